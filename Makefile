@@ -1,0 +1,58 @@
+# One word per chore. `make demo` and `make test` need Python >= 3.11, git and make, nothing else.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
+export UV_PYTHON_DOWNLOADS := never
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+
+.PHONY: help install demo test lint bench replay-week up lock format
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(STAMP) ## make .venv from the lock file
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.version_info >= (3, 14))' \
+	  || { echo "Tidemill needs Python 3.11, 3.12 or 3.13 as '$(PYTHON)'; choose another with: make PYTHON=python3.12 install"; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing; on Debian and Ubuntu install the package python3-venv, then run make again"; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --compile-bytecode --requirements requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## the whole pipeline on real prices, in about two minutes
+	$(BIN)/tidemill demo $(ARGS)
+
+test: install ## unit, contract, flow-run and architecture tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## let ruff rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## measure, and write docs/performance.md
+	$(BIN)/python -m benchmarks $(ARGS)
+
+replay-week: install ## a week of the real recording with its outages, through every stage
+	$(BIN)/tidemill demo --data $${TIDEMILL_TEST_DATA:-../shared/data}/recordings/crypto-1h-2021-reddit.toml \
+	  --from 2021-04-19T00:00:00Z --to 2021-04-26T00:00:00Z --every 4h $(ARGS)
+
+up: install ## run on schedules until ^C
+	$(BIN)/tidemill up $(ARGS)
+
+lock: install ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --quiet --extra demo --group dev pyproject.toml -o requirements.lock

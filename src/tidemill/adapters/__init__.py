@@ -1,0 +1,1 @@
+"""One vendor per file; names, units, time and errors are translated here."""

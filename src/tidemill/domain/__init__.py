@@ -1,0 +1,1 @@
+"""Frozen values and the words of the field. Standard library only."""

@@ -1,0 +1,88 @@
+"""Cash, positions, and what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """One asset at the venue; ``locked`` backs open orders."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal = ZERO
+
+    @property
+    def total(self) -> Decimal:
+        """Free + locked."""
+        return self.free + self.locked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashEvent:
+    """A change of balance that is no fill: opening, deposit, withdrawal or adjustment."""
+
+    event_id: str
+    account: str
+    asset: str
+    amount: Decimal
+    kind: Literal["opening", "deposit", "withdrawal", "adjustment"]
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A set of keys and balances at one venue; ``currency`` is what equity is told in."""
+
+    account: str
+    venue: str
+    currency: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portfolio:
+    """What an account holds by the ledger, in asset units.
+
+    ``assets`` maps asset -> total quantity (cash and positions alike); ``reserved`` is quote cash or
+    base quantity tied up in open orders. ``ledger_sequence`` is the last ledger entry it includes.
+    ``peak_equity`` is the highest equity marked so far, for the drawdown.
+    """
+
+    account: str
+    currency: str
+    assets: Mapping[str, Decimal]
+    reserved: Mapping[str, Decimal] = field(default_factory=dict)
+    ledger_sequence: int = 0
+    peak_equity: Decimal = ZERO
+
+    def quantity(self, asset: str) -> Decimal:
+        """Total of ``asset`` held, 0 when none."""
+        return self.assets.get(asset, ZERO)
+
+    def free(self, asset: str) -> Decimal:
+        """What of ``asset`` is not tied up in open orders."""
+        return self.quantity(asset) - self.reserved.get(asset, ZERO)
+
+    def equity(self, prices: Mapping[str, Decimal]) -> Decimal:
+        """Value in account currency; ``prices`` maps asset -> price in that currency.
+
+        An asset without a price counts zero: callers pass the last known price of all they hold.
+        """
+        value = self.quantity(self.currency)
+        for asset, quantity in self.assets.items():
+            if asset != self.currency:
+                value += quantity * prices.get(asset, ZERO)
+        return value
+
+
+def drawdown(equity: Decimal, peak: Decimal) -> Decimal:
+    """1 - equity/peak, never below 0; 0 while there is no peak."""
+    return max(ZERO, 1 - equity / peak) if peak > 0 else ZERO

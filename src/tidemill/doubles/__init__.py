@@ -1,0 +1,1 @@
+"""X, Reddit and NewsAPI on loopback, served from a recording up to the market clock."""

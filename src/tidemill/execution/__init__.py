@@ -1,0 +1,1 @@
+"""Approved targets become intents, placed exactly once."""

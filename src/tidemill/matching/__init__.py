@@ -1,0 +1,1 @@
+"""Orders against bars: fills, fees, balances. Pure."""

@@ -1,0 +1,392 @@
+"""What the stages ask of the world: small synchronous Protocols, each with a contract suite.
+
+Bulk data are DataFrames with fixed columns; all times are ``datetime64[us, UTC]``.
+
+BARS     instrument, open_time, open, high, low, close, volume, knowledge_time, assumed
+         (float64 prices in quote units, volume in base units, never NaN; reads add stored_at)
+POSTS    source, post_id, channel, event_time, knowledge_time, assumed, title, text
+SCORES   source, post_id, scorer, score, subjects, event_time, knowledge_time
+         (score in [-1, +1]; subjects: comma-separated base assets that the post names, "" = the market)
+GAPS     instrument, timeframe, start, end, missing, cause  ([start, end) of open times)
+
+event_time of a bar is its close, open_time + timeframe, so it is not stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+import pandas as pd
+
+from tidemill.domain.market import Instrument, Stamp
+from tidemill.domain.portfolio import Account, Balance, CashEvent, Portfolio
+from tidemill.domain.trading import (
+    Decision,
+    Fill,
+    Freeze,
+    LedgerOrder,
+    OrderIntent,
+    OrderRequest,
+    OrderState,
+    Placement,
+    VenueOrder,
+)
+
+BAR_COLUMNS = ("instrument", "open_time", "open", "high", "low", "close", "volume", "knowledge_time", "assumed")
+POST_COLUMNS = ("source", "post_id", "channel", "event_time", "knowledge_time", "assumed", "title", "text")
+SCORE_COLUMNS = ("source", "post_id", "scorer", "score", "subjects", "event_time", "knowledge_time")
+GAP_COLUMNS = ("instrument", "timeframe", "start", "end", "missing", "cause")
+
+
+class Clock(Protocol):
+    """Tells the time; the only way to it below a flow."""
+
+    def now(self) -> datetime:
+        """The moment, aware UTC."""
+        ...
+
+
+class MarketSource(Protocol):
+    """Where bars come from."""
+
+    def fetch_instruments(self) -> Sequence[Instrument]:
+        """Everything tradable there, with its steps."""
+        ...
+
+    def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
+        """BARS with ``start`` <= open_time < ``end`` that have closed, ascending; may be empty.
+
+        TransientError when the source is down or out of quota; DataError for an instrument or
+        timeframe that it does not have.
+        """
+        ...
+
+
+class PostSource(Protocol):
+    """Where posts come from."""
+
+    @property
+    def source(self) -> str:
+        """``x``, ``reddit`` or ``news``."""
+        ...
+
+    def fetch_posts(self, start: datetime, end: datetime) -> pd.DataFrame:
+        """POSTS with ``start`` <= event_time < ``end``, ascending; may be empty.
+
+        TransientError when the source is down or out of quota (with ``retry_after_seconds`` where told);
+        ConfigurationError when a key is missing or refused.
+        """
+        ...
+
+
+class BarStore(Protocol):
+    """Bars with their revisions."""
+
+    def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
+        """Store BARS atomically; return the rows added.
+
+        An equal row adds nothing, a changed one adds a revision, NaN in any column is a DataError and
+        nothing is written. stored_at of all rows is max(``now``, last stored_at + 1 us), assigned
+        inside the transaction.
+        """
+        ...
+
+    def read_bars(
+        self,
+        instruments: Sequence[str],
+        timeframe: str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+        revisions: bool = False,
+    ) -> pd.DataFrame:
+        """BARS + stored_at with ``start`` <= open_time < ``end``, by (instrument, open_time, stored_at).
+
+        Of each bar the newest revision with knowledge_time <= ``known_at`` and stored_at <=
+        ``stored_until`` (micros, see ``watermark``); all such revisions when ``revisions``.
+        """
+        ...
+
+    def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
+        """Open time of the newest stored bar, or None."""
+        ...
+
+    def watermark(self) -> int:
+        """The newest stored_at of any table in this store, in micros; 0 when empty."""
+        ...
+
+
+class PostStore(Protocol):
+    """Posts and scores."""
+
+    def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
+        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision."""
+        ...
+
+    def read_posts(
+        self, start: datetime, end: datetime, *, known_at: datetime | None = None, stored_until: int | None = None
+    ) -> pd.DataFrame:
+        """POSTS + stored_at with ``start`` <= event_time < ``end``, newest revision known, by (event_time, post_id)."""
+        ...
+
+    def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
+        """Store SCORES atomically by (source, post_id, scorer); rules as for bars."""
+        ...
+
+    def read_scores(
+        self,
+        scorer: str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+    ) -> pd.DataFrame:
+        """SCORES + stored_at of ``scorer`` with ``start`` <= event_time < ``end``, by (event_time, post_id)."""
+        ...
+
+
+class EvidenceStore(Protocol):
+    """Raw payloads and known gaps."""
+
+    def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
+        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
+        ...
+
+    def read_payload(self, digest: str) -> bytes | None:
+        """The body of ``digest``, or None."""
+        ...
+
+    def write_gaps(self, gaps: pd.DataFrame, *, now: datetime) -> int:
+        """Record GAPS; a gap already known adds nothing. Return the rows added."""
+        ...
+
+    def read_gaps(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:
+        """GAPS + stored_at, by (instrument, timeframe, start); all instruments when None."""
+        ...
+
+
+class OrderBroker(Protocol):
+    """Sends orders to a venue."""
+
+    def place_order(self, request: OrderRequest) -> Placement:
+        """Send once, never retry; judge by evidence. No exception for anything the wire may do."""
+        ...
+
+    def cancel_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
+        """Cancel; None when the venue does not know the order. TransientError when nothing is known."""
+        ...
+
+    def fetch_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
+        """The venue's order, or None when the venue says that there is none. TransientError otherwise."""
+        ...
+
+
+class AccountBroker(Protocol):
+    """What a venue says of an account; TransientError when it does not answer."""
+
+    def fetch_open_orders(self, instruments: Sequence[str]) -> Sequence[VenueOrder]:
+        """Orders that rest now."""
+        ...
+
+    def fetch_orders(self, instrument: str, since: datetime) -> Sequence[VenueOrder]:
+        """All orders placed since ``since`` (wall time), whatever their state, oldest first."""
+        ...
+
+    def fetch_fills(self, instrument: str, after_trade_id: str | None) -> Sequence[Fill]:
+        """Fills with a trade id after ``after_trade_id``, ascending; all when None."""
+        ...
+
+    def fetch_balances(self) -> Mapping[str, Balance]:
+        """Asset -> balance, zero balances left out."""
+        ...
+
+
+class DecisionLedger(Protocol):
+    """Decisions and their intents."""
+
+    def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
+        """One durable transaction: decision, intents, a PLANNED event each. False when it was there already.
+
+        Marks every PLANNED intent of earlier decisions of the account NOT_PLACED in the same transaction.
+        LeaseLost when ``epoch`` is not the account lease's; TradingError when an order of the account is
+        SUBMITTING or UNKNOWN (refusals are recorded all the same).
+        """
+        ...
+
+    def load_decision(self, decision_id: str) -> Decision | None:
+        """The decision, or None."""
+        ...
+
+    def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
+        """Decisions of the account by as_of, then attempt."""
+        ...
+
+
+class OrderLedger(Protocol):
+    """The append-only story of each order. Every write is one durable transaction."""
+
+    def load_orders(
+        self,
+        *,
+        account: str | None = None,
+        decision_id: str | None = None,
+        intent_id: str | None = None,
+        states: Sequence[OrderState] | None = None,
+    ) -> Sequence[LedgerOrder]:
+        """Orders that match all that is given, by (as_of, attempt, leg)."""
+        ...
+
+    def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:
+        """Write SUBMITTING with send time (``stamp.wall``) and window, and return the order as it now is.
+
+        In the same transaction: LeaseLost unless ``epoch`` is current and the lease unexpired at
+        ``stamp.wall``; TradingStopped when a freeze of the instrument, the account or ``*`` stands;
+        TradingError when the move is illegal or the market time is past the intent's expiry.
+        """
+        ...
+
+    def record_state(
+        self,
+        intent_id: str,
+        state: OrderState,
+        *,
+        stamp: Stamp,
+        reason: str = "",
+        order: VenueOrder | None = None,
+    ) -> None:
+        """Append a move (an equal state with nothing new adds nothing); TradingError when it is illegal."""
+        ...
+
+    def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
+        """Once per decision: cut each PLANNED buy to ``allowed[intent_id]``, never raising it; 0 -> NOT_PLACED.
+
+        A second call changes nothing. Returns the decision's buys as they now are.
+        """
+        ...
+
+
+class FillLedger(Protocol):
+    """Fills, cash and what they add up to."""
+
+    def record_fills(self, account: str, fills: Sequence[Fill], *, stamp: Stamp) -> int:
+        """Append fills not yet there (by instrument and trade id); return how many were new.
+
+        A fill of an order of ours is tied to its intent by client or venue order id.
+        """
+        ...
+
+    def load_fills(self, account: str, *, intent_id: str | None = None) -> Sequence[Fill]:
+        """Fills in ledger order."""
+        ...
+
+    def last_trade_id(self, account: str, instrument: str) -> str | None:
+        """The newest trade id recorded for the instrument, or None."""
+        ...
+
+    def load_portfolio(self, account: str) -> Portfolio:
+        """Opening cash + cash events + fills - fees, to the last unit; reserved by open orders."""
+        ...
+
+
+class AccountLedger(Protocol):
+    """Accounts and cash events."""
+
+    def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
+        """Record the account with its opening balances; False when it is open already."""
+        ...
+
+    def load_account(self, account: str) -> Account | None:
+        """The account, or None."""
+        ...
+
+    def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
+        """Append by event id; False when it was there already."""
+        ...
+
+
+class LeaseStore(Protocol):
+    """One row per name: who may act, and the epoch that fences out everyone before."""
+
+    def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
+        """Take a free or expired lease (or one already ours); the new epoch, or None when another holds it.
+
+        Each acquisition raises the epoch by one. ``now`` is wall time.
+        """
+        ...
+
+    def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
+        """Extend; False when the lease is no longer ours."""
+        ...
+
+    def release(self, name: str, owner: str, epoch: int) -> None:
+        """Give it back; nothing happens when it is no longer ours."""
+        ...
+
+
+class FreezeStore(Protocol):
+    """Freezes of instruments and accounts, and the halt (scope ``*``)."""
+
+    def freeze(self, scope: str, reason: str, *, stamp: Stamp) -> bool:
+        """Stop ``scope``; False when it is stopped already (the first reason stands)."""
+        ...
+
+    def resume(self, scope: str, because: str, *, stamp: Stamp) -> bool:
+        """Lift the stop with a person's reason; False when none stands."""
+        ...
+
+    def load_freezes(self) -> Sequence[Freeze]:
+        """Stops that stand now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedModel:
+    """A trained estimator with what is needed to use and judge it.
+
+    ``estimator.predict(X)`` takes float64 (rows, len(feature_names)) and gives the expected return over
+    ``horizon_bars`` bars; ``strength_scale`` is the predicted return that makes a forecast of 1.
+    ``dataset_hash`` is the SHA-256 of the exact training rows.
+    """
+
+    name: str
+    estimator: Any
+    feature_names: tuple[str, ...]
+    timeframe: str
+    horizon_bars: int
+    strength_scale: float
+    trained_as_of: datetime
+    dataset_hash: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    verdict: str = "unproven"
+    version: str = ""
+
+
+class ModelRegistry(Protocol):
+    """Candidates, and which of them is champion."""
+
+    def register(self, model: FittedModel, sample: pd.DataFrame) -> str:
+        """Store a candidate (``sample``: some feature rows, for the signature); return its version."""
+        ...
+
+    def promote(self, name: str, version: str) -> None:
+        """Give ``version`` the alias champion."""
+        ...
+
+    def load_champion(self, name: str) -> FittedModel | None:
+        """The champion, or None while there is none."""
+        ...
+
+    def load_version(self, name: str, version: str) -> FittedModel:
+        """A version; DataError when there is none."""
+        ...
+
+
+Sleep = Callable[[float], None]

@@ -1,0 +1,1 @@
+"""The paper venue: an exchange's wire protocol around matching."""

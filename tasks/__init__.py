@@ -1,0 +1,1 @@
+"""One call each: retries, timeouts, names, tags, artifacts; no logic."""

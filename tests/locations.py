@@ -1,0 +1,18 @@
+"""The one place that knows where the optional test data lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+TEST_DATA = Path(os.environ.get("TIDEMILL_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def need(relative: str) -> Path:
+    """A path below the test data; the calling test skips visibly when it is absent."""
+    path = TEST_DATA / relative
+    if not path.exists():
+        pytest.skip(f"test data absent: {relative} (set TIDEMILL_TEST_DATA)")
+    return path
