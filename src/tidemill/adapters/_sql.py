@@ -1,0 +1,145 @@
+"""What both SQL stores share: exact money, UTC times, and write transactions that cannot deadlock.
+
+SQLAlchemy Core on SQLite and PostgreSQL alike; which one is a matter of the URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from tidemill.domain.errors import ConfigurationError, TransientError
+from tidemill.domain.market import from_micros, to_micros
+
+
+class Money(sa.types.TypeDecorator[Decimal]):
+    """Decimal kept to the last digit: TEXT on SQLite (whose NUMERIC is a float), NUMERIC on PostgreSQL."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """Choose the column type of the database."""
+        return dialect.type_descriptor(sa.Numeric() if dialect.name == "postgresql" else sa.Text())
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        """Refuse anything but Decimal: a float would lose money silently."""
+        if value is None:
+            return None
+        if not isinstance(value, Decimal):
+            raise TypeError(f"money must be a Decimal, not {type(value).__name__}")
+        return value if dialect.name == "postgresql" else format(value, "f")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        """Return a Decimal."""
+        del dialect
+        return None if value is None else Decimal(value)
+
+
+class Micros(sa.types.TypeDecorator[datetime]):
+    """Aware UTC datetime kept as int64 microseconds (SQLite would drop the offset)."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Store micros; a time without zone is refused."""
+        del dialect
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Return aware UTC."""
+        del dialect
+        return None if value is None else from_micros(value)
+
+
+def open_engine(url: str, *, durable: bool) -> Engine:
+    """An engine for ``url``; ``durable`` makes SQLite fsync each commit (the ledger needs it).
+
+    ConfigurationError when the URL or the store cannot be used.
+    """
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed)
+    except (ArgumentError, OSError, ModuleNotFoundError) as error:
+        raise ConfigurationError(f"the store {_safe(url)} cannot be opened: {error}") from error
+    if engine.dialect.name == "sqlite":
+        _tune_sqlite(engine, durable=durable)
+    return engine
+
+
+def _tune_sqlite(engine: Engine, *, durable: bool) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are ours, see write()
+        for pragma in ("journal_mode=WAL", f"synchronous={'FULL' if durable else 'NORMAL'}", "busy_timeout=15000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        # A deferred BEGIN that reads and then writes fails at once with "database is locked".
+        immediate = connection.get_execution_options().get("tidemill_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def write(engine: Engine, *, lock: int = 0) -> Iterator[Connection]:
+    """One write transaction; writers are serialised (BEGIN IMMEDIATE, or an advisory lock ``lock``).
+
+    TransientError when the database refuses or is locked; nothing is written then.
+    """
+    with translated(engine), engine.connect().execution_options(tidemill_write=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        yield connection
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """One consistent read; TransientError when the database does not answer."""
+    with translated(engine), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn the driver's operational errors into ours; integrity errors are bugs and pass."""
+    try:
+        yield
+    except OperationalError as error:
+        text = str(error.orig)
+        if "not a database" in text or "malformed" in text:
+            raise ConfigurationError(f"the store {_safe(str(engine.url))} is damaged: {text}") from error
+        raise TransientError(f"the store {_safe(str(engine.url))} did not answer: {text}") from error
+
+
+def upgrade(engine: Engine, scripts: str) -> None:
+    """Bring a store to the newest migration of ``adapters/migrations/<scripts>``; safe to run at every start."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations" / scripts))
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise ConfigurationError(f"the store {_safe(str(engine.url))} cannot be opened: {error.orig}") from error
+
+
+def _safe(url: str) -> str:
+    """Return the URL without its password."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(unreadable URL)"
