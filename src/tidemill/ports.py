@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from tidemill.domain.market import Instrument, Stamp
+from tidemill.domain.market import Bar, Instrument, Stamp
 from tidemill.domain.portfolio import Account, Balance, CashEvent, Portfolio
 from tidemill.domain.trading import (
     Decision,
@@ -63,6 +63,22 @@ class MarketSource(Protocol):
         TransientError when the source is down or out of quota; DataError for an instrument or
         timeframe that it does not have.
         """
+        ...
+
+
+class BarTape(Protocol):
+    """Recorded bars as matching reads them: exact, and only of an instrument's finest timeframe."""
+
+    def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
+        """The bar with open_time <= ``moment`` < close_time, or None."""
+        ...
+
+    def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
+        """Bars with ``after`` < close_time <= ``until``, ascending."""
+        ...
+
+    def is_down(self, moment: datetime) -> bool:
+        """Whether no recorded bar of any instrument contains ``moment``: a hole, the venue is down."""
         ...
 
 
