@@ -90,6 +90,11 @@ def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
     return (value / step).to_integral_value(rounding="ROUND_DOWN") * step
 
 
+def ceil_to_step(value: Decimal, step: Decimal) -> Decimal:
+    """``value`` rounded up to a multiple of ``step``."""
+    return (value / step).to_integral_value(rounding="ROUND_CEILING") * step
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """Something tradable at one venue, with its trading rules.

@@ -1,0 +1,349 @@
+"""Settings become services. The only module that knows which adapter is real, and the only global state."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from tidemill import __version__
+from tidemill.adapters.capabilities import capability, check_live
+from tidemill.adapters.clocks import WallClock
+from tidemill.deciding import DecisionRules, Environment
+from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.market import DecisionGrid, Instrument, split_instrument_id, timeframe_seconds
+from tidemill.domain.trading import OrderTiming
+from tidemill.execution import Desk
+from tidemill.execution.desk import Broker
+from tidemill.ports import Clock, MarketSource, ModelRegistry, PostSource, Sleep
+from tidemill.recording import Recording, bundled_recording, load_recording
+from tidemill.risk import Limits
+from tidemill.scoring import SCORER
+from tidemill.settings import Settings, load_settings
+from tidemill.sizing import SizingPolicy
+from tidemill.training import TrainingParams
+
+BUNDLED = Path("bundled")
+RECORDED_BAR_DELAY_SECONDS = 1.0
+RECORDED_POST_DELAY_SECONDS = 0.0
+
+
+class Services:
+    """Everything that tasks reach for, built when first asked for.
+
+    ``parts`` replaces any property by name; tests and replays pass their own clock or broker this way.
+    """
+
+    def __init__(self, settings: Settings, **parts: Any) -> None:
+        self.settings = settings
+        unknown = set(parts) - set(dir(type(self)))
+        if unknown:
+            raise ConfigurationError(f"there is no service named {', '.join(sorted(unknown))}")
+        self.__dict__.update(parts)
+
+    @cached_property
+    def wall_clock(self) -> Clock:
+        """Signing, leases and waits."""
+        return WallClock()
+
+    @cached_property
+    def market_clock(self) -> Clock:
+        """as_of and everything recorded: the venue's clock on a recording, else the wall's."""
+        if self.settings.venue.admin_url:
+            from tidemill.adapters.venue_clock import VenueClock
+
+            return VenueClock(self.settings.venue.admin_url)
+        return WallClock()
+
+    @cached_property
+    def sleep(self) -> Sleep:
+        """Wait between looks at the venue."""
+        return time.sleep
+
+    @cached_property
+    def retry_delay_seconds(self) -> float:
+        """Pause before a task is tried again; none in a replay, where time stands still."""
+        return 0.0 if self.settings.mode == "replay" else 5.0
+
+    @cached_property
+    def artifacts(self) -> bool:
+        """Whether flows publish artifacts; a replay switches them off between its first and last step."""
+        return True
+
+    @cached_property
+    def recording(self) -> Recording | None:
+        """The recording that is replayed, if any."""
+        chosen = self.settings.recording
+        if chosen is None:
+            return None
+        return bundled_recording() if chosen == BUNDLED else load_recording(chosen)
+
+    @cached_property
+    def store(self) -> Any:
+        """Market data: bars, posts, scores, payloads, gaps."""
+        from tidemill.adapters.sql_market import SqlMarketStore
+
+        return SqlMarketStore(self.settings.database_url("market"))
+
+    @cached_property
+    def ledger(self) -> Any:
+        """What we did."""
+        from tidemill.adapters.sql_ledger import SqlLedger
+
+        return SqlLedger(self.settings.database_url("ops"))
+
+    @cached_property
+    def models(self) -> ModelRegistry:
+        """Candidates and the champion."""
+        from tidemill.adapters.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry(self.settings.database_url("mlflow"), self.settings.home.absolute() / "models")
+
+    @cached_property
+    def market_source(self) -> MarketSource:
+        """Where bars come from."""
+        from tidemill.adapters.ccxt_market import CcxtMarket
+
+        venue = self.settings.venue
+        recorded = self.settings.mode == "replay"
+        return CcxtMarket(
+            venue.exchange,
+            venue=venue.name,
+            rest_url=venue.rest_url,
+            market_clock=self.market_clock,
+            assumed_delay_seconds=RECORDED_BAR_DELAY_SECONDS if recorded else None,
+            on_payload=self._keep_payload("bars"),
+        )
+
+    @cached_property
+    def post_sources(self) -> tuple[PostSource, ...]:
+        """The text sources that have keys."""
+        settings = self.settings
+        delay = RECORDED_POST_DELAY_SECONDS if settings.mode == "replay" else None
+        common: dict[str, Any] = {"received_at": self.market_clock.now, "assumed_delay_seconds": delay}
+        sources: list[PostSource] = []
+        if token := settings.x.bearer_token.get_secret_value():
+            from tidemill.adapters.x_tweepy import XSource
+
+            sources.append(XSource(token, settings.x.query, base_url=settings.x.base_url, **common))
+        if settings.reddit.client_id:
+            from tidemill.adapters.reddit_praw import RedditSource
+
+            reddit = settings.reddit
+            secret = reddit.client_secret.get_secret_value()
+            sources.append(
+                RedditSource(reddit.client_id, secret, reddit.subreddits, base_url=reddit.base_url, **common)
+            )
+        if api_key := settings.news.api_key.get_secret_value():
+            from tidemill.adapters.newsapi_source import NewsSource
+
+            sources.append(NewsSource(api_key, settings.news.query, base_url=settings.news.base_url, **common))
+        return tuple(sources)
+
+    @cached_property
+    def broker(self) -> Broker:
+        """Where orders go."""
+        from tidemill.adapters.ccxt_broker import CcxtBroker
+
+        venue = self.settings.venue
+        key, secret = venue.key.get_secret_value(), venue.secret.get_secret_value()
+        if not key or not secret:
+            raise ConfigurationError(
+                "the venue's key is not set; set TIDEMILL_VENUE__KEY and TIDEMILL_VENUE__SECRET, "
+                "or run 'tidemill up', which makes a paper account of its own"
+            )
+        return CcxtBroker(
+            venue.exchange,
+            venue=venue.name,
+            rest_url=venue.rest_url,
+            key=key,
+            secret=secret,
+            instruments=list(self.instruments.values()),
+            wall_clock=self.wall_clock,
+            capability=capability(self.capability_name),
+        )
+
+    @cached_property
+    def capability_name(self) -> str:
+        """The row of the capability table that orders obey."""
+        return "paper" if self.settings.venue.rest_url else self.settings.venue.exchange
+
+    @cached_property
+    def timing(self) -> OrderTiming:
+        """Windows and waits of the venue."""
+        return capability(self.capability_name).timing()
+
+    @cached_property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The universe with its trading rules, as the venue tells them."""
+        offered = {one.id: one for one in self.market_source.fetch_instruments()}
+        missing = [name for name in self.settings.universe if name not in offered]
+        if missing:
+            some = ", ".join(sorted(offered)[:8])
+            raise ConfigurationError(
+                f"instrument {missing[0]} is not traded at {self.settings.venue.name}; it offers {some}"
+            )
+        return {name: offered[name] for name in self.settings.universe}
+
+    @cached_property
+    def grid(self) -> DecisionGrid:
+        """The legal values of as_of."""
+        settings = self.settings
+        sessions = self.recording.sessions if self.recording and settings.calendar == "as-recorded" else ()
+        if settings.calendar == "as-recorded" and not sessions:
+            raise ConfigurationError("calendar 'as-recorded' needs a recording; set TIDEMILL_RECORDING")
+        return DecisionGrid(
+            timeframe=settings.timeframe,
+            delay_seconds=settings.delay_seconds,
+            calendar=settings.calendar,
+            every_seconds=timeframe_seconds(settings.decide_every) if settings.decide_every else 0,
+            sessions=tuple(sessions),
+        )
+
+    @cached_property
+    def rules(self) -> DecisionRules:
+        """What all decisions of this account have in common."""
+        settings = self.settings
+        return DecisionRules(
+            account=settings.account,
+            strategy=settings.strategy,
+            mode=settings.mode,
+            grid=self.grid,
+            universe=settings.universe,
+            instruments=self.instruments,
+            sizing=SizingPolicy(**settings.sizing.model_dump()),
+            limits=build_limits(settings),
+            price_cap_fraction=_fraction(settings.risk.price_cap_fraction),
+            scorer=SCORER,
+        )
+
+    @cached_property
+    def bases(self) -> tuple[str, ...]:
+        """Base assets of the universe, which posts may name."""
+        return tuple(dict.fromkeys(split_instrument_id(name)[0] for name in self.settings.universe))
+
+    @cached_property
+    def training(self) -> TrainingParams:
+        """How candidates are trained."""
+        intraday = timeframe_seconds(self.settings.timeframe) < timeframe_seconds("1d")
+        return TrainingParams(horizon_bars=self.settings.training.horizon_bars or (24 if intraday else 5))
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The account, ready to place and settle orders."""
+        return Desk(
+            account=self.settings.account,
+            ledger=self.ledger,
+            broker=self.broker,
+            market_clock=self.market_clock,
+            wall_clock=self.wall_clock,
+            timing=self.timing,
+            sleep=self.sleep,
+        )
+
+    @cached_property
+    def environment(self) -> Environment:
+        """What decisions are computed with."""
+        return Environment(lock_hash=lock_hash(), cpu=cpu_family(), code=__version__)
+
+    @cached_property
+    def history(self) -> timedelta:
+        """How far back a first ingest reads."""
+        return timedelta(days=self.settings.training.window_days)
+
+    def check_mode(self, mode: str, *, live: bool = False) -> None:
+        """Refuse a run whose mode is not the settings', and live trading without both switches."""
+        if mode != self.settings.mode:
+            raise ConfigurationError(
+                f"this run is for mode '{mode}' but the settings say '{self.settings.mode}'; "
+                f"use the deployment of that mode or change TIDEMILL_MODE"
+            )
+        if mode == "live":
+            if not (live and self.settings.live):
+                raise ConfigurationError(
+                    "live trading is off; it needs the deployment parameter live and TIDEMILL_LIVE, both true"
+                )
+            check_live(self.settings.venue.exchange)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for name in ("store", "ledger", "broker", "market_source", "market_clock"):
+            part = self.__dict__.get(name)
+            if part is not None and hasattr(part, "close"):
+                part.close()
+
+    def _keep_payload(self, source: str) -> Any:
+        def keep(request: str, body: bytes) -> None:
+            self.store.write_payload(source, request, body, now=self.market_clock.now())
+
+        return keep
+
+
+def build_limits(settings: Settings) -> Limits:
+    """Limits as exact decimals."""
+    risk = settings.risk
+    return Limits(
+        max_gross_fraction=_fraction(risk.max_gross_fraction),
+        max_position_fraction=_fraction(risk.max_position_fraction),
+        max_order_fraction=_fraction(risk.max_order_fraction),
+        max_volume_fraction=_fraction(risk.max_volume_fraction),
+        max_drawdown=_fraction(risk.max_drawdown),
+    )
+
+
+def _fraction(value: float) -> Decimal:
+    return Decimal(repr(value))
+
+
+@cache
+def lock_hash() -> str:
+    """SHA-256 over every installed distribution and its version: the lock as it really is here."""
+    found = sorted({f"{one.name.lower()}=={one.version}" for one in importlib.metadata.distributions() if one.name})
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
+
+
+@cache
+def cpu_family() -> str:
+    """Architecture, vendor and family of the processor, as far as the system tells."""
+    wanted = {"vendor_id": "", "cpu family": "", "model": ""}
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() in wanted and not wanted[name.strip()]:
+            wanted[name.strip()] = value.strip()
+    return "-".join(part for part in (platform.machine(), *wanted.values()) if part)
+
+
+_current: ContextVar[Services | None] = ContextVar("tidemill_services", default=None)
+
+
+@cache
+def _default_services() -> Services:
+    return Services(load_settings())
+
+
+def services() -> Services:
+    """The services of this process: those in force by :func:`using`, else built from the settings once."""
+    return _current.get() or _default_services()
+
+
+@contextmanager
+def using(chosen: Services) -> Iterator[Services]:
+    """Put ``chosen`` in force for the code inside."""
+    token = _current.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _current.reset(token)

@@ -1,0 +1,47 @@
+"""Everything that placing and settling orders needs, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tidemill.domain.market import Stamp
+from tidemill.domain.trading import LedgerOrder, OrderTiming
+from tidemill.ports import AccountBroker, Clock, FillLedger, FreezeStore, OrderBroker, OrderLedger, Sleep
+
+
+class TradingLedger(OrderLedger, FillLedger, FreezeStore, Protocol):
+    """The parts of the ledger that orders touch."""
+
+
+class Broker(OrderBroker, AccountBroker, Protocol):
+    """Both sides of a venue: orders and account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One account at one venue, with the clocks and waits that its orders obey."""
+
+    account: str
+    ledger: TradingLedger
+    broker: Broker
+    market_clock: Clock
+    wall_clock: Clock
+    timing: OrderTiming
+    sleep: Sleep
+
+    def stamp(self) -> Stamp:
+        """Tell this instant on both clocks."""
+        return Stamp(market=self.market_clock.now(), wall=self.wall_clock.now())
+
+    def order(self, intent_id: str) -> LedgerOrder:
+        """The order of an intent; LookupError when the ledger has none."""
+        found = self.ledger.load_orders(intent_id=intent_id)
+        if not found:
+            raise LookupError(f"the ledger has no intent {intent_id}")
+        return found[0]
+
+    def orders(self, **wanted: object) -> Sequence[LedgerOrder]:
+        """Orders of this account, see ``OrderLedger.load_orders``."""
+        return self.ledger.load_orders(account=self.account, **wanted)  # type: ignore[arg-type]

@@ -1,0 +1,162 @@
+"""One intent, placed exactly once, and the proof of what became of it.
+
+The ledger says SUBMITTING, with send time and window, before anything leaves; the request is signed
+with exactly these, so a process that wakes up late is refused by the venue. After the send only
+evidence counts. UNKNOWN is resolved by asking, never by sending again: "not found" proves absence
+only after the window, the venue's internal timeout and a margin have passed and several looks agree.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tidemill.domain.errors import TradingError, TradingStopped, TransientError
+from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import (
+    UNRESOLVED,
+    LedgerOrder,
+    OrderRequest,
+    OrderState,
+    Placement,
+    VenueOrder,
+)
+from tidemill.execution.desk import Desk
+
+log = logging.getLogger(__name__)
+
+PLACEMENT_STATES = {"rejected": OrderState.REJECTED, "unknown": OrderState.UNKNOWN}
+
+
+def place_order(desk: Desk, intent_id: str, *, epoch: int) -> LedgerOrder:
+    """Bring one intent to the venue, at most once; return the order as the ledger then knows it.
+
+    Safe to call again at any time, after any crash: a planned intent is sent, an unresolved one is
+    resolved, any other is left alone. LeaseLost when another run took the account over. The result
+    may still be UNKNOWN when the venue does not answer; the next run or ``reconcile`` goes on.
+    """
+    order = desk.order(intent_id)
+    if order.state in UNRESOLVED:
+        return resolve_order(desk, order, epoch=epoch)
+    if order.state is not OrderState.PLANNED:
+        return order
+    if reason := _why_not(desk, order):
+        return _give_up(desk, order, reason)
+    return _send(desk, order, epoch=epoch)
+
+
+def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = 2) -> LedgerOrder:
+    """Find out what became of a SUBMITTING or UNKNOWN order.
+
+    Found: the venue's state is recorded. Proven absent: sent again with the same id while the intent
+    is unexpired (at most ``sends_left`` times), else NOT_PLACED. Neither within four settle times: it
+    stays UNKNOWN.
+    """
+    if order.state is OrderState.SUBMITTING:
+        desk.ledger.record_state(order.intent.intent_id, OrderState.UNKNOWN, stamp=desk.stamp(), reason="not answered")
+    absences = 0
+    for _ in _polls(desk):
+        try:
+            found = _look(desk, order)
+        except TransientError as error:
+            log.warning("order %s: %s", order.intent.client_order_id, error)
+            continue
+        if found is not None:
+            return _record_found(desk, order, found)
+        absences = absences + 1 if _settled(desk, order) else 0
+        if absences >= desk.timing.absence_queries:
+            return _absent(desk, order, epoch=epoch, sends_left=sends_left)
+    return desk.order(order.intent.intent_id)
+
+
+def _send(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = 2) -> LedgerOrder:
+    intent_id = order.intent.intent_id
+    try:
+        order = desk.ledger.begin_submit(intent_id, epoch=epoch, window_ms=desk.timing.window_ms, stamp=desk.stamp())
+    except TradingStopped as stop:
+        return _give_up(desk, order, str(stop))
+    placement = desk.broker.place_order(_request(order))
+    _record_placement(desk, order, placement)
+    if placement.outcome == "unknown":
+        return resolve_order(desk, desk.order(intent_id), epoch=epoch, sends_left=sends_left)
+    return desk.order(intent_id)
+
+
+def _request(order: LedgerOrder) -> OrderRequest:
+    if order.sent_at is None or order.window_ms is None:
+        raise TradingError(f"order {order.intent.intent_id} has no recorded send time")
+    intent = order.intent
+    return OrderRequest(
+        client_order_id=intent.client_order_id,
+        instrument=intent.instrument,
+        side=intent.side,
+        order_type=intent.order_type,
+        time_in_force=intent.time_in_force,
+        quantity=order.quantity,
+        limit_price=intent.limit_price,
+        sent_at=order.sent_at,
+        window_ms=order.window_ms,
+    )
+
+
+def _record_placement(desk: Desk, order: LedgerOrder, placement: Placement) -> None:
+    if placement.order is not None:
+        _record_found(desk, order, placement.order)
+        return
+    state = PLACEMENT_STATES[placement.outcome]
+    desk.ledger.record_state(order.intent.intent_id, state, stamp=desk.stamp(), reason=placement.evidence)
+
+
+def _record_found(desk: Desk, order: LedgerOrder, found: VenueOrder) -> LedgerOrder:
+    desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
+    return desk.order(order.intent.intent_id)
+
+
+def _why_not(desk: Desk, order: LedgerOrder) -> str:
+    if order.quantity <= ZERO:
+        return "reduced to nothing"
+    if desk.market_clock.now() >= order.intent.expires_at:
+        return "expired before it was sent"
+    return ""
+
+
+def _give_up(desk: Desk, order: LedgerOrder, reason: str) -> LedgerOrder:
+    desk.ledger.record_state(order.intent.intent_id, OrderState.NOT_PLACED, stamp=desk.stamp(), reason=reason)
+    return desk.order(order.intent.intent_id)
+
+
+def _polls(desk: Desk) -> Iterator[int]:
+    """Yield before each look, with growing pauses between them, for at most four settle times."""
+    end = desk.wall_clock.now() + timedelta(seconds=4 * desk.timing.settle_seconds)
+    pause = desk.timing.first_poll_seconds
+    count = 0
+    while desk.wall_clock.now() < end:
+        yield count
+        count += 1
+        desk.sleep(pause)
+        pause = min(2 * pause, desk.timing.last_poll_seconds)
+
+
+def _settled(desk: Desk, order: LedgerOrder) -> bool:
+    if order.sent_at is None:
+        return True
+    return desk.wall_clock.now() >= order.sent_at + timedelta(seconds=desk.timing.settle_seconds)
+
+
+def _look(desk: Desk, order: LedgerOrder) -> VenueOrder | None:
+    """Ask for the order by id; once the settle time has passed, also through the lists of the venue."""
+    intent = order.intent
+    found = desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    if found is not None or not _settled(desk, order) or order.sent_at is None:
+        return found
+    seen = [*desk.broker.fetch_open_orders([intent.instrument])]
+    seen += desk.broker.fetch_orders(intent.instrument, order.sent_at - timedelta(seconds=1))
+    return next((venue_order for venue_order in seen if venue_order.client_order_id == intent.client_order_id), None)
+
+
+def _absent(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int) -> LedgerOrder:
+    if reason := _why_not(desk, order) or ("" if sends_left else "sent three times without a trace"):
+        return _give_up(desk, order, f"proven absent; {reason}")
+    log.info("order %s is proven absent and sent again", order.intent.client_order_id)
+    return _send(desk, order, epoch=epoch, sends_left=sends_left - 1)

@@ -1,0 +1,110 @@
+"""The ledger against the venue, to the last unit: orders, fills, fees and balances."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from tidemill.domain.market import split_instrument_id
+from tidemill.domain.portfolio import ZERO, Balance, Portfolio
+from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderState, VenueOrder
+from tidemill.execution.desk import Desk
+
+DifferenceKind = Literal["unknown order", "missing order", "fill", "balance"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that ledger and venue tell differently; ``scope`` is what a freeze should stop."""
+
+    kind: DifferenceKind
+    scope: str
+    subject: str
+    ledger: Decimal
+    venue: Decimal
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for a person."""
+        return f"{self.kind} {self.subject}: ledger {self.ledger}, venue {self.venue}"
+
+
+def compare_account(desk: Desk, instruments: Collection[str], *, since: datetime) -> tuple[Difference, ...]:
+    """Compare everything placed since ``since`` (wall time) and all balances.
+
+    Orders in flight are left out. When the ledger moved during the comparison it is made again, at
+    most five times; then the last result stands. TransientError when the venue does not answer.
+    """
+    found: tuple[Difference, ...] = ()
+    for _ in range(5):
+        before = desk.ledger.load_portfolio(desk.account).ledger_sequence
+        found = _compare_once(desk, instruments, since)
+        if desk.ledger.load_portfolio(desk.account).ledger_sequence == before:
+            return found
+    return found
+
+
+def freeze_differences(desk: Desk, differences: Collection[Difference]) -> int:
+    """Freeze what each difference concerns; return how many freezes are new."""
+    return sum(desk.ledger.freeze(one.scope, one.sentence, stamp=desk.stamp()) for one in differences)
+
+
+def compare_balances(
+    portfolio: Portfolio, balances: Mapping[str, Balance], *, account: str, bases: Mapping[str, str]
+) -> tuple[Difference, ...]:
+    """Differences of balances; ``bases`` maps a base asset to the instrument to freeze, others freeze the account."""
+    differences = []
+    for asset in sorted(set(portfolio.assets) | set(balances)):
+        ours = portfolio.quantity(asset)
+        theirs = balances[asset].total if asset in balances else ZERO
+        if ours != theirs:
+            scope = bases.get(asset, account)
+            differences.append(Difference(kind="balance", scope=scope, subject=asset, ledger=ours, venue=theirs))
+    return tuple(differences)
+
+
+def _compare_once(desk: Desk, instruments: Collection[str], since: datetime) -> tuple[Difference, ...]:
+    ours = desk.orders()
+    differences: list[Difference] = []
+    for instrument in sorted(instruments):
+        theirs = desk.broker.fetch_orders(instrument, since)
+        mine = [order for order in ours if order.intent.instrument == instrument]
+        differences += _compare_orders(instrument, mine, theirs, since)
+    bases = {split_instrument_id(instrument)[0]: instrument for instrument in instruments}
+    in_flight = {split_instrument_id(o.intent.instrument) for o in ours if o.state in UNRESOLVED}
+    busy = {asset for base, quote, _ in in_flight for asset in (base, quote)}
+    portfolio = desk.ledger.load_portfolio(desk.account)
+    balances = compare_balances(portfolio, desk.broker.fetch_balances(), account=desk.account, bases=bases)
+    return (*differences, *(one for one in balances if one.subject not in busy))
+
+
+def _compare_orders(
+    instrument: str, ours: list[LedgerOrder], theirs: Collection[VenueOrder], since: datetime
+) -> list[Difference]:
+    by_venue_id = {order.venue_order_id: order for order in ours if order.venue_order_id}
+    by_client_id = {order.intent.client_order_id: order for order in ours}
+    differences = []
+    seen: set[str] = set()
+    for told in theirs:
+        known = by_venue_id.get(told.venue_order_id) or by_client_id.get(told.client_order_id)
+        if known is None:
+            differences.append(_differ("unknown order", instrument, told.venue_order_id, ZERO, told.quantity))
+            continue
+        seen.add(known.intent.intent_id)
+        if known.state not in UNRESOLVED and known.filled != told.filled:
+            differences.append(_differ("fill", instrument, known.intent.intent_id, known.filled, told.filled))
+    for order in ours:
+        expected = order.sent_at is not None and order.sent_at >= since and order.state in _AT_VENUE
+        if expected and order.intent.intent_id not in seen:
+            differences.append(_differ("missing order", instrument, order.intent.intent_id, order.quantity, ZERO))
+    return differences
+
+
+def _differ(kind: DifferenceKind, scope: str, subject: str, ledger: Decimal, venue: Decimal) -> Difference:
+    return Difference(kind=kind, scope=scope, subject=subject, ledger=ledger, venue=venue)
+
+
+_AT_VENUE = RESTING | {OrderState.FILLED, OrderState.EXPIRED, OrderState.CANCELLED}

@@ -1,0 +1,102 @@
+"""From stored history to a judged candidate: what `retrain` does, free of schedules and screens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pandas as pd
+
+from tidemill.domain.market import DecisionGrid, format_time, to_micros
+from tidemill.features import FEATURE_NAMES, build_features, find_leaks
+from tidemill.ports import BarStore, FittedModel, ModelRegistry, PostStore
+from tidemill.training import Candidate, TrainingParams, Verdict, build_labels, judge_candidate, train_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """All bars and scores that training may read at ``as_of``."""
+
+    as_of: datetime
+    bars: pd.DataFrame
+    scores: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingTable:
+    """Feature rows by (point, instrument) and their labels."""
+
+    features: pd.DataFrame
+    labels: pd.DataFrame
+
+
+def is_due(champion: FittedModel | None, as_of: datetime, every_days: float) -> bool:
+    """Whether a new candidate should be trained at ``as_of``."""
+    return champion is None or as_of - champion.trained_as_of >= timedelta(days=every_days)
+
+
+def load_training_data(
+    bars: BarStore,
+    posts: PostStore,
+    *,
+    universe: Sequence[str],
+    grid: DecisionGrid,
+    scorer: str,
+    as_of: datetime,
+    window_days: int,
+    live: bool = True,
+) -> TrainingData:
+    """Everything known at ``as_of``; unless in a backtest, also only what was stored by then."""
+    start = as_of - timedelta(days=window_days)
+    stored = to_micros(as_of) if live else None
+    return TrainingData(
+        as_of=as_of,
+        bars=bars.read_bars(
+            universe, grid.timeframe, start, as_of, known_at=as_of, stored_until=stored, revisions=True
+        ),
+        scores=posts.read_scores(scorer, start, as_of, known_at=as_of, stored_until=stored),
+    )
+
+
+def build_training_table(
+    data: TrainingData, *, universe: Sequence[str], grid: DecisionGrid, horizon: int
+) -> TrainingTable:
+    """Point-in-time features of every bar and forward returns over ``horizon`` bars."""
+    features = build_features(data.bars, data.scores, grid=grid, points=None, universe=universe)
+    return TrainingTable(features=features, labels=build_labels(data.bars, grid, horizon))
+
+
+def train_candidate(table: TrainingTable, *, params: TrainingParams, as_of: datetime, name: str) -> Candidate:
+    """Train on what is known at ``as_of`` with a purged chronological split."""
+    return train_model(table.features, table.labels, settings=params, as_of=as_of, name=name)
+
+
+def judge(
+    candidate: Candidate,
+    data: TrainingData,
+    *,
+    universe: Sequence[str],
+    grid: DecisionGrid,
+    promotion: Literal["proven", "paper"],
+) -> Verdict:
+    """Look for leaks by recomputing sampled rows on truncated inputs, then judge."""
+    leaks = find_leaks(build_features, data.bars, data.scores, grid=grid, universe=universe)
+    return judge_candidate(candidate, leaks, promotion)
+
+
+def register_candidate(models: ModelRegistry, candidate: Candidate, table: TrainingTable, verdict: Verdict) -> str:
+    """Store the candidate with its verdict; promote it when the verdict says so. Return the version."""
+    sample = table.features[list(FEATURE_NAMES)].dropna().tail(5)
+    version = models.register(candidate.model, sample)
+    if verdict.promote:
+        models.promote(candidate.model.name, version)
+    return version
+
+
+def describe(model: FittedModel | None) -> str:
+    """One line that names a model, for screens and artifacts."""
+    if model is None:
+        return "no champion"
+    return f"{model.name} version {model.version} ({model.verdict}), trained as of {format_time(model.trained_as_of)}"

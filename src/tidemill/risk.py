@@ -1,0 +1,194 @@
+"""Targets against limits: approved, or cut and refused with the reason. The most cautious limit wins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+
+from tidemill.domain.market import Instrument, ceil_to_step, floor_to_step
+from tidemill.domain.portfolio import ZERO, Portfolio, drawdown
+from tidemill.domain.trading import TargetPosition, Veto
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds as fractions: of equity, or of the decided bar's volume."""
+
+    max_gross_fraction: Decimal
+    max_position_fraction: Decimal
+    max_order_fraction: Decimal
+    max_volume_fraction: Decimal
+    max_drawdown: Decimal
+
+    @property
+    def version(self) -> str:
+        """Short hash of the values: two decisions with the same version obeyed the same limits."""
+        text = json.dumps({name: str(value) for name, value in asdict(self).items()}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """What may be traded, and every refusal or cut on the way."""
+
+    targets: tuple[TargetPosition, ...]
+    vetoes: tuple[Veto, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One target seen by a limit."""
+
+    target: TargetPosition
+    instrument: Instrument
+    held: Decimal
+    equity: Decimal
+    volume: Decimal
+    drawdown: Decimal
+    gross_ratio: Decimal
+    stopped: str
+
+
+Rule = Callable[[_Case, Limits], tuple[Decimal, str]]
+
+
+def apply_limits(
+    targets: Sequence[TargetPosition],
+    portfolio: Portfolio,
+    *,
+    instruments: Mapping[str, Instrument],
+    prices: Mapping[str, Decimal],
+    volumes: Mapping[str, Decimal],
+    equity: Decimal,
+    limits: Limits,
+    stopped: Mapping[str, str] | None = None,
+) -> Approved:
+    """Apply every limit to every target; of all allowed quantities the nearest to what is held wins.
+
+    ``prices`` (decided closes, quote units) cover all instruments held or wanted, ``volumes`` are
+    the decided bars' in base units, ``stopped`` maps an instrument to why it may not trade.
+    """
+    ratio = _gross_ratio(targets, portfolio, instruments, prices, equity, limits)
+    fall = drawdown(equity, max(portfolio.peak_equity, equity))
+    approved: list[TargetPosition] = []
+    vetoes: list[Veto] = []
+    for target in targets:
+        instrument = instruments[target.instrument]
+        case = _Case(
+            target=target,
+            instrument=instrument,
+            held=portfolio.quantity(instrument.base),
+            equity=equity,
+            volume=volumes.get(target.instrument, ZERO),
+            drawdown=fall,
+            gross_ratio=ratio,
+            stopped=(stopped or {}).get(target.instrument, ""),
+        )
+        allowed, found = _judge(case, limits)
+        vetoes.extend(found)
+        if allowed != case.held:
+            approved.append(
+                TargetPosition(instrument=target.instrument, quantity=allowed, price=target.price, reason=target.reason)
+            )
+    return Approved(targets=tuple(approved), vetoes=tuple(vetoes))
+
+
+def _judge(case: _Case, limits: Limits) -> tuple[Decimal, list[Veto]]:
+    """Apply all rules to one target; the allowed quantity nearest to the held one wins."""
+    wanted = case.target.quantity
+    allowed = wanted
+    vetoes: list[Veto] = []
+    for name, rule in RULES.items():
+        bound, reason = rule(case, limits)
+        if bound == wanted:
+            continue
+        bound = _toward_held(bound, case)
+        vetoes.append(Veto(instrument=case.target.instrument, limit=name, reason=reason, wanted=wanted, allowed=bound))
+        if abs(bound - case.held) < abs(allowed - case.held):
+            allowed = bound
+    return allowed, vetoes
+
+
+def _toward_held(bound: Decimal, case: _Case) -> Decimal:
+    """Whole lots, rounded so that no more is traded than the limit allows."""
+    if bound == case.held:
+        return bound
+    rounded = floor_to_step if bound > case.held else ceil_to_step
+    return rounded(bound, case.instrument.lot_step)
+
+
+def _check_stopped(case: _Case, limits: Limits) -> tuple[Decimal, str]:
+    del limits
+    return (case.held, case.stopped) if case.stopped else (case.target.quantity, "")
+
+
+def _check_drawdown(case: _Case, limits: Limits) -> tuple[Decimal, str]:
+    if case.drawdown < limits.max_drawdown or case.target.quantity <= case.held:
+        return case.target.quantity, ""
+    return case.held, f"drawdown {case.drawdown:.2%} has reached {limits.max_drawdown:.2%}: positions are only reduced"
+
+
+def _check_position(case: _Case, limits: Limits) -> tuple[Decimal, str]:
+    most = limits.max_position_fraction * case.equity / case.target.price
+    if case.target.quantity <= most:
+        return case.target.quantity, ""
+    # What is held already is not sold for this limit's sake: a rising price would make it churn.
+    return max(most, min(case.held, case.target.quantity)), f"more than {limits.max_position_fraction:.0%} of equity"
+
+
+def _check_gross(case: _Case, limits: Limits) -> tuple[Decimal, str]:
+    if case.gross_ratio >= 1 or case.target.quantity <= case.held:
+        return case.target.quantity, ""
+    raised = (case.target.quantity - case.held) * case.gross_ratio
+    return case.held + raised, f"all targets together exceed {limits.max_gross_fraction:.0%} of equity"
+
+
+def _check_order(case: _Case, limits: Limits) -> tuple[Decimal, str]:
+    most = limits.max_order_fraction * case.equity / case.target.price
+    return _bounded_change(case, most, f"one order is at most {limits.max_order_fraction:.0%} of equity")
+
+
+def _check_volume(case: _Case, limits: Limits) -> tuple[Decimal, str]:
+    most = limits.max_volume_fraction * case.volume
+    return _bounded_change(case, most, f"one order is at most {limits.max_volume_fraction:.0%} of the bar's volume")
+
+
+def _bounded_change(case: _Case, most: Decimal, reason: str) -> tuple[Decimal, str]:
+    change = case.target.quantity - case.held
+    if abs(change) <= most:
+        return case.target.quantity, ""
+    return case.held + (most if change > 0 else -most), reason
+
+
+RULES: Mapping[str, Rule] = {
+    "stopped": _check_stopped,
+    "drawdown": _check_drawdown,
+    "position": _check_position,
+    "gross": _check_gross,
+    "order": _check_order,
+    "volume": _check_volume,
+}
+
+
+def _gross_ratio(
+    targets: Sequence[TargetPosition],
+    portfolio: Portfolio,
+    instruments: Mapping[str, Instrument],
+    prices: Mapping[str, Decimal],
+    equity: Decimal,
+    limits: Limits,
+) -> Decimal:
+    """Share of all wished raises that fits under the gross limit, given what is held and reduced."""
+    wanted = {target.instrument: target.quantity for target in targets}
+    base = raises = ZERO
+    for name, instrument in instruments.items():
+        held = portfolio.quantity(instrument.base)
+        target = wanted.get(name, held)
+        price = prices.get(name, ZERO)
+        base += min(held, target) * price
+        raises += max(target - held, ZERO) * price
+    room = limits.max_gross_fraction * equity - base
+    return Decimal(1) if raises <= room or raises == 0 else max(room, ZERO) / raises

@@ -1,0 +1,86 @@
+"""Forecasts and what is held become target positions.
+
+Volatility targeting: an instrument's notional is
+
+    equity x strength x min(cap, target_volatility / its volatility x share)
+
+where ``share`` = min(sqrt(n), 2) / n spreads the target over n instruments and credits diversification
+up to a factor of two (R. Carver, Systematic Trading, ch. 9-11, with a fixed cautious multiplier). The
+fraction is rounded to a millionth; from there on all is Decimal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tidemill.domain.market import Instrument, floor_to_step, to_step
+from tidemill.domain.portfolio import Portfolio
+from tidemill.domain.trading import Dropped, Forecast, TargetPosition
+
+FRACTION_STEP = Decimal("0.000001")
+LARGEST_DIVERSIFICATION = 2.0
+SMALLEST_VOLATILITY = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingPolicy:
+    """Wanted volatility of the account, most of equity per instrument, and the no-trade band."""
+
+    volatility_target_annual: float
+    max_instrument_fraction: float
+    buffer_fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """Targets, and the instruments whose held position stays with the reason."""
+
+    targets: tuple[TargetPosition, ...]
+    kept: tuple[Dropped, ...]
+
+
+def size_positions(
+    forecasts: Sequence[Forecast],
+    portfolio: Portfolio,
+    *,
+    instruments: Mapping[str, Instrument],
+    prices: Mapping[str, Decimal],
+    equity: Decimal,
+    policy: SizingPolicy,
+) -> Sizing:
+    """Size every forecast on spot: a negative one becomes 0, inside the buffer the held position stays.
+
+    ``prices`` are decided closes in quote units by instrument; ``equity`` in account currency.
+    """
+    targets: list[TargetPosition] = []
+    kept: list[Dropped] = []
+    for forecast in forecasts:
+        instrument = instruments[forecast.instrument]
+        price = prices[forecast.instrument]
+        wanted = _wanted(forecast, instrument, price, equity, len(forecasts), policy)
+        held = portfolio.quantity(instrument.base)
+        if _inside_buffer(wanted, held, policy):
+            reason = f"inside the buffer: {held} held, {wanted} wanted"
+            kept.append(Dropped(instrument=forecast.instrument, quantity=wanted - held, reason=reason))
+            continue
+        reason = "spot cannot be short: a negative forecast becomes 0" if forecast.strength < 0 else ""
+        targets.append(TargetPosition(instrument=forecast.instrument, quantity=wanted, price=price, reason=reason))
+    return Sizing(targets=tuple(targets), kept=tuple(kept))
+
+
+def _wanted(
+    forecast: Forecast, instrument: Instrument, price: Decimal, equity: Decimal, count: int, policy: SizingPolicy
+) -> Decimal:
+    share = min(math.sqrt(count), LARGEST_DIVERSIFICATION) / count
+    volatility = max(forecast.volatility_annual or 1.0, SMALLEST_VOLATILITY)
+    full = min(policy.max_instrument_fraction, policy.volatility_target_annual / volatility * share)
+    fraction = to_step(round(max(forecast.strength, 0.0) * full, 6), FRACTION_STEP)
+    return floor_to_step(max(equity, Decimal(0)) * fraction / price, instrument.lot_step)
+
+
+def _inside_buffer(wanted: Decimal, held: Decimal, policy: SizingPolicy) -> bool:
+    band = to_step(round(policy.buffer_fraction, 6), FRACTION_STEP) * max(abs(wanted), abs(held))
+    return abs(wanted - held) <= band
