@@ -20,7 +20,7 @@ from tidemill.adapters.capabilities import capability, check_live
 from tidemill.adapters.clocks import WallClock
 from tidemill.deciding import DecisionRules, Environment
 from tidemill.domain.errors import ConfigurationError
-from tidemill.domain.market import DecisionGrid, Instrument, split_instrument_id, timeframe_seconds
+from tidemill.domain.market import DecisionGrid, Instrument, Stamp, split_instrument_id, timeframe_seconds
 from tidemill.domain.trading import OrderTiming
 from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
@@ -231,6 +231,11 @@ class Services:
         """Base assets of the universe, which posts may name."""
         return tuple(dict.fromkeys(split_instrument_id(name)[0] for name in self.settings.universe))
 
+    @property
+    def quote_fee_rate(self) -> Decimal:
+        """Fee that a buy pays in quote on top of its price; 0 where it is taken from what is received."""
+        return self.settings.fee_taker if self.settings.fee_asset == "quote" else Decimal(0)
+
     @cached_property
     def training(self) -> TrainingParams:
         """How candidates are trained."""
@@ -249,6 +254,10 @@ class Services:
             timing=self.timing,
             sleep=self.sleep,
         )
+
+    def stamp(self) -> Stamp:
+        """Tell this instant on both clocks."""
+        return Stamp(market=self.market_clock.now(), wall=self.wall_clock.now())
 
     @cached_property
     def environment(self) -> Environment:

@@ -52,8 +52,7 @@ def ingest_bars(
     """
     length = timedelta(seconds=timeframe_seconds(timeframe))
     newest = store.latest_open(instrument.id, timeframe)
-    start = newest + length if newest else now - history
-    fetched = source.fetch_bars(instrument.id, timeframe, start, now)
+    fetched = source.fetch_bars(instrument.id, timeframe, newest + length if newest else now - history, now)
     return store_checked(
         fetched,
         store,
@@ -64,6 +63,34 @@ def ingest_bars(
         sessions=sessions,
         now=now,
         after=newest,
+    )
+
+
+def ingest_range(
+    source: MarketSource,
+    store: BarStore,
+    evidence: EvidenceStore,
+    instrument: Instrument,
+    *,
+    timeframe: str,
+    calendar: Calendar,
+    sessions: Sequence[datetime],
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> Ingested:
+    """Fetch the bars with ``start`` <= open time < ``end``, check and store them; equal ones add nothing."""
+    fetched = source.fetch_bars(instrument.id, timeframe, start, end)
+    return store_checked(
+        fetched,
+        store,
+        evidence,
+        instrument,
+        timeframe=timeframe,
+        calendar=calendar,
+        sessions=[one for one in sessions if start <= one < end],
+        now=now,
+        after=None,
     )
 
 

@@ -1,6 +1,6 @@
 """One decision: from what was known to what is asked of the venue, and what is written down of it."""
 
-from tidemill.deciding.opening import TradingRun, open_run
+from tidemill.deciding.opening import TradingRun, missing_decisions, open_run, why_refused
 from tidemill.deciding.record import (
     Environment,
     build_decision,
@@ -15,6 +15,7 @@ from tidemill.deciding.steps import (
     MarketView,
     build_table,
     draft_decision,
+    draft_flat,
     limit_decision,
     load_market,
     make_decision_forecasts,
@@ -35,16 +36,19 @@ __all__ = [
     "build_refusal",
     "build_table",
     "draft_decision",
+    "draft_flat",
     "limit_decision",
     "load_market",
     "load_recorded_instruments",
     "load_recorded_portfolio",
     "make_decision_forecasts",
     "mark_equity",
+    "missing_decisions",
     "open_run",
     "plan_decision",
     "portfolio_record",
     "rule_in_use",
     "size_decision",
     "view_market",
+    "why_refused",
 ]

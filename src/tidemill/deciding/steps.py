@@ -14,8 +14,8 @@ from decimal import Decimal
 import pandas as pd
 
 from tidemill.domain.market import DecisionGrid, Instrument, timeframe_seconds, to_micros, to_step
-from tidemill.domain.portfolio import Portfolio
-from tidemill.domain.trading import Dropped, Forecast
+from tidemill.domain.portfolio import ZERO, Portfolio
+from tidemill.domain.trading import Dropped, Forecast, TargetPosition
 from tidemill.execution.planning import DecisionKey, OrderPlan, plan_orders
 from tidemill.features import LOOKBACK, build_features
 from tidemill.forecasting import Forecasts, make_forecasts
@@ -221,6 +221,26 @@ def draft_decision(
         sizing=sizing,
         approved=approved,
         plan=plan,
+    )
+
+
+def draft_flat(rules: DecisionRules, key: DecisionKey, *, market: MarketView, portfolio: Portfolio) -> Draft:
+    """Hold nothing: every position that is held and has a price gets the target zero."""
+    targets = tuple(
+        TargetPosition(instrument=name, quantity=ZERO, price=price, reason="halt")
+        for name, price in market.prices.items()
+        if portfolio.quantity(rules.instruments[name].base) > 0
+    )
+    approved = Approved(targets=targets, vetoes=())
+    return Draft(
+        market=market,
+        table=pd.DataFrame(),
+        champion=None,
+        forecasts=Forecasts(forecasts=(), without=()),
+        portfolio=portfolio,
+        sizing=Sizing(targets=targets, kept=()),
+        approved=approved,
+        plan=plan_decision(rules, key, approved, portfolio),
     )
 
 

@@ -5,7 +5,7 @@ from tidemill.execution.leasing import hold_lease
 from tidemill.execution.placing import place_order, resolve_order
 from tidemill.execution.planning import DecisionKey, OrderPlan, allow_buys, cap_price, plan_orders
 from tidemill.execution.reconciling import Difference, compare_account, compare_balances, freeze_differences
-from tidemill.execution.settling import await_fills, settle_account, take_in_fills
+from tidemill.execution.settling import await_fills, cancel_resting, reduce_to_cash, settle_account, take_in_fills
 
 __all__ = [
     "DecisionKey",
@@ -14,6 +14,7 @@ __all__ = [
     "OrderPlan",
     "allow_buys",
     "await_fills",
+    "cancel_resting",
     "cap_price",
     "compare_account",
     "compare_balances",
@@ -21,6 +22,7 @@ __all__ = [
     "hold_lease",
     "place_order",
     "plan_orders",
+    "reduce_to_cash",
     "resolve_order",
     "settle_account",
     "take_in_fills",

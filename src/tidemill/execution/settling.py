@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 
+from tidemill.domain.market import Instrument
 from tidemill.domain.trading import (
     RESTING,
     UNRESOLVED,
@@ -14,6 +16,7 @@ from tidemill.domain.trading import (
 )
 from tidemill.execution.desk import Desk
 from tidemill.execution.placing import resolve_order
+from tidemill.execution.planning import allow_buys
 
 POLL_SECONDS = 0.2
 
@@ -61,6 +64,36 @@ def await_fills(desk: Desk, decision_id: str, side: Side, *, wait_seconds: float
         if not resting or desk.wall_clock.now() >= deadline:
             return tuple(order for order in desk.orders(decision_id=decision_id) if order.intent.side is side)
         desk.sleep(POLL_SECONDS)
+
+
+def reduce_to_cash(
+    desk: Desk, decision_id: str, instruments: Mapping[str, Instrument], quote_fee_rate: Decimal
+) -> Sequence[LedgerOrder]:
+    """Cut the decision's buys, once, to the cash free now; return them as they then are."""
+    buys = [order for order in desk.orders(decision_id=decision_id) if order.intent.side is Side.BUY]
+    if not buys:
+        return ()
+    portfolio = desk.ledger.load_portfolio(desk.account)
+    allowed: dict[str, Decimal] = {}
+    for quote in {instruments[order.intent.instrument].quote for order in buys}:
+        same = [order for order in buys if instruments[order.intent.instrument].quote == quote]
+        allowed |= allow_buys(same, portfolio.free(quote), instruments=instruments, quote_fee_rate=quote_fee_rate)
+    return desk.ledger.reduce_buys(decision_id, allowed, stamp=desk.stamp())
+
+
+def cancel_resting(desk: Desk) -> int:
+    """Cancel every resting order of the account, safe to call again; return how many ended cancelled."""
+    cancelled = 0
+    for order in desk.orders(states=tuple(RESTING)):
+        intent = order.intent
+        told = desk.broker.cancel_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+        # Not found on cancel: it may have filled first, so the venue's own record decides.
+        told = told or desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+        if told is not None and told.state is not order.state:
+            desk.ledger.record_state(intent.intent_id, told.state, stamp=desk.stamp(), order=told)
+            cancelled += told.state is OrderState.CANCELLED
+        take_in_fills(desk, {intent.instrument})
+    return cancelled
 
 
 _NEVER_PLACED = UNRESOLVED | {OrderState.PLANNED, OrderState.REJECTED, OrderState.NOT_PLACED}

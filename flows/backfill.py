@@ -1,0 +1,37 @@
+"""Older bars fetched for a range; announced as repaired, which never starts trade."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from prefect import flow
+from pydantic import Field
+
+from flows.parameters import Mode
+from tasks.data import backfill_bars, outcomes
+from tasks.options import patiently
+from tasks.publishing import announce_bars, publish_page
+from tidemill.bootstrap import services
+from tidemill.domain.market import require_utc
+from tidemill.reports import ingest_page
+
+
+@flow(name="backfill", flow_run_name="backfill-{mode}-{start}", log_prints=False)
+def backfill(
+    start: Annotated[datetime, Field(description="First open time wanted (UTC).")],
+    end: Annotated[datetime, Field(description="Open times before this (UTC).")],
+    mode: Mode = "paper",
+) -> dict[str, Any]:
+    """Fetch, check and store the bars of a range. What decisions read before stays as it was for them."""
+    known = services()
+    known.check_mode(mode)
+    begin, until = require_utc(start, "start"), require_utc(end, "end")
+    names = list(known.instruments)
+    futures = patiently(backfill_bars).map(names, begin, until)
+    for future in futures:
+        future.wait()
+    results = [one.as_dict() for one in outcomes(names, [future.state for future in futures])]
+    publish_page(f"backfill-{mode}", ingest_page("Bars backfilled", results), "Bars by instrument")
+    announce_bars(until, results, event="bars.repaired")
+    return {"results": results}

@@ -1,0 +1,30 @@
+"""History through the same stages, as a run with a form."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from flows.parameters import Mode
+from prefect import flow
+from pydantic import Field
+from tasks.backtesting import run_exact_backtest
+from tasks.publishing import publish_page
+from tidemill.bootstrap import services
+from tidemill.reports import backtest_page
+
+
+@flow(name="backtest", flow_run_name="backtest-{strategy}-{start}", log_prints=False)
+def backtest(
+    start: Annotated[datetime | None, Field(description="First decided close (UTC). Empty: the last 12.")] = None,
+    end: Annotated[datetime | None, Field(description="Decided closes before this (UTC). Empty: to the end.")] = None,
+    strategy: Annotated[Literal["model", "trend", "reversion"], Field(description="What decides.")] = "trend",
+    every: Annotated[str, Field(description="Cadence as a timeframe such as 4h. Empty: every bar.")] = "",
+    recording: Annotated[str, Field(description="A recording's TOML file. Empty: the bundled prices.")] = "",
+    mode: Mode = "paper",
+) -> dict[str, Any]:
+    """Run the exact backtest and publish its figures. It touches neither venue nor ledger."""
+    services().check_mode(mode, live=services().settings.live)
+    result = run_exact_backtest(start, end, strategy, every, recording)
+    publish_page("backtest", backtest_page(result), "Backtest")
+    return result

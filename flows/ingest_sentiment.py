@@ -1,0 +1,31 @@
+"""New posts of every source: fetched, checked, stored, scored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.parameters import Mode
+from tasks.data import fetch_and_store_posts, outcomes
+from tasks.options import patiently
+from tasks.publishing import publish_page
+from tidemill.bootstrap import services
+from tidemill.reports import ingest_page
+
+
+@flow(name="ingest_sentiment", flow_run_name="ingest_sentiment-{mode}", log_prints=False)
+def ingest_sentiment(mode: Mode = "paper") -> dict[str, Any]:
+    """Fetch and score what is new from X, Reddit and NewsAPI, as far as they have keys.
+
+    A source that is down or out of quota is skipped and said so; the others go on.
+    """
+    known = services()
+    known.check_mode(mode)
+    names = [source.source for source in known.post_sources]
+    futures = patiently(fetch_and_store_posts).map(names) if names else []
+    for future in futures:
+        future.wait()
+    results = [one.as_dict() for one in outcomes(names, [future.state for future in futures])]
+    publish_page(f"ingest-sentiment-{mode}", ingest_page("Posts ingested", results), "Posts by source")
+    return {"results": results}

@@ -1,0 +1,34 @@
+"""The ledger against the venue; what differs is stopped until a person resumes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.parameters import Mode
+from tasks import orders
+from tasks.options import patiently
+from tasks.publishing import publish_page
+from tidemill.bootstrap import services
+from tidemill.domain.errors import TransientError
+from tidemill.reports import reconcile_page
+
+
+@flow(name="reconcile", flow_run_name="reconcile-{mode}", log_prints=False)
+def reconcile(mode: Mode = "paper") -> dict[str, Any]:
+    """Resolve doubtful orders, take in fills, then compare orders, fills and balances to the last unit."""
+    known = services()
+    known.check_mode(mode)
+    with orders.hold_account() as epoch:
+        try:
+            doubtful = patiently(orders.settle_orders)(epoch)
+            differences = patiently(orders.compare_account)()
+        except TransientError as error:
+            if known.settings.mode != "replay":
+                raise
+            return {"skipped": f"venue down: {error}", "differences": []}
+        frozen = orders.freeze_differences(differences) if differences else 0
+    sentences = [one.sentence for one in differences]
+    publish_page(f"reconcile-{mode}", reconcile_page(sentences, doubtful, frozen), "Ledger against venue")
+    return {"differences": sentences, "doubtful": len(doubtful), "frozen": frozen}

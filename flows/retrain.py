@@ -1,0 +1,44 @@
+"""A new candidate when one is due: trained, judged, registered, perhaps promoted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from prefect import flow
+from pydantic import Field
+
+from flows.parameters import AsOf, Mode
+from tasks.models import (
+    build_training_table,
+    judge_candidate,
+    load_champion,
+    load_training_data,
+    register_candidate,
+    train_model,
+)
+from tasks.publishing import publish_page
+from tidemill.bootstrap import services
+from tidemill.learning import describe, is_due
+from tidemill.reports import training_page
+
+
+@flow(name="retrain", flow_run_name="retrain-{mode}", log_prints=False)
+def retrain(
+    as_of: AsOf = None,
+    mode: Mode = "paper",
+    force: Annotated[bool, Field(description="Train even when the champion is not due.")] = False,
+) -> dict[str, Any]:
+    """Train on what was known at ``as_of``, judge honestly, and promote only what the policy allows."""
+    known = services()
+    known.check_mode(mode)
+    moment = as_of or known.market_clock.now()
+    champion = load_champion()
+    if not force and not is_due(champion, moment, known.settings.training.retrain_every_days):
+        return {"trained": False, "champion": describe(champion)}
+    data = load_training_data(moment)
+    table = build_training_table(data)
+    candidate = train_model(table, moment)
+    verdict = judge_candidate(candidate, data)
+    version = register_candidate(candidate, table, verdict)
+    publish_page(f"retrain-{mode}", training_page(candidate, verdict, version), "Candidate and verdict")
+    return {"trained": True, "version": version, "verdict": verdict.text, "promoted": verdict.promote}

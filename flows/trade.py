@@ -1,0 +1,95 @@
+"""From what is known at one as_of to orders at the venue, each placed exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+
+from flows.parameters import AsOf, Attempt, Because, Live, Mode
+from tasks import deciding as decide
+from tasks import orders
+from tasks.models import load_champion
+from tasks.options import patiently
+from tasks.publishing import publish_page
+from tidemill.bootstrap import services
+from tidemill.deciding import Draft, TradingRun, open_run, why_refused
+from tidemill.domain.errors import TransientError
+from tidemill.domain.trading import Decision, LedgerOrder, Side
+from tidemill.reports import decision_page, decision_summary, skipped_summary
+
+
+@flow(name="trade", flow_run_name="trade-{mode}-{as_of}", log_prints=False)
+def trade(
+    as_of: AsOf = None, mode: Mode = "paper", attempt: Attempt = 0, because: Because = "", live: Live = False
+) -> dict[str, Any]:
+    """Make one decision and carry it out. Running it again changes nothing that was decided."""
+    known = services()
+    known.check_mode(mode, live=live)
+    run = open_run(
+        known.rules,
+        as_of=as_of,
+        attempt=attempt,
+        because=because,
+        now=known.market_clock.now(),
+        max_lag_seconds=known.settings.max_lag_seconds,
+    )
+    orders.wait_until(run.key.as_of)
+    with orders.hold_account() as epoch:
+        decision = decide.find_decision(run.key)
+        if decision is None and run.late:
+            return skipped_summary(run.key.as_of, run.late)
+        decision = decision or make_decision(run, epoch)
+        placed = carry_out(decision, epoch)
+    publish_page(f"trade-{mode}", decision_page(decision, placed), "The newest decision")
+    return decision_summary(decision, placed)
+
+
+def make_decision(run: TradingRun, epoch: int) -> Decision:
+    """Steps 4 to 12: a recorded decision, or a recorded refusal with its reason."""
+    key = run.key
+    try:
+        doubtful = patiently(orders.settle_orders)(epoch)
+        account = patiently(orders.load_portfolio)()
+    except TransientError as error:
+        if services().settings.mode != "replay":
+            raise  # nothing is stored; the run may be tried again until max_lag
+        return decide.record_refusal(key, f"venue down: {error}", epoch)
+    market = decide.load_market(key.as_of)
+    champion = load_champion()
+    if reason := why_refused(market, doubtful, [one.sentence for one in account.differences], account.stopped):
+        return decide.record_refusal(key, reason, epoch)
+    table = decide.build_features(key.as_of, market)
+    forecasts = decide.make_forecasts(key.as_of, table, champion)
+    sizing = decide.size_positions(forecasts, account.portfolio, market)
+    approved = decide.apply_limits(sizing, account.portfolio, market, account.stopped)
+    plan = decide.plan_orders(key, approved, account.portfolio)
+    draft = Draft(
+        market=market,
+        table=table,
+        champion=champion,
+        forecasts=forecasts,
+        portfolio=account.portfolio,
+        sizing=sizing,
+        approved=approved,
+        plan=plan,
+    )
+    return decide.record_decision(key, draft, account.stopped, epoch)
+
+
+def carry_out(decision: Decision, epoch: int) -> Sequence[LedgerOrder]:
+    """Steps 13 and 14: sells first, then the buys that the cash then free allows."""
+    sells = place(decision, Side.SELL, epoch)
+    orders.reduce_buys(decision.decision_id)
+    return [*sells, *place(decision, Side.BUY, epoch)]
+
+
+def place(decision: Decision, side: Side, epoch: int) -> Sequence[LedgerOrder]:
+    """Place all intents of one side and take in what they did."""
+    intents = orders.intents_of(decision.decision_id, side)
+    if not intents:
+        return ()
+    for future in patiently(orders.submit_order).map(intents, epoch):
+        future.result()
+    return orders.await_fills(decision.decision_id, side)

@@ -1,0 +1,105 @@
+"""`tidemill demo`: servers up, a recording replayed through the real flows, a summary, servers down."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tidemill.bootstrap import Services, using
+from tidemill.replay.drive import StepLog, import_history, open_ledger, run_steps
+from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
+from tidemill.replay.plot import plot_run
+from tidemill.replay.prefect_server import PrefectServer
+from tidemill.replay.screen import ReplayScreen, show_summary
+from tidemill.replay.servers import ReplayServers, fill_rules
+from tidemill.replay.summary import make_summary, why_no_fill
+from tidemill.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run_demo(
+    options: ReplayOptions, base: Settings, *, console: Console, json_path: Path | None = None, keep: bool = False
+) -> int:
+    """Run a replay from start to end; the exit code (0 done, 1 a step failed or ledger and venue differ)."""
+    began = time.monotonic()
+    plan = make_plan(options, base)
+    with ExitStack() as stack:
+        prefect = PrefectServer(plan.folder, services=keep)
+        stack.callback(prefect.stop)
+        prefect.start()
+        os.environ.update(prefect.environment)
+        screen = stack.enter_context(ReplayScreen(console, plan, prefect.ui_url))
+        services, summary = _replay(plan, base, prefect, screen, began, stack)
+        screen.finish()
+        if json_path is not None:
+            json_path.write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
+        show_summary(console, summary, why_no_fill(summary), generated=plan.generated_posts)
+        if keep:
+            _wait_for_enter(console, prefect.ui_url)
+        services.close()
+    return 1 if summary["failures"] or summary["ledger_venue_difference"] != "0" else 0
+
+
+def _replay(
+    plan: ReplayPlan, base: Settings, prefect: PrefectServer, screen: ReplayScreen, began: float, stack: ExitStack
+) -> tuple[Services, dict[str, Any]]:
+    screen.say("starting the paper venue and the doubles of X, Reddit and NewsAPI")
+    servers = ReplayServers(plan.recording, fill_rules(base, plan.grid.delay_seconds))
+    stack.callback(servers.stop)
+    servers.start()
+    currency = plan.recording.series[0].instrument.quote
+    servers.open_account(currency, base.start_cash)
+    settings = replay_settings(plan, base, urls=servers.urls, key=servers.key, secret=servers.secret)
+    write_settings_file(plan, base)
+    services = Services(settings, recording=plan.recording, grid=plan.grid)
+    screen.say("importing history")
+    before = plan.grid.decided_open(plan.start) + plan.grid.delay / 2
+    servers.move_clock(before)
+    open_ledger(services, currency, base.start_cash)
+    history = import_history(services, plan, now=before)
+    screen.say(f"imported {history['bars']:,} bars and {history['posts']:,} posts; waiting for Prefect")
+    prefect.wait()
+    steps = run_steps(services, servers, plan, screen.advance)
+    with using(services):
+        summary = make_summary(services, plan, steps, seconds=time.monotonic() - began, ui=prefect.ui_url)
+        summary["history"] = history
+        summary["plot"] = str(_publish_plot(services, plan, steps, summary))
+    return services, summary
+
+
+def _publish_plot(services: Services, plan: ReplayPlan, steps: StepLog, summary: dict[str, Any]) -> Path:
+    """Write the picture and publish it, with the summary, as Prefect artifacts."""
+    from prefect.artifacts import create_image_artifact, create_markdown_artifact
+
+    from tidemill.replay.screen import summary_page
+
+    path = plan.folder / "equity.png"
+    picture = plot_run(
+        path,
+        equity=[(plan.start, services.settings.start_cash), *steps.equity],
+        decisions=services.ledger.load_decisions(services.settings.account),
+        title=plan.recording.title,
+        currency=plan.recording.series[0].instrument.quote,
+    )
+    url = "data:image/png;base64," + base64.b64encode(picture).decode()
+    create_image_artifact(image_url=url, key="replay-equity", description="Equity and positions")
+    create_markdown_artifact(markdown=summary_page(summary), key="replay-summary", description="Summary of the replay")
+    return path
+
+
+def _wait_for_enter(console: Console, ui: str) -> None:
+    console.print(f"The Prefect UI stays open at [link={ui}]{ui}[/link]; press Ctrl-C to stop it.")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print("stopping")

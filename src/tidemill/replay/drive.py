@@ -1,0 +1,170 @@
+"""The replay itself: history in, then step by step the real flows on the market clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from tidemill.bootstrap import Services, using
+from tidemill.domain.market import Stamp, timeframe_seconds
+from tidemill.domain.portfolio import Account
+from tidemill.ingesting import store_checked, store_posts
+from tidemill.recording import Recording
+from tidemill.replay.plan import ReplayPlan
+from tidemill.replay.servers import ReplayServers
+
+# Without a short rest between flow runs SQLite answers 503 and the client backs off two seconds.
+REST_SECONDS = 0.3
+
+
+@dataclass(slots=True)
+class StepLog:
+    """What the flows of a replay said, gathered as it goes."""
+
+    bars: int = 0
+    gaps: int = 0
+    posts: int = 0
+    scores: int = 0
+    forecasts: int = 0
+    vetoed: int = 0
+    dropped: int = 0
+    refusals: list[dict[str, str]] = field(default_factory=list)
+    skipped_sources: list[dict[str, str]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    trainings: list[dict[str, Any]] = field(default_factory=list)
+    equity: list[tuple[datetime, Decimal]] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    def note_ingest(self, market: dict[str, Any], sentiment: dict[str, Any], as_of: str) -> None:
+        """Add what both ingest flows returned."""
+        for one in market["results"]:
+            self.bars += one["stored"]
+            self.gaps += one["missing"]
+        for one in sentiment["results"]:
+            self.posts += one["stored"]
+            self.scores += one["scores"]
+        failed = [one for one in (*market["results"], *sentiment["results"]) if one["failure"]]
+        self.skipped_sources += [{"as_of": as_of, "source": one["name"], "reason": one["failure"]} for one in failed]
+
+    def note_trade(self, summary: dict[str, Any]) -> None:
+        """Add what ``trade`` returned."""
+        self.forecasts += summary["forecasts"]
+        self.vetoed += summary["vetoed"]
+        self.dropped += summary["dropped"]
+        if summary["outcome"] != "decided":
+            self.refusals.append({"as_of": summary["as_of"], "reason": summary["reason"]})
+
+
+Progress = Callable[[int, str], None]
+
+
+def import_history(services: Services, plan: ReplayPlan, *, now: datetime) -> dict[str, int]:
+    """Store what the recording knows before ``now``, as an import: bars checked, posts scored, gaps recorded."""
+    recording: Recording = plan.recording
+    timeframe = plan.grid.timeframe
+    evidence = f"import {recording.title}"
+    services.store.write_payload("import", evidence, recording.title.encode(), now=now)
+    counts = {"bars": 0, "gaps": 0, "posts": 0}
+    length = timedelta(seconds=timeframe_seconds(timeframe))
+    for name in plan.universe:
+        bars = recording.as_bars(name, recording.first_open, now - length + timedelta(microseconds=1))
+        done = store_checked(
+            bars,
+            services.store,
+            services.store,
+            services.instruments[name],
+            timeframe=timeframe,
+            calendar=plan.grid.calendar,
+            sessions=plan.grid.sessions,
+            now=now,
+            after=None,
+        )
+        counts["bars"] += done.stored
+        counts["gaps"] += done.missing
+    posts = recording.posts
+    if len(posts):
+        earlier = posts[posts["event_time"] < now]
+        counts["posts"], _, _ = store_posts(earlier, services.store, bases=services.bases, now=now)
+    return counts
+
+
+def open_ledger(services: Services, currency: str, cash: Decimal) -> None:
+    """Record the account's opening balance in the ledger."""
+    now = services.wall_clock.now()
+    stamp = Stamp(market=services.market_clock.now(), wall=now)
+    account = Account(
+        account=services.settings.account, venue=services.settings.venue.name, currency=currency, opened_at=now
+    )
+    services.ledger.open_account(account, {currency: cash}, stamp=stamp)
+
+
+def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, progress: Progress) -> StepLog:
+    """Run the flows of every step; a flow that fails is noted and ends the replay."""
+    log = StepLog()
+    with ExitStack() as stack:
+        stack.enter_context(using(services))
+        stack.enter_context(_quiet_prefect())
+        for index, point in enumerate(plan.points):
+            services.__dict__["artifacts"] = index in (0, len(plan.points) - 1)
+            try:
+                _run_step(services, servers, plan, point, log, lambda text, i=index: progress(i, text))
+            except Exception as error:  # noqa: BLE001 -- whatever a flow raised is the step's failure, told at the end
+                log.failures.append(f"step {index + 1} at {point:%Y-%m-%dT%H:%MZ}: {error}")
+                break
+            progress(index + 1, "")
+    return log
+
+
+def _run_step(
+    services: Services,
+    servers: ReplayServers,
+    plan: ReplayPlan,
+    point: datetime,
+    log: StepLog,
+    say: Callable[[str], None],
+) -> None:
+    from flows.ingest_market import ingest_market
+    from flows.ingest_sentiment import ingest_sentiment
+    from flows.reconcile import reconcile
+    from flows.retrain import retrain
+    from flows.trade import trade
+
+    as_of = plan.grid.as_of(point)
+    servers.move_clock(point + plan.grid.delay / 2)
+    sentiment = _flow(say, ingest_sentiment, mode="replay")
+    market = _flow(say, ingest_market, mode="replay")
+    log.note_ingest(market, sentiment, as_of.isoformat())
+    servers.move_clock(as_of)
+    if plan.strategy == "model" and training_due(services, as_of):
+        log.trainings.append(_flow(say, retrain, mode="replay", as_of=as_of))
+    summary = _flow(say, trade, mode="replay", as_of=as_of)
+    log.note_trade(summary)
+    if summary.get("equity"):
+        log.equity.append((point, Decimal(summary["equity"])))
+    log.differences += _flow(say, reconcile, mode="replay")["differences"]
+
+
+def training_due(services: Services, as_of: datetime) -> bool:
+    """Whether the schedule of ``retrain``, in recorded time, has come."""
+    from tidemill.learning import is_due
+
+    champion = services.models.load_champion("tidemill")
+    return is_due(champion, as_of, services.settings.training.retrain_every_days)
+
+
+def _flow(say: Callable[[str], None], chosen: Any, **parameters: Any) -> Any:
+    say(chosen.name)
+    result = chosen(**parameters)
+    time.sleep(REST_SECONDS)
+    return result
+
+
+def _quiet_prefect() -> Any:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
+
+    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "WARNING"})

@@ -1,0 +1,175 @@
+"""What a replay runs: the recording, the traded part, the settings of its own data folder."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tidemill.bootstrap import BUNDLED
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import DecisionGrid, default_decision_delay, format_time, timeframe_seconds
+from tidemill.ports import POST_COLUMNS
+from tidemill.recording import Recording, bundled_recording, load_recording, make_posts
+from tidemill.settings import FILE_NAME, Settings, load_settings
+
+DEFAULT_STEPS = 12
+DOUBLE_KEY = "replay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """What a person asked for; None means the default."""
+
+    data: Path | None = None
+    strategy: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    every: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """A replay, ready to run. ``generated_posts`` says that its posts were made, not recorded."""
+
+    recording: Recording
+    source: Path
+    grid: DecisionGrid
+    points: tuple[datetime, ...]
+    start: datetime
+    end: datetime
+    every: str
+    strategy: str
+    folder: Path
+    generated_posts: bool
+
+    @property
+    def universe(self) -> tuple[str, ...]:
+        """All instruments of the recording, in its order."""
+        return tuple(dict.fromkeys(series.instrument.id for series in self.recording.series))
+
+
+def make_plan(options: ReplayOptions, base: Settings, *, folder: Path | None = None) -> ReplayPlan:
+    """Load the recording and fix the traded part; DataError when nothing can be decided in it."""
+    source = options.data or BUNDLED
+    recording = bundled_recording() if options.data is None else load_recording(options.data)
+    generated = options.data is None
+    if generated:
+        recording = with_posts(recording)
+    timeframe = recording.timeframe
+    every = _cadence(recording, options.every, timeframe)
+    grid = DecisionGrid(
+        timeframe=timeframe,
+        delay_seconds=base.decision_delay_seconds or default_decision_delay(timeframe),
+        calendar=recording.calendar,
+        every_seconds=timeframe_seconds(every) if recording.calendar == "24x7" else 0,
+        sessions=recording.sessions if recording.calendar == "as-recorded" else (),
+    )
+    points = _traded_points(recording, grid, options)
+    end = options.end or points[-1] + (grid.next_as_of(grid.as_of(points[-1])) - grid.as_of(points[-1]))
+    return ReplayPlan(
+        recording=recording,
+        source=source,
+        grid=grid,
+        points=points,
+        start=points[0],
+        end=min(end, recording.last_close),
+        every=every,
+        strategy=options.strategy or base.strategy,
+        folder=folder or new_folder(base.home),
+        generated_posts=generated,
+    )
+
+
+def with_posts(recording: Recording) -> Recording:
+    """The recording with posts generated from its past prices."""
+    from dataclasses import replace
+
+    return replace(recording, posts=make_posts(recording)[list(POST_COLUMNS)])
+
+
+def new_folder(home: Path) -> Path:
+    """A data folder that no other run has."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = home.absolute() / "runs" / f"{stamp}-{secrets.token_hex(2)}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _cadence(recording: Recording, every: str | None, timeframe: str) -> str:
+    chosen = every or timeframe
+    seconds = timeframe_seconds(chosen)
+    if recording.calendar == "as-recorded" and seconds != timeframe_seconds(timeframe):
+        raise DataError(f"--every {chosen} does not fit a recording of sessions; leave it out or use {timeframe}")
+    return chosen
+
+
+def _traded_points(recording: Recording, grid: DecisionGrid, options: ReplayOptions) -> tuple[datetime, ...]:
+    first = options.start or recording.first_open
+    points = [
+        point for point in grid.points(first, options.end or recording.last_close) if point > recording.first_open
+    ]
+    if options.start is None:
+        points = points[-DEFAULT_STEPS:]
+    if not points:
+        raise DataError(
+            f"no decision falls between {format_time(first)} and {format_time(options.end or recording.last_close)}; "
+            f"the recording covers {format_time(recording.first_open)} to {format_time(recording.last_close)}"
+        )
+    return tuple(points)
+
+
+def replay_settings(plan: ReplayPlan, base: Settings, *, urls: dict[str, str], key: str, secret: str) -> Settings:
+    """Settings of one replay: its own folder, the venue and the doubles on loopback."""
+    venue = plan.recording.series[0].instrument.venue
+    query = " OR ".join(dict.fromkeys(series.instrument.base for series in plan.recording.series))
+    return load_settings(
+        **replay_values(plan, base),
+        venue={"name": venue, "rest_url": urls["rest"], "admin_url": urls["admin"], "key": key, "secret": secret},
+        x={"bearer_token": DOUBLE_KEY, "query": query, "base_url": urls["x"]},
+        reddit={
+            "client_id": DOUBLE_KEY,
+            "client_secret": DOUBLE_KEY,
+            "subreddits": channels(plan.recording, "reddit") or ("none",),
+            "base_url": urls["reddit"],
+        },
+        news={"api_key": DOUBLE_KEY, "query": query, "base_url": urls["news"]},
+    )
+
+
+def replay_values(plan: ReplayPlan, base: Settings) -> dict[str, Any]:
+    """What of the settings a replay fixes, fit for a settings file."""
+    return {
+        "home": plan.folder,
+        "mode": "replay",
+        "universe": plan.universe,
+        "timeframe": plan.grid.timeframe,
+        "calendar": plan.grid.calendar,
+        "decide_every": plan.every if plan.grid.calendar == "24x7" else "",
+        "strategy": plan.strategy,
+        "promotion": base.promotion,
+        "recording": plan.source,
+        "fill_wait_seconds": 0.0,
+        "market_url": "",
+        "ops_url": "",
+        "mlflow_url": "",
+    }
+
+
+def channels(recording: Recording, source: str) -> tuple[str, ...]:
+    """Channels of one source in the recording."""
+    posts = recording.posts
+    return tuple(sorted(set(posts.loc[posts["source"] == source, "channel"]))) if len(posts) else ()
+
+
+def write_settings_file(plan: ReplayPlan, base: Settings) -> None:
+    """Leave a ``tidemill.toml`` in the folder, so that explain and rerun find the run again; no key in it."""
+    lines = ["# settings of this replay; use them with TIDEMILL_HOME set to this folder"]
+    for name, value in replay_values(plan, base).items():
+        if isinstance(value, tuple):
+            value = list(value)  # noqa: PLW2901 -- TOML has arrays only
+        lines.append(f"{name} = {json.dumps(str(value) if isinstance(value, Path) else value)}")
+    (plan.folder / FILE_NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")

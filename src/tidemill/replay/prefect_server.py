@@ -1,0 +1,100 @@
+"""A Prefect server of our own: started on a free port, waited for, stopped by its process id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+from tidemill.domain.errors import ConfigurationError
+
+START_SECONDS = 120.0
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def prefect_environment(home: Path, port: int) -> dict[str, str]:
+    """Environment that ties server, runner and flows of one HOME together."""
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "tidemill",
+        "PREFECT_CLI_PROMPT": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+class PrefectServer:
+    """One server process with its SQLite database below ``home``."""
+
+    def __init__(self, home: Path, *, port: int = 0, services: bool = True) -> None:
+        self.home = home
+        self.port = port or free_port()
+        self.services = services
+        self.environment = prefect_environment(home, self.port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ui_url(self) -> str:
+        """Where a person looks."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process; its log goes to ``home/prefect-server.log``."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        if not self.services:
+            command.append("--no-services")
+        with (self.home / "prefect-server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter, fixed arguments
+                command, env={**os.environ, **self.environment}, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def wait(self) -> None:
+        """Return once the API answers; ConfigurationError when it does not in two minutes."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            try:
+                if requests.get(f"{self.ui_url}/api/health", timeout=2).ok:
+                    return
+            except requests.RequestException:
+                time.sleep(0.2)
+        raise ConfigurationError(f"the Prefect server did not come up; read {self.home / 'prefect-server.log'}")
+
+    def stop(self) -> None:
+        """Stop the process that was started here, gently, then firmly."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def leave(self) -> None:
+        """Let the process live on after us."""
+        self._process = None

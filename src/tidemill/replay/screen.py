@@ -1,0 +1,146 @@
+"""What a person sees of a replay: progress while it works, a summary at its end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.tree import Tree
+
+from tidemill.replay.plan import ReplayPlan
+from tidemill.reports import table
+
+
+class ReplayScreen:
+    """Header and progress bar of one replay."""
+
+    def __init__(self, console: Console, plan: ReplayPlan, ui: str) -> None:
+        self._console = console
+        self._plan = plan
+        self._ui = ui
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task("starting", total=len(plan.points))
+
+    def __enter__(self) -> Self:
+        plan = self._plan
+        console = self._console
+        console.print(f"[bold]Tidemill[/bold] replays [cyan]{plan.recording.title}[/cyan]")
+        if plan.generated_posts:
+            console.print("prices are real, posts are generated (from past prices only); no adjustment for dividends")
+        console.print(
+            f"{len(plan.points)} decisions from {plan.start:%Y-%m-%d %H:%M} to {plan.points[-1]:%Y-%m-%d %H:%M} UTC, "
+            f"strategy {plan.strategy}; data in {plan.folder}"
+        )
+        console.print(f"Prefect UI: [link={self._ui}]{self._ui}[/link]")
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._progress.console.print(f"[dim]{text}[/dim]")
+
+    def advance(self, done: int, what: str) -> None:
+        """Show what runs now."""
+        self._progress.update(self._task, completed=done, description=what or "done")
+
+    def finish(self) -> None:
+        """Stop the bar."""
+        self._progress.stop()
+
+
+def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of each line of the summary."""
+    orders = summary["orders"]
+    model = summary["model"] or {"name": "nothing", "version": "", "verdict": ""}
+    named = f"{model['name']} {('version ' + model['version']) if model['version'] else ''} ({model['verdict']})"
+    placed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in orders.items() if count)
+    return [
+        ("decided by", named.replace("  ", " ")),
+        ("bars, missing", f"{summary['bars']:,}, {summary['gaps']:,}"),
+        ("posts, scores", f"{summary['posts']:,}, {summary['scores']:,}"),
+        ("forecasts", f"{summary['forecasts']:,}"),
+        ("orders", placed or "none"),
+        ("vetoed, dropped", f"{summary['vetoed']}, {summary['dropped']}"),
+        ("fees", f"{float(summary['fees']):,.2f}"),
+        ("equity", f"{float(summary['equity_start']):,.2f} -> {float(summary['equity_end']):,.2f}"),
+        ("largest drawdown", f"{float(summary['max_drawdown']):.2%}"),
+        ("ledger - venue", summary["ledger_venue_difference"]),
+        ("refused decisions", str(len(summary["refusals"]))),
+        ("seconds", str(summary["seconds"])),
+    ]
+
+
+def summary_page(summary: dict[str, Any]) -> str:
+    """The summary as markdown."""
+    rows = [{"what": name, "value": value} for name, value in summary_rows(summary)]
+    return "# Replay\n\n" + table(rows, ("what", "value"))
+
+
+def show_summary(console: Console, summary: dict[str, Any], sentence: str, *, generated: bool) -> None:
+    """Print the summary, refusals and failures with their reasons, and one order's lineage."""
+    shown = Table(show_header=False, box=None, padding=(0, 2))
+    for name, value in summary_rows(summary):
+        shown.add_row(name, value)
+    title = "prices are real, posts are generated" if generated else "recorded prices and posts"
+    console.print(Panel(shown, title=title, expand=False))
+    for one in summary["refusals"]:
+        console.print(f"refused {one['as_of']}: {one['reason']}")
+    for one in summary["skipped_sources"]:
+        console.print(f"skipped {one['source']} at {one['as_of']}: {one['reason']}")
+    for failure in summary["failures"]:
+        console.print(f"[red]failed[/red] {failure}")
+    if sentence:
+        console.print(sentence)
+    if summary["lineage"]:
+        console.print(lineage_tree(summary["lineage"]))
+    console.print(f"plot: {summary.get('plot', '')}")
+
+
+def lineage_tree(lineage: dict[str, Any]) -> Tree:
+    """Draw the lineage of a decision's orders."""
+    decision = lineage["decision"]
+    tree = Tree(f"[bold]decision {decision['decision_id']}[/bold] as of {decision['as_of']} ({decision['outcome']})")
+    for one in lineage["orders"]:
+        _add_order(tree, one)
+    return tree
+
+
+def _add_order(tree: Tree, one: dict[str, Any]) -> None:
+    order = one["order"]
+    what = f"{order['side']} {order['quantity']} {order['instrument']} limit {order['limit_price']}"
+    head = f"order {order['intent_id']}: {what}"
+    branch = tree.add(f"{head} [bold]{order['state']}[/bold] (venue order {order['venue_order_id']})")
+    for fill in one["fills"]:
+        cost = f"fee {fill['fee']} {fill['fee_asset']}"
+        branch.add(f"fill {fill['trade_id']}: {fill['quantity']} at {fill['price']}, {cost}")
+    limits = one["limits"]
+    cut = "; ".join(f"{veto['limit']}: {veto['reason']}" for veto in limits["applied"]) or "none acted"
+    branch.add(f"limits {limits['version']}: {cut}")
+    if forecast := one["forecast"]:
+        branch.add(f"forecast {forecast['strength']:+.4f}, dead after {forecast['expires_at']}")
+    known = sum(value is not None for value in one["features"].values())
+    branch.add(f"feature row: {known} of {len(one['features'])} values known")
+    model = one["model"]
+    named = f"rule {model['rule']}" if "rule" in model else f"model {model['name']} version {model['version']}"
+    branch.add(f"{named}" + (f", {model['verdict']}, data {model['dataset_hash'][:12]}" if "verdict" in model else ""))
+    data = one["data"]
+    branch.add(f"data up to {data['watermark']}: {data['bars_read']} bars, {data['scores_read']} scores")
+    for raw in one["raw"]:
+        branch.add(f"raw {raw['source']}: sha256 {raw['digest'][:16]} ({raw['request'][:60]})")

@@ -1,0 +1,195 @@
+"""Counts and pages made of what happened: pure, for artifacts, screens and JSON alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tidemill.domain.market import format_time
+from tidemill.domain.trading import Decision, LedgerOrder, OrderState
+
+ORDER_COUNTS = (
+    "intended",
+    "filled",
+    "partly_filled",
+    "expired",
+    "cancelled",
+    "open",
+    "rejected",
+    "not_placed",
+    "unknown",
+)
+# "open" is what may still fill; an intent not yet sent counts as open as well
+_COUNTED_AS = {
+    OrderState.PLANNED: "open",
+    OrderState.SUBMITTING: "unknown",
+    OrderState.UNKNOWN: "unknown",
+    OrderState.OPEN: "open",
+    OrderState.REJECTED: "rejected",
+    OrderState.NOT_PLACED: "not_placed",
+    OrderState.CANCELLED: "cancelled",
+    OrderState.EXPIRED: "expired",
+}
+
+
+def count_orders(orders: Iterable[LedgerOrder]) -> dict[str, int]:
+    """Orders by what became of them; all but ``intended`` sum to ``intended``.
+
+    filled = all of the quantity sent; partly_filled = some of it, whether the rest expired or rests.
+    """
+    counts = dict.fromkeys(ORDER_COUNTS, 0)
+    for order in orders:
+        counts["intended"] += 1
+        counts[_count_as(order)] += 1
+    return counts
+
+
+def _count_as(order: LedgerOrder) -> str:
+    if order.filled > 0:
+        return "filled" if order.filled >= order.quantity else "partly_filled"
+    return _COUNTED_AS.get(order.state, "open")
+
+
+def add_counts(totals: dict[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Sum of two counts."""
+    return {name: totals.get(name, 0) + more.get(name, 0) for name in {**totals, **more}}
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Markdown table of ``rows``."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
+    """Page of an ingest run: per instrument or source what was fetched, kept, refused and missing."""
+    columns = ("name", "fetched", "stored", "rejected", "missing", "scores", "failure")
+    return f"# {title}\n\n" + table(results, columns)
+
+
+def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
+    """Page of one decision: the three lists (wanted, refused, sent), and what became of the orders."""
+    head = f"# Decision {decision.decision_id} as of {format_time(decision.as_of)}\n\n"
+    if decision.outcome == "refused":
+        return head + f"**Refused**: {decision.reason}\n"
+    record = decision.record
+    parts = [
+        head,
+        _decided_by(decision),
+        "## Forecasts\n",
+        table(record["forecasts"], ("instrument", "strength", "volatility_annual", "expires_at")),
+        "\n## Targets\n",
+        table(record["wanted"], ("instrument", "quantity", "price", "reason")),
+        "\n## Refused or cut by limits\n",
+        table(record["vetoes"], ("instrument", "limit", "reason", "wanted", "allowed")),
+        "\n## Kept or dropped\n",
+        table([*record["kept"], *record["dropped"]], ("instrument", "quantity", "reason")),
+        "\n## Orders\n",
+        table([order_row(order) for order in orders], ORDER_COLUMNS),
+    ]
+    return "\n".join(parts)
+
+
+def _decided_by(decision: Decision) -> str:
+    model = f"{decision.model} {decision.model_version}".strip()
+    equity = decision.record["equity"]
+    return f"Account {decision.account}, strategy {decision.strategy}, decided by **{model}**; equity {equity}.\n"
+
+
+def decision_summary(decision: Decision, orders: Sequence[LedgerOrder]) -> dict[str, Any]:
+    """What ``trade`` returns: counts and names, JSON-ready."""
+    record = decision.record
+    return {
+        "decision": decision.decision_id,
+        "as_of": format_time(decision.as_of),
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "model": decision.model,
+        "model_version": decision.model_version,
+        "forecasts": len(record.get("forecasts", ())),
+        "without_forecast": list(record.get("without_forecast", ())),
+        "vetoed": len(record.get("vetoes", ())),
+        "dropped": len(record.get("dropped", ())),
+        "equity": record.get("equity"),
+        "orders": count_orders(orders),
+    }
+
+
+def skipped_summary(as_of: datetime, reason: str) -> dict[str, Any]:
+    """What ``trade`` returns when it came too late to decide."""
+    return {
+        "decision": None,
+        "as_of": format_time(as_of),
+        "outcome": "skipped",
+        "reason": reason,
+        "forecasts": 0,
+        "vetoed": 0,
+        "dropped": 0,
+        "orders": count_orders(()),
+    }
+
+
+def training_page(candidate: Any, verdict: Any, version: str) -> str:
+    """Page of a training: figures out of sample, the verdict and its reasons."""
+    rows = [{"figure": name, "value": f"{value:.6g}"} for name, value in sorted(candidate.model.metrics.items())]
+    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons) or "- none"
+    return (
+        f"# Candidate {candidate.model.name} version {version}\n\n"
+        f"Verdict **{verdict.text}**, {'promoted' if verdict.promote else 'not promoted'}.\n\n{reasons}\n\n"
+        + table(rows, ("figure", "value"))
+    )
+
+
+def reconcile_page(differences: Sequence[str], doubtful: Sequence[LedgerOrder], frozen: int) -> str:
+    """Page of a reconciliation."""
+    if not differences and not doubtful:
+        return "# Ledger and venue agree\n\nOrders, fills and balances are equal to the last unit.\n"
+    lines = [f"- {sentence}" for sentence in differences]
+    lines += [f"- order {order.intent.intent_id} is still in doubt" for order in doubtful]
+    return f"# Ledger and venue differ\n\n{frozen} new freezes; resume with `tidemill resume`.\n\n" + "\n".join(lines)
+
+
+def monitor_page(undecided: Sequence[str], stops: Sequence[Mapping[str, str]], rerun: Mapping[str, Any]) -> str:
+    """Page of a health check."""
+    parts = ["# Health\n"]
+    parts.append(f"{len(undecided)} moments without a decision in the last day" + (": " if undecided else "."))
+    parts += [f"- {one}" for one in undecided]
+    parts.append("\n## Stops in force\n")
+    parts.append(table(stops, ("scope", "reason", "since")) if stops else "none")
+    parts.append("\n## Newest decision made again\n")
+    if rerun["decision"] is None:
+        parts.append("no decision in the last day")
+    else:
+        verdict = "same" if rerun["same"] else "DIFFERENT"
+        parts.append(f"{rerun['decision']}: {verdict} ({rerun['promise']})")
+        parts += [f"- {one}" for one in rerun["differences"]]
+    return "\n".join(parts)
+
+
+def backtest_page(result: Mapping[str, Any]) -> str:
+    """Page of a backtest: its figures, order counts and refusals."""
+    figures = ("steps", "strategy", "forecasts", "vetoed", "dropped", "fees", "equity_start", "equity_end", "max_drawdown")
+    rows = [{"figure": name, "value": result[name]} for name in figures]
+    rows += [{"figure": f"orders {name}", "value": count} for name, count in result["orders"].items()]
+    refusals = table(result["refusals"], ("as_of", "reason")) if result["refusals"] else "none"
+    return "# Backtest\n\n" + table(rows, ("figure", "value")) + "\n\n## Refused decisions\n\n" + refusals
+
+
+ORDER_COLUMNS = ("id", "instrument", "side", "quantity", "limit_price", "state", "filled", "reason")
+
+
+def order_row(order: LedgerOrder) -> dict[str, Any]:
+    """One order for a table."""
+    intent = order.intent
+    return {
+        "id": intent.intent_id,
+        "instrument": intent.instrument,
+        "side": intent.side,
+        "quantity": order.quantity,
+        "limit_price": intent.limit_price,
+        "state": order.state,
+        "filled": order.filled,
+        "reason": order.reason,
+    }

@@ -1,0 +1,25 @@
+"""Backtests: one call each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.options import step
+from tidemill.bootstrap import backtest_recording, services
+
+
+@step(name="run_backtest", run_name="backtest {strategy}", tags=["backtest"])
+def run_exact_backtest(
+    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str
+) -> dict[str, Any]:
+    """Every decision of the range, with the settings' fees, slippage and limits; the summary."""
+    return backtest_recording(
+        services().settings,
+        data=Path(recording) if recording else None,
+        start=start,
+        end=end,
+        strategy=strategy,
+        every=every or None,
+    ).as_dict(strategy)

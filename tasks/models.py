@@ -1,0 +1,65 @@
+"""Training and the registry: one call each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidemill.training import Candidate, Verdict
+
+from tasks.options import step
+from tidemill import learning
+from tidemill.bootstrap import services
+from tidemill.ports import FittedModel
+
+MODEL_NAME = "tidemill"
+
+
+@step(name="load_champion", tags=["model"], retries=1)
+def load_champion() -> FittedModel | None:
+    """The champion, or None while there is none."""
+    return services().models.load_champion(MODEL_NAME)
+
+
+@step(name="load_training_data", tags=["model"], retries=1)
+def load_training_data(as_of: datetime) -> learning.TrainingData:
+    """Everything that was known and stored at ``as_of``."""
+    known = services()
+    return learning.load_training_data(
+        known.store,
+        known.store,
+        universe=known.settings.universe,
+        grid=known.grid,
+        scorer=known.rules.scorer,
+        as_of=as_of,
+        window_days=known.settings.training.window_days,
+    )
+
+
+@step(name="build_training_table", tags=["model"])
+def build_training_table(data: learning.TrainingData) -> learning.TrainingTable:
+    """Point-in-time features and forward returns."""
+    known = services()
+    return learning.build_training_table(
+        data, universe=known.settings.universe, grid=known.grid, horizon=known.training.horizon_bars
+    )
+
+
+@step(name="train_model", tags=["model"])
+def train_model(table: learning.TrainingTable, as_of: datetime) -> Candidate:
+    """A candidate, trained and measured on a purged chronological split."""
+    return learning.train_candidate(table, params=services().training, as_of=as_of, name=MODEL_NAME)
+
+
+@step(name="judge_candidate", tags=["model"])
+def judge_candidate(candidate: Candidate, data: learning.TrainingData) -> Verdict:
+    """Look for leaks and give the verdict of the promotion policy in force."""
+    known = services()
+    return learning.judge(
+        candidate, data, universe=known.settings.universe, grid=known.grid, promotion=known.settings.promotion
+    )
+
+
+@step(name="register_candidate", tags=["model"], retries=1)
+def register_candidate(candidate: Candidate, table: learning.TrainingTable, verdict: Verdict) -> str:
+    """Log the candidate with its verdict, promote it when the verdict says so; the version."""
+    return learning.register_candidate(services().models, candidate, table, verdict)
