@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from flows.parameters import Mode
 from prefect import flow
 from pydantic import Field
+
+from flows.parameters import Mode
 from tasks.backtesting import run_exact_backtest
 from tasks.publishing import publish_page
 from tidemill.bootstrap import services

@@ -13,13 +13,13 @@ from typing import Any
 
 from rich.console import Console
 
-from tidemill.bootstrap import Services, using
+from tidemill.bootstrap import Services, build_fill_rules, using
 from tidemill.replay.drive import StepLog, import_history, open_ledger, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
 from tidemill.replay.prefect_server import PrefectServer
 from tidemill.replay.screen import ReplayScreen, show_summary
-from tidemill.replay.servers import ReplayServers, fill_rules
+from tidemill.replay.servers import ReplayServers
 from tidemill.replay.summary import make_summary, why_no_fill
 from tidemill.settings import Settings
 
@@ -30,30 +30,36 @@ def run_demo(
     options: ReplayOptions, base: Settings, *, console: Console, json_path: Path | None = None, keep: bool = False
 ) -> int:
     """Run a replay from start to end; the exit code (0 done, 1 a step failed or ledger and venue differ)."""
-    began = time.monotonic()
     plan = make_plan(options, base)
     with ExitStack() as stack:
-        prefect = PrefectServer(plan.folder, services=keep)
-        stack.callback(prefect.stop)
-        prefect.start()
-        os.environ.update(prefect.environment)
-        screen = stack.enter_context(ReplayScreen(console, plan, prefect.ui_url))
-        services, summary = _replay(plan, base, prefect, screen, began, stack)
-        screen.finish()
+        services, summary = replay_recording(plan, base, console=console, stack=stack, keep=keep)
         if json_path is not None:
             json_path.write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
         show_summary(console, summary, why_no_fill(summary), generated=plan.generated_posts)
         if keep:
-            _wait_for_enter(console, prefect.ui_url)
+            _wait_for_interrupt(console, summary["ui"])
         services.close()
     return 1 if summary["failures"] or summary["ledger_venue_difference"] != "0" else 0
+
+
+def replay_recording(
+    plan: ReplayPlan, base: Settings, *, console: Console, stack: ExitStack, keep: bool = False
+) -> tuple[Services, dict[str, Any]]:
+    """Servers up (``stack`` stops them), all steps, the summary. ``keep`` also runs Prefect's own services."""
+    began = time.monotonic()
+    prefect = PrefectServer(plan.folder, services=keep)
+    stack.callback(prefect.stop)
+    prefect.start()
+    os.environ.update(prefect.environment)
+    with ReplayScreen(console, plan, prefect.ui_url) as screen:
+        return _replay(plan, base, prefect, screen, began, stack)
 
 
 def _replay(
     plan: ReplayPlan, base: Settings, prefect: PrefectServer, screen: ReplayScreen, began: float, stack: ExitStack
 ) -> tuple[Services, dict[str, Any]]:
     screen.say("starting the paper venue and the doubles of X, Reddit and NewsAPI")
-    servers = ReplayServers(plan.recording, fill_rules(base, plan.grid.delay_seconds))
+    servers = ReplayServers(plan.recording, build_fill_rules(base, plan.grid.delay_seconds))
     stack.callback(servers.stop)
     servers.start()
     currency = plan.recording.series[0].instrument.quote
@@ -96,7 +102,7 @@ def _publish_plot(services: Services, plan: ReplayPlan, steps: StepLog, summary:
     return path
 
 
-def _wait_for_enter(console: Console, ui: str) -> None:
+def _wait_for_interrupt(console: Console, ui: str) -> None:
     console.print(f"The Prefect UI stays open at [link={ui}]{ui}[/link]; press Ctrl-C to stop it.")
     try:
         while True:

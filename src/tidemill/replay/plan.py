@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.bootstrap import BUNDLED
-from tidemill.domain.errors import DataError
-from tidemill.domain.market import DecisionGrid, default_decision_delay, format_time, timeframe_seconds
-from tidemill.ports import POST_COLUMNS
-from tidemill.recording import Recording, bundled_recording, load_recording, make_posts
+from tidemill.domain.market import DecisionGrid
+from tidemill.recording import Recording
+from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
 from tidemill.settings import FILE_NAME, Settings, load_settings
 
-DEFAULT_STEPS = 12
 DOUBLE_KEY = "replay"
 
 
@@ -54,41 +52,21 @@ class ReplayPlan:
 
 def make_plan(options: ReplayOptions, base: Settings, *, folder: Path | None = None) -> ReplayPlan:
     """Load the recording and fix the traded part; DataError when nothing can be decided in it."""
-    source = options.data or BUNDLED
-    recording = bundled_recording() if options.data is None else load_recording(options.data)
-    generated = options.data is None
-    if generated:
-        recording = with_posts(recording)
-    timeframe = recording.timeframe
-    every = _cadence(recording, options.every, timeframe)
-    grid = DecisionGrid(
-        timeframe=timeframe,
-        delay_seconds=base.decision_delay_seconds or default_decision_delay(timeframe),
-        calendar=recording.calendar,
-        every_seconds=timeframe_seconds(every) if recording.calendar == "24x7" else 0,
-        sessions=recording.sessions if recording.calendar == "as-recorded" else (),
-    )
-    points = _traded_points(recording, grid, options)
-    end = options.end or points[-1] + (grid.next_as_of(grid.as_of(points[-1])) - grid.as_of(points[-1]))
+    recording = load_traded_recording(options.data)
+    grid = make_grid(recording, options.every, base.decision_delay_seconds)
+    points, end = traded_part(recording, grid, options.start, options.end)
     return ReplayPlan(
         recording=recording,
-        source=source,
+        source=options.data.absolute() if options.data else BUNDLED,
         grid=grid,
         points=points,
         start=points[0],
-        end=min(end, recording.last_close),
-        every=every,
+        end=end,
+        every=options.every or recording.timeframe,
         strategy=options.strategy or base.strategy,
         folder=folder or new_folder(base.home),
-        generated_posts=generated,
+        generated_posts=options.data is None,
     )
-
-
-def with_posts(recording: Recording) -> Recording:
-    """The recording with posts generated from its past prices."""
-    from dataclasses import replace
-
-    return replace(recording, posts=make_posts(recording)[list(POST_COLUMNS)])
 
 
 def new_folder(home: Path) -> Path:
@@ -97,29 +75,6 @@ def new_folder(home: Path) -> Path:
     folder = home.absolute() / "runs" / f"{stamp}-{secrets.token_hex(2)}"
     folder.mkdir(parents=True)
     return folder
-
-
-def _cadence(recording: Recording, every: str | None, timeframe: str) -> str:
-    chosen = every or timeframe
-    seconds = timeframe_seconds(chosen)
-    if recording.calendar == "as-recorded" and seconds != timeframe_seconds(timeframe):
-        raise DataError(f"--every {chosen} does not fit a recording of sessions; leave it out or use {timeframe}")
-    return chosen
-
-
-def _traded_points(recording: Recording, grid: DecisionGrid, options: ReplayOptions) -> tuple[datetime, ...]:
-    first = options.start or recording.first_open
-    points = [
-        point for point in grid.points(first, options.end or recording.last_close) if point > recording.first_open
-    ]
-    if options.start is None:
-        points = points[-DEFAULT_STEPS:]
-    if not points:
-        raise DataError(
-            f"no decision falls between {format_time(first)} and {format_time(options.end or recording.last_close)}; "
-            f"the recording covers {format_time(recording.first_open)} to {format_time(recording.last_close)}"
-        )
-    return tuple(points)
 
 
 def replay_settings(plan: ReplayPlan, base: Settings, *, urls: dict[str, str], key: str, secret: str) -> Settings:

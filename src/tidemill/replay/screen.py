@@ -144,3 +144,18 @@ def _add_order(tree: Tree, one: dict[str, Any]) -> None:
     branch.add(f"data up to {data['watermark']}: {data['bars_read']} bars, {data['scores_read']} scores")
     for raw in one["raw"]:
         branch.add(f"raw {raw['source']}: sha256 {raw['digest'][:16]} ({raw['request'][:60]})")
+
+
+def show_backtest(console: Console, result: dict[str, Any]) -> None:
+    """Print a backtest's figures and refusals."""
+    shown = Table(show_header=False, box=None, padding=(0, 2))
+    placed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result["orders"].items() if count)
+    shown.add_row("decisions", str(result["steps"]))
+    shown.add_row("orders", placed or "none")
+    shown.add_row("vetoed, dropped", f"{result['vetoed']}, {result['dropped']}")
+    shown.add_row("fees", f"{float(result['fees']):,.2f}")
+    shown.add_row("equity", f"{float(result['equity_start']):,.2f} -> {float(result['equity_end']):,.2f}")
+    shown.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
+    console.print(Panel(shown, title=f"backtest of {result['strategy']}", expand=False))
+    for one in result["refusals"]:
+        console.print(f"refused {one['as_of']}: {one['reason']}")

@@ -15,22 +15,7 @@ from tidemill.doubles import TextDoubles
 from tidemill.matching import FillRules
 from tidemill.recording import Recording
 from tidemill.replay.plan import DOUBLE_KEY
-from tidemill.settings import Settings
 from tidemill.venue import VenueOptions, VenueServer
-
-
-def fill_rules(settings: Settings, delay_seconds: int) -> FillRules:
-    """Fees, slippage and participation as set."""
-    from datetime import timedelta
-
-    return FillRules(
-        slippage=settings.slippage,
-        participation=settings.participation,
-        decision_delay=timedelta(seconds=delay_seconds),
-        fee_maker=settings.fee_maker,
-        fee_taker=settings.fee_taker,
-        fee_asset=settings.fee_asset,
-    )
 
 
 class ReplayServers:

@@ -1,10 +1,7 @@
-"""Settings become services. The only module that knows which adapter is real, and the only global state."""
+"""The services of a process, each built when first asked for."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +12,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from tidemill import __version__
 from tidemill.adapters.capabilities import capability, check_live
 from tidemill.adapters.clocks import WallClock
+from tidemill.bootstrap.environment import this_environment
+from tidemill.bootstrap.policies import build_rules, build_training, quote_fee_rate
 from tidemill.deciding import DecisionRules, Environment
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, split_instrument_id, timeframe_seconds
@@ -26,10 +24,7 @@ from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
 from tidemill.ports import Clock, MarketSource, ModelRegistry, PostSource, Sleep
 from tidemill.recording import Recording, bundled_recording, load_recording
-from tidemill.risk import Limits
-from tidemill.scoring import SCORER
 from tidemill.settings import Settings, load_settings
-from tidemill.sizing import SizingPolicy
 from tidemill.training import TrainingParams
 
 BUNDLED = Path("bundled")
@@ -212,19 +207,7 @@ class Services:
     @cached_property
     def rules(self) -> DecisionRules:
         """What all decisions of this account have in common."""
-        settings = self.settings
-        return DecisionRules(
-            account=settings.account,
-            strategy=settings.strategy,
-            mode=settings.mode,
-            grid=self.grid,
-            universe=settings.universe,
-            instruments=self.instruments,
-            sizing=SizingPolicy(**settings.sizing.model_dump()),
-            limits=build_limits(settings),
-            price_cap_fraction=_fraction(settings.risk.price_cap_fraction),
-            scorer=SCORER,
-        )
+        return build_rules(self.settings, self.grid, self.instruments)
 
     @cached_property
     def bases(self) -> tuple[str, ...]:
@@ -233,14 +216,13 @@ class Services:
 
     @property
     def quote_fee_rate(self) -> Decimal:
-        """Fee that a buy pays in quote on top of its price; 0 where it is taken from what is received."""
-        return self.settings.fee_taker if self.settings.fee_asset == "quote" else Decimal(0)
+        """Fee that a buy pays in quote on top of its price."""
+        return quote_fee_rate(self.settings)
 
     @cached_property
     def training(self) -> TrainingParams:
         """How candidates are trained."""
-        intraday = timeframe_seconds(self.settings.timeframe) < timeframe_seconds("1d")
-        return TrainingParams(horizon_bars=self.settings.training.horizon_bars or (24 if intraday else 5))
+        return build_training(self.settings)
 
     @cached_property
     def desk(self) -> Desk:
@@ -262,7 +244,7 @@ class Services:
     @cached_property
     def environment(self) -> Environment:
         """What decisions are computed with."""
-        return Environment(lock_hash=lock_hash(), cpu=cpu_family(), code=__version__)
+        return this_environment()
 
     @cached_property
     def history(self) -> timedelta:
@@ -295,44 +277,6 @@ class Services:
             self.store.write_payload(source, request, body, now=self.market_clock.now())
 
         return keep
-
-
-def build_limits(settings: Settings) -> Limits:
-    """Limits as exact decimals."""
-    risk = settings.risk
-    return Limits(
-        max_gross_fraction=_fraction(risk.max_gross_fraction),
-        max_position_fraction=_fraction(risk.max_position_fraction),
-        max_order_fraction=_fraction(risk.max_order_fraction),
-        max_volume_fraction=_fraction(risk.max_volume_fraction),
-        max_drawdown=_fraction(risk.max_drawdown),
-    )
-
-
-def _fraction(value: float) -> Decimal:
-    return Decimal(repr(value))
-
-
-@cache
-def lock_hash() -> str:
-    """SHA-256 over every installed distribution and its version: the lock as it really is here."""
-    found = sorted({f"{one.name.lower()}=={one.version}" for one in importlib.metadata.distributions() if one.name})
-    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
-
-
-@cache
-def cpu_family() -> str:
-    """Architecture, vendor and family of the processor, as far as the system tells."""
-    wanted = {"vendor_id": "", "cpu family": "", "model": ""}
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() in wanted and not wanted[name.strip()]:
-            wanted[name.strip()] = value.strip()
-    return "-".join(part for part in (platform.machine(), *wanted.values()) if part)
 
 
 _current: ContextVar[Services | None] = ContextVar("tidemill_services", default=None)

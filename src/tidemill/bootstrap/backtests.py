@@ -1,0 +1,66 @@
+"""A backtest with the settings' own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
+from tidemill.bootstrap.environment import this_environment
+from tidemill.bootstrap.policies import build_fill_rules, build_rules, build_training, quote_fee_rate
+from tidemill.domain.market import DecisionGrid
+from tidemill.recording import Recording
+from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
+from tidemill.settings import Settings
+
+
+def backtest_recording(
+    settings: Settings,
+    *,
+    data: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    strategy: str,
+    every: str | None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> BacktestResult:
+    """Backtest a recording (the bundled one when ``data`` is None) under the settings' fees and limits."""
+    recording = load_traded_recording(data)
+    grid = make_grid(recording, every, settings.decision_delay_seconds)
+    points, until = traded_part(recording, grid, start, end)
+    chosen = recorded_settings(settings, recording, strategy)
+    plan = make_backtest_plan(chosen, recording, grid, start=points[0], end=until)
+    return run_backtest(recording, plan, on_step=on_step)
+
+
+def recorded_settings(settings: Settings, recording: Recording, strategy: str) -> Settings:
+    """The settings with the recording's universe, timeframe and calendar."""
+    universe = tuple(dict.fromkeys(series.instrument.id for series in recording.series))
+    changes = {
+        "universe": universe,
+        "timeframe": recording.timeframe,
+        "calendar": recording.calendar,
+        "strategy": strategy,
+    }
+    return settings.model_copy(update=changes)
+
+
+def make_backtest_plan(
+    settings: Settings, recording: Recording, grid: DecisionGrid, *, start: datetime, end: datetime
+) -> BacktestPlan:
+    """The same rules, fills and training as a replay of the recording has."""
+    instruments = {series.instrument.id: series.instrument for series in recording.series}
+    return BacktestPlan(
+        rules=build_rules(settings, grid, instruments),
+        fills=build_fill_rules(settings, grid.delay_seconds),
+        start=start,
+        end=end,
+        start_cash=settings.start_cash,
+        training=build_training(settings),
+        retrain_every_days=settings.training.retrain_every_days,
+        window_days=settings.training.window_days,
+        promotion=settings.promotion,
+        quote_fee_rate=quote_fee_rate(settings),
+        environment=this_environment(),
+    )

@@ -1,0 +1,46 @@
+"""The command `tidemill`: thin, one function a command.
+
+Exit codes: 0 done, 1 failed or a difference, 2 bad input, 3 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from tidemill.cli import data, records, running, setting_up
+from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
+
+app = typer.Typer(
+    name="tidemill",
+    help="A self-hosted data and trading pipeline on Prefect 3. Start with: tidemill demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+running.register(app)
+setting_up.register(app)
+records.register(app)
+app.add_typer(data.app, name="data")
+app.add_typer(records.account_app, name="account")
+
+
+def main() -> None:
+    """Run the command line; turn errors into one sentence and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(3)
+    except TidemillError as error:
+        Console(stderr=True).print(f"[red]tidemill:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, (DataError, ConfigurationError)) else 1)
+    except Exception as error:  # a usage error of the command line carries its own text and code
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            sys.exit(2)
+        raise

@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tidemill.domain.market import parse_time
+
+
+def time_option(name: str) -> Any:
+    """A parser of ISO 8601 times in UTC that names its option in errors."""
+
+    def parse(text: str) -> datetime:
+        return parse_time(text, name)
+
+    return parse
+
+
+Data = Annotated[Path | None, typer.Option("--data", help="A recording's TOML file; default: the bundled prices.")]
+Start = Annotated[
+    datetime | None,
+    typer.Option("--from", parser=time_option("--from"), metavar="TIME", help="First decided close, ISO 8601 in UTC."),
+]
+End = Annotated[
+    datetime | None,
+    typer.Option("--to", parser=time_option("--to"), metavar="TIME", help="Decided closes before this."),
+]
+Every = Annotated[str | None, typer.Option("--every", help="Cadence of decisions as a timeframe, such as 4h or 1d.")]
+JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object to this file.")]
+
+
+def write_json(path: Path | None, result: Any) -> None:
+    """Write one object; money in it is text already."""
+    if path is not None:
+        path.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")

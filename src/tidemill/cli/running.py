@@ -1,0 +1,123 @@
+"""demo, up, venue, backtest, parity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from tidemill.cli.options import Data, End, Every, JsonPath, Start, write_json
+from tidemill.settings import load_settings
+
+console = Console()
+Strategy = Annotated[str | None, typer.Option("--strategy", help="model, trend or reversion; default: the settings'.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(demo)
+    app.command()(up)
+    app.command()(venue)
+    app.command()(backtest)
+    app.command()(parity)
+
+
+def demo(
+    data: Data = None,
+    strategy: Strategy = None,
+    start: Start = None,
+    end: End = None,
+    every: Every = None,
+    json: JsonPath = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the Prefect UI open at the end, until Ctrl-C.")] = False,
+) -> None:
+    """Replay real prices through the whole pipeline: data, sentiment, training, decisions, paper orders.
+
+    Needs no key and no network. Without options: the last 12 sessions of the bundled daily prices.
+    """
+    from tidemill.replay.demo import run_demo
+    from tidemill.replay.plan import ReplayOptions
+
+    options = ReplayOptions(data=data, strategy=strategy, start=start, end=end, every=every)
+    raise typer.Exit(run_demo(options, load_settings(), console=console, json_path=json, keep=keep))
+
+
+def up(
+    port: Annotated[int, typer.Option("--port", help="Port of the Prefect UI; 0: any free one.")] = 4200,
+) -> None:
+    """Run everything on its schedules until Ctrl-C: Prefect server, runner, paper venue."""
+    from tidemill.replay.up import run_up
+
+    raise typer.Exit(run_up(load_settings(), console=console, port=port))
+
+
+def venue(
+    recording: Annotated[
+        Path | None, typer.Option("--recording", help="Serve this recording (a TOML file), or 'bundled'.")
+    ] = None,
+    store: Annotated[str | None, typer.Option("--store", help="Serve the bars of this market store (URL).")] = None,
+    live: Annotated[
+        str | None, typer.Option("--live", help="Serve live public data of this exchange (a ccxt id).")
+    ] = None,
+    clock: Annotated[str, typer.Option("--clock", help="real: the wall's; recorded: stands until moved.")] = "real",
+    port: Annotated[int, typer.Option("--port", help="REST port on loopback; 0: any free one.")] = 0,
+    db: Annotated[Path | None, typer.Option("--db", help="Keep accounts and orders here, across restarts.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+) -> None:
+    """Run the paper venue alone: a Binance-like exchange on loopback that fills orders on recorded bars.
+
+    The first line on stdout is a JSON object with its URLs, the admin token and the process id.
+    """
+    from tidemill.replay.venue_alone import serve_venue
+
+    raise typer.Exit(
+        serve_venue(
+            load_settings(), recording=recording, store=store, live=live, clock=clock, port=port, database=db, seed=seed
+        )
+    )
+
+
+def backtest(
+    data: Data = None,
+    strategy: Annotated[str, typer.Option("--strategy", help="model, trend or reversion.")] = "trend",
+    start: Start = None,
+    end: End = None,
+    every: Every = None,
+    json: JsonPath = None,
+) -> None:
+    """Run history through the same stages, execution and matching as live, order for order."""
+    from tidemill.bootstrap import backtest_recording
+    from tidemill.replay.screen import show_backtest
+
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("deciding", total=None)
+        result = backtest_recording(
+            load_settings(),
+            data=data,
+            start=start,
+            end=end,
+            strategy=strategy,
+            every=every,
+            on_step=lambda done, total: progress.update(task, completed=done, total=total),
+        ).as_dict(strategy)
+    write_json(json, result)
+    show_backtest(console, result)
+
+
+def parity(
+    data: Data = None,
+    strategy: Strategy = None,
+    start: Start = None,
+    end: End = None,
+    every: Every = None,
+    json: JsonPath = None,
+) -> None:
+    """Run a period through flows, wire and paper venue, and through the backtest, and compare to the last unit."""
+    from tidemill.replay.parity import run_parity
+    from tidemill.replay.plan import ReplayOptions
+
+    options = ReplayOptions(data=data, strategy=strategy, start=start, end=end, every=every)
+    raise typer.Exit(run_parity(options, load_settings(), console=console, json_path=json))

@@ -1,0 +1,139 @@
+"""`tidemill doctor`: what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from tidemill.adapters.capabilities import check_live
+from tidemill.bootstrap import Services
+from tidemill.domain.errors import TidemillError
+from tidemill.settings import Settings, settings_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the report; an optional one is a note, not a failure."""
+
+    subject: str
+    ok: bool
+    text: str
+    optional: bool = False
+
+
+def examine(load: Callable[[], Settings], *, live: bool) -> list[Finding]:
+    """Everything that can be looked at from here; nothing is changed but missing stores, which are made."""
+    try:
+        settings = load()
+    except TidemillError as error:
+        return [Finding(subject="settings", ok=False, text=str(error))]
+    where = settings_file()
+    text = f"read from {where}" if where.exists() else "no file; defaults and environment (tidemill init writes one)"
+    findings = [Finding(subject="settings", ok=True, text=text)]
+    findings += [*_examine_home(settings), *_examine_stores(settings), *_examine_sources(settings)]
+    findings += [*_examine_recording(settings), *_examine_prefect(settings)]
+    if live or settings.mode == "live":
+        findings += _examine_live(settings)
+    return findings
+
+
+def _examine_home(settings: Settings) -> Iterator[Finding]:
+    home = settings.home.absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        writable = os.access(home, os.W_OK)
+    except OSError:
+        writable = False
+    text = str(home) if writable else f"{home} cannot be written; set TIDEMILL_HOME to a folder of yours"
+    yield Finding(subject="home", ok=writable, text=text)
+
+
+def _examine_stores(settings: Settings) -> Iterator[Finding]:
+    known = Services(settings)
+    for name, part in (("market", "store"), ("ops", "ledger")):
+        url = settings.database_url(name)  # type: ignore[arg-type]
+        try:
+            if damage := _sqlite_damage(url):
+                yield Finding(subject=f"{name} store", ok=False, text=damage)
+                continue
+            getattr(known, part)
+            yield Finding(subject=f"{name} store", ok=True, text=url.split("://", 1)[0])
+        except TidemillError as error:
+            yield Finding(subject=f"{name} store", ok=False, text=str(error))
+    known.close()
+
+
+def _sqlite_damage(url: str) -> str:
+    """Say what SQLite's own check finds, with the way out; empty when all is well."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not path.exists():
+        return ""
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        answer = str(error)
+    if answer == "ok":
+        return ""
+    return f"{path} is damaged ({answer}); stop all runs, move it away, restore your backup, then run reconcile"
+
+
+def _examine_sources(settings: Settings) -> Iterator[Finding]:
+    keys = {
+        "X": (settings.x.bearer_token.get_secret_value(), "TIDEMILL_X__BEARER_TOKEN"),
+        "Reddit": (settings.reddit.client_id, "TIDEMILL_REDDIT__CLIENT_ID and TIDEMILL_REDDIT__CLIENT_SECRET"),
+        "NewsAPI": (settings.news.api_key.get_secret_value(), "TIDEMILL_NEWS__API_KEY"),
+    }
+    for name, (value, variable) in keys.items():
+        text = "a key is set" if value else f"no key, so it is skipped; set {variable}"
+        yield Finding(subject=name, ok=bool(value), text=text, optional=True)
+
+
+def _examine_recording(settings: Settings) -> Iterator[Finding]:
+    if settings.recording is None:
+        return
+    try:
+        recording = Services(settings).recording
+        yield Finding(subject="recording", ok=True, text=recording.title if recording else "")
+    except TidemillError as error:
+        yield Finding(subject="recording", ok=False, text=str(error))
+
+
+def _examine_prefect(settings: Settings) -> Iterator[Finding]:
+    url = os.environ.get("PREFECT_API_URL", "")
+    if not url:
+        yield Finding(subject="Prefect", ok=True, text="tidemill up and demo start a server of their own")
+        return
+    try:
+        up = requests.get(f"{url}/health", timeout=3).ok
+    except requests.RequestException:
+        up = False
+    text = f"{url} answers" if up else f"{url} does not answer; start it or unset PREFECT_API_URL"
+    yield Finding(subject="Prefect", ok=up, text=text)
+    if not settings.ops_url.startswith("postgresql"):
+        note = "several workers need PostgreSQL; set TIDEMILL_OPS_URL and TIDEMILL_MARKET_URL"
+        yield Finding(subject="workers", ok=False, text=note, optional=True)
+
+
+def _examine_live(settings: Settings) -> Iterator[Finding]:
+    yield Finding(
+        subject="live switch",
+        ok=settings.live,
+        text="TIDEMILL_LIVE is on" if settings.live else "TIDEMILL_LIVE is off; live orders are refused",
+    )
+    has_keys = bool(settings.venue.key.get_secret_value() and settings.venue.secret.get_secret_value())
+    text = "keys are set" if has_keys else "set TIDEMILL_VENUE__KEY and TIDEMILL_VENUE__SECRET"
+    yield Finding(subject="venue keys", ok=has_keys, text=text)
+    try:
+        check_live(settings.venue.exchange)
+        yield Finding(subject="venue", ok=True, text=f"{settings.venue.exchange} is verified for live orders")
+    except TidemillError as error:
+        yield Finding(subject="venue", ok=False, text=str(error))
+    proven = settings.promotion == "proven"
+    text = "only proven models trade" if proven else "set TIDEMILL_PROMOTION to proven; live refuses unproven models"
+    yield Finding(subject="promotion", ok=proven, text=text)

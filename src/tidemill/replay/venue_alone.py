@@ -1,0 +1,76 @@
+"""`tidemill venue`: the paper venue alone, from a recording, a store, or live public data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, cast
+
+from tidemill.bootstrap import BUNDLED, build_fill_rules
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import EPOCH, default_decision_delay
+from tidemill.recording import RecordedSeries, Recording, bundled_recording, load_recording
+from tidemill.settings import Settings
+from tidemill.venue import VenueOptions, serve
+
+STORE_END = EPOCH + timedelta(days=365 * 200)
+
+
+def serve_venue(
+    settings: Settings,
+    *,
+    recording: Path | None,
+    store: str | None,
+    live: str | None,
+    clock: str,
+    port: int,
+    database: Path | None,
+    seed: int,
+) -> int:
+    """Serve until interrupted; DataError unless exactly one source of prices is named."""
+    if sum(one is not None for one in (recording, store, live)) != 1:
+        raise DataError("name one source of prices: --recording FILE, --store URL or --live EXCHANGE")
+    if clock not in {"real", "recorded"}:
+        raise DataError(f"--clock '{clock}' is unknown; use real or recorded")
+    if live is not None and clock == "recorded":
+        raise DataError("--live runs on the real clock only; leave --clock out")
+    prices = _recording_from_store(settings, store) if store else _load(recording) if recording else None
+    timeframe = prices.timeframe if prices else settings.timeframe
+    options = VenueOptions(
+        recording=prices,
+        live=live,
+        universe=settings.universe,
+        timeframe=timeframe,
+        rules=build_fill_rules(settings, settings.decision_delay_seconds or default_decision_delay(timeframe)),
+        clock=cast("Literal['real', 'recorded']", clock),
+        port=port,
+        database=database,
+        seed=seed,
+    )
+    return serve(options)
+
+
+def _load(path: Path) -> Recording:
+    return bundled_recording() if path == BUNDLED else load_recording(path)
+
+
+def _recording_from_store(settings: Settings, url: str) -> Recording:
+    """The stored bars of the universe as a recording; steps as the settings' recording or venue tells them."""
+    from tidemill.adapters.sql_market import SqlMarketStore
+    from tidemill.bootstrap import Services
+
+    market = SqlMarketStore(url)
+    bars = market.read_bars(settings.universe, settings.timeframe, EPOCH, STORE_END)
+    market.close()
+    if not len(bars):
+        raise DataError(f"the store holds no {settings.timeframe} bars of {', '.join(settings.universe)}")
+    instruments = Services(settings).instruments
+    series = tuple(
+        RecordedSeries(
+            instrument=instruments[str(name)],
+            timeframe=settings.timeframe,
+            bars=rows[["open_time", "open", "high", "low", "close", "volume"]].reset_index(drop=True),
+        )
+        for name, rows in bars.groupby("instrument")
+    )
+    return Recording(title="stored bars", calendar=settings.calendar, series=series)
