@@ -170,7 +170,17 @@ def monitor_page(undecided: Sequence[str], stops: Sequence[Mapping[str, str]], r
 
 def backtest_page(result: Mapping[str, Any]) -> str:
     """Page of a backtest: its figures, order counts and refusals."""
-    figures = ("steps", "strategy", "forecasts", "vetoed", "dropped", "fees", "equity_start", "equity_end", "max_drawdown")
+    figures = (
+        "steps",
+        "strategy",
+        "forecasts",
+        "vetoed",
+        "dropped",
+        "fees",
+        "equity_start",
+        "equity_end",
+        "max_drawdown",
+    )
     rows = [{"figure": name, "value": result[name]} for name in figures]
     rows += [{"figure": f"orders {name}", "value": count} for name, count in result["orders"].items()]
     refusals = table(result["refusals"], ("as_of", "reason")) if result["refusals"] else "none"

@@ -233,6 +233,10 @@ class DecisionGrid:
         index = bisect_right(self.sessions, moment) - 1
         return self.sessions[index] + self.delay if index > 0 else None
 
+    def upcoming_as_of(self, now: datetime) -> datetime | None:
+        """The as_of of the newest point that has passed at ``now``, though it may itself lie just ahead."""
+        return self.newest_as_of(now + self.delay)
+
     def next_as_of(self, as_of: datetime) -> datetime:
         """The as_of after ``as_of``, when the intents of this one expire.
 

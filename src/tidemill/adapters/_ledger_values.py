@@ -1,0 +1,67 @@
+"""What both ledgers share: the event of an order, and the arithmetic of what is held and reserved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tidemill.domain.market import Stamp, split_instrument_id
+from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import RESTING, UNRESOLVED, Fill, LedgerOrder, OrderState, Side
+
+REDUCED = "reduced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEvent:
+    """One entry of an order's story: a move to ``state``, or a reduction (state ``reduced``)."""
+
+    sequence: int
+    intent_id: str
+    state: str
+    reason: str
+    venue_order_id: str | None
+    quantity: Decimal | None
+    stamp: Stamp
+
+
+def movements(fill: Fill) -> list[tuple[str, Decimal]]:
+    """Asset and signed amount of everything that a fill moves, the fee included."""
+    base, quote, _ = split_instrument_id(fill.instrument)
+    sign = 1 if fill.side is Side.BUY else -1
+    return [
+        (base, sign * fill.quantity),
+        (quote, -sign * fill.quantity * fill.price),
+        (fill.fee_asset, -fill.fee),
+    ]
+
+
+def reserved_amounts(orders: Iterable[LedgerOrder]) -> dict[str, Decimal]:
+    """What orders that are or may be at the venue tie up: quote at the limit for a buy, base for a sell."""
+    amounts: dict[str, Decimal] = {}
+    for order in orders:
+        if order.state not in RESTING | UNRESOLVED:
+            continue
+        base, quote, _ = split_instrument_id(order.intent.instrument)
+        rest = max(order.quantity - order.filled, ZERO)
+        if order.intent.side is Side.BUY:
+            amounts[quote] = amounts.get(quote, ZERO) + rest * (order.intent.limit_price or ZERO)
+        else:
+            amounts[base] = amounts.get(base, ZERO) + rest
+    return {asset: amount for asset, amount in amounts.items() if amount}
+
+
+def peak_equity(records: Iterable[Mapping[str, Any]]) -> Decimal:
+    """Highest equity that decisions have marked."""
+    return max((Decimal(str(one["equity"])) for one in records if one.get("equity")), default=ZERO)
+
+
+def is_new(order: LedgerOrder, state: OrderState, venue_order_id: str | None, told: Decimal | None) -> bool:
+    """Whether a reported state says anything that the ledger has not written down yet."""
+    if state is not order.state:
+        return True
+    if venue_order_id is not None and venue_order_id != order.venue_order_id:
+        return True
+    return state is OrderState.PARTLY_FILLED and told is not None and told > order.filled

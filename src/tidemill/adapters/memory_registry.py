@@ -1,0 +1,43 @@
+"""Models in memory, for the backtest and for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from tidemill.domain.errors import DataError
+from tidemill.ports import FittedModel
+
+
+class MemoryRegistry:
+    """Versions count up from 1 per name."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, list[FittedModel]] = {}
+        self._champions: dict[str, str] = {}
+
+    def register(self, model: FittedModel, sample: pd.DataFrame) -> str:
+        """Keep a candidate; its version."""
+        del sample
+        kept = self._versions.setdefault(model.name, [])
+        version = str(len(kept) + 1)
+        kept.append(replace(model, version=version))
+        return version
+
+    def promote(self, name: str, version: str) -> None:
+        """Make a version the champion; DataError when there is none of that number."""
+        self.load_version(name, version)
+        self._champions[name] = version
+
+    def load_champion(self, name: str) -> FittedModel | None:
+        """The champion, or None."""
+        version = self._champions.get(name)
+        return self.load_version(name, version) if version else None
+
+    def load_version(self, name: str, version: str) -> FittedModel:
+        """A version; DataError when there is none."""
+        for model in self._versions.get(name, ()):
+            if model.version == version:
+                return model
+        raise DataError(f"there is no version {version} of model '{name}'")

@@ -1,0 +1,7 @@
+"""Point-in-time features: the only as-of join."""
+
+from tidemill.features.leaks import find_leaks
+from tidemill.features.table import CROSS_FEATURES, FEATURE_NAMES, build_features
+from tidemill.features.windows import LOOKBACK
+
+__all__ = ["CROSS_FEATURES", "FEATURE_NAMES", "LOOKBACK", "build_features", "find_leaks"]

@@ -1,0 +1,23 @@
+"""Recordings: real bars and posts of a past period, read from files and served in memory."""
+
+from tidemill.recording.bundled import bundled_recording
+from tidemill.recording.importing import ImportedBars, read_bars_file, write_bars_file
+from tidemill.recording.loading import load_recording
+from tidemill.recording.posts import make_posts
+from tidemill.recording.resampling import resample_bars
+from tidemill.recording.tape import RecordedTape
+from tidemill.recording.values import RecordedSeries, Recording, to_bars
+
+__all__ = [
+    "ImportedBars",
+    "RecordedSeries",
+    "RecordedTape",
+    "Recording",
+    "bundled_recording",
+    "load_recording",
+    "make_posts",
+    "read_bars_file",
+    "resample_bars",
+    "to_bars",
+    "write_bars_file",
+]

@@ -1,0 +1,167 @@
+"""Columns of a recorded file, checked one by one; the first wrong row is named.
+
+Rows are counted from 1, a header not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
+
+PRICES = ("open", "high", "low", "close")
+STEP_TOLERANCE = 1e-9
+_ZONED = r"\d\d:\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in a recording something is wrong: the table's name there and the file it points to."""
+
+    table: str
+    file: Path
+
+    def fail(self, key: str, message: str, *, wrong: np.ndarray | None = None) -> NoReturn:
+        """Raise DataError; the first True of ``wrong`` is the row."""
+        row = "" if wrong is None else f", row {int(np.argmax(wrong)) + 1}"
+        raise DataError(f"{self.file}, {key} of {self.table}{row}: {message}")
+
+    def check(self, key: str, wrong: np.ndarray, message: str, *, shown: pd.Series | None = None) -> None:
+        """Raise DataError when any of ``wrong`` is True; ``{}`` in ``message`` becomes the row's ``shown``."""
+        if wrong.any():
+            value = "" if shown is None else str(shown.iloc[int(np.argmax(wrong))])
+            self.fail(key, message.replace("{}", value), wrong=wrong)
+
+
+def read_columns(place: Place, rename: Mapping[str, str], allowed: tuple[str, ...]) -> pd.DataFrame:
+    """The file with its columns renamed; DataError for an unreadable file or an impossible rename."""
+    frame = _read_file(place)
+    for old, new in rename.items():
+        if old not in frame:
+            place.fail("rename", f"the file has no column '{old}', it has {', '.join(map(str, frame.columns))}")
+        if new not in allowed:
+            place.fail("rename", f"'{new}' is no column of a recording; use one of {', '.join(allowed)}")
+    renamed = frame.rename(columns=dict(rename))
+    for name in allowed:
+        if list(renamed.columns).count(name) > 1:
+            place.fail("rename", f"two columns of the file are called '{name}' after renaming")
+    return renamed
+
+
+def need_columns(place: Place, frame: pd.DataFrame, names: tuple[str, ...]) -> None:
+    """DataError when a column is missing."""
+    for name in names:
+        if name not in frame:
+            has = ", ".join(map(str, frame.columns))
+            place.fail("file", f"column '{name}' is missing, it has {has}; map one to it in rename")
+
+
+def read_times(place: Place, frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column as datetime64[us, UTC]; DataError for another type, no zone, or a time that is not one."""
+    values = frame[name]
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        times: pd.Series = values.dt.tz_convert("UTC").dt.as_unit("us")
+    elif types.is_datetime64_any_dtype(values.dtype):
+        place.fail(name, f"{_first(values)} has no time zone", wrong=np.array([True]))
+    elif types.is_numeric_dtype(values.dtype):
+        place.fail(name, f"{_first(values)} is a number, not a time with its zone", wrong=np.array([True]))
+    else:
+        texts = values.astype("str")
+        zoned = texts.str.contains(_ZONED, regex=True).fillna(value=False).to_numpy(bool)
+        place.check(name, ~zoned, "'{}' is not a time with its zone such as 2021-04-19T00:00:00Z", shown=values)
+        times = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+    place.check(name, times.isna().to_numpy(), "'{}' is not a time", shown=values)
+    return times
+
+
+def read_texts(place: Place, frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column as text, what is missing as ""; DataError for dates and fractions."""
+    values = frame[name]
+    if types.is_datetime64_any_dtype(values.dtype) or (types.is_float_dtype(values.dtype) and values.notna().any()):
+        place.fail(name, f"{_first(values)} is not a text", wrong=np.array([True]))
+    return values.astype("str").where(values.notna(), "").astype("str")
+
+
+def read_series(
+    place: Place, frame: pd.DataFrame, *, instrument: Instrument, timeframe: str, calendar: Calendar
+) -> pd.DataFrame:
+    """Bars as a recording keeps them; DataError at the first row that cannot have been."""
+    need_columns(place, frame, ("open_time", *PRICES, "volume"))
+    if not len(frame):
+        place.fail("file", "it has no rows")
+    bars = pd.DataFrame({"open_time": read_times(place, frame, "open_time")})
+    for name in (*PRICES, "volume"):
+        bars[name] = _read_numbers(place, frame, name)
+    _check_prices(place, bars, instrument.price_step)
+    _check_order(place, bars, timeframe_seconds(timeframe), calendar)
+    return bars
+
+
+def off_step(values: np.ndarray, step: Decimal) -> np.ndarray:
+    """Which values are further than 1e-9 relative from a multiple of ``step``, as ``to_step`` judges."""
+    size = float(step)
+    wrong: np.ndarray = np.abs(np.rint(values / size) * size - values) > np.abs(values) * STEP_TOLERANCE
+    return wrong
+
+
+def _read_file(place: Place) -> pd.DataFrame:
+    name = place.file.name.lower()
+    is_parquet = name.endswith((".parquet", ".pq"))
+    if not is_parquet and not name.endswith((".csv", ".csv.gz")):
+        place.fail("file", "it must be a .parquet, .csv or .csv.gz file")
+    try:
+        return pd.read_parquet(place.file) if is_parquet else pd.read_csv(place.file)
+    except FileNotFoundError:
+        place.fail("file", "there is no such file")
+    except (OSError, ValueError, EOFError) as error:
+        place.fail("file", f"it cannot be read: {str(error).splitlines()[0]}")
+
+
+def _first(values: pd.Series) -> str:
+    return str(values.iloc[0]) if len(values) else "the column"
+
+
+def _read_numbers(place: Place, frame: pd.DataFrame, name: str) -> np.ndarray:
+    values = frame[name]
+    if types.is_bool_dtype(values.dtype) or types.is_datetime64_any_dtype(values.dtype):
+        place.fail(name, f"{_first(values)} is not a number", wrong=np.array([True]))
+    numbers = np.asarray(pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan))
+    if not types.is_numeric_dtype(values.dtype):
+        place.check(name, np.isnan(numbers) & values.notna().to_numpy(), "'{}' is not a number", shown=values)
+        texts = np.array([isinstance(one, str) for one in values], dtype=bool)
+        place.check(name, texts, "'{}' is a text, not a number", shown=values)
+    place.check(name, ~np.isfinite(numbers), "the number is missing or infinite")
+    return numbers
+
+
+def _check_prices(place: Place, bars: pd.DataFrame, step: Decimal) -> None:
+    for name in PRICES:
+        values = bars[name].to_numpy()
+        place.check(name, values <= 0, "the price {} is not positive", shown=bars[name])
+        place.check(name, off_step(values, step), f"{{}} is not a multiple of price_step {step}", shown=bars[name])
+    inner = bars[["open", "close"]].to_numpy()
+    place.check("high", bars["high"].to_numpy() < inner.max(axis=1), "{} is below open or close", shown=bars["high"])
+    place.check("low", bars["low"].to_numpy() > inner.min(axis=1), "{} is above open or close", shown=bars["low"])
+    place.check("volume", bars["volume"].to_numpy() < 0, "the volume {} is negative", shown=bars["volume"])
+
+
+def _check_order(place: Place, bars: pd.DataFrame, seconds: int, calendar: Calendar) -> None:
+    opens, length = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64), seconds * 1_000_000
+    steps = np.diff(opens, prepend=opens[0] - length)
+    shown = bars["open_time"]
+    place.check("open_time", steps == 0, "{} is there twice", shown=shown)
+    place.check("open_time", steps < 0, "{} comes after a later bar; bars must ascend", shown=shown)
+    place.check(
+        "open_time", steps < length, f"{{}} opens before the bar before it, of {seconds} s, closed", shown=shown
+    )
+    if calendar == "24x7":
+        place.check("open_time", opens % length != 0, f"{{}} is not on the grid of {seconds} s", shown=shown)

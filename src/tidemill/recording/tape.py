@@ -1,0 +1,97 @@
+"""Recorded bars as matching reads them: exact, found by time, made only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import Bar, from_micros, to_micros, to_step
+
+MICROS = 1_000_000
+
+
+class RecordedTape:
+    """The port ``BarTape`` over frames.
+
+    ``series`` maps an instrument id to (price step, bar length in seconds, bars ascending by
+    open_time). Prices cross to Decimal through ``to_step``; a volume has no step and becomes the
+    shortest decimal that names its float. Bars made are kept.
+    """
+
+    def __init__(self, series: Mapping[str, tuple[Decimal, int, pd.DataFrame]]) -> None:
+        self._tracks = {name: _Track(name, *parts) for name, parts in series.items()}
+        self._starts, self._ends = _merge([one.spans for one in self._tracks.values()])
+
+    def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
+        """The bar with open_time <= ``moment`` < close_time, or None."""
+        track, micros = self._track(instrument), to_micros(moment)
+        index = int(np.searchsorted(track.opens, micros, side="right")) - 1
+        return track.bar(index) if index >= 0 and micros < track.opens[index] + track.length else None
+
+    def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
+        """Bars with ``after`` < close_time <= ``until``, ascending."""
+        track = self._track(instrument)
+        limits = [to_micros(after) - track.length, to_micros(until) - track.length]
+        low, high = np.searchsorted(track.opens, limits, side="right")
+        return [track.bar(index) for index in range(int(low), int(high))]
+
+    def is_down(self, moment: datetime) -> bool:
+        """Whether no recorded bar of any instrument contains ``moment``."""
+        micros = to_micros(moment)
+        index = int(np.searchsorted(self._starts, micros, side="right")) - 1
+        return index < 0 or micros >= int(self._ends[index])
+
+    def _track(self, instrument: str) -> _Track:
+        try:
+            return self._tracks[instrument]
+        except KeyError:
+            raise DataError(f"{instrument} is not recorded; there are {', '.join(self._tracks)}") from None
+
+
+class _Track:
+    """One instrument's arrays and the bars made of them so far."""
+
+    def __init__(self, name: str, step: Decimal, seconds: int, bars: pd.DataFrame) -> None:
+        self.name, self.step, self.length = name, step, seconds * MICROS
+        self.opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
+        self._prices = bars[["open", "high", "low", "close"]].to_numpy(np.float64)
+        self._volumes = bars["volume"].to_numpy(np.float64)
+        self._made: dict[int, Bar] = {}
+
+    @property
+    def spans(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.opens, self.opens + self.length
+
+    def bar(self, index: int) -> Bar:
+        if index not in self._made:
+            self._made[index] = self._make(index)
+        return self._made[index]
+
+    def _make(self, index: int) -> Bar:
+        opened = int(self.opens[index])
+        first, high, low, last = (to_step(float(price), self.step) for price in self._prices[index])
+        return Bar(
+            open_time=from_micros(opened),
+            close_time=from_micros(opened + self.length),
+            open=first,
+            high=high,
+            low=low,
+            close=last,
+            volume=Decimal(repr(float(self._volumes[index]))),
+        )
+
+
+def _merge(spans: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends of the times covered by any span, ascending and disjoint."""
+    starts = np.concatenate([one[0] for one in spans])
+    order = np.argsort(starts, kind="stable")
+    starts = starts[order]
+    reach = np.maximum.accumulate(np.concatenate([one[1] for one in spans])[order])
+    fresh = np.concatenate([[True], starts[1:] > reach[:-1]])
+    last = np.concatenate([fresh[1:], [True]])
+    return starts[fresh], reach[last]

@@ -1,0 +1,188 @@
+"""A recording in memory: series of bars, posts, and views on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, Instrument, from_micros, timeframe_seconds, to_micros
+from tidemill.ports import BAR_COLUMNS, POST_COLUMNS, BarTape
+from tidemill.recording.resampling import resample_bars
+from tidemill.recording.tape import RecordedTape
+
+SERIES_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
+BAR_DELAY = timedelta(seconds=1)
+
+
+def empty_posts() -> pd.DataFrame:
+    """POSTS without a row, with the right types."""
+    times = pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
+    kinds = {"event_time": times, "knowledge_time": times, "assumed": pd.Series([], dtype=bool)}
+    return pd.DataFrame({name: kinds.get(name, pd.Series([], dtype="str")) for name in POST_COLUMNS})
+
+
+def to_bars(instrument_id: str, timeframe: str, bars: pd.DataFrame) -> pd.DataFrame:
+    """BARS of a series: known one second after the close, which is assumed and marked so."""
+    length = pd.Timedelta(seconds=timeframe_seconds(timeframe))
+    return pd.DataFrame(
+        {
+            "instrument": pd.Series([instrument_id] * len(bars), index=bars.index, dtype="str"),
+            **{name: bars[name] for name in SERIES_COLUMNS},
+            "knowledge_time": bars["open_time"] + length + pd.Timedelta(BAR_DELAY),
+            "assumed": True,
+        },
+        columns=list(BAR_COLUMNS),
+    ).reset_index(drop=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedSeries:
+    """Bars of one instrument in one timeframe, ascending by open_time (datetime64[us, UTC], float64, no NaN)."""
+
+    instrument: Instrument
+    timeframe: str
+    bars: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        timeframe_seconds(self.timeframe)
+        if not len(self.bars):
+            raise DataError(f"the recording has no bar of {self.instrument.id} in {self.timeframe}")
+
+    @property
+    def length(self) -> timedelta:
+        """Length of one bar."""
+        return timedelta(seconds=timeframe_seconds(self.timeframe))
+
+    @property
+    def first_open(self) -> datetime:
+        """Open of the first bar."""
+        return from_micros(self.open_micros[0])
+
+    @property
+    def last_close(self) -> datetime:
+        """Close of the last bar."""
+        return from_micros(self.open_micros[-1]) + self.length
+
+    @property
+    def open_micros(self) -> np.ndarray:
+        """Open times as int64 microseconds since 1970."""
+        return self.bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
+
+
+# Not slotted, because cached_property needs the instance's dictionary.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """Real bars and posts of a past period, as a replay and a backtest serve them.
+
+    ``posts`` are POSTS by (event_time, post_id). A series is found by instrument and timeframe; an
+    instrument may have several timeframes, with the same trading rules in each.
+    """
+
+    title: str
+    calendar: Calendar
+    series: tuple[RecordedSeries, ...]
+    posts: pd.DataFrame = field(default_factory=empty_posts)
+
+    def __post_init__(self) -> None:
+        if not self.series:
+            raise DataError(f"the recording '{self.title}' has no bars")
+        known: dict[str, Instrument] = {}
+        for one in self.series:
+            if known.setdefault(one.instrument.id, one.instrument) != one.instrument:
+                raise DataError(f"{one.instrument.id} is recorded twice with different price, lot or notional rules")
+        if len({(one.instrument.id, one.timeframe) for one in self.series}) < len(self.series):
+            raise DataError(f"the recording '{self.title}' has two series of the same instrument and timeframe")
+
+    @cached_property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Instrument id -> instrument, in the order of the recording."""
+        return {one.instrument.id: one.instrument for one in self.series}
+
+    @cached_property
+    def first_open(self) -> datetime:
+        """Open of the earliest bar."""
+        return min(one.first_open for one in self.series)
+
+    @cached_property
+    def last_close(self) -> datetime:
+        """Close of the latest bar."""
+        return max(one.last_close for one in self.series)
+
+    @cached_property
+    def timeframe(self) -> str:
+        """The finest timeframe that every instrument has or can be resampled to."""
+        finest = [timeframe_seconds(self.series_of(name).timeframe) for name in self.instruments]
+        for timeframe, seconds in sorted(TIMEFRAME_SECONDS.items(), key=lambda item: item[1]):
+            if all(seconds % one == 0 for one in finest):
+                return timeframe
+        raise DataError(f"the instruments of '{self.title}' share no timeframe")  # one day takes any of them
+
+    @cached_property
+    def sessions(self) -> tuple[datetime, ...]:
+        """Open times at which any instrument has a bar of :attr:`timeframe`, ascending."""
+        opens = [self._bars(name, self.timeframe)["open_time"] for name in self.instruments]
+        union = np.unique(np.concatenate([one.to_numpy("datetime64[us]").astype(np.int64) for one in opens]))
+        return tuple(from_micros(one) for one in union)
+
+    def series_of(self, instrument_id: str) -> RecordedSeries:
+        """The finest series of an instrument; DataError when it is not recorded."""
+        found = [one for one in self.series if one.instrument.id == instrument_id]
+        if not found:
+            known = ", ".join(self.instruments)
+            raise DataError(f"{instrument_id} is not in the recording '{self.title}', which has {known}")
+        return min(found, key=lambda one: timeframe_seconds(one.timeframe))
+
+    def bars_of(self, instrument_id: str) -> pd.DataFrame:
+        """Bars of the finest series: open_time, open, high, low, close, volume."""
+        return self.series_of(instrument_id).bars
+
+    def as_bars(
+        self, instrument_id: str | None, start: datetime, end: datetime, *, timeframe: str | None = None
+    ) -> pd.DataFrame:
+        """BARS with ``start`` <= open_time < ``end`` of one instrument, or of all one after another.
+
+        A timeframe (default :attr:`timeframe`) that is not recorded is resampled from the finest; an
+        interval that ends after :attr:`last_close` is then left out, as it never closed. Times known:
+        close + 1 s, assumed.
+        """
+        chosen = timeframe or self.timeframe
+        names: Sequence[str] = [instrument_id] if instrument_id is not None else list(self.instruments)
+        parts = [to_bars(name, chosen, _between(self._bars(name, chosen), start, end)) for name in names]
+        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+    def tape(self) -> BarTape:
+        """The finest bars of each instrument as matching reads them."""
+        return RecordedTape(
+            {
+                name: (one.instrument.price_step, timeframe_seconds(one.timeframe), one.bars)
+                for name, one in ((name, self.series_of(name)) for name in self.instruments)
+            }
+        )
+
+    @cached_property
+    def _resampled(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return {}
+
+    def _bars(self, instrument_id: str, timeframe: str) -> pd.DataFrame:
+        for one in self.series:
+            if (one.instrument.id, one.timeframe) == (instrument_id, timeframe):
+                return one.bars
+        key = (instrument_id, timeframe)
+        if key not in self._resampled:
+            finest = self.series_of(instrument_id)
+            made = resample_bars(finest.bars, timeframe, source=finest.timeframe)
+            closed = made["open_time"] <= self.last_close - timedelta(seconds=timeframe_seconds(timeframe))
+            self._resampled[key] = made[closed].reset_index(drop=True)
+        return self._resampled[key]
+
+
+def _between(bars: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
+    opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
+    low, high = np.searchsorted(opens, [to_micros(start), to_micros(end)])
+    return bars.iloc[low:high]
