@@ -1,0 +1,88 @@
+"""Leases and freezes on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from tidemill.adapters._ledger_tables import FREEZES, LEASES
+from tidemill.adapters._sql import read, write
+from tidemill.domain.errors import LeaseLost, TradingStopped
+from tidemill.domain.market import EPOCH, Stamp
+from tidemill.domain.trading import Freeze
+
+LOCK = 7302
+
+
+class SqlStops:
+    """The lease and freeze ports; the rest of the ledger builds on it."""
+
+    _engine: Engine
+
+    def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
+        """See the port."""
+        with write(self._engine, lock=LOCK) as connection:
+            held = connection.execute(sa.select(LEASES).where(LEASES.c.name == name)).mappings().first()
+            if held and held["owner"] != owner and held["expires"] > now:
+                return None
+            epoch = held["epoch"] + 1 if held else 1
+            values = {"owner": owner, "epoch": epoch, "expires": now + timedelta(seconds=ttl_seconds)}
+            if held:
+                connection.execute(LEASES.update().where(LEASES.c.name == name).values(**values))
+            else:
+                connection.execute(LEASES.insert().values(name=name, **values))
+            return int(epoch)
+
+    def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
+        """See the port."""
+        return self._expire(name, owner, epoch, now + timedelta(seconds=ttl_seconds))
+
+    def release(self, name: str, owner: str, epoch: int) -> None:
+        """See the port."""
+        self._expire(name, owner, epoch, EPOCH)
+
+    def _expire(self, name: str, owner: str, epoch: int, moment: datetime) -> bool:
+        ours = (LEASES.c.name == name) & (LEASES.c.owner == owner) & (LEASES.c.epoch == epoch)
+        with write(self._engine, lock=LOCK) as connection:
+            return connection.execute(LEASES.update().where(ours).values(expires=moment)).rowcount == 1
+
+    def freeze(self, scope: str, reason: str, *, stamp: Stamp) -> bool:
+        """See the port."""
+        with write(self._engine, lock=LOCK) as connection:
+            standing = sa.select(FREEZES.c.freeze_id).where(FREEZES.c.scope == scope, FREEZES.c.resumed.is_(None))
+            if connection.execute(standing).first():
+                return False
+            row = {"scope": scope, "reason": reason, "since": stamp.market, "since_wall": stamp.wall}
+            connection.execute(FREEZES.insert().values(**row))
+            return True
+
+    def resume(self, scope: str, because: str, *, stamp: Stamp) -> bool:
+        """See the port."""
+        standing = (FREEZES.c.scope == scope) & FREEZES.c.resumed.is_(None)
+        with write(self._engine, lock=LOCK) as connection:
+            lifted = FREEZES.update().where(standing).values(resumed=stamp.market, because=because)
+            return connection.execute(lifted).rowcount > 0
+
+    def load_freezes(self) -> Sequence[Freeze]:
+        """See the port."""
+        query = sa.select(FREEZES).where(FREEZES.c.resumed.is_(None)).order_by(FREEZES.c.freeze_id)
+        with read(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Freeze(scope=row["scope"], reason=row["reason"], since=row["since"]) for row in rows]
+
+
+def check_epoch(connection: Connection, account: str, epoch: int, wall: datetime) -> None:
+    """Raise LeaseLost unless ``epoch`` holds the account's lease at ``wall``."""
+    held = connection.execute(sa.select(LEASES).where(LEASES.c.name == account)).mappings().first()
+    if held is None or held["epoch"] != epoch or held["expires"] <= wall:
+        raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
+
+
+def check_stops(connection: Connection, *scopes: str) -> None:
+    """Raise TradingStopped when a freeze of any scope stands."""
+    query = sa.select(FREEZES).where(FREEZES.c.scope.in_(scopes), FREEZES.c.resumed.is_(None))
+    if found := connection.execute(query).mappings().first():
+        raise TradingStopped(f"{found['scope']} is stopped: {found['reason']}")

@@ -1,0 +1,289 @@
+"""Market data on SQLite or PostgreSQL: bars, posts, scores, payloads, gaps, with all their revisions."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
+from tidemill.adapters._market_tables import BARS, GAPS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
+from tidemill.adapters._sql import open_engine, read, upgrade, write
+from tidemill.domain.market import from_micros, to_micros
+from tidemill.ports import BAR_COLUMNS, GAP_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
+
+LOCK = 7301
+Row = tuple[Any, ...]
+# What makes a re-fetched row a revision; another knowledge time of equal content does not.
+BAR_CONTENT = slice(2, 7)
+POST_CONTENT = (2, 6, 7)
+SCORE_CONTENT = (3, 4)
+
+
+class SqlMarketStore:
+    """The three store ports on one database; opening it brings the tables up to date."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url, durable=False)
+        upgrade(self._engine, "market")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    # -- bars
+
+    def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
+        """See the port; an equal re-fetch (prices and volume) adds nothing."""
+        rows = to_rows(check_frame("bars", bars))
+        by_name: dict[str, list[Row]] = {}
+        for row in rows:
+            by_name.setdefault(row[0], []).append(row)
+        with write(self._engine, lock=LOCK) as connection:
+            stored = _next_stored(connection, now)
+            added = sum(_add_bars(connection, name, timeframe, some, stored) for name, some in by_name.items())
+            _keep_stored(connection, stored, added)
+        return added
+
+    def read_bars(
+        self,
+        instruments: Sequence[str],
+        timeframe: str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+        revisions: bool = False,
+    ) -> pd.DataFrame:
+        """See the port."""
+        names = [name for name in BAR_COLUMNS if name != "instrument"]
+        columns = [SERIES.c.instrument, *(BARS.c[name] for name in names), BARS.c.stored_at]
+        query = (
+            sa.select(*columns)
+            .join(SERIES, SERIES.c.series_id == BARS.c.series_id)
+            .where(SERIES.c.instrument.in_(list(instruments)), SERIES.c.timeframe == timeframe)
+            .where(BARS.c.open_time >= to_micros(start), BARS.c.open_time < to_micros(end))
+            .order_by(SERIES.c.instrument, BARS.c.open_time, BARS.c.stored_at)
+        )
+        rows = self._select(query, BARS, known_at, stored_until)
+        kept = rows if revisions else _newest(rows, key=lambda row: row[:2])
+        return to_frame(kept, [*BAR_COLUMNS, "stored_at"])
+
+    def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
+        """See the port."""
+        query = (
+            sa.select(sa.func.max(BARS.c.open_time))
+            .join(SERIES, SERIES.c.series_id == BARS.c.series_id)
+            .where(SERIES.c.instrument == instrument, SERIES.c.timeframe == timeframe)
+        )
+        with read(self._engine) as connection:
+            newest = connection.execute(query).scalar()
+        return None if newest is None else from_micros(newest)
+
+    def watermark(self) -> int:
+        """See the port."""
+        with read(self._engine) as connection:
+            return int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
+
+    # -- posts and scores
+
+    def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
+        """See the port."""
+        rows = to_rows(check_frame("posts", posts))
+        return self._write_texts(POSTS, POST_COLUMNS, rows, POST_CONTENT, time_index=3, now=now)
+
+    def read_posts(
+        self, start: datetime, end: datetime, *, known_at: datetime | None = None, stored_until: int | None = None
+    ) -> pd.DataFrame:
+        """See the port."""
+        return self._read_texts(POSTS, POST_COLUMNS, start, end, known_at, stored_until)
+
+    def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
+        """See the port."""
+        rows = to_rows(check_frame("scores", scores))
+        return self._write_texts(SCORES, SCORE_COLUMNS, rows, SCORE_CONTENT, time_index=5, now=now)
+
+    def read_scores(
+        self,
+        scorer: str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+    ) -> pd.DataFrame:
+        """See the port."""
+        return self._read_texts(SCORES, SCORE_COLUMNS, start, end, known_at, stored_until, SCORES.c.scorer == scorer)
+
+    # -- evidence
+
+    def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
+        """See the port."""
+        digest = hashlib.sha256(body).hexdigest()
+        with write(self._engine, lock=LOCK) as connection:
+            known = connection.execute(sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest == digest)).scalar()
+            if known is None:
+                stored = _next_stored(connection, now)
+                row = {"digest": digest, "source": source, "request": request, "stored_at": stored}
+                connection.execute(PAYLOADS.insert(), {**row, "body": zlib.compress(body)})
+                _keep_stored(connection, stored, 1)
+        return digest
+
+    def read_payload(self, digest: str) -> bytes | None:
+        """See the port."""
+        with read(self._engine) as connection:
+            body = connection.execute(sa.select(PAYLOADS.c.body).where(PAYLOADS.c.digest == digest)).scalar()
+        return None if body is None else zlib.decompress(body)
+
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
+        """The ten newest payloads of a source stored by then, newest first."""
+        columns = [PAYLOADS.c[name] for name in ("source", "request", "digest", "stored_at")]
+        query = (
+            sa.select(*columns)
+            .where(PAYLOADS.c.source == source, PAYLOADS.c.stored_at <= stored_until)
+            .order_by(PAYLOADS.c.stored_at.desc())
+            .limit(10)
+        )
+        with read(self._engine) as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def write_gaps(self, gaps: pd.DataFrame, *, now: datetime) -> int:
+        """See the port."""
+        rows = to_rows(check_frame("gaps", gaps))
+        with write(self._engine, lock=LOCK) as connection:
+            keys = [GAPS.c[name] for name in GAP_COLUMNS[:4]]
+            known = {tuple(row) for row in connection.execute(sa.select(*keys))}
+            new = [row for row in dict.fromkeys(rows) if row[:4] not in known]
+            stored = _next_stored(connection, now)
+            if new:
+                connection.execute(GAPS.insert(), _named(GAP_COLUMNS, new, stored))
+            _keep_stored(connection, stored, len(new))
+        return len(new)
+
+    def read_gaps(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:
+        """See the port."""
+        names = [*GAP_COLUMNS, "stored_at"]
+        query = sa.select(*(GAPS.c[name] for name in names)).order_by(*(GAPS.c[name] for name in GAP_COLUMNS[:3]))
+        if instruments is not None:
+            query = query.where(GAPS.c.instrument.in_(list(instruments)))
+        with read(self._engine) as connection:
+            return to_frame([tuple(row) for row in connection.execute(query)], names)
+
+    # -- within
+
+    def _select(
+        self, query: sa.Select[Any], table: sa.Table, known_at: datetime | None, stored_until: int | None
+    ) -> list[Row]:
+        if known_at is not None:
+            query = query.where(table.c.knowledge_time <= to_micros(known_at))
+        if stored_until is not None:
+            query = query.where(table.c.stored_at <= stored_until)
+        with read(self._engine) as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    def _write_texts(
+        self,
+        table: sa.Table,
+        names: Sequence[str],
+        rows: list[Row],
+        content: Sequence[int],
+        *,
+        time_index: int,
+        now: datetime,
+    ) -> int:
+        if not rows:
+            return 0
+        with write(self._engine, lock=LOCK) as connection:
+            moments = [row[time_index] for row in rows]
+            query = (
+                sa.select(*(table.c[name] for name in names))
+                .where(table.c.event_time.between(min(moments), max(moments)))
+                .order_by(table.c.stored_at)
+            )
+            known = {_text_key(row, time_index): tuple(row) for row in connection.execute(query)}
+            new: dict[Row, Row] = {}
+            for row in rows:
+                key = _text_key(row, time_index)
+                before = new.get(key, known.get(key))
+                if before is None or any(before[index] != row[index] for index in content):
+                    new[key] = row
+            stored = _next_stored(connection, now)
+            if new:
+                connection.execute(table.insert(), _named(names, list(new.values()), stored))
+            _keep_stored(connection, stored, len(new))
+        return len(new)
+
+    def _read_texts(
+        self,
+        table: sa.Table,
+        names: Sequence[str],
+        start: datetime,
+        end: datetime,
+        known_at: datetime | None,
+        stored_until: int | None,
+        *conditions: sa.ColumnElement[bool],
+    ) -> pd.DataFrame:
+        query = (
+            sa.select(*(table.c[name] for name in names), table.c.stored_at)
+            .where(table.c.event_time >= to_micros(start), table.c.event_time < to_micros(end), *conditions)
+            .order_by(table.c.event_time, table.c.post_id, table.c.source, table.c.stored_at)
+        )
+        rows = self._select(query, table, known_at, stored_until)
+        time_index = names.index("event_time")
+        return to_frame(_newest(rows, key=lambda row: _text_key(row, time_index)), [*names, "stored_at"])
+
+
+def _text_key(row: Sequence[Any], time_index: int) -> Row:
+    return row[time_index], row[1], row[0]
+
+
+def _add_bars(connection: Connection, name: str, timeframe: str, rows: list[Row], stored: int) -> int:
+    series = _series_id(connection, name, timeframe)
+    opens = [row[1] for row in rows]
+    query = (
+        sa.select(BARS.c.open_time, *(BARS.c[one] for one in ("open", "high", "low", "close", "volume")))
+        .where(BARS.c.series_id == series, BARS.c.open_time.between(min(opens), max(opens)))
+        .order_by(BARS.c.stored_at)
+    )
+    known = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+    new = {row[1]: row for row in rows if known.get(row[1]) != row[BAR_CONTENT]}
+    if new:
+        values = _named(BAR_COLUMNS[1:], [row[1:] for row in new.values()], stored)
+        connection.execute(BARS.insert(), [{**value, "series_id": series} for value in values])
+    return len(new)
+
+
+def _series_id(connection: Connection, name: str, timeframe: str) -> int:
+    query = sa.select(SERIES.c.series_id).where(SERIES.c.instrument == name, SERIES.c.timeframe == timeframe)
+    found = connection.execute(query).scalar()
+    if found is not None:
+        return int(found)
+    connection.execute(SERIES.insert().values(instrument=name, timeframe=timeframe))
+    return int(connection.execute(query).scalar_one())
+
+
+def _newest(rows: list[Row], key: Any) -> list[Row]:
+    """Of rows ordered by key and storage time, the last of each key."""
+    return list({key(row): row for row in rows}.values())
+
+
+def _named(names: Sequence[str], rows: list[Row], stored: int) -> list[dict[str, Any]]:
+    return [{**dict(zip(names, row, strict=True)), "stored_at": stored} for row in rows]
+
+
+def _next_stored(connection: Connection, now: datetime) -> int:
+    """The next storage time: taken inside the write transaction, so that a late commit never slips under a read."""
+    last = int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
+    return max(to_micros(now), last + 1)
+
+
+def _keep_stored(connection: Connection, stored: int, added: int) -> None:
+    if added:
+        connection.execute(WATERMARK.update().values(stored_at=stored))
