@@ -43,6 +43,11 @@ class Exchange:
         return self._now
 
     @property
+    def order_count(self) -> int:
+        """Orders accepted so far, of all accounts."""
+        return len(self._orders)
+
+    @property
     def fees(self) -> Mapping[str, Decimal]:
         """Fees collected so far by asset."""
         return self._accounts.fees

@@ -15,7 +15,7 @@ DUPLICATE = Refusal(code=-2010, message="Duplicate order sent.")
 WOULD_MATCH = Refusal(code=-2010, message="Order would immediately match and take.")
 UNKNOWN_ORDER = Refusal(code=-2011, message="Unknown order sent.")
 MARKET_CLOSED = Refusal(code=-1013, message="Market is closed.")
-SHUTTING_DOWN = Refusal(code=-1016, message="This service is no longer available.")
+SHUTTING_DOWN = Refusal(code=-1000, message="System is under maintenance.")
 INVALID_SYMBOL = Refusal(code=-1121, message="Invalid symbol.")
 
 

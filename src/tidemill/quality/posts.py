@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
+from tidemill.domain.market import to_micros
+from tidemill.ports import POST_COLUMNS
 
 MOST_REPEATS = 3
+REPEAT_MICROS = 3_600 * 1_000_000
+NO_TIME = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CheckedPosts:
-    """What came of a check: ``good`` POSTS, and ``rejected`` POSTS with a column ``reason``."""
+    """What came of a check: ``good`` POSTS, and ``rejected`` POSTS with a column ``reason``, in the given order."""
 
     good: pd.DataFrame
     rejected: pd.DataFrame
@@ -26,24 +32,73 @@ class CheckedPosts:
 
 
 def check_posts(posts: pd.DataFrame, *, as_of: datetime) -> CheckedPosts:
-    """Judge POSTS; each refused one has the first reason that applies.
+    """Judge POSTS, in any order; each refused one has the first reason that applies.
 
-    Refused: created after ``as_of``, without any text, an id seen before in the batch, and from the
-    fourth on a text that the same channel repeats. DataError when times have no zone.
+    Refused: without id, without time or with a time that has no zone, created after ``as_of``, without any
+    text, an id seen before, and spam: a title and text (blanks and case aside) that the same channel of
+    the same source wrote three times already within the hour before. The hour, and not the whole batch,
+    so that a month judged at once and a month judged hour by hour are refused alike.
+
+    Missing titles and texts of good posts become "". DataError when a column is missing.
     """
-    if len(posts) and not isinstance(posts["event_time"].dtype, pd.DatetimeTZDtype):
-        raise DataError("event_time of posts has no time zone; make it UTC")
-    words = (posts["title"].fillna("") + " " + posts["text"].fillna("")).str.strip().str.lower()
-    repeats = words.groupby([posts["channel"], words]).cumcount() if len(posts) else pd.Series(dtype="int64")
-    reason = pd.Series("", index=posts.index, dtype="object")
-    judgements = {
-        "created in the future": posts["event_time"] > as_of,
-        "no text": words == "",
-        "id seen before": posts.duplicated(["source", "post_id"]),
-        "repeated text": repeats >= MOST_REPEATS,
-    }
-    for name, wrong in judgements.items():
-        reason[(reason == "") & wrong] = name
-    good = posts[reason == ""].reset_index(drop=True)
-    rejected = posts[reason != ""].assign(reason=reason[reason != ""]).reset_index(drop=True)
-    return CheckedPosts(good=good, rejected=rejected)
+    for name in POST_COLUMNS:
+        if name not in posts:
+            raise DataError(f"posts need the column '{name}'; they have {', '.join(map(str, posts.columns))}")
+    frame = posts.reset_index(drop=True)
+    times = _micros(frame["event_time"])
+    known, codes = [""], np.zeros(len(frame), dtype=np.int8)
+    for reason, wrong in _judgements(frame, times, to_micros(as_of)):
+        codes[wrong & (codes == 0)] = len(known)
+        known.append(reason)
+    codes[_repeats(frame, times, codes == 0)] = len(known)
+    reasons = np.array([*known, "repeated text"], dtype=object)[codes]
+    refused = codes != 0
+    rejected = frame[refused].assign(reason=pd.Series(reasons[refused], dtype="str").array)
+    return CheckedPosts(good=_clean(frame[~refused]), rejected=rejected.reset_index(drop=True))
+
+
+def _judgements(frame: pd.DataFrame, times: np.ndarray, as_of: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Pairs (reason, rows it applies to), in the order in which they are told."""
+    ids = frame["post_id"].fillna("").astype(str)
+    yield "no id", (ids == "").to_numpy(bool)
+    yield "no time", frame["event_time"].isna().to_numpy(bool)
+    yield "time without zone", times == NO_TIME
+    yield "created in the future", times > as_of
+    yield "no text", (_words(frame) == "").to_numpy(bool)
+    yield "id seen before", frame.duplicated(["source", "post_id"]).to_numpy(bool)
+
+
+def _micros(values: pd.Series) -> np.ndarray:
+    """int64 micros; NO_TIME where the time is missing or has no zone."""
+    if not isinstance(values.dtype, pd.DatetimeTZDtype):
+        zoned = (isinstance(one, datetime) and one is not pd.NaT and one.tzinfo is not None for one in values)
+        return np.array(
+            [to_micros(one) if good else NO_TIME for one, good in zip(values, zoned, strict=True)], dtype=np.int64
+        )
+    made: np.ndarray = values.to_numpy("datetime64[us]").astype(np.int64)
+    return made
+
+
+def _words(frame: pd.DataFrame) -> pd.Series:
+    """Title and text in lower case, blanks made one."""
+    joined = frame["title"].fillna("").astype(str) + " " + frame["text"].fillna("").astype(str)
+    return joined.map(lambda words: " ".join(words.lower().split())).astype(str)
+
+
+def _repeats(frame: pd.DataFrame, times: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    """Which of the ``fine`` rows say what their channel said MOST_REPEATS times within the hour before."""
+    found = np.zeros(len(frame), dtype=bool)
+    rows = np.flatnonzero(fine)
+    rows = rows[np.argsort(times[rows], kind="stable")]
+    chosen = frame.iloc[rows]
+    said = pd.Series(times[rows], index=chosen.index)
+    before = said.groupby([chosen["source"], chosen["channel"].fillna(""), _words(chosen)]).shift(MOST_REPEATS)
+    found[rows] = (said - before <= REPEAT_MICROS).to_numpy(bool)
+    return found
+
+
+def _clean(good: pd.DataFrame) -> pd.DataFrame:
+    """Good posts with every text a string and every time UTC."""
+    texts = {name: good[name].fillna("").astype("str") for name in ("channel", "title", "text")}
+    times = pd.to_datetime(good["event_time"], utc=True).astype("datetime64[us, UTC]")
+    return good.assign(event_time=times, **texts).reset_index(drop=True)

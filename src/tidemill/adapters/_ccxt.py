@@ -1,0 +1,106 @@
+"""What both ccxt adapters share: one loop thread, a client pointed where we want, our names for its symbols."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.market import Instrument, split_instrument_id
+
+T = TypeVar("T")
+OnPayload = Callable[[str, bytes], None]
+GRACE_SECONDS = 30.0
+
+
+class LoopThread:
+    """An asyncio loop on a thread of its own; synchronous callers hand it coroutines."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
+        """The coroutine's result; TimeoutError when it takes longer."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_seconds)
+
+    def close(self) -> None:
+        """Stop the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+
+def build_exchange(
+    exchange_id: str,
+    *,
+    rest_url: str,
+    key: str = "",
+    secret: str = "",
+    exact: bool = False,
+    timeout_seconds: float = 10.0,
+) -> Any:
+    """A ccxt client: the exchange's own URLs, or ``rest_url`` of the paper venue.
+
+    ``exact`` parses numbers as text (money), else as floats (market data). ccxt's own retries are off: a
+    retry of an order is a second order. ConfigurationError for an exchange that ccxt does not have.
+    """
+    import ccxt.async_support as ccxt
+
+    if exchange_id not in ccxt.exchanges:
+        raise ConfigurationError(f"ccxt has no exchange '{exchange_id}'; see the list in its documentation")
+    known: type[Any] = getattr(ccxt, exchange_id)
+    options: dict[str, Any] = {
+        "defaultType": "spot",
+        "fetchMarkets": {"types": ["spot"]},
+        "fetchCurrencies": False,
+        "fetchMargins": False,
+        "maxRetriesOnFailure": 0,
+        "warnOnFetchOpenOrdersWithoutSymbol": False,
+    }
+    config: dict[str, Any] = {
+        "apiKey": key,
+        "secret": secret,
+        "timeout": int(timeout_seconds * 1000),
+        "enableRateLimit": not rest_url,
+        "options": options,
+    }
+    if rest_url:
+        known = _on_loopback(known)
+        base = f"{rest_url}/api/v3"
+        config["urls"] = {"api": dict.fromkeys(("public", "private", "v1", "sapi"), base)}
+    exchange = known(config)
+    if exact:
+        exchange.number = str
+    check_no_retries(exchange)
+    return exchange
+
+
+def check_no_retries(exchange: Any) -> None:
+    """Raise ConfigurationError when ccxt would send anything twice by itself."""
+    if exchange.options.get("maxRetriesOnFailure", 0) != 0:
+        raise ConfigurationError("ccxt's maxRetriesOnFailure must be 0: with retries one call can place several orders")
+
+
+def _on_loopback(known: type[Any]) -> type[Any]:
+    """The class with its spot error table on plain http too, where ccxt would not recognise the URL."""
+
+    class OnLoopback(known):  # type: ignore[misc]
+        def get_exceptions_by_url(self, url: str, exact_or_broad: str) -> Any:
+            del url
+            return self.safe_dict(self.safe_dict(self.exceptions, "spot", {}), exact_or_broad, {})
+
+    return OnLoopback
+
+
+def unified_symbol(instrument_id: str) -> str:
+    """``BTC-USDT.BINANCE`` -> ccxt's ``BTC/USDT``."""
+    base, quote, _ = split_instrument_id(instrument_id)
+    return f"{base}/{quote}"
+
+
+def raw_symbol(instrument: Instrument) -> str:
+    """``BTCUSDT``, as Binance writes it."""
+    return instrument.base + instrument.quote

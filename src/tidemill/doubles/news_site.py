@@ -1,0 +1,123 @@
+"""NewsAPI: GET /v2/everything, newest first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hmac import compare_digest
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import EPOCH, parse_time
+from tidemill.doubles.shelf import RecordedPost, Shelf
+from tidemill.doubles.site import Now, Quota, QuotaState, Site, json_answer, unavailable_page
+
+SECOND = timedelta(seconds=1)
+MOST_PAGE = 100
+SHORT_CONTENT = 200
+ORDERS = frozenset({"publishedAt", "relevancy", "popularity"})
+LANGUAGES = frozenset({"ar", "de", "en", "es", "fr", "he", "it", "nl", "no", "pt", "ru", "sv", "se", "ud", "zh"})
+
+
+class NewsSite(Site):
+    """Articles by keyword; a recorded article is English, and its recorded id stands in for its address.
+
+    ``most_results`` is how far the plan lets pages go (100 on the free one).
+    """
+
+    def __init__(self, shelf: Shelf, market_now: Now, quota: Quota, *, api_key: str, most_results: int) -> None:
+        super().__init__(shelf, market_now, quota)
+        self._api_key, self._most_results = api_key, most_results
+
+    def routes(self) -> list[web.RouteDef]:
+        """The one address."""
+        return [web.get("/v2/everything", self.guarded(self._search))]
+
+    def refuse(self, status: int, seconds: float | None) -> web.Response:
+        """429 in JSON with the code rateLimited; what is worse comes as a page."""
+        if status != 429:
+            return unavailable_page(status, seconds)
+        refusal = _error(429, "rateLimited", "You have made too many requests recently.")
+        if seconds is not None:
+            refusal.headers["Retry-After"] = f"{seconds:.0f}"
+        return refusal
+
+    def is_authorized(self, request: web.Request) -> web.Response | None:
+        """Compare the key, given in a header or as apiKey."""
+        headers = request.headers
+        given = headers.get("X-Api-Key") or headers.get("Authorization") or request.query.get("apiKey", "")
+        if not given:
+            return _error(401, "apiKeyMissing", "Your API key is missing from the request.")
+        if not compare_digest(given.removeprefix("Bearer ").encode(), self._api_key.encode()):
+            return _error(401, "apiKeyInvalid", "Your API key is invalid or incorrect.")
+        return None
+
+    def quota_headers(self, state: QuotaState) -> dict[str, str]:
+        """NewsAPI tells nothing."""
+        del state
+        return {}
+
+    def _search(self, request: web.Request) -> web.Response:
+        asked = request.query
+        if not asked.get("q"):
+            return _error(400, "parametersMissing", "Required parameters are missing, such as q.")
+        try:
+            found = self._find(asked)
+            size, page = _number(asked, "pageSize", 100, MOST_PAGE), _number(asked, "page", 1, None)
+        except (DataError, ValueError) as error:
+            return _error(400, "parameterInvalid", str(error))
+        if page > 1 and page * size > self._most_results:
+            message = f"You are trying to request results {(page - 1) * size} to {page * size}."
+            return _error(426, "maximumResultsReached", f"{message} Your plan allows {self._most_results}.")
+        chosen = found[::-1][(page - 1) * size : page * size]
+        articles = [_article(self.shelf.read(int(at))) for at in chosen]
+        return json_answer({"status": "ok", "totalResults": len(found), "articles": articles})
+
+    def _find(self, asked: Any) -> np.ndarray:
+        now = self.market_now()
+        if asked.get("sortBy", "publishedAt") not in ORDERS:
+            raise DataError(f"sortBy '{asked['sortBy']}' is unknown")
+        language = asked.get("language", "en")
+        if language not in LANGUAGES:
+            raise DataError(f"language '{language}' is unknown")
+        start = _moment(asked["from"], "from") if "from" in asked else EPOCH
+        last = _moment(asked["to"], "to", "T23:59:59") if "to" in asked else now
+        found = self.shelf.matching(asked["q"])
+        if language != "en":
+            return found[:0]
+        # Both ends are inclusive and count in whole seconds; nothing after the market clock exists.
+        return self.shelf.between(found, start, min(last + SECOND, now + timedelta(microseconds=1)))
+
+
+def _moment(text: str, name: str, day_time: str = "T00:00:00") -> datetime:
+    """A day or a time without zone, which NewsAPI takes as UTC."""
+    whole = f"{text}{day_time}" if len(text) == len("2021-01-01") else text
+    return parse_time(whole if whole.endswith("Z") else f"{whole}Z", name)
+
+
+def _number(asked: Any, name: str, default: int, most: int | None) -> int:
+    number = int(asked.get(name, default))
+    if number < 1 or (most is not None and number > most):
+        raise DataError(f"{name} {number} is out of range")
+    return number
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return json_answer({"status": "error", "code": code, "message": message}, status)
+
+
+def _article(post: RecordedPost) -> dict[str, Any]:
+    beyond = len(post.text) - SHORT_CONTENT
+    content = f"{post.text[:SHORT_CONTENT]}… [+{beyond} chars]" if beyond > 0 else post.text
+    return {
+        "source": {"id": None, "name": post.channel},
+        "author": None,
+        "title": post.title,
+        "description": post.text or None,
+        "url": post.post_id,
+        "urlToImage": None,
+        "publishedAt": post.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "content": content or None,
+    }

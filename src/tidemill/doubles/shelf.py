@@ -1,0 +1,82 @@
+"""The recorded posts of one site, in order, so that any page of them is found without reading the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from tidemill.domain.market import from_micros, to_micros
+from tidemill.doubles.queries import compile_query
+
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPost:
+    """One post as a site tells it; ``created_at`` in whole seconds, as all three sites have it."""
+
+    post_id: str
+    channel: str
+    created_at: datetime
+    title: str
+    text: str
+
+
+class Shelf:
+    """Posts of one source by (event_time, post_id); of posts with one id the first stays.
+
+    Positions are int64 arrays of row numbers, ascending in time. Those of a query or of channels are
+    found once and kept.
+    """
+
+    def __init__(self, posts: pd.DataFrame, source: str) -> None:
+        chosen = posts[posts["source"] == source].drop_duplicates("post_id")
+        chosen = chosen.sort_values(["event_time", "post_id"], kind="stable")
+        self.times = chosen["event_time"].to_numpy("datetime64[us]").astype(np.int64)
+        self._ids = [str(one) for one in chosen["post_id"]]
+        self._channels = [str(one) for one in chosen["channel"]]
+        self._titles = [str(one) for one in chosen["title"].fillna("")]
+        self._texts = [str(one) for one in chosen["text"].fillna("")]
+        self._positions = {ident: number for number, ident in enumerate(self._ids)}
+        self._found: dict[tuple[str, ...], np.ndarray] = {}
+
+    def matching(self, query: str) -> np.ndarray:
+        """Positions of the posts that QUERY finds in title and text; DataError when it cannot be read."""
+        key = ("query", query)
+        if key not in self._found:
+            words = [f"{title}\n{text}" for title, text in zip(self._titles, self._texts, strict=True)]
+            self._found[key] = np.flatnonzero(compile_query(query)(words))
+        return self._found[key]
+
+    def of_channels(self, names: Iterable[str]) -> np.ndarray:
+        """Positions of the posts of these channels, whatever the case of their names."""
+        wanted = tuple(sorted({name.lower() for name in names}))
+        key = ("channels", *wanted)
+        if key not in self._found:
+            inside = (number for number, name in enumerate(self._channels) if name.lower() in wanted)
+            self._found[key] = np.fromiter(inside, dtype=np.int64)
+        return self._found[key]
+
+    def between(self, positions: np.ndarray, start: datetime, end: datetime) -> np.ndarray:
+        """Those of ``positions`` with ``start`` <= event_time < ``end``."""
+        low, high = np.searchsorted(self.times[positions], [to_micros(start), to_micros(end)])
+        return positions[low:high]
+
+    def position(self, post_id: str) -> int | None:
+        """Where the post stands, or None."""
+        return self._positions.get(post_id)
+
+    def read(self, position: int) -> RecordedPost:
+        """The post at ``position``."""
+        seconds = int(self.times[position]) // SECOND
+        return RecordedPost(
+            post_id=self._ids[position],
+            channel=self._channels[position],
+            created_at=from_micros(seconds * SECOND).astimezone(UTC),
+            title=self._titles[position],
+            text=self._texts[position],
+        )

@@ -1,0 +1,102 @@
+"""The simulator's own API, on a port and with a token of its own."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from aiohttp import web
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import format_time, parse_time
+from tidemill.venue.shapes import order_shape, trade_shape
+from tidemill.venue.state import VenueState
+
+
+class Admin:
+    """Clock, accounts, faults, truth."""
+
+    def __init__(self, state: VenueState, token: str) -> None:
+        self.state = state
+        self._token = token
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        made = web.Application()
+        made.router.add_get("/clock", self.read_clock)
+        made.router.add_post("/clock", self.guarded(self.move_clock))
+        made.router.add_post("/accounts", self.guarded(self.open_account))
+        made.router.add_post("/faults", self.guarded(self.add_fault))
+        made.router.add_delete("/faults", self.guarded(self.clear_faults))
+        made.router.add_get("/truth", self.guarded(self.truth))
+        return made
+
+    def guarded(self, handler: Any) -> Any:
+        """Ask for the token, read the JSON body, and turn bad input into 400 with one sentence."""
+
+        async def answer(request: web.Request) -> web.Response:
+            given = request.headers.get("X-Admin-Token", "")
+            if not hmac.compare_digest(given.encode(), self._token.encode()):
+                return web.json_response({"error": "wrong or missing X-Admin-Token"}, status=401)
+            try:
+                return web.json_response(handler(_object(await request.text())))
+            except (DataError, KeyError, ValueError, InvalidOperation, TypeError) as error:
+                text = str(error) if isinstance(error, DataError) else f"malformed body: {error!r}"
+                return web.json_response({"error": text}, status=409 if "exists" in text else 400)
+
+        return answer
+
+    async def read_clock(self, _request: web.Request) -> web.Response:
+        """The market clock; no token asked."""
+        return web.json_response({"now": format_time(self.state.now)})
+
+    def move_clock(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Move the market clock forward."""
+        if self.state.options.clock != "recorded":
+            raise DataError("the clock of this venue is the real one; start it with --clock recorded")
+        trades = self.state.move_clock(parse_time(str(body["now"]), "now"))
+        return {"now": format_time(self.state.now), "trades": trades}
+
+    def open_account(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Open an account under a key."""
+        balances = {str(asset): str(Decimal(str(text))) for asset, text in body["balances"].items()}
+        self.state.open_account(str(body["key"]), str(body["secret"]), balances)
+        return {"opened": True}
+
+    def add_fault(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Put a fault in force."""
+        seed = body.get("seed")
+        self.state.faults.add(
+            str(body["fault"]),
+            str(body.get("on", "order")),
+            int(body.get("count", 1)),
+            None if seed is None else int(seed),
+        )
+        return {"added": True}
+
+    def clear_faults(self, _body: dict[str, Any]) -> dict[str, Any]:
+        """Lift all faults."""
+        self.state.faults.clear()
+        return {"cleared": True}
+
+    def truth(self, _body: dict[str, Any]) -> dict[str, Any]:
+        """What really happened: every order, trade and balance of every account."""
+        exchange = self.state.exchange
+        orders, trades, balances = [], [], {}
+        for key in self.state.secrets:
+            orders += [order_shape(one, one.ticket.instrument) | {"key": key} for one in exchange.orders(key)]
+            trades += [trade_shape(one, one.instrument) | {"key": key} for one in exchange.trades(key)]
+            balances[key] = {
+                asset: {"free": str(one.free), "locked": str(one.locked)}
+                for asset, one in exchange.balances(key).items()
+            }
+        return {"orders": orders, "trades": trades, "balances": balances}
+
+
+def _object(text: str) -> dict[str, Any]:
+    body = json.loads(text or "{}")
+    if not isinstance(body, dict):
+        raise DataError("the body must be a JSON object")
+    return body

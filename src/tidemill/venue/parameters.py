@@ -1,0 +1,101 @@
+"""Parameters of a request, and the proof that its sender holds the key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from urllib.parse import parse_qsl
+
+from tidemill.domain.market import EPOCH
+from tidemill.venue import errors
+
+DEFAULT_WINDOW_MS, LONGEST_WINDOW_MS = 5000, 60_000
+AHEAD_MS = 1000
+CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+
+
+def to_millis(moment: datetime) -> int:
+    """Milliseconds since 1970, as the wire has times."""
+    return int((moment - EPOCH).total_seconds() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Query and body of one request, merged; the query wins."""
+
+    values: Mapping[str, str]
+    signed_text: str
+
+    @classmethod
+    def parse(cls, query: str, body: str) -> Parameters:
+        """Read raw query and raw form body; the signature covers both, one after the other."""
+        pairs = dict(parse_qsl(body, keep_blank_values=True)) | dict(parse_qsl(query, keep_blank_values=True))
+        return cls(pairs, _unsigned(query) + _unsigned(body))
+
+    def text(self, name: str) -> str | None:
+        """A parameter, or None when it was not sent or is empty."""
+        return self.values.get(name) or None
+
+    def need(self, name: str) -> str:
+        """A mandatory parameter."""
+        value = self.text(name)
+        if value is None:
+            raise errors.missing(name)
+        return value
+
+    def integer(self, name: str) -> int | None:
+        """A whole number >= 0, or None."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"\d{1,18}", value, flags=re.ASCII):
+            raise errors.illegal(name)
+        return int(value)
+
+    def decimal(self, name: str) -> Decimal | None:
+        """A plain decimal number, or None."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"\d{1,20}(\.\d{1,20})?", value, flags=re.ASCII):
+            raise errors.illegal(name)
+        try:
+            return Decimal(value)
+        except InvalidOperation as error:
+            raise errors.illegal(name) from error
+
+    def client_id(self, name: str) -> str | None:
+        """A client order id, or None."""
+        value = self.text(name)
+        if value is not None and not CLIENT_ID.fullmatch(value):
+            raise errors.illegal(name)
+        return value
+
+    def check_window(self, wall: datetime) -> None:
+        """Refuse a request outside its window: called on arrival, and again just before matching."""
+        sent, window = self.integer("timestamp"), self.integer("recvWindow")
+        if sent is None:
+            raise errors.missing("timestamp")
+        if window is not None and window > LONGEST_WINDOW_MS:
+            raise errors.VenueError(-1131, "recvWindow must be less than 60000")
+        now = to_millis(wall)
+        if now - sent > (DEFAULT_WINDOW_MS if window is None else window):
+            raise errors.TOO_LATE
+        if sent - now > AHEAD_MS:
+            raise errors.TOO_EARLY
+
+    def check_signature(self, secret: str) -> None:
+        """Refuse a request that was not signed with the key's secret."""
+        signature = self.need("signature")
+        expected = hmac.new(secret.encode(), self.signed_text.encode(), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
+            raise errors.BAD_SIGNATURE
+
+
+def _unsigned(raw: str) -> str:
+    return "&".join(part for part in raw.split("&") if not part.startswith("signature="))

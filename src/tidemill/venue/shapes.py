@@ -1,0 +1,147 @@
+"""Orders, trades and trading rules in the exchange's JSON."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from tidemill.domain.market import Instrument
+from tidemill.domain.trading import OrderState, OrderType, Side
+from tidemill.matching import SimOrder, SimTrade
+from tidemill.venue.parameters import to_millis
+
+STATUS = {
+    OrderState.OPEN: "NEW",
+    OrderState.PARTLY_FILLED: "PARTIALLY_FILLED",
+    OrderState.FILLED: "FILLED",
+    OrderState.EXPIRED: "EXPIRED",
+    OrderState.CANCELLED: "CANCELED",
+}
+TYPE = {OrderType.STOP_LIMIT: "STOP_LOSS_LIMIT"}
+ORDER_TYPES = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"]
+
+
+def number(value: Decimal) -> str:
+    """A plain decimal with at least eight digits, as the exchange writes it."""
+    text = format(value.normalize(), "f")
+    digits = len(text.partition(".")[2])
+    return text if digits >= 8 else f"{value:.8f}"
+
+
+def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
+    """An order as a query answers it."""
+    ticket = order.ticket
+    return {
+        "symbol": symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "clientOrderId": order.client_order_id,
+        "price": number(ticket.limit_price or Decimal(0)),
+        "origQty": number(ticket.quantity),
+        "executedQty": number(order.filled),
+        "cummulativeQuoteQty": number(order.quote_filled),
+        "status": STATUS[order.state],
+        "timeInForce": str(ticket.time_in_force),
+        "type": TYPE.get(ticket.order_type, str(ticket.order_type)),
+        "side": str(ticket.side),
+        "stopPrice": number(ticket.stop_price or Decimal(0)),
+        "icebergQty": "0.00000000",
+        "time": to_millis(order.placed_wall),
+        "updateTime": to_millis(order.updated_wall),
+        "isWorking": order.triggered,
+        "workingTime": to_millis(order.placed_wall),
+        "origQuoteOrderQty": "0.00000000",
+        "selfTradePreventionMode": "NONE",
+    }
+
+
+def placed_shape(order: SimOrder, symbol: str, response: str) -> dict[str, Any]:
+    """The answer to a new order: ACK, RESULT or FULL."""
+    shape = order_shape(order, symbol)
+    head = {name: shape[name] for name in ("symbol", "orderId", "orderListId", "clientOrderId")}
+    head["transactTime"] = to_millis(order.updated_wall)
+    if response == "ACK":
+        return head
+    names = ("price", "origQty", "executedQty", "origQuoteOrderQty", "cummulativeQuoteQty", "status", "timeInForce")
+    head |= {name: shape[name] for name in (*names, "type", "side", "workingTime", "selfTradePreventionMode")}
+    if response == "FULL":
+        head["fills"] = [
+            {
+                "price": number(trade.price),
+                "qty": number(trade.quantity),
+                "commission": number(trade.fee),
+                "commissionAsset": trade.fee_asset,
+                "tradeId": trade.trade_id,
+            }
+            for trade in order.trades
+        ]
+    return head
+
+
+def cancelled_shape(order: SimOrder, symbol: str, original: str) -> dict[str, Any]:
+    """The answer to a cancel: the order under its new client order id, with the one it had."""
+    shape = order_shape(order, symbol)
+    for name in ("time", "updateTime", "isWorking", "workingTime", "icebergQty", "stopPrice"):
+        shape.pop(name)
+    return shape | {"origClientOrderId": original, "transactTime": to_millis(order.updated_wall)}
+
+
+def trade_shape(trade: SimTrade, symbol: str) -> dict[str, Any]:
+    """An execution of one's own."""
+    return {
+        "symbol": symbol,
+        "id": trade.trade_id,
+        "orderId": trade.order_id,
+        "orderListId": -1,
+        "price": number(trade.price),
+        "qty": number(trade.quantity),
+        "quoteQty": number(trade.price * trade.quantity),
+        "commission": number(trade.fee),
+        "commissionAsset": trade.fee_asset,
+        "time": to_millis(trade.wall_time),
+        "isBuyer": trade.side is Side.BUY,
+        "isMaker": trade.is_maker,
+        "isBestMatch": True,
+    }
+
+
+def symbol_shape(instrument: Instrument) -> dict[str, Any]:
+    """Trading rules of one symbol."""
+    tick, lot = number(instrument.price_step), number(instrument.lot_step)
+    size = {"minQty": lot, "maxQty": "9000000000.00000000", "stepSize": lot}
+    return {
+        "symbol": instrument.base + instrument.quote,
+        "status": "TRADING",
+        "baseAsset": instrument.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": instrument.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": ORDER_TYPES,
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "quoteOrderQtyMarketAllowed": False,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000000.00000000", "tickSize": tick},
+            {"filterType": "LOT_SIZE", **size},
+            {"filterType": "MARKET_LOT_SIZE", **size},
+            {
+                "filterType": "NOTIONAL",
+                "minNotional": number(instrument.min_notional),
+                "applyMinToMarket": True,
+                "maxNotional": "9000000000.00000000",
+                "applyMaxToMarket": False,
+                "avgPriceMins": 0,
+            },
+        ],
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": "NONE",
+        "allowedSelfTradePreventionModes": ["NONE"],
+    }
