@@ -1,7 +1,8 @@
 """A post becomes a sentiment score in [-1, +1], and the base assets that it names.
 
-The scorer is VADER (C. Hutto, E. Gilbert, 2014) with a few words of the field whose tone its general lexicon
-misses; those words and weights are ours, chosen by meaning, not fitted to any data.
+The scorer is VADER (C. Hutto, E. Gilbert, 2014) with some words of the field whose tone its general lexicon
+misses or mistakes ("shares" are held, not given). Those words and their weights are ours, chosen by
+meaning alone, not fitted to any data.
 """
 
 from __future__ import annotations
@@ -18,88 +19,62 @@ from tidemill.ports import SCORE_COLUMNS
 
 SCORER = "vader-1"
 LONGEST_TEXT = 600
+SHORTEST_TICKER = 3
 
-# VADER's scale: -4 (very negative) to +4.
+# Weight on VADER's scale, -4 (very negative) to +4 -> words.
 FIELD_WORDS = {
-    "bullish": 2.5,
-    "bearish": -2.5,
-    "rally": 2.0,
-    "rallies": 2.0,
-    "surge": 2.0,
-    "surges": 2.0,
-    "soar": 2.2,
-    "soars": 2.2,
-    "plunge": -2.2,
-    "plunges": -2.2,
-    "slump": -2.0,
-    "slumps": -2.0,
-    "crash": -2.8,
-    "crashes": -2.8,
-    "dump": -1.8,
-    "dumping": -1.8,
-    "moon": 2.0,
-    "mooning": 2.2,
-    "hodl": 1.0,
-    "fud": -1.5,
-    "rekt": -2.5,
-    "hack": -2.2,
-    "hacked": -2.5,
-    "rugpull": -3.2,
-    "outperform": 1.8,
-    "underperform": -1.8,
-    "upgrade": 1.5,
-    "downgrade": -1.8,
-    "downgraded": -1.8,
-    "upgraded": 1.5,
-    "beats": 1.5,
-    "misses": -1.5,
-    "bankruptcy": -3.0,
-    "lawsuit": -1.8,
-    "dividend": 0.8,
-    "buyback": 1.2,
-    "ath": 2.0,
-    "dip": -0.8,
-    "correction": -1.2,
-    "outflows": -1.2,
-    "inflows": 1.2,
-    "halving": 0.8,
-    "shares": 0.0,
-    "share": 0.0,
+    2.5: "bullish mooning",
+    2.0: "rally rallies rallied surge surges surged soar soars soared skyrocket skyrockets moon ath outperform",
+    1.5: "rise rises rose rising climb climbs climbed jump jumps jumped rebound rebounds upgrade upgrades upgraded "
+    "beat beats bulls breakout upside outperforms undervalued",
+    1.0: "hodl adoption inflows buyback dividend halving accumulate",
+    -1.0: "dip dips slip slips slipped bears outflows overvalued correction",
+    -1.5: "fall falls fell falling decline declines declined slide slides underperform underperforms downgrade "
+    "downgrades downgraded misses lawsuit outage fud",
+    -2.0: "slump slumps slumped plunge plunges plunged plummet plummets plummeted tumble tumbles tumbled dump dumps "
+    "dumping downturn layoffs breach exploit bearish selloff",
+    -2.5: "crash crashes crashed hack hacked hacks rekt delisted liquidated liquidation insolvent",
+    -3.0: "bankruptcy ponzi rugpull",
 }
-FULL_NAMES = {
-    "BTC": ("bitcoin",),
-    "ETH": ("ethereum",),
+NEUTRAL_WORDS = "share shares interest gross crude treasury block"
+# In lower case: meant in any case. With a capital: an everyday word too, so only as written or in capitals.
+NAMES = {
+    "BTC": ("btc", "bitcoin", "bitcoins", "xbt"),
+    "ETH": ("eth", "ethereum", "Ether"),
     "SOL": ("solana",),
     "ADA": ("cardano",),
     "LINK": ("chainlink",),
-    "LTC": ("litecoin",),
-    "XRP": ("ripple",),
-    "DOGE": ("dogecoin",),
-    "BNB": ("binance coin",),
-    "AAPL": ("apple",),
-    "MSFT": ("microsoft",),
-    "GOOG": ("google", "alphabet"),
+    "LTC": ("ltc", "litecoin"),
+    "XRP": ("xrp", "Ripple"),
+    "DOGE": ("doge", "dogecoin"),
+    "BNB": ("bnb", "binance coin"),
+    "AAPL": ("aapl", "Apple"),
+    "MSFT": ("msft", "microsoft"),
+    "GOOG": ("goog", "googl", "google", "Alphabet"),
     "IBM": ("ibm",),
 }
 
 
 def score_posts(posts: pd.DataFrame, *, bases: Sequence[str]) -> pd.DataFrame:
-    """SCORES of POSTS: the compound score of title and text, known when the post was known.
+    """SCORES of POSTS: VADER's compound of title and text, known when the post was known.
 
-    ``subjects`` are those of ``bases`` that the post names: by cashtag or ticker in capitals, or by full name
-    in any case (so that a "link" or "sol" in a sentence is no asset).
+    Only the first LONGEST_TEXT characters count; a text without a word scores 0. ``subjects`` are those of
+    ``bases`` that the post names: by cashtag, by ticker in capitals (of three letters or more) or by a known
+    name, so that a "link" or "sol" in a sentence is no asset; "" when it names none of them.
     """
-    texts = [_text(title, text) for title, text in zip(posts["title"], posts["text"], strict=True)]
+    columns = (posts[name].fillna("") for name in ("title", "text"))
+    texts = [_join(str(title), str(text)) for title, text in zip(*columns, strict=True)]
     analyzer = _analyzer()
     patterns = [(base, _pattern(base)) for base in bases]
     scores = np.array([analyzer.polarity_scores(text)["compound"] for text in texts], dtype=np.float64)
+    subjects = [",".join(base for base, pattern in patterns if pattern.search(text)) for text in texts]
     made = pd.DataFrame(
         {
-            "source": posts["source"].to_numpy(),
-            "post_id": posts["post_id"].to_numpy(),
-            "scorer": SCORER,
+            "source": posts["source"].array,
+            "post_id": posts["post_id"].array,
+            "scorer": pd.Series(SCORER, index=posts.index, dtype="str").array,
             "score": np.clip(scores, -1.0, 1.0),
-            "subjects": [",".join(base for base, pattern in patterns if pattern.search(text)) for text in texts],
+            "subjects": pd.Series(subjects, index=posts.index, dtype="str").array,
             "event_time": posts["event_time"].array,
             "knowledge_time": posts["knowledge_time"].array,
         }
@@ -107,23 +82,40 @@ def score_posts(posts: pd.DataFrame, *, bases: Sequence[str]) -> pd.DataFrame:
     return made[list(SCORE_COLUMNS)]
 
 
-def _text(title: str, text: str) -> str:
-    return f"{title}. {text}"[:LONGEST_TEXT] if title else str(text)[:LONGEST_TEXT]
+def _join(title: str, text: str) -> str:
+    return (f"{title}. {text}" if title else text)[:LONGEST_TEXT]
 
 
 @cache
 def _analyzer() -> Any:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-    analyzer = SentimentIntensityAnalyzer()
-    analyzer.lexicon.update(FIELD_WORDS)
+    class NearWords(SentimentIntensityAnalyzer):  # type: ignore[misc]
+        """VADER, whose two checks of the words around one lower all words of the text each time; they need six."""
+
+        def _negation_check(self, valence: float, words: list[str], distance: int, at: int) -> float:
+            first = max(0, at - 3)
+            return float(super()._negation_check(valence, words[first : at + 3], distance, at - first))
+
+        def _special_idioms_check(self, valence: float, words: list[str], at: int) -> float:
+            first = max(0, at - 3)
+            return float(super()._special_idioms_check(valence, words[first : at + 3], at - first))
+
+    analyzer = NearWords()
+    for weight, words in FIELD_WORDS.items():
+        for word in words.split():
+            analyzer.lexicon[word] = weight
+    for word in NEUTRAL_WORDS.split():
+        # Taken out, since VADER still gives a word of weight 0 what capitals and "very" add.
+        analyzer.lexicon.pop(word, None)
     return analyzer
 
 
 @cache
 def _pattern(base: str) -> re.Pattern[str]:
-    names = "|".join(re.escape(name) for name in FULL_NAMES.get(base, ()))
-    ticker = rf"\$?\b{re.escape(base)}\b"
-    cashtag = rf"\$(?i:{re.escape(base)})\b"
-    full = rf"|\b(?i:{names})\b" if names else ""
-    return re.compile(f"{ticker}|{cashtag}{full}")
+    ways = [rf"\$(?i:{re.escape(base)})"]
+    if len(base) >= SHORTEST_TICKER:
+        ways.append(re.escape(base))
+    for name in NAMES.get(base, ()):
+        ways += [re.escape(name), re.escape(name.upper())] if name[0].isupper() else [f"(?i:{re.escape(name)})"]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(ways)})(?!\w)")

@@ -16,6 +16,7 @@ from tidemill.adapters.capabilities import capability, check_live
 from tidemill.adapters.clocks import WallClock
 from tidemill.bootstrap.environment import this_environment
 from tidemill.bootstrap.policies import build_rules, build_training, quote_fee_rate
+from tidemill.bootstrap.sources import build_post_sources
 from tidemill.deciding import DecisionRules, Environment
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, split_instrument_id, timeframe_seconds
@@ -29,7 +30,6 @@ from tidemill.training import TrainingParams
 
 BUNDLED = Path("bundled")
 RECORDED_BAR_DELAY_SECONDS = 1.0
-RECORDED_POST_DELAY_SECONDS = 0.0
 
 
 class Services:
@@ -116,33 +116,13 @@ class Services:
             rest_url=venue.rest_url,
             market_clock=self.market_clock,
             assumed_delay_seconds=RECORDED_BAR_DELAY_SECONDS if recorded else None,
-            on_payload=self._keep_payload("bars"),
+            on_payload=lambda request, body: self.keep_payload(f"bars {request.split()[0]}", request, body),
         )
 
     @cached_property
     def post_sources(self) -> tuple[PostSource, ...]:
         """The text sources that have keys."""
-        settings = self.settings
-        delay = RECORDED_POST_DELAY_SECONDS if settings.mode == "replay" else None
-        common: dict[str, Any] = {"received_at": self.market_clock.now, "assumed_delay_seconds": delay}
-        sources: list[PostSource] = []
-        if token := settings.x.bearer_token.get_secret_value():
-            from tidemill.adapters.x_tweepy import XSource
-
-            sources.append(XSource(token, settings.x.query, base_url=settings.x.base_url, **common))
-        if settings.reddit.client_id:
-            from tidemill.adapters.reddit_praw import RedditSource
-
-            reddit = settings.reddit
-            secret = reddit.client_secret.get_secret_value()
-            sources.append(
-                RedditSource(reddit.client_id, secret, reddit.subreddits, base_url=reddit.base_url, **common)
-            )
-        if api_key := settings.news.api_key.get_secret_value():
-            from tidemill.adapters.newsapi_source import NewsSource
-
-            sources.append(NewsSource(api_key, settings.news.query, base_url=settings.news.base_url, **common))
-        return tuple(sources)
+        return build_post_sources(self.settings, self.market_clock, self.keep_payload)
 
     @cached_property
     def broker(self) -> Broker:
@@ -272,11 +252,9 @@ class Services:
             if part is not None and hasattr(part, "close"):
                 part.close()
 
-    def _keep_payload(self, source: str) -> Any:
-        def keep(request: str, body: bytes) -> None:
-            self.store.write_payload(source, request, body, now=self.market_clock.now())
-
-        return keep
+    def keep_payload(self, source: str, request: str, body: bytes) -> None:
+        """Keep a raw answer as evidence."""
+        self.store.write_payload(source, request, body, now=self.market_clock.now())
 
 
 _current: ContextVar[Services | None] = ContextVar("tidemill_services", default=None)

@@ -71,7 +71,7 @@ def _judgements(frame: pd.DataFrame, times: np.ndarray, as_of: int) -> Iterator[
 def _micros(values: pd.Series) -> np.ndarray:
     """int64 micros; NO_TIME where the time is missing or has no zone."""
     if not isinstance(values.dtype, pd.DatetimeTZDtype):
-        zoned = (isinstance(one, datetime) and one is not pd.NaT and one.tzinfo is not None for one in values)
+        zoned = (isinstance(one, datetime) and pd.notna(one) and one.tzinfo is not None for one in values)
         return np.array(
             [to_micros(one) if good else NO_TIME for one, good in zip(values, zoned, strict=True)], dtype=np.int64
         )

@@ -17,13 +17,16 @@ from tidemill.recording import Recording
 from tidemill.replay.plan import DOUBLE_KEY
 from tidemill.venue import VenueOptions, VenueServer
 
+# a replay asks in minutes what takes days
+PLENTY = 10**9
+
 
 class ReplayServers:
     """Starts and stops the servers of one replay, opens the account, moves the market clock."""
 
     def __init__(self, recording: Recording, rules: FillRules) -> None:
         self.key, self.secret = secrets.token_hex(16), secrets.token_hex(16)
-        self._venue = VenueServer(VenueOptions(recording=recording, rules=rules, clock="recorded"))
+        self._venue = VenueServer(VenueOptions(recording=recording, rules=rules, clock="recorded", weight_limit=PLENTY))
         self._now = recording.first_open
         self._doubles = TextDoubles(
             recording.posts,

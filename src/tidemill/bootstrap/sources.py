@@ -1,0 +1,41 @@
+"""The text sources that have keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from tidemill.ports import Clock, PostSource
+from tidemill.settings import Settings
+
+RECORDED_POST_DELAY_SECONDS = 0.0
+KeepPayload = Callable[[str, str, bytes], None]
+
+
+def build_post_sources(settings: Settings, market_clock: Clock, keep: KeepPayload) -> tuple[PostSource, ...]:
+    """X, Reddit and NewsAPI, each as far as its key is set."""
+    delay = RECORDED_POST_DELAY_SECONDS if settings.mode == "replay" else None
+    common: dict[str, Any] = {"received_at": market_clock.now, "assumed_delay_seconds": delay}
+    sources: list[PostSource] = []
+    if token := settings.x.bearer_token.get_secret_value():
+        from tidemill.adapters.x_tweepy import XSource
+
+        x = settings.x
+        sources.append(XSource(token, x.query, base_url=x.base_url, on_payload=partial(keep, "posts x"), **common))
+    if settings.reddit.client_id:
+        from tidemill.adapters.reddit_praw import RedditSource
+
+        reddit = settings.reddit
+        secret, url = reddit.client_secret.get_secret_value(), reddit.base_url
+        on_payload = partial(keep, "posts reddit")
+        sources.append(
+            RedditSource(reddit.client_id, secret, reddit.subreddits, base_url=url, on_payload=on_payload, **common)
+        )
+    if api_key := settings.news.api_key.get_secret_value():
+        from tidemill.adapters.newsapi_source import NewsSource
+
+        news = settings.news
+        on_payload = partial(keep, "posts news")
+        sources.append(NewsSource(api_key, news.query, base_url=news.base_url, on_payload=on_payload, **common))
+    return tuple(sources)
