@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
-from tidemill.forecasting import Forecasts
 
 from tasks.options import step
 from tidemill import deciding
@@ -14,6 +13,7 @@ from tidemill.bootstrap import services
 from tidemill.domain.portfolio import Portfolio
 from tidemill.domain.trading import Decision
 from tidemill.execution import DecisionKey, OrderPlan
+from tidemill.forecasting import Forecasts
 from tidemill.ports import FittedModel
 from tidemill.risk import Approved
 from tidemill.sizing import Sizing
@@ -61,7 +61,14 @@ def plan_orders(key: DecisionKey, approved: Approved, portfolio: Portfolio) -> O
 @step(name="find_decision", tags=["trade"], retries=2)
 def find_decision(key: DecisionKey) -> Decision | None:
     """The decision, when an earlier run recorded it."""
-    return services().ledger.load_decision(key.decision_id)
+    found: Decision | None = services().ledger.load_decision(key.decision_id)
+    return found
+
+
+def load_recorded(key: DecisionKey) -> Decision:
+    """The decision as the ledger has it, whoever recorded it first."""
+    found: Decision = services().ledger.load_decision(key.decision_id)
+    return found
 
 
 @step(name="record_decision", run_name="record {key.as_of}", tags=["trade", "ledger"], retries=2)
@@ -72,7 +79,7 @@ def record_decision(key: DecisionKey, draft: deciding.Draft, stopped: Mapping[st
         known.rules, key, draft, stamp=known.stamp(), environment=known.environment, stopped=stopped
     )
     known.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
-    return known.ledger.load_decision(key.decision_id)
+    return load_recorded(key)
 
 
 @step(name="record_refusal", run_name="refuse {key.as_of}", tags=["trade", "ledger"], retries=2)
@@ -81,4 +88,4 @@ def record_refusal(key: DecisionKey, reason: str, epoch: int) -> Decision:
     known = services()
     decision = deciding.build_refusal(known.rules, key, reason, stamp=known.stamp(), environment=known.environment)
     known.ledger.record_decision(decision, (), epoch=epoch)
-    return known.ledger.load_decision(key.decision_id)
+    return load_recorded(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tasks.deciding import load_recorded
 from tasks.options import step
 from tidemill import deciding, execution
 from tidemill.bootstrap import services
@@ -50,4 +51,4 @@ def record_flat_decision(key: DecisionKey, market: deciding.MarketView, portfoli
         rules, key, draft, stamp=known.stamp(), environment=known.environment, stopped={}
     )
     known.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
-    return known.ledger.load_decision(key.decision_id)
+    return load_recorded(key)

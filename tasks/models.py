@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tidemill.training import Candidate, Verdict
-
 from tasks.options import step
 from tidemill import learning
 from tidemill.bootstrap import services
 from tidemill.ports import FittedModel
+from tidemill.training import Candidate, Verdict
 
 MODEL_NAME = "tidemill"
 

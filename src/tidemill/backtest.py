@@ -29,6 +29,7 @@ from tidemill.deciding import (
     build_refusal,
     draft_decision,
     mark_equity,
+    rows_at,
     view_market,
     why_refused,
 )
@@ -245,9 +246,6 @@ class _Run:
         stopped = {freeze.scope: freeze.reason for freeze in self.ledger.load_freezes()}
         if reason := why_refused(market, doubtful, (), stopped):
             return self.refuse(as_of, reason)
-        when = pd.Timestamp(point)
-        rows = self.features
-        table = rows.xs(when, level="point") if when in rows.index.get_level_values("point") else rows.iloc[:0]
         draft = draft_decision(
             self.rules,
             key,
@@ -255,7 +253,7 @@ class _Run:
             champion=champion,
             portfolio=self.ledger.load_portfolio(self.rules.account),
             stopped=stopped,
-            table=table,
+            table=rows_at(self.features, point),
         )
         decision = build_decision(
             self.rules, key, draft, stamp=self.desk.stamp(), environment=self.plan.environment, stopped=stopped

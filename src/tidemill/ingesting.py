@@ -133,7 +133,7 @@ def store_checked(
 def ingest_posts(source: PostSource, store: PostStore, *, bases: Sequence[str], now: datetime) -> Ingested:
     """Fetch posts since the newest known of this source (at most a week back), check, store and score them."""
     recent = store.read_posts(now - POST_LOOKBACK, now)
-    times = recent.loc[recent["source"] == source.source, "event_time"] if len(recent) else []
+    times: Any = recent.loc[recent["source"] == source.source, "event_time"] if len(recent) else []
     start = max(times).to_pydatetime() if len(times) else now - POST_LOOKBACK
     fetched = source.fetch_posts(start, now)
     stored, rejected, scores = store_posts(fetched, store, bases=bases, now=now)

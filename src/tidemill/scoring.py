@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,7 @@ NAMES = {
     "GOOG": ("goog", "googl", "google", "Alphabet"),
     "IBM": ("ibm",),
 }
+_WORD = re.compile(r"\$?\w+")
 
 
 def score_posts(posts: pd.DataFrame, *, bases: Sequence[str]) -> pd.DataFrame:
@@ -65,9 +67,9 @@ def score_posts(posts: pd.DataFrame, *, bases: Sequence[str]) -> pd.DataFrame:
     columns = (posts[name].fillna("") for name in ("title", "text"))
     texts = [_join(str(title), str(text)) for title, text in zip(*columns, strict=True)]
     analyzer = _analyzer()
-    patterns = [(base, _pattern(base)) for base in bases]
+    namings = [_naming(base) for base in bases]
     scores = np.array([analyzer.polarity_scores(text)["compound"] for text in texts], dtype=np.float64)
-    subjects = [",".join(base for base, pattern in patterns if pattern.search(text)) for text in texts]
+    subjects = [_find_subjects(text, namings) for text in texts]
     made = pd.DataFrame(
         {
             "source": posts["source"].array,
@@ -111,11 +113,36 @@ def _analyzer() -> Any:
     return analyzer
 
 
-@cache
-def _pattern(base: str) -> re.Pattern[str]:
-    ways = [rf"\$(?i:{re.escape(base)})"]
-    if len(base) >= SHORTEST_TICKER:
-        ways.append(re.escape(base))
-    for name in NAMES.get(base, ()):
-        ways += [re.escape(name), re.escape(name.upper())] if name[0].isupper() else [f"(?i:{re.escape(name)})"]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(ways)})(?!\w)")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Naming:
+    """How a base asset is named: by a word as written, a word in any case, or a phrase in any case."""
+
+    base: str
+    exact: frozenset[str]
+    lower: frozenset[str]
+    phrases: tuple[str, ...]
+
+
+def _naming(base: str) -> _Naming:
+    names = NAMES.get(base, ())
+    everyday = [name for name in names if name[0].isupper()]
+    others = [name for name in names if not name[0].isupper()]
+    tickers = [base] if len(base) >= SHORTEST_TICKER else []
+    return _Naming(
+        base=base,
+        exact=frozenset([*tickers, *everyday, *(name.upper() for name in everyday)]),
+        lower=frozenset([f"${base.lower()}", *(name for name in others if " " not in name)]),
+        phrases=tuple(name for name in others if " " in name),
+    )
+
+
+def _find_subjects(text: str, namings: Sequence[_Naming]) -> str:
+    words = set(_WORD.findall(text))
+    lowered = {word.lower() for word in words}
+    found = [
+        one.base
+        for one in namings
+        if not (one.exact.isdisjoint(words) and one.lower.isdisjoint(lowered))
+        or any(phrase in text.lower() for phrase in one.phrases)
+    ]
+    return ",".join(found)

@@ -142,6 +142,7 @@ class MemoryLedger:
                     raise TradingStopped(f"{scope} is stopped: {self._freezes[scope].reason}")
             if stamp.market >= order.intent.expires_at:
                 raise TradingError(f"intent {intent_id} has expired")
+            check_move(order.state, OrderState.SUBMITTING)
             self._orders[intent_id] = replace(order, sent_at=stamp.wall, window_ms=window_ms)
             return self._move(self._orders[intent_id], OrderState.SUBMITTING, stamp, "")
 
@@ -326,6 +327,7 @@ class MemoryLedger:
         if venue_order_id is not None:
             moved = replace(moved, venue_order_id=venue_order_id)
             self._by_venue_id[intent.account, venue_order_id] = intent.intent_id
+            moved = replace(moved, filled=moved.filled + self._tie_orphans(intent, venue_order_id))
         self._orders[intent.intent_id] = moved
         if state in RESTING | UNRESOLVED | {OrderState.PLANNED}:
             self._active[intent.intent_id] = None
@@ -333,6 +335,16 @@ class MemoryLedger:
             self._active.pop(intent.intent_id, None)
         self._write(intent, state, stamp, reason, venue_order_id, None)
         return moved
+
+    def _tie_orphans(self, intent: OrderIntent, venue_order_id: str) -> Decimal:
+        """Tie fills that came before their order was known; the quantity that they add."""
+        tied = ZERO
+        fills = self._fills.get(intent.account, [])
+        for index, (fill, owner) in enumerate(fills):
+            if owner is None and (fill.venue_order_id, fill.instrument) == (venue_order_id, intent.instrument):
+                fills[index] = (fill, intent.intent_id)
+                tied += fill.quantity
+        return tied
 
     def _reduce(self, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> None:
         least = min(quantity, order.quantity)

@@ -133,6 +133,7 @@ class SqlLedger(SqlStops):
             check_stops(connection, "*", intent.account, intent.instrument)
             if stamp.market >= intent.expires_at:
                 raise TradingError(f"intent {intent_id} has expired")
+            check_move(order.state, OrderState.SUBMITTING)
             _move(connection, order, OrderState.SUBMITTING, stamp, "", sent_at=stamp.wall, window_ms=window_ms)
             return _order(connection, intent_id)
 

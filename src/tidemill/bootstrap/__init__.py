@@ -3,12 +3,14 @@
 from tidemill.bootstrap.backtests import backtest_recording, make_backtest_plan
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
+from tidemill.bootstrap.sources import build_live_market
 
 __all__ = [
     "BUNDLED",
     "Services",
     "backtest_recording",
     "build_fill_rules",
+    "build_live_market",
     "make_backtest_plan",
     "services",
     "using",

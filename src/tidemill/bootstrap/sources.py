@@ -1,4 +1,4 @@
-"""The text sources that have keys."""
+"""Sources outside: texts as far as they have keys, and live public prices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tidemill.ports import Clock, PostSource
+from tidemill.adapters.clocks import WallClock
+from tidemill.ports import Clock, MarketSource, PostSource
 from tidemill.settings import Settings
 
 RECORDED_POST_DELAY_SECONDS = 0.0
 KeepPayload = Callable[[str, str, bytes], None]
+
+
+def build_live_market(exchange: str, venue: str) -> MarketSource:
+    """Public market data of an exchange, as the paper venue on live data needs it; no key."""
+    from tidemill.adapters.ccxt_market import CcxtMarket
+
+    return CcxtMarket(exchange, venue=venue, market_clock=WallClock())
 
 
 def build_post_sources(settings: Settings, market_clock: Clock, keep: KeepPayload) -> tuple[PostSource, ...]:

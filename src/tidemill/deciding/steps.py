@@ -98,11 +98,12 @@ def view_market(
         if not len(bars) or name not in last.index:
             stale[name] = "no bar is known"
             continue
-        row = last.loc[name]
-        prices[name] = to_step(float(row["close"]), rules.instruments[name].price_step)
-        volumes[name] = Decimal(repr(float(row["volume"])))
-        if row["open_time"] < decided:
-            stale[name] = f"stale: its last known bar opened {row['open_time']:%Y-%m-%dT%H:%MZ}"
+        close, volume = (float(str(last.at[name, column])) for column in ("close", "volume"))
+        prices[name] = to_step(close, rules.instruments[name].price_step)
+        volumes[name] = Decimal(repr(volume))
+        opened = pd.Timestamp(str(last.at[name, "open_time"]))
+        if opened < decided:
+            stale[name] = f"stale: its last known bar opened {opened:%Y-%m-%dT%H:%MZ}"
     refusal = "stale: of no instrument is the decided bar known" if len(stale) == len(rules.universe) else ""
     return MarketView(
         bars=bars, scores=scores, prices=prices, volumes=volumes, stale=stale, watermark=watermark, refusal=refusal
@@ -113,7 +114,15 @@ def build_table(rules: DecisionRules, as_of: datetime, market: MarketView) -> pd
     """Step 5: the feature rows of this decision, by instrument."""
     point = rules.grid.point_of(as_of)
     table = build_features(market.bars, market.scores, grid=rules.grid, points=[point], universe=rules.universe)
-    return table.xs(pd.Timestamp(point), level="point") if len(table) else table
+    return rows_at(table, point)
+
+
+def rows_at(table: pd.DataFrame, point: datetime) -> pd.DataFrame:
+    """The rows of one point by instrument; empty when there are none."""
+    when = pd.Timestamp(point)
+    if when not in table.index.get_level_values("point"):
+        return table.iloc[:0].droplevel("point")
+    return pd.DataFrame(table.xs(when, level="point"))
 
 
 def make_decision_forecasts(

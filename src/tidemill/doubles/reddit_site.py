@@ -123,7 +123,7 @@ def _submission(post: RecordedPost, *, raw: bool) -> dict[str, Any]:
         "title": title,
         "selftext": text,
         "selftext_html": None,
-        "author": None,
+        "author": "[deleted]",
         "created": seconds,
         "created_utc": seconds,
         "edited": False,

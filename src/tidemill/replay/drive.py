@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from tidemill.bootstrap import Services, using
@@ -112,7 +113,7 @@ def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, prog
         for index, point in enumerate(plan.points):
             services.__dict__["artifacts"] = index in (0, len(plan.points) - 1)
             try:
-                _run_step(services, servers, plan, point, log, lambda text, i=index: progress(i, text))
+                _run_step(services, servers, plan, point, log, partial(progress, index))
             except Exception as error:  # noqa: BLE001 -- whatever a flow raised is the step's failure, told at the end
                 log.failures.append(f"step {index + 1} at {point:%Y-%m-%dT%H:%MZ}: {error}")
                 break

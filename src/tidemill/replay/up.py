@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from tidemill.bootstrap import Services, build_fill_rules
+from tidemill.bootstrap import Services, build_fill_rules, build_live_market
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.recording import Recording
 from tidemill.replay.drive import open_ledger
@@ -54,7 +54,7 @@ def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) ->
     recording = Services(settings).recording
     options = VenueOptions(
         recording=recording,
-        live=None if recording else settings.venue.exchange,
+        live=None if recording else build_live_market(settings.venue.exchange, settings.venue.name),
         universe=settings.universe,
         timeframe=settings.timeframe,
         rules=build_fill_rules(settings, settings.delay_seconds),

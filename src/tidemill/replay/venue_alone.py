@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, cast
 
-from tidemill.bootstrap import BUNDLED, build_fill_rules
+from tidemill.bootstrap import BUNDLED, build_fill_rules, build_live_market
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import EPOCH, default_decision_delay
 from tidemill.recording import RecordedSeries, Recording, bundled_recording, load_recording
@@ -38,7 +38,7 @@ def serve_venue(
     timeframe = prices.timeframe if prices else settings.timeframe
     options = VenueOptions(
         recording=prices,
-        live=live,
+        live=build_live_market(live, settings.venue.name) if live else None,
         universe=settings.universe,
         timeframe=timeframe,
         rules=build_fill_rules(settings, settings.decision_delay_seconds or default_decision_delay(timeframe)),
