@@ -14,11 +14,11 @@ from typing import Any
 from rich.console import Console
 
 from tidemill.bootstrap import Services, build_fill_rules, using
-from tidemill.replay.drive import StepLog, import_history, open_ledger, run_steps
+from tidemill.replay.drive import StepLog, import_history, open_ledger, quiet_prefect, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
 from tidemill.replay.prefect_server import PrefectServer
-from tidemill.replay.screen import ReplayScreen, show_summary
+from tidemill.replay.screen import ReplayScreen, show_summary, summary_page
 from tidemill.replay.servers import ReplayServers
 from tidemill.replay.summary import make_summary, why_no_fill
 from tidemill.settings import Settings
@@ -83,10 +83,9 @@ def _replay(
 
 
 def _publish_plot(services: Services, plan: ReplayPlan, steps: StepLog, summary: dict[str, Any]) -> Path:
-    """Write the picture and publish it, with the summary, as Prefect artifacts."""
+    """Write the picture and publish it, with the summary, as artifacts of a flow run of their own."""
+    from prefect import flow
     from prefect.artifacts import create_image_artifact, create_markdown_artifact
-
-    from tidemill.replay.screen import summary_page
 
     path = plan.folder / "equity.png"
     picture = plot_run(
@@ -96,9 +95,16 @@ def _publish_plot(services: Services, plan: ReplayPlan, steps: StepLog, summary:
         title=plan.recording.title,
         currency=plan.recording.series[0].instrument.quote,
     )
-    url = "data:image/png;base64," + base64.b64encode(picture).decode()
-    create_image_artifact(image_url=url, key="replay-equity", description="Equity and positions")
-    create_markdown_artifact(markdown=summary_page(summary), key="replay-summary", description="Summary of the replay")
+
+    @flow(name="summarise_replay", log_prints=False)
+    def summarise_replay() -> None:
+        url = "data:image/png;base64," + base64.b64encode(picture).decode()
+        create_image_artifact(image_url=url, key="replay-equity", description="Equity and positions")
+        page = summary_page(summary)
+        create_markdown_artifact(markdown=page, key="replay-summary", description="Summary of the replay")
+
+    with quiet_prefect():
+        summarise_replay()
     return path
 
 

@@ -109,7 +109,7 @@ def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, prog
     log = StepLog()
     with ExitStack() as stack:
         stack.enter_context(using(services))
-        stack.enter_context(_quiet_prefect())
+        stack.enter_context(quiet_prefect())
         for index, point in enumerate(plan.points):
             services.__dict__["artifacts"] = index in (0, len(plan.points) - 1)
             try:
@@ -165,7 +165,8 @@ def _flow(say: Callable[[str], None], chosen: Any, **parameters: Any) -> Any:
     return result
 
 
-def _quiet_prefect() -> Any:
+def quiet_prefect() -> Any:
+    """Heartbeats off and only warnings in the log: a replay makes many short runs."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
 
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "WARNING"})

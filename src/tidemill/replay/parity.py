@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +31,7 @@ def run_parity(options: ReplayOptions, base: Settings, *, console: Console, json
             plan.recording, make_backtest_plan(settings, plan.recording, plan.grid, start=plan.start, end=plan.end)
         )
         result = compare(services, backtest.orders, backtest.fills)
-        result["equity_difference"] = str(abs(final_equity(services, plan) - backtest.equity[-1][1]))
+        result["equity_difference"] = _plain(abs(final_equity(services, plan) - backtest.equity[-1][1]))
         services.close()
     result["failures"] = summary["failures"]
     if json_path is not None:
@@ -39,21 +40,21 @@ def run_parity(options: ReplayOptions, base: Settings, *, console: Console, json
     return 0 if is_equal(result) else 1
 
 
-def compare(services: Services, orders: Iterable[LedgerOrder], fills: Iterable[Fill]) -> dict[str, Any]:
-    """Count equal and different intents and fills, and tell the first difference."""
+def compare(services: Services, orders: Sequence[LedgerOrder], fills: Sequence[Fill]) -> dict[str, Any]:
+    """Count equal and different intents and fills, and tell the first difference.
+
+    Fills are told by their intent, not by trade id: intents of one decision are sent at the same time,
+    so the venue numbers their trades in the order of arrival.
+    """
     account = services.settings.account
-    live_fills = services.ledger.load_fills(account)
-    intents = _compare(
-        {_intent_key(order) for order in services.ledger.load_orders(account=account)},
-        {_intent_key(order) for order in orders},
-    )
-    ours = list(fills)
-    filled = _compare({_fill_key(one) for one in live_fills}, {_fill_key(one) for one in ours})
+    live_orders, live_fills = services.ledger.load_orders(account=account), services.ledger.load_fills(account)
+    intents = _compare(Counter(map(_intent_key, live_orders)), Counter(map(_intent_key, orders)))
+    filled = _compare(_fill_keys(live_orders, live_fills), _fill_keys(orders, fills))
     first = next(iter([*intents.pop("first"), *filled.pop("first")]), None)
     return {
         "intents": intents,
         "fills": filled,
-        "fees_difference": str(abs(fees_in_currency(live_fills) - fees_in_currency(ours))),
+        "fees_difference": _plain(abs(fees_in_currency(live_fills) - fees_in_currency(fills))),
         "first_difference": first,
     }
 
@@ -64,12 +65,17 @@ def is_equal(result: dict[str, Any]) -> bool:
     return counts == 0 and Decimal(result["fees_difference"]) == 0 and Decimal(result["equity_difference"]) == 0
 
 
-def _compare(left: set[tuple[str, ...]], right: set[tuple[str, ...]]) -> dict[str, Any]:
-    different = sorted(left ^ right)
-    first = [{"in": "replay" if one in left else "backtest", "what": list(one)} for one in different[:1]]
+def _compare(left: Counter[tuple[str, ...]], right: Counter[tuple[str, ...]]) -> dict[str, Any]:
+    missing, added = left - right, right - left
+    different = sorted([*missing, *added])
+    first = [{"in": "replay" if one in missing else "backtest", "what": list(one)} for one in different[:1]]
     # an entry that differs stands on both sides and is one difference; one that is missing is one as well
-    count = max(len(left - right), len(right - left))
-    return {"same": len(left & right), "different": count, "first": first}
+    count = max(missing.total(), added.total())
+    return {"same": (left & right).total(), "different": count, "first": first}
+
+
+def _plain(value: Decimal) -> str:
+    return format(value.normalize(), "f")
 
 
 def _intent_key(order: LedgerOrder) -> tuple[str, ...]:
@@ -78,20 +84,23 @@ def _intent_key(order: LedgerOrder) -> tuple[str, ...]:
         intent.intent_id,
         intent.instrument,
         str(intent.side),
-        format(intent.quantity.normalize(), "f"),
-        format((intent.limit_price or Decimal(0)).normalize(), "f"),
+        _plain(intent.quantity),
+        _plain(intent.limit_price or Decimal(0)),
         str(order.state),
     )
 
 
-def _fill_key(fill: Fill) -> tuple[str, ...]:
-    amounts = (fill.price, fill.quantity, fill.fee)
-    return (
-        fill.trade_id,
-        fill.instrument,
-        str(fill.side),
-        *(format(one.normalize(), "f") for one in amounts),
-        fill.fee_asset,
+def _fill_keys(orders: Sequence[LedgerOrder], fills: Sequence[Fill]) -> Counter[tuple[str, ...]]:
+    intents = {order.venue_order_id: order.intent.intent_id for order in orders}
+    return Counter(
+        (
+            intents.get(fill.venue_order_id, fill.venue_order_id),
+            fill.instrument,
+            str(fill.side),
+            *(_plain(one) for one in (fill.price, fill.quantity, fill.fee)),
+            fill.fee_asset,
+        )
+        for fill in fills
     )
 
 
