@@ -18,6 +18,27 @@ from tidemill.doubles.site import Now, Quota, QuotaState, Site, json_answer, una
 TOKEN_SECONDS = 86_400
 PAGE, MOST_PAGE = 25, 100
 LISTING_DEPTH = 1000
+# A text post as it is the moment it was made: nobody has voted, commented or moderated yet.
+UNTOUCHED: dict[str, Any] = {
+    "selftext_html": None,
+    "author": "[deleted]",
+    "edited": False,
+    "is_self": True,
+    "subreddit_type": "public",
+    "link_flair_text": None,
+    "distinguished": None,
+    "stickied": False,
+    "locked": False,
+    "over_18": False,
+    "spoiler": False,
+    "score": 0,
+    "ups": 0,
+    "downs": 0,
+    "upvote_ratio": 0.0,
+    "num_comments": 0,
+    "num_crossposts": 0,
+    "gilded": 0,
+}
 
 
 class RedditSite(Site):
@@ -119,29 +140,12 @@ def _submission(post: RecordedPost, *, raw: bool) -> dict[str, Any]:
         "name": f"t3_{post.post_id}",
         "subreddit": post.channel,
         "subreddit_name_prefixed": f"r/{post.channel}",
-        "subreddit_type": "public",
         "title": title,
         "selftext": text,
-        "selftext_html": None,
-        "author": "[deleted]",
         "created": seconds,
         "created_utc": seconds,
-        "edited": False,
-        "is_self": True,
         "domain": f"self.{post.channel}",
         "permalink": path,
         "url": f"https://www.reddit.com{path}",
-        "link_flair_text": None,
-        "distinguished": None,
-        "stickied": False,
-        "locked": False,
-        "over_18": False,
-        "spoiler": False,
-        "score": 0,
-        "ups": 0,
-        "downs": 0,
-        "upvote_ratio": 0.0,
-        "num_comments": 0,
-        "num_crossposts": 0,
-        "gilded": 0,
+        **UNTOUCHED,
     }

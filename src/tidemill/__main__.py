@@ -1,0 +1,5 @@
+"""Run the command line with ``python -m tidemill``."""
+
+from tidemill.cli import main
+
+main()

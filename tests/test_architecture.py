@@ -1,0 +1,206 @@
+"""Who may import whom, who may import what: the house as a test."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "tidemill"
+# Left may import right, never the other way round; parts of one row are strangers to one another.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("cli",),
+    ("replay",),
+    ("flows",),
+    ("tasks",),
+    ("bootstrap",),
+    ("backtest", "lineage"),
+    ("deciding", "ingesting", "learning", "reports"),
+    ("adapters", "venue", "doubles", "settings"),
+    (
+        "quality",
+        "scoring",
+        "features",
+        "training",
+        "forecasting",
+        "sizing",
+        "risk",
+        "execution",
+        "matching",
+        "recording",
+    ),
+    ("ports",),
+    ("domain",),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+VENDORS = {"ccxt", "tweepy", "praw", "newsapi", "influxdb_client", "sqlalchemy", "mlflow", "alembic"}
+STAGES = set(LAYERS[8])
+
+
+def files() -> list[Path]:
+    return [*SOURCE.rglob("*.py"), *(ROOT / "flows").glob("*.py"), *(ROOT / "tasks").glob("*.py")]
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(ROOT)
+    if relative.parts[0] in {"flows", "tasks"}:
+        return relative.parts[0]
+    return relative.parts[2].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "tidemill":
+                yield from (f"tidemill.{alias.name}" for alias in node.names)
+
+
+def top(module: str) -> str:
+    return module.split(".", maxsplit=1)[0]
+
+
+def known_part(module: str) -> str | None:
+    parts = module.split(".")
+    if parts[0] in {"flows", "tasks"}:
+        return parts[0]
+    return parts[1] if parts[0] == "tidemill" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_imports_upward(path: Path) -> None:
+    here = part_of(path)
+    if here in {"__init__", "__main__"}:
+        return
+    assert here in RANK, f"{here} has no layer; give it one"
+    for module in imports(path):
+        there = known_part(module)
+        if there is None or there in {here, "__version__"}:
+            continue
+        assert RANK[there] >= RANK[here], f"{here} imports {there} above it"
+        if RANK[there] == RANK[here]:
+            assert (here, there) in ALLOWED_BESIDE, f"{here} imports {there} beside it"
+
+
+# learning and ingesting are told by what they compose; lineage reads decisions
+ALLOWED_BESIDE: set[tuple[str, str]] = set()
+
+
+def test_the_domain_needs_the_standard_library_only() -> None:
+    for path in (SOURCE / "domain").glob("*.py"):
+        for module in imports(path):
+            assert top(module) in sys.stdlib_module_names | {"tidemill"}, f"{path.name} imports {module}"
+
+
+def test_stages_know_no_vendor() -> None:
+    for path in files():
+        if part_of(path) in STAGES | {"domain", "ports", "deciding", "learning", "ingesting", "reports"}:
+            assert not VENDORS & {top(module) for module in imports(path)}, path
+
+
+def test_only_flows_tasks_and_the_command_line_know_prefect() -> None:
+    for path in files():
+        if part_of(path) not in {"flows", "tasks", "replay", "cli"}:
+            assert "prefect" not in {top(module) for module in imports(path)}, path
+
+
+def test_replay_and_the_command_line_import_prefect_lazily() -> None:
+    for path in files():
+        if part_of(path) in {"replay", "cli"}:
+            body = ast.parse(path.read_text()).body
+            for node in body:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom):
+                    names = [node.module or ""]
+                assert not {"prefect", "flows", "tasks"} & {top(name) for name in names}, path
+
+
+def test_adapters_are_strangers_to_one_another() -> None:
+    """Private ones may be shared; the capability table is the one word list that adapters read."""
+    for path in (SOURCE / "adapters").glob("*.py"):
+        if path.name.startswith("_"):
+            continue
+        for module in imports(path):
+            if module.startswith("tidemill.adapters."):
+                name = module.split(".")[2]
+                assert name.startswith("_") or name == "capabilities", f"{path.name} imports {name}"
+
+
+def test_only_bootstrap_knows_which_adapter_is_real() -> None:
+    """The backtest is built on the in-memory ones; doctor and the stand-alone venue look, they do not trade."""
+    allowed = {"bootstrap", "backtest", "adapters", "venue", "doubles"}
+    lookers = {"doctor.py": {"capabilities"}, "venue_alone.py": {"sql_market"}}
+    for path in files():
+        if part_of(path) in allowed:
+            continue
+        found = {module.split(".")[2] for module in imports(path) if module.startswith("tidemill.adapters.")}
+        assert found <= lookers.get(path.name, set()), f"{path} imports {found}"
+
+
+def test_no_clock_is_read_below_a_flow() -> None:
+    """Times come from the clocks in Services; servers and screens of a replay have a wall clock of their own."""
+    allowed = {"adapters/clocks.py", "venue", "doubles", "replay", "adapters/_loopback.py", "bootstrap"}
+    for path in SOURCE.rglob("*.py"):
+        relative = path.relative_to(SOURCE).as_posix()
+        if any(relative == one or relative.startswith(f"{one}/") for one in allowed):
+            continue
+        text = path.read_text()
+        for call in ("datetime.now(", "time.time(", "utcnow(", "date.today("):
+            assert call not in text, f"{relative} reads the clock with {call}"
+
+
+def test_money_never_comes_from_a_float() -> None:
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Decimal" and node.args:
+                argument = node.args[0]
+                is_float = isinstance(argument, ast.Constant) and isinstance(argument.value, float)
+                calls_float = isinstance(argument, ast.Call) and getattr(argument.func, "id", "") == "float"
+                assert not (is_float or calls_float), f"{path}:{node.lineno}"
+
+
+def test_flows_are_stories_of_at_most_forty_lines() -> None:
+    for path in (ROOT / "flows").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 45, f"{path.name}:{node.name}"
+
+
+def test_no_test_or_flow_shadows_a_package() -> None:
+    names = {path.stem for path in [*(ROOT / "flows").glob("*.py"), *(ROOT / "tests").rglob("*.py")]}
+    assert not names & {"prefect", "ccxt", "mlflow", "tidemill", "pandas", "numpy", "sqlalchemy"}
+    stems = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(stems) == len(set(stems))
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    import tomllib
+
+    told = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    packages = {".".join(path.parent.relative_to(ROOT / "src").parts) for path in SOURCE.rglob("__init__.py")}
+    assert told == packages | {"flows", "tasks"}
+
+
+def test_nothing_private_is_in_the_repository() -> None:
+    import subprocess
+
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    for name in listed:
+        assert not name.endswith((".db", ".sqlite", ".env")), name
+        assert name not in {"uv.lock", "pylock.toml", "tidemill.toml"}, name
+
+
+def test_the_import_contracts_hold() -> None:
+    """The same picture, drawn by import-linter over the whole import graph."""
+    import subprocess
+
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
