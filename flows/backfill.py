@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
 from flows.parameters import Mode
 from tasks.data import backfill_bars, outcomes
@@ -19,11 +18,18 @@ from tidemill.reports import ingest_page
 
 @flow(name="backfill", flow_run_name="backfill-{mode}-{start}", log_prints=False)
 def backfill(
-    start: Annotated[datetime, Field(description="First open time wanted (UTC).")],
-    end: Annotated[datetime, Field(description="Open times before this (UTC).")],
+    start: datetime,
+    end: datetime,
     mode: Mode = "paper",
 ) -> dict[str, Any]:
-    """Fetch, check and store the bars of a range. What decisions read before stays as it was for them."""
+    """Fetch, check and store the bars of a range. What decisions read before stays as it was for them.
+
+    Args:
+        start: First open time wanted (UTC).
+        end: Open times before this (UTC).
+        mode: Must be the mode of the settings; a run of another mode is refused.
+
+    """
     known = services()
     known.check_mode(mode)
     begin, until = require_utc(start, "start"), require_utc(end, "end")

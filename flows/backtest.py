@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from prefect import flow
-from pydantic import Field
 
 from flows.parameters import Mode
 from tasks.backtesting import run_exact_backtest
@@ -17,14 +16,24 @@ from tidemill.reports import backtest_page
 
 @flow(name="backtest", flow_run_name="backtest-{strategy}-{start}", log_prints=False)
 def backtest(
-    start: Annotated[datetime | None, Field(description="First decided close (UTC). Empty: the last 12.")] = None,
-    end: Annotated[datetime | None, Field(description="Decided closes before this (UTC). Empty: to the end.")] = None,
-    strategy: Annotated[Literal["model", "trend", "reversion"], Field(description="What decides.")] = "trend",
-    every: Annotated[str, Field(description="Cadence as a timeframe such as 4h. Empty: every bar.")] = "",
-    recording: Annotated[str, Field(description="A recording's TOML file. Empty: the bundled prices.")] = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    strategy: Literal["model", "trend", "reversion"] = "trend",
+    every: str = "",
+    recording: str = "",
     mode: Mode = "paper",
 ) -> dict[str, Any]:
-    """Run the exact backtest and publish its figures. It touches neither venue nor ledger."""
+    """Run the exact backtest and publish its figures. It touches neither venue nor ledger.
+
+    Args:
+        start: First decided close (UTC). Empty: the last 12.
+        end: Decided closes before this (UTC). Empty: to the end.
+        strategy: What decides.
+        every: Cadence as a timeframe such as 4h. Empty: every bar.
+        recording: A recording's TOML file. Empty: the bundled prices.
+        mode: Must be the mode of the settings; a run of another mode is refused.
+
+    """
     services().check_mode(mode, live=services().settings.live)
     result = run_exact_backtest(start, end, strategy, every, recording)
     publish_page("backtest", backtest_page(result), "Backtest")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
 from flows.parameters import Because, Mode
 from flows.trade import carry_out
@@ -20,12 +19,18 @@ from tidemill.domain.errors import DataError
 def halt(
     because: Because,
     mode: Mode = "paper",
-    flatten: Annotated[bool, Field(description="First sell all positions, each intent placed exactly once.")] = False,
+    flatten: bool = False,
 ) -> dict[str, Any]:
     """Write the stop that every send checks, and cancel what rests. A person resumes with `tidemill resume`.
 
     With ``flatten`` the account's lease keeps all other runs out while the positions are sold; the
     stop is written whatever becomes of that.
+
+    Args:
+        because: Why; required for another attempt and for a halt.
+        mode: Must be the mode of the settings; a run of another mode is refused.
+        flatten: First sell all positions, each intent placed exactly once.
+
     """
     if not because.strip():
         raise DataError("a halt needs a reason; give it as 'because'")

@@ -20,6 +20,11 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
 
     Rejected bars and gaps are counted and recorded, never filled. With ``emit`` the event
     ``bars.ingested`` follows, which starts ``trade`` of the same mode.
+
+    Args:
+        mode: Must be the mode of the settings; a run of another mode is refused.
+        emit: Announce the new bars, which starts trade. Only the schedule sets this.
+
     """
     known = services()
     known.check_mode(mode)

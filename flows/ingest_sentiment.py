@@ -19,6 +19,10 @@ def ingest_sentiment(mode: Mode = "paper") -> dict[str, Any]:
     """Fetch and score what is new from X, Reddit and NewsAPI, as far as they have keys.
 
     A source that is down or out of quota is skipped and said so; the others go on.
+
+    Args:
+        mode: Must be the mode of the settings; a run of another mode is refused.
+
     """
     known = services()
     known.check_mode(mode)

@@ -15,7 +15,12 @@ from tidemill.reports import monitor_page
 
 @flow(name="monitor", flow_run_name="monitor-{mode}", log_prints=False)
 def monitor(mode: Mode = "paper") -> dict[str, Any]:
-    """Report every as_of of the last day without a decision, stops in force, and re-run the newest decision."""
+    """Report every as_of of the last day without a decision, stops in force, and re-run the newest decision.
+
+    Args:
+        mode: Must be the mode of the settings; a run of another mode is refused.
+
+    """
     services().check_mode(mode, live=services().settings.live)
     undecided = find_undecided()
     stops = find_stops()

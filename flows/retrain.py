@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
 from flows.parameters import AsOf, Mode
 from tasks.models import (
@@ -26,9 +25,16 @@ from tidemill.reports import training_page
 def retrain(
     as_of: AsOf = None,
     mode: Mode = "paper",
-    force: Annotated[bool, Field(description="Train even when the champion is not due.")] = False,
+    force: bool = False,
 ) -> dict[str, Any]:
-    """Train on what was known at ``as_of``, judge honestly, and promote only what the policy allows."""
+    """Train on what was known at ``as_of``, judge honestly, and promote only what the policy allows.
+
+    Args:
+        as_of: The moment the decision pretends it is (UTC). Empty: the newest one already past.
+        mode: Must be the mode of the settings; a run of another mode is refused.
+        force: Train even when the champion is not due.
+
+    """
     known = services()
     known.check_mode(mode)
     moment = as_of or known.market_clock.now()

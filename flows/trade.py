@@ -24,7 +24,16 @@ from tidemill.reports import decision_page, decision_summary, skipped_summary
 def trade(
     as_of: AsOf = None, mode: Mode = "paper", attempt: Attempt = 0, because: Because = "", live: Live = False
 ) -> dict[str, Any]:
-    """Make one decision and carry it out. Running it again changes nothing that was decided."""
+    """Make one decision and carry it out. Running it again changes nothing that was decided.
+
+    Args:
+        as_of: The moment the decision pretends it is (UTC). Empty: the newest one already past.
+        mode: Must be the mode of the settings; a run of another mode is refused.
+        attempt: 0 unless a person asks for the same as_of to be decided again, with a reason.
+        because: Why; required for another attempt and for a halt.
+        live: One of the two switches of live trading; off by default.
+
+    """
     known = services()
     known.check_mode(mode, live=live)
     run = open_run(
