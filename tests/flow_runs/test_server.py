@@ -47,6 +47,7 @@ def run(server: PrefectServer, *command: str) -> str:
         env={**os.environ, **server.environment},
         capture_output=True,
         text=True,
+        check=False,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr

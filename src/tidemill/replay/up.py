@@ -159,7 +159,7 @@ def serve_deployments(settings: Settings) -> None:
 
 def to_runner_deployment(deployment: dict[str, Any]) -> Any:
     """A deployment of the file as a served deployment: the same schedules, triggers, limits, parameters."""
-    from prefect.deployments.runner import RunnerDeployment
+    from prefect.deployments.runner import EntrypointType, RunnerDeployment
     from prefect.events import DeploymentEventTrigger
     from prefect.schedules import Cron
 
@@ -185,6 +185,6 @@ def to_runner_deployment(deployment: dict[str, Any]) -> Any:
             for one in deployment.get("triggers", [])
         ],
         concurrency_limit=deployment.get("concurrency_limit", {}).get("limit"),
-        entrypoint_type="module_path",
+        entrypoint_type=EntrypointType.MODULE_PATH,
     )
     return made
