@@ -162,7 +162,8 @@ def test_money_never_comes_from_a_float() -> None:
                 argument = node.args[0]
                 is_float = isinstance(argument, ast.Constant) and isinstance(argument.value, float)
                 calls_float = isinstance(argument, ast.Call) and getattr(argument.func, "id", "") == "float"
-                assert not (is_float or calls_float), f"{path}:{node.lineno}"
+                assert not is_float, f"{path}:{node.lineno}"
+                assert not calls_float, f"{path}:{node.lineno}"
 
 
 def test_flows_are_stories_of_at_most_forty_lines() -> None:

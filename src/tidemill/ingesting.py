@@ -15,6 +15,7 @@ from tidemill.quality import check_bars, check_posts
 from tidemill.scoring import score_posts
 
 POST_LOOKBACK = timedelta(days=7)
+BACKFILL_DELAY = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ def ingest_bars(
     length = timedelta(seconds=timeframe_seconds(timeframe))
     newest = store.latest_open(instrument.id, timeframe)
     fetched = source.fetch_bars(instrument.id, timeframe, newest + length if newest else now - history, now)
+    if newest is None:
+        fetched = as_backfilled(fetched, timeframe)
     return store_checked(
         fetched,
         store,
@@ -80,7 +83,7 @@ def ingest_range(
     now: datetime,
 ) -> Ingested:
     """Fetch the bars with ``start`` <= open time < ``end``, check and store them; equal ones add nothing."""
-    fetched = source.fetch_bars(instrument.id, timeframe, start, end)
+    fetched = as_backfilled(source.fetch_bars(instrument.id, timeframe, start, end), timeframe)
     return store_checked(
         fetched,
         store,
@@ -92,6 +95,16 @@ def ingest_range(
         now=now,
         after=None,
     )
+
+
+def as_backfilled(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
+    """BARS of the past, taken as known a second after their close and marked as assumed.
+
+    They were received just now, long after anybody could have decided on them; without the assumption no
+    history could ever be trained on. When they were stored stays on record.
+    """
+    known = bars["open_time"] + pd.Timedelta(seconds=timeframe_seconds(timeframe)) + BACKFILL_DELAY
+    return bars.assign(knowledge_time=known.astype("datetime64[us, UTC]"), assumed=True)
 
 
 def store_checked(

@@ -87,7 +87,12 @@ def judge(
 
 
 def register_candidate(models: ModelRegistry, candidate: Candidate, table: TrainingTable, verdict: Verdict) -> str:
-    """Store the candidate with its verdict; promote it when the verdict says so. Return the version."""
+    """Store the candidate with its verdict; promote it when the verdict says so. Return the version.
+
+    A candidate that could not be trained has nothing to store: its version is empty.
+    """
+    if candidate.problem:
+        return ""
     sample = table.features[list(FEATURE_NAMES)].dropna().tail(5)
     version = models.register(candidate.model, sample)
     if verdict.promote:

@@ -159,8 +159,9 @@ def serve_deployments(settings: Settings) -> None:
 
 def to_runner_deployment(deployment: dict[str, Any]) -> Any:
     """A deployment of the file as a served deployment: the same schedules, triggers, limits, parameters."""
-    from prefect.deployments.runner import EntrypointType, RunnerDeployment
+    from prefect.deployments.runner import RunnerDeployment
     from prefect.events import DeploymentEventTrigger
+    from prefect.flows import EntrypointType  # type: ignore[attr-defined]  # its public home is not exported to types
     from prefect.schedules import Cron
 
     module, _, name = deployment["entrypoint"].rpartition(".")
