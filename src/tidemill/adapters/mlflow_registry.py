@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -116,6 +118,11 @@ class MlflowRegistry:
 
         rows = sample.to_numpy(dtype=float)
         signature = infer_signature(rows, model.estimator.predict(rows))
+        # MLflow tells of each new version on stderr, past any logger; it is no news for a person
+        with contextlib.redirect_stderr(io.StringIO()):
+            return self._save(model, signature)
+
+    def _save(self, model: FittedModel, signature: Any) -> Any:
         return self._mlflow.sklearn.log_model(
             model.estimator,
             name="model",
