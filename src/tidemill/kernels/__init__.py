@@ -1,0 +1,56 @@
+"""The rules of trading as compiled loops over dense time x instrument arrays, in float64.
+
+Numpy and numba only. Machine code is kept beside these files, or in NUMBA_CACHE_DIR where that is set
+before the first import: :func:`tidemill.settings.Settings` has the place in HOME.
+"""
+
+from tidemill.kernels.rounding import DROPPED, FORECASTS, NEAR_CASES, VETOED
+from tidemill.kernels.running import STAKE, WEIGHT, make_trail, run_forecasts, run_targets
+from tidemill.kernels.signals import (
+    bar_return,
+    bar_volatility,
+    inverse_volatility,
+    reversion_rows,
+    sma_cross,
+    trend_strength,
+)
+from tidemill.kernels.values import (
+    STATE_NAMES,
+    Bounds,
+    Costs,
+    Market,
+    Sizing,
+    State,
+    Steps,
+    Trail,
+    copy_state,
+    open_state,
+)
+
+__all__ = [
+    "DROPPED",
+    "FORECASTS",
+    "NEAR_CASES",
+    "STAKE",
+    "STATE_NAMES",
+    "VETOED",
+    "WEIGHT",
+    "Bounds",
+    "Costs",
+    "Market",
+    "Sizing",
+    "State",
+    "Steps",
+    "Trail",
+    "bar_return",
+    "bar_volatility",
+    "copy_state",
+    "inverse_volatility",
+    "make_trail",
+    "open_state",
+    "reversion_rows",
+    "run_forecasts",
+    "run_targets",
+    "sma_cross",
+    "trend_strength",
+]

@@ -1,0 +1,120 @@
+"""Signals from closes: the shipped rules `trend` and `reversion`, a crossing of means, inverse volatility."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+FULL_DEVIATIONS = 2.0
+
+
+@njit(cache=True, nogil=True)
+def trend_strength(
+    logs: np.ndarray, broken: np.ndarray, horizons: np.ndarray, window: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Strength in [-1, +1] and volatility per bar of one instrument, (N,) each, NaN where not known.
+
+    ``logs`` are log closes, ascending; ``broken`` marks bars whose window is full of holes. The mean over
+    ``horizons`` (bars) of the return in standard deviations, each clipped at two and halved.
+    """
+    moves = bar_volatility(logs, broken, window)
+    strength = np.full(len(logs), np.nan)
+    for i in range(max(horizons.max(), window), len(logs)):
+        if np.isnan(moves[i]):
+            continue
+        total = 0.0
+        for horizon in horizons:
+            scale = moves[i] * math.sqrt(horizon)
+            off = (logs[i] - logs[i - horizon]) / scale if scale > 0.0 else 0.0
+            total += min(max(off, -FULL_DEVIATIONS), FULL_DEVIATIONS) / FULL_DEVIATIONS
+        strength[i] = total / len(horizons)
+    return strength, moves
+
+
+@njit(cache=True, nogil=True)
+def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndarray:
+    """Standard deviation of the last ``window`` log returns, (N,), NaN before there are so many."""
+    made = np.full(len(logs), np.nan)
+    for i in range(window, len(logs)):
+        if broken[i]:
+            continue
+        mean = (logs[i] - logs[i - window]) / window
+        total = 0.0
+        for j in range(i - window + 1, i + 1):
+            off = logs[j] - logs[j - 1] - mean
+            total += off * off
+        made[i] = math.sqrt(total / window)
+    return made
+
+
+@njit(cache=True, nogil=True)
+def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
+    """Log return over ``bars`` bars, (N,), NaN where not known."""
+    made = np.full(len(logs), np.nan)
+    for i in range(bars, len(logs)):
+        if not broken[i]:
+            made[i] = logs[i] - logs[i - bars]
+    return made
+
+
+@njit(cache=True, nogil=True)
+def reversion_rows(moved: np.ndarray) -> np.ndarray:
+    """Minus half the z-score across the instruments of a row, 0 to 1, of returns (R, S) with NaN = none."""
+    made = np.full(moved.shape, np.nan)
+    for row in range(len(moved)):
+        known = moved[row][~np.isnan(moved[row])]
+        if not len(known):
+            continue
+        mean = known.mean()
+        spread = math.sqrt(((known - mean) ** 2).mean())
+        for s in range(moved.shape[1]):
+            if not np.isnan(moved[row, s]):
+                off = (moved[row, s] - mean) / spread if spread > 0.0 else 0.0
+                made[row, s] = min(max(-off / FULL_DEVIATIONS, 0.0), 1.0)
+    return made
+
+
+@njit(cache=True, nogil=True)
+def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
+    """+1 where the mean of ``fast`` closes crosses above that of ``slow``, -1 below, else 0; int8 (N,)."""
+    made = np.zeros(len(close), dtype=np.int8)
+    short = long = 0.0
+    before = 0
+    for i in range(len(close)):
+        short += close[i] - (close[i - fast] if i >= fast else 0.0)
+        long += close[i] - (close[i - slow] if i >= slow else 0.0)
+        if i < slow - 1:
+            continue
+        off = short / fast - long / slow
+        side = 1 if off > 0.0 else -1
+        if before != 0 and side != before:
+            made[i] = side
+        before = side
+    return made
+
+
+@njit(cache=True, nogil=True)
+def inverse_volatility(close: np.ndarray, rows: np.ndarray, window: int, total: float) -> np.ndarray:
+    """Weights (len(rows), S) that sum to ``total``, each inverse to the volatility of ``window`` returns.
+
+    The row at r uses log returns up to bar r - 1; ``close`` is (T, S). NaN where the window is not full.
+    """
+    logs = np.log(close)
+    made = np.full((len(rows), close.shape[1]), np.nan)
+    for k in range(len(rows)):
+        end = rows[k]
+        if end - window - 1 < 0:
+            continue
+        inverse = np.empty(close.shape[1])
+        squares = np.zeros(close.shape[1])
+        mean = (logs[end - 1] - logs[end - 1 - window]) / window
+        for i in range(end - window, end):
+            for s in range(close.shape[1]):
+                off = logs[i, s] - logs[i - 1, s] - mean[s]
+                squares[s] += off * off
+        for s in range(close.shape[1]):
+            inverse[s] = 1.0 / math.sqrt(squares[s] / window)
+        made[k] = total * inverse / inverse.sum()
+    return made
