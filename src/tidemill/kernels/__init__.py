@@ -4,8 +4,7 @@ Numpy and numba only. Machine code is kept beside these files, or in NUMBA_CACHE
 before the first import: :func:`tidemill.settings.Settings` has the place in HOME.
 """
 
-from tidemill.kernels.rounding import DROPPED, FORECASTS, NEAR_CASES, VETOED
-from tidemill.kernels.running import STAKE, WEIGHT, make_trail, run_forecasts, run_targets
+from tidemill.kernels.running import STAKE, WEIGHT, run_forecasts, run_targets
 from tidemill.kernels.signals import (
     bar_return,
     bar_volatility,
@@ -15,20 +14,28 @@ from tidemill.kernels.signals import (
     trend_strength,
 )
 from tidemill.kernels.values import (
+    CASH,
+    DROPPED,
+    FEES,
+    FORECASTS,
+    NEAR_CASES,
     STATE_NAMES,
+    VETOED,
     Bounds,
     Costs,
-    Market,
     Sizing,
     State,
-    Steps,
     Trail,
-    copy_state,
+    make_market,
+    make_steps,
+    make_trail,
     open_state,
 )
 
 __all__ = [
+    "CASH",
     "DROPPED",
+    "FEES",
     "FORECASTS",
     "NEAR_CASES",
     "STAKE",
@@ -37,15 +44,14 @@ __all__ = [
     "WEIGHT",
     "Bounds",
     "Costs",
-    "Market",
     "Sizing",
     "State",
-    "Steps",
     "Trail",
     "bar_return",
     "bar_volatility",
-    "copy_state",
     "inverse_volatility",
+    "make_market",
+    "make_steps",
     "make_trail",
     "open_state",
     "reversion_rows",

@@ -14,11 +14,8 @@ SNAP = 1e-12
 NEAR = 1e-9
 MILLION = 1e6
 
-# what a run counts
-FORECASTS, VETOED, DROPPED, NEAR_CASES, TALLIES = 0, 1, 2, 3, 4
 
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def floor_step(value: float, step: float) -> float:
     """``value`` rounded toward zero to a multiple of ``step``."""
     if step <= 0.0 or np.isinf(value):
@@ -30,7 +27,7 @@ def floor_step(value: float, step: float) -> float:
     return whole * step
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def ceil_step(value: float, step: float) -> float:
     """``value`` rounded up to a multiple of ``step``."""
     if step <= 0.0 or np.isinf(value):
@@ -42,34 +39,42 @@ def ceil_step(value: float, step: float) -> float:
     return whole * step
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def settle(value: float, step: float) -> float:
     """The multiple of ``step`` next to ``value``: takes away what float64 additions have left behind."""
     return value if step <= 0.0 else np.rint(value / step) * step
 
 
-@njit(cache=True, nogil=True)
-def is_over(value: float, bound: float, tally: np.ndarray) -> bool:
-    """Whether ``value`` > ``bound``; equal within SNAP is not over; nearer than NEAR is counted."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_over(value: float, bound: float) -> bool:
+    """Whether ``value`` > ``bound``; equal within SNAP is not over."""
+    return value - bound > SNAP * max(abs(value), abs(bound))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_near(value: float, bound: float) -> int:
+    """1 when ``value`` and ``bound``, not both 0, are nearer than NEAR, else 0."""
     size = max(abs(value), abs(bound))
-    if size > 0.0 and abs(value - bound) <= NEAR * size:
-        tally[NEAR_CASES] += 1
-    return value - bound > SNAP * size
+    return 1 if size > 0.0 and abs(value - bound) <= NEAR * size else 0
 
 
-@njit(cache=True, nogil=True)
-def count_near_step(value: float, step: float, tally: np.ndarray) -> None:
-    """Count a quantity that lies within NEAR of a whole number of steps, other than none."""
-    if step > 0.0 and value != 0.0:
-        units = value / step
-        if abs(units - np.rint(units)) <= NEAR * max(1.0, abs(units)):
-            tally[NEAR_CASES] += 1
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_near_step(value: float, step: float) -> int:
+    """1 when a quantity lies within NEAR of a whole number of steps, other than none, else 0."""
+    if step <= 0.0 or value == 0.0:
+        return 0
+    units = value / step
+    return 1 if abs(units - np.rint(units)) <= NEAR * max(1.0, abs(units)) else 0
 
 
-@njit(cache=True, nogil=True)
-def round_millionth(value: float, tally: np.ndarray) -> float:
-    """``value`` rounded to a millionth; a tie within NEAR is counted."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def round_millionth(value: float) -> float:
+    """``value`` rounded to a millionth."""
+    return np.rint(value * MILLION) / MILLION
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_near_tie(value: float) -> int:
+    """1 when :func:`round_millionth` of ``value`` >= 0 lies within NEAR of a tie, else 0."""
     units = value * MILLION
-    if abs(units - np.floor(units) - 0.5) <= NEAR * max(1.0, units):
-        tally[NEAR_CASES] += 1
-    return np.rint(units) / MILLION
+    return 1 if abs(units - np.floor(units) - 0.5) <= NEAR * max(1.0, units) else 0

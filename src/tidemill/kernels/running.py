@@ -8,22 +8,32 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tidemill.kernels.rounding import NEAR_CASES
-from tidemill.kernels.sizing import keeps, limit_row, size_row
-from tidemill.kernels.trading import trade_row, value_row
-from tidemill.kernels.values import NONE, Bounds, Costs, Market, Sizing, State, Steps, Trail
+from tidemill.kernels.sizing import is_inside, limit_row, size_row
+from tidemill.kernels.trading import trade_row, value_at
+from tidemill.kernels.values import (
+    CASH,
+    CASH_AFTER,
+    EQUITY_AFTER,
+    MARK,
+    PEAK,
+    PRICE,
+    Bounds,
+    Costs,
+    Sizing,
+    State,
+    Trail,
+)
 
 # how a target is told
 WEIGHT, STAKE = 0, 1
 
 
-@njit(cache=True, nogil=True)
 def run_forecasts(
     strength: np.ndarray,
     volatility: np.ndarray,
     decides: np.ndarray,
-    market: Market,
-    steps: Steps,
+    market: np.ndarray,
+    steps: np.ndarray,
     costs: Costs,
     sizing: Sizing,
     bounds: Bounds,
@@ -32,73 +42,89 @@ def run_forecasts(
 ) -> None:
     """Size, limit, plan and fill row by row; ``state`` moves on, ``trail`` is filled.
 
-    ``strength`` and ``volatility`` are (R, S), NaN = no forecast; ``decides`` (R,) is False where the
-    decision is refused. A trail of one row keeps the last row only, and tallies all.
+    ``strength`` and ``volatility`` (per year) are (R, S), NaN = no forecast; ``decides`` (R,) is False
+    where the decision is refused; ``market`` and ``steps`` as from ``make_market`` and ``make_steps``.
     """
-    wanted = np.empty(len(state.held))
-    for row in range(len(decides)):
-        to = min(row, len(trail.equity) - 1)
-        if decides[row]:
-            price = market.price[row]
-            equity = value_row(state.money[0], state.held, price)
-            peak = max(state.money[1], equity)
-            state.money[1] = peak
-            fall = max(0.0, 1.0 - equity / peak) if peak > 0.0 else 0.0
-            tally = trail.tally[to]
-            size_row(strength[row], volatility[row], price, steps.lot, state.held, equity, sizing, wanted, tally)
-            limit_row(wanted, price, market.volume[row], steps.lot, state.held, equity, fall, bounds, tally)
-            trade_row(row, to, wanted, market, steps, costs, state, trail)
-        else:
-            _rest_row(to, trail)
-        mark_row(row, to, market, state, trail)
+    _forecasts(
+        strength, volatility, decides, market, steps, costs, sizing, bounds,
+        state.money, state.held, trail.orders, trail.curve, trail.tally,
+    )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
 def run_targets(
     target: np.ndarray,
     kind: int,
     buffer: float,
-    market: Market,
-    steps: Steps,
+    market: np.ndarray,
+    steps: np.ndarray,
     costs: Costs,
     state: State,
     trail: Trail,
 ) -> None:
     """Move to target fractions of equity (WEIGHT) or worths in quote units (STAKE), (R, S), NaN = keep.
 
-    Equity and quantities are told at ``market.price``: for a rebalance at the open that is the open. Long
-    only: a negative target is 0.
+    Equity and quantities are told at the market's price: for a rebalance at the open that is the open.
+    Long only: a negative target is 0.
     """
-    wanted = np.empty(len(state.held))
+    _targets(
+        target, kind, buffer, market, steps, costs, state.money, state.held, trail.orders, trail.curve, trail.tally
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _forecasts(
+    strength: np.ndarray,
+    volatility: np.ndarray,
+    decides: np.ndarray,
+    market: np.ndarray,
+    steps: np.ndarray,
+    costs: Costs,
+    sizing: Sizing,
+    bounds: Bounds,
+    money: np.ndarray,
+    held: np.ndarray,
+    orders: np.ndarray,
+    curve: np.ndarray,
+    tally: np.ndarray,
+) -> None:
+    wanted = np.empty(len(held))
+    for row in range(len(decides)):
+        to = min(row, len(curve) - 1)
+        if decides[row]:
+            equity = value_at(money[CASH], held, market[row], PRICE)
+            money[PEAK] = max(money[PEAK], equity)
+            fall = max(0.0, 1.0 - equity / money[PEAK]) if money[PEAK] > 0.0 else 0.0
+            size_row(strength[row], volatility[row], market[row], steps, held, equity, sizing, wanted, tally[to])
+            limit_row(wanted, market[row], steps, held, equity, fall, bounds, tally[to])
+            trade_row(wanted, market[row], steps, costs, money, held, orders[to], tally[to])
+        else:
+            orders[to] = 0.0
+        curve[to, CASH_AFTER] = money[CASH]
+        curve[to, EQUITY_AFTER] = value_at(money[CASH], held, market[row], MARK)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _targets(
+    target: np.ndarray,
+    kind: int,
+    buffer: float,
+    market: np.ndarray,
+    steps: np.ndarray,
+    costs: Costs,
+    money: np.ndarray,
+    held: np.ndarray,
+    orders: np.ndarray,
+    curve: np.ndarray,
+    tally: np.ndarray,
+) -> None:
+    wanted = np.empty(len(held))
     for row in range(len(target)):
-        to = min(row, len(trail.equity) - 1)
-        whole = 1.0
-        if kind == WEIGHT:
-            whole = max(value_row(state.money[0], state.held, market.price[row]), 0.0)
+        to = min(row, len(curve) - 1)
+        whole = max(value_at(money[CASH], held, market[row], PRICE), 0.0) if kind == WEIGHT else 1.0
         for s in range(len(wanted)):
-            wanted[s] = max(target[row, s], 0.0) * whole / market.price[row, s]
-            if np.isnan(target[row, s]) or (buffer > 0.0 and keeps(wanted[s], state.held[s], buffer, trail.tally[to])):
+            wanted[s] = max(target[row, s], 0.0) * whole / market[row, s, PRICE]
+            if np.isnan(target[row, s]) or (buffer > 0.0 and is_inside(wanted[s], held[s], buffer)):
                 wanted[s] = np.nan
-        trade_row(row, to, wanted, market, steps, costs, state, trail)
-        mark_row(row, to, market, state, trail)
-
-
-@njit(cache=True, nogil=True)
-def mark_row(row: int, to: int, market: Market, state: State, trail: Trail) -> None:
-    """Write equity and cash after the row."""
-    trail.cash[to] = state.money[0]
-    trail.equity[to] = value_row(state.money[0], state.held, market.mark[row])
-
-
-@njit(cache=True, nogil=True)
-def _rest_row(to: int, trail: Trail) -> None:
-    for s in range(trail.sent.shape[1]):
-        trail.sent[to, s] = trail.filled[to, s] = trail.price[to, s] = trail.fee[to, s] = 0.0
-        trail.state[to, s] = NONE
-
-
-def make_trail(rows: int, columns: int) -> Trail:
-    """An empty trail."""
-    matrices = [np.zeros((rows, columns)) for _ in range(4)]
-    states = np.zeros((rows, columns), dtype=np.int8)
-    return Trail(*matrices, states, np.zeros(rows), np.zeros(rows), np.zeros((rows, NEAR_CASES + 1), dtype=np.int64))
+        trade_row(wanted, market[row], steps, costs, money, held, orders[to], tally[to])
+        curve[to, CASH_AFTER] = money[CASH]
+        curve[to, EQUITY_AFTER] = value_at(money[CASH], held, market[row], MARK)

@@ -10,7 +10,7 @@ from numba import njit
 FULL_DEVIATIONS = 2.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def trend_strength(
     logs: np.ndarray, broken: np.ndarray, horizons: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def trend_strength(
     return strength, moves
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndarray:
     """Standard deviation of the last ``window`` log returns, (N,), NaN before there are so many."""
     made = np.full(len(logs), np.nan)
@@ -49,7 +49,7 @@ def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndar
     return made
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
     """Log return over ``bars`` bars, (N,), NaN where not known."""
     made = np.full(len(logs), np.nan)
@@ -59,7 +59,7 @@ def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
     return made
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def reversion_rows(moved: np.ndarray) -> np.ndarray:
     """Minus half the z-score across the instruments of a row, 0 to 1, of returns (R, S) with NaN = none."""
     made = np.full(moved.shape, np.nan)
@@ -76,7 +76,7 @@ def reversion_rows(moved: np.ndarray) -> np.ndarray:
     return made
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
     """+1 where the mean of ``fast`` closes crosses above that of ``slow``, -1 below, else 0; int8 (N,)."""
     made = np.zeros(len(close), dtype=np.int8)
@@ -95,7 +95,7 @@ def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
     return made
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def inverse_volatility(close: np.ndarray, rows: np.ndarray, window: int, total: float) -> np.ndarray:
     """Weights (len(rows), S) that sum to ``total``, each inverse to the volatility of ``window`` returns.
 

@@ -8,27 +8,27 @@ import numpy as np
 from numba import njit
 
 from tidemill.kernels.rounding import (
-    FORECASTS,
     SNAP,
-    VETOED,
     ceil_step,
-    count_near_step,
     floor_step,
+    is_near,
+    is_near_step,
+    is_near_tie,
     is_over,
     round_millionth,
 )
-from tidemill.kernels.values import Bounds, Sizing
+from tidemill.kernels.values import FORECASTS, LOT, NEAR_CASES, PRICE, VETOED, VOLUME, Bounds, Sizing
 
 SMALLEST_VOLATILITY = 0.01
 LARGEST_DIVERSIFICATION = 2.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def size_row(
     strength: np.ndarray,
     volatility: np.ndarray,
-    price: np.ndarray,
-    lot: np.ndarray,
+    market: np.ndarray,
+    steps: np.ndarray,
     held: np.ndarray,
     equity: float,
     sizing: Sizing,
@@ -46,36 +46,44 @@ def size_row(
     share = min(math.sqrt(count), LARGEST_DIVERSIFICATION) / max(count, 1)
     for s in range(len(strength)):
         wanted[s] = np.nan
-        if np.isnan(strength[s]):
-            continue
-        moves = max(volatility[s] if volatility[s] != 0.0 else 1.0, SMALLEST_VOLATILITY)
-        full = min(sizing.max_fraction, sizing.volatility_target / moves * share)
-        fraction = round_millionth(max(strength[s], 0.0) * full, tally)
-        value = max(equity, 0.0) * fraction / price[s]
-        count_near_step(value, lot[s], tally)
-        quantity = floor_step(value, lot[s])
-        if not keeps(quantity, held[s], sizing.buffer, tally):
-            wanted[s] = quantity
+        if not np.isnan(strength[s]):
+            full = max(equity, 0.0) / market[s, PRICE]
+            quantity, near = _wanted(strength[s], volatility[s], full, share, steps[s, LOT], sizing)
+            keeps = is_inside(quantity, held[s], sizing.buffer)
+            tally[NEAR_CASES] += near + is_near_band(quantity, held[s], sizing.buffer)
+            wanted[s] = np.nan if keeps else quantity
 
 
-@njit(cache=True, nogil=True)
-def keeps(wanted: float, held: float, buffer: float, tally: np.ndarray) -> bool:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _wanted(
+    strength: float, volatility: float, full: float, share: float, lot: float, sizing: Sizing
+) -> tuple[float, int]:
+    """Whole lots wanted, and near cases; ``full`` is what all of equity would buy."""
+    moves = max(volatility if volatility != 0.0 else 1.0, SMALLEST_VOLATILITY)
+    fraction = max(strength, 0.0) * min(sizing.max_fraction, sizing.volatility_target / moves * share)
+    quantity = full * round_millionth(fraction)
+    return floor_step(quantity, lot), is_near_tie(fraction) + is_near_step(quantity, lot)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_inside(wanted: float, held: float, buffer: float) -> bool:
     """Whether the change from ``held`` to ``wanted`` lies inside the no-trade band."""
     size = max(abs(wanted), abs(held))
-    if size == 0.0:
-        return True
-    change = abs(wanted - held)
-    if buffer == 0.0:
-        return change <= SNAP * size
-    return not is_over(change, buffer * size, tally)
+    return abs(wanted - held) <= (buffer + SNAP) * size
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_near_band(wanted: float, held: float, buffer: float) -> int:
+    """1 when the change from ``held`` to ``wanted`` is within NEAR of the band's edge, else 0."""
+    size = max(abs(wanted), abs(held))
+    return is_near(abs(wanted - held), buffer * size) if wanted != held else 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def limit_row(
     wanted: np.ndarray,
-    price: np.ndarray,
-    volume: np.ndarray,
-    lot: np.ndarray,
+    market: np.ndarray,
+    steps: np.ndarray,
     held: np.ndarray,
     equity: float,
     fall: float,
@@ -83,48 +91,51 @@ def limit_row(
     tally: np.ndarray,
 ) -> None:
     """Replace each wanted quantity by the allowed one nearest to what is held; NaN stays NaN."""
-    ratio = _gross_ratio(wanted, price, held, equity, bounds.max_gross)
-    stopped = not is_over(bounds.max_drawdown, fall, tally)
+    ratio = _gross_ratio(wanted, market, held, equity, bounds.max_gross)
+    stopped = not is_over(bounds.max_drawdown, fall)
+    tally[NEAR_CASES] += is_near(bounds.max_drawdown, fall)
     for s in range(len(wanted)):
         if not np.isnan(wanted[s]):
-            most = equity / price[s]
-            wanted[s] = _allowed(
-                wanted[s], held[s], lot[s], most, ratio, bounds.max_volume * volume[s], stopped, bounds, tally
+            full, by_volume = equity / market[s, PRICE], bounds.max_volume * market[s, VOLUME]
+            allowed, vetoes, near = _allowed(
+                wanted[s], held[s], steps[s, LOT], full, ratio, by_volume, stopped, bounds
             )
+            wanted[s] = allowed
+            tally[VETOED] += vetoes
+            tally[NEAR_CASES] += near
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _allowed(
     wanted: float,
     held: float,
     lot: float,
     full: float,
     ratio: float,
-    most_by_volume: float,
+    by_volume: float,
     stopped: bool,
     bounds: Bounds,
-    tally: np.ndarray,
-) -> float:
-    """The most cautious of all limits; ``full`` is what all of equity would buy."""
-    allowed, change = wanted, wanted - held
+) -> tuple[float, int, int]:
+    """The most cautious of all limits, vetoes and near cases; ``full`` is what all of equity would buy."""
+    allowed, change, vetoes = wanted, wanted - held, 0
     raises = change > SNAP * max(wanted, held)
+    position, order = bounds.max_position * full, min(bounds.max_order * full, by_volume)
+    near = is_near(abs(change), order) + (is_near(wanted, position) if raises else 0)
     if stopped and raises:
-        allowed = _nearer(held, held, allowed, lot, tally)
-    most = bounds.max_position * full
-    if raises and is_over(wanted, most, tally):
-        allowed = _nearer(max(most, held), held, allowed, lot, tally)
+        allowed, vetoes = held, vetoes + 1
+    if raises and is_over(wanted, position):
+        allowed, vetoes = _nearer(max(position, held), held, allowed, lot), vetoes + 1
     if raises and ratio < 1.0:
-        allowed = _nearer(held + change * ratio, held, allowed, lot, tally)
-    for most in (bounds.max_order * full, most_by_volume):
-        if is_over(abs(change), most, tally):
-            allowed = _nearer(held + (most if change > 0.0 else -most), held, allowed, lot, tally)
-    return allowed
+        allowed, vetoes = _nearer(held + change * ratio, held, allowed, lot), vetoes + 1
+    for most in (bounds.max_order * full, by_volume):
+        if is_over(abs(change), most):
+            allowed, vetoes = _nearer(held + math.copysign(most, change), held, allowed, lot), vetoes + 1
+    return allowed, vetoes, near
 
 
-@njit(cache=True, nogil=True)
-def _nearer(bound: float, held: float, allowed: float, lot: float, tally: np.ndarray) -> float:
-    """Count the veto; ``bound`` in whole lots toward ``held`` if that is nearer than ``allowed``."""
-    tally[VETOED] += 1
+@njit(cache=True, nogil=True, error_model="numpy")
+def _nearer(bound: float, held: float, allowed: float, lot: float) -> float:
+    """``bound`` in whole lots toward ``held`` if that is nearer to it than ``allowed``."""
     if bound > held:
         bound = floor_step(bound, lot)
     elif bound < held:
@@ -132,13 +143,13 @@ def _nearer(bound: float, held: float, allowed: float, lot: float, tally: np.nda
     return bound if abs(bound - held) < abs(allowed - held) else allowed
 
 
-@njit(cache=True, nogil=True)
-def _gross_ratio(wanted: np.ndarray, price: np.ndarray, held: np.ndarray, equity: float, max_gross: float) -> float:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gross_ratio(wanted: np.ndarray, market: np.ndarray, held: np.ndarray, equity: float, max_gross: float) -> float:
     """Share of all wished raises that fits under the gross limit, given what is held and reduced."""
     base = raises = 0.0
     for s in range(len(wanted)):
         target = held[s] if np.isnan(wanted[s]) else wanted[s]
-        base += min(held[s], target) * price[s]
-        raises += max(target - held[s], 0.0) * price[s]
+        base += min(held[s], target) * market[s, PRICE]
+        raises += max(target - held[s], 0.0) * market[s, PRICE]
     room = max_gross * equity - base
     return 1.0 if raises <= room or raises == 0.0 else max(room, 0.0) / raises

@@ -1,182 +1,244 @@
-"""From allowed quantities to fills, one row at a time: plan, sells, buys within the cash then free."""
+"""From allowed quantities to fills, one row at a time: plan, sells, buys within the cash then free.
+
+The functions of one order take and give plain numbers: passing arrays costs more than the arithmetic.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from tidemill.kernels.rounding import DROPPED, SNAP, ceil_step, count_near_step, floor_step, is_over, settle
+from tidemill.kernels.rounding import SNAP, ceil_step, floor_step, is_near, is_near_step, is_over, settle
 from tidemill.kernels.values import (
+    AT,
+    BUY,
+    CASH,
+    DONE,
+    DROPPED,
     EXPIRED,
+    FEE,
+    FEES,
     FILLED,
-    NONE,
+    LOT,
+    MIN_NOTIONAL,
+    NEAR_CASES,
     NOT_PLACED,
     PARTLY_FILLED,
+    PRICE,
+    PRICE_STEP,
     REJECTED,
+    SELL,
+    SENT,
+    STATE,
+    TRADED,
     Costs,
-    Market,
-    State,
-    Steps,
-    Trail,
 )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def trade_row(
-    row: int, to: int, allowed: np.ndarray, market: Market, steps: Steps, costs: Costs, state: State, trail: Trail
+    allowed: np.ndarray,
+    market: np.ndarray,
+    steps: np.ndarray,
+    costs: Costs,
+    money: np.ndarray,
+    held: np.ndarray,
+    orders: np.ndarray,
+    tally: np.ndarray,
 ) -> None:
-    """Move toward ``allowed`` (S,), NaN = keep: sells before buys; everything is written to row ``to``.
+    """Move toward ``allowed`` (S,), NaN = keep: sells before buys, those within the cash then free.
 
-    The rules are those of ``execution.plan_orders``, ``allow_buys`` and ``matching``, LIMIT IOC.
+    ``market`` is (S, 6), ``orders`` (S, 5) and ``tally`` (4,): one row. The rules are those of
+    ``execution.plan_orders``, ``allow_buys`` and ``matching`` for LIMIT IOC.
     """
-    count = len(allowed)
-    for s in range(count):
-        sent = _plan(s, row, allowed[s], market, steps, costs, state, trail.tally[to])
-        trail.sent[to, s] = sent
-        trail.filled[to, s] = trail.price[to, s] = trail.fee[to, s] = 0.0
-        trail.state[to, s] = NONE
-    for s in range(count):
-        if trail.sent[to, s] < 0.0:
-            _sell(s, row, to, market, steps, costs, state, trail)
-    cash = state.money[0]
-    for s in range(count):
-        if trail.sent[to, s] > 0.0:
-            cash -= _buy(s, row, to, cash, market, steps, costs, state, trail)
+    for s in range(len(allowed)):
+        sent, near = plan_order(
+            allowed[s],
+            held[s],
+            market[s, PRICE],
+            costs.price_cap,
+            steps[s, PRICE_STEP],
+            steps[s, LOT],
+            steps[s, MIN_NOTIONAL],
+        )
+        orders[s, SENT] = 0.0 if np.isnan(sent) else sent
+        orders[s, DONE] = orders[s, AT] = orders[s, FEE] = orders[s, STATE] = 0.0
+        tally[DROPPED] += np.isnan(sent)
+        tally[NEAR_CASES] += near
+    for s in range(len(allowed)):
+        if orders[s, SENT] < 0.0:
+            tally[NEAR_CASES] += sell(s, market, steps, costs, money, held, orders)
+    cash = money[CASH]
+    for s in range(len(allowed)):
+        if orders[s, SENT] > 0.0:
+            kept, near = buy(s, cash, market, steps, costs, money, held, orders)
+            cash -= kept
+            tally[NEAR_CASES] += near
 
 
-@njit(cache=True, nogil=True)
-def _plan(
-    s: int, row: int, allowed: float, market: Market, steps: Steps, costs: Costs, state: State, tally: np.ndarray
-) -> float:
-    """Signed quantity to send, 0 for none: whole lots, a sell at most what is held, no dust."""
-    held = state.held[s]
+@njit(cache=True, nogil=True, error_model="numpy")
+def plan_order(
+    allowed: float, held: float, price: float, cap: float, price_step: float, lot: float, min_notional: float
+) -> tuple[float, int]:
+    """Signed quantity to send, 0 for none, NaN for dust, and near cases: whole lots, a sell at most what is held."""
     change = allowed - held
     if np.isnan(allowed) or abs(change) <= SNAP * max(abs(allowed), abs(held)):
-        return 0.0
-    quantity = floor_step(change if change > 0.0 else min(-change, held), steps.lot[s])
-    price = market.price[row, s]
-    limit = _limit(s, change, price, steps, costs)
-    if _is_dust(s, quantity, min(limit, price), steps, tally):
-        tally[DROPPED] += 1
-        return 0.0
-    return quantity if change > 0.0 else -quantity
+        return 0.0, 0
+    quantity = floor_step(change if change > 0.0 else min(-change, held), lot)
+    worth = quantity * min(limit_price(change > 0.0, price, cap, price_step), price)
+    if is_dust(quantity, worth, lot, min_notional):
+        return np.nan, is_near(worth, min_notional)
+    return (quantity if change > 0.0 else -quantity), is_near(worth, min_notional)
 
 
-@njit(cache=True, nogil=True)
-def _limit(s: int, change: float, price: float, steps: Steps, costs: Costs) -> float:
+@njit(cache=True, nogil=True, error_model="numpy")
+def limit_price(buys: bool, price: float, cap: float, step: float) -> float:
     """Limit price, to the cautious side; without a cap a buy may pay anything and a sell takes anything."""
-    if change > 0.0:
-        return floor_step(price * (1.0 + costs.price_cap), steps.price[s])
-    if np.isinf(costs.price_cap):
-        return price
-    return ceil_step(price * (1.0 - costs.price_cap), steps.price[s])
+    if np.isinf(cap):
+        return np.inf if buys else 0.0
+    if buys:
+        return floor_step(price * (1.0 + cap), step)
+    return ceil_step(price * (1.0 - cap), step)
 
 
-@njit(cache=True, nogil=True)
-def _is_dust(s: int, quantity: float, price: float, steps: Steps, tally: np.ndarray) -> bool:
-    if quantity <= 0.0 or quantity < steps.lot[s] * 0.5:
-        return True
-    return steps.min_notional[s] > 0.0 and is_over(steps.min_notional[s], quantity * price, tally)
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_dust(quantity: float, worth: float, lot: float, min_notional: float) -> bool:
+    """Whether a quantity is below one lot, or worth less than the minimum."""
+    return quantity <= 0.0 or quantity < 0.5 * lot or is_over(min_notional, worth)
 
 
-@njit(cache=True, nogil=True)
-def _sell(
-    s: int, row: int, to: int, market: Market, steps: Steps, costs: Costs, state: State, trail: Trail
-) -> None:
-    quantity = -trail.sent[to, s]
-    raw = market.sell[row, s]
+@njit(cache=True, nogil=True, error_model="numpy")
+def cut_buy(
+    wanted: float, cash: float, limit: float, cash_rate: float, lot: float, min_notional: float
+) -> tuple[float, int]:
+    """What of a buy the cash allows, 0 for dust, and near cases."""
+    most = max(cash, 0.0) / (limit * (1.0 + cash_rate))
+    if wanted <= most * (1.0 - 1e-6):
+        return wanted, 0
+    quantity = min(wanted, floor_step(most, lot))
+    near = is_near_step(most, lot) + is_near(quantity * limit, min_notional)
+    return (0.0 if is_dust(quantity, quantity * limit, lot, min_notional) else quantity), near
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_order(
+    quantity: float, price: float, traded: float, lot: float, costs: Costs, fee_in_base: bool
+) -> tuple[float, float]:
+    """Quantity that the bar has room for, and the fee on it, in quote or in base."""
+    room = np.inf if np.isinf(costs.participation) else floor_step(traded * costs.participation, lot)
+    done = max(min(room, quantity), 0.0)
+    return done, ceil_step((done if fee_in_base else done * price) * costs.fee_rate, costs.fee_step)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sell(
+    s: int,
+    market: np.ndarray,
+    steps: np.ndarray,
+    costs: Costs,
+    money: np.ndarray,
+    held: np.ndarray,
+    orders: np.ndarray,
+) -> int:
+    """Place the sell of one instrument and book what becomes of it; near cases."""
+    quantity, raw, step, lot = -orders[s, SENT], market[s, SELL], steps[s, PRICE_STEP], steps[s, LOT]
+    price = max(floor_step(raw * (1.0 - costs.slippage), step), step)
+    limit = limit_price(False, market[s, PRICE], costs.price_cap, step)  # noqa: FBT003
     if np.isnan(raw):
-        trail.state[to, s] = REJECTED
-        return
-    price = max(floor_step(raw * (1.0 - costs.slippage), steps.price[s]), steps.price[s])
-    if not np.isinf(costs.price_cap):
-        limit = _limit(s, -1.0, market.price[row, s], steps, costs)
-        if is_over(limit, price, trail.tally[to]):
-            trail.state[to, s] = EXPIRED
-            return
-    _fill(s, row, to, -1.0, quantity, price, market, steps, costs, state, trail)
+        orders[s, STATE] = REJECTED
+        return 0
+    if is_over(limit, price):
+        orders[s, STATE] = EXPIRED
+    else:
+        done, fee = fill_order(quantity, price, market[s, TRADED], lot, costs, False)  # noqa: FBT003
+        money[CASH] += done * price - fee
+        money[FEES] += fee
+        held[s] = settle(held[s] - done, _held_step(lot, costs))
+        book(s, -done, quantity, price, fee, orders)
+    return is_near(limit, price)
 
 
-@njit(cache=True, nogil=True)
-def _buy(
-    s: int, row: int, to: int, cash: float, market: Market, steps: Steps, costs: Costs, state: State, trail: Trail
-) -> float:
-    """Cut to ``cash``, place, and return what was set aside for the order."""
-    raw, tally = market.buy[row, s], trail.tally[to]
-    price = ceil_step(raw * (1.0 + costs.slippage), steps.price[s])
-    limit = _limit(s, 1.0, market.price[row, s], steps, costs)
-    if np.isinf(limit):
-        limit = price
-    if np.isnan(limit):
-        trail.state[to, s] = REJECTED
-        return 0.0
-    unit = limit * (1.0 + costs.cash_rate)
-    quantity = _affordable(s, trail.sent[to, s], max(cash, 0.0), unit, steps, tally)
-    if _is_dust(s, quantity, limit, steps, tally):
-        trail.sent[to, s] = 0.0
-        trail.state[to, s] = NOT_PLACED
-        return 0.0
-    trail.sent[to, s] = quantity
+@njit(cache=True, nogil=True, error_model="numpy")
+def buy(
+    s: int,
+    cash: float,
+    market: np.ndarray,
+    steps: np.ndarray,
+    costs: Costs,
+    money: np.ndarray,
+    held: np.ndarray,
+    orders: np.ndarray,
+) -> tuple[float, int]:
+    """Cut a buy to ``cash``, place it, book what becomes of it; what is set aside for it, and near cases."""
+    raw, step, lot = market[s, BUY], steps[s, PRICE_STEP], steps[s, LOT]
+    price = ceil_step(raw * (1.0 + costs.slippage), step)
+    limit = limit_price(True, market[s, PRICE], costs.price_cap, step)  # noqa: FBT003
+    limit = price if np.isinf(limit) else limit
+    quantity, near = cut_buy(orders[s, SENT], cash, limit, costs.cash_rate, lot, steps[s, MIN_NOTIONAL])
+    orders[s, SENT] = quantity
+    if quantity == 0.0:
+        orders[s, STATE] = NOT_PLACED
+        return 0.0, near
+    if np.isnan(raw) or not is_backed(quantity, limit, money[CASH], costs):
+        orders[s, STATE] = REJECTED
+    elif is_over(price, limit):
+        orders[s, STATE] = EXPIRED
+    else:
+        _buy_now(s, quantity, price, market[s, TRADED], lot, costs, money, held, orders)
+    return quantity * limit * (1.0 + costs.cash_rate), near + (is_near(price, limit) if price != limit else 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_backed(quantity: float, limit: float, cash: float, costs: Costs) -> bool:
+    """Whether the venue finds the cash that backs a buy, with the fee where it is taken in quote."""
     locked = quantity * limit
     if costs.fee_in_quote:
         locked += ceil_step(locked * costs.lock_rate, costs.fee_step)
-    if np.isnan(raw) or is_over(locked, state.money[0], tally):
-        trail.state[to, s] = REJECTED
-    elif is_over(price, limit, tally):
-        trail.state[to, s] = EXPIRED
-    else:
-        _fill(s, row, to, 1.0, quantity, price, market, steps, costs, state, trail)
-    return quantity * unit
+    return not is_over(locked, cash)
 
 
-@njit(cache=True, nogil=True)
-def _affordable(s: int, wanted: float, cash: float, unit: float, steps: Steps, tally: np.ndarray) -> float:
-    if wanted * unit <= cash * (1.0 - 1e-6):
-        return wanted
-    count_near_step(cash / unit, steps.lot[s], tally)
-    return min(wanted, floor_step(cash / unit, steps.lot[s]))
-
-
-@njit(cache=True, nogil=True)
-def _fill(
+@njit(cache=True, nogil=True, error_model="numpy")
+def _buy_now(
     s: int,
-    row: int,
-    to: int,
-    sign: float,
     quantity: float,
     price: float,
-    market: Market,
-    steps: Steps,
+    traded: float,
+    lot: float,
     costs: Costs,
-    state: State,
-    trail: Trail,
+    money: np.ndarray,
+    held: np.ndarray,
+    orders: np.ndarray,
 ) -> None:
-    """Book the fill: what the bar has room for, its fee in quote or out of what is received."""
-    room = np.inf
-    if not np.isinf(costs.participation):
-        room = floor_step(market.traded[row, s] * costs.participation, steps.lot[s])
-    done = min(room, quantity)
-    if done <= 0.0:
-        trail.state[to, s] = EXPIRED
+    done, fee = fill_order(quantity, price, traded, lot, costs, not costs.fee_in_quote)
+    paid = fee if costs.fee_in_quote else fee * price
+    money[CASH] -= done * price + (fee if costs.fee_in_quote else 0.0)
+    money[FEES] += paid
+    held[s] = settle(held[s] + done - (0.0 if costs.fee_in_quote else fee), _held_step(lot, costs))
+    book(s, done, quantity, price, paid, orders)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _held_step(lot: float, costs: Costs) -> float:
+    """Grid that holdings lie on: lots, or the fee's step where fees are taken out of what is bought."""
+    return lot if costs.fee_in_quote else min(costs.fee_step, lot)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def book(s: int, filled: float, quantity: float, price: float, fee: float, orders: np.ndarray) -> None:
+    """Write a fill, or that the bar had no room for any."""
+    if filled == 0.0:
+        orders[s, STATE] = EXPIRED
         return
-    whole = quantity - done <= SNAP * quantity
-    in_base = sign > 0.0 and not costs.fee_in_quote
-    fee = ceil_step((done if in_base else done * price) * costs.fee_rate, costs.fee_step)
-    state.money[0] -= sign * done * price + (0.0 if in_base else fee)
-    state.held[s] += sign * done - (fee if in_base else 0.0)
-    state.held[s] = settle(state.held[s], steps.lot[s] if costs.fee_in_quote else min(costs.fee_step, steps.lot[s]))
-    paid = fee * price if in_base else fee
-    state.money[2] += paid
-    trail.filled[to, s] = sign * done
-    trail.price[to, s] = price
-    trail.fee[to, s] = paid
-    trail.state[to, s] = FILLED if whole else PARTLY_FILLED
+    orders[s, DONE] = filled
+    orders[s, AT] = price
+    orders[s, FEE] = fee
+    orders[s, STATE] = FILLED if quantity - abs(filled) <= SNAP * quantity else PARTLY_FILLED
 
 
-@njit(cache=True, nogil=True)
-def value_row(cash: float, held: np.ndarray, prices: np.ndarray) -> float:
-    """Cash and positions at ``prices`` (S,)."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def value_at(cash: float, held: np.ndarray, market: np.ndarray, column: int) -> float:
+    """Cash and positions at one column of prices of a row (S, 6)."""
     total = cash
     for s in range(len(held)):
-        total += held[s] * prices[s]
+        total += held[s] * market[s, column]
     return total

@@ -6,6 +6,7 @@ quantities in base units, times are rows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -50,59 +51,114 @@ class Bounds(NamedTuple):
     max_drawdown: float
 
 
-class Steps(NamedTuple):
-    """Trading rules by instrument, float64 (S,); a step of 0 switches its rounding off."""
+# columns of the arrays that the loops share: few arrays, because handing one on costs more than arithmetic
+PRICE, VOLUME, BUY, SELL, TRADED, MARK = range(6)
+PRICE_STEP, LOT, MIN_NOTIONAL = range(3)
+SENT, DONE, AT, FEE, STATE = range(5)
+CASH, PEAK, FEES = range(3)
+EQUITY_AFTER, CASH_AFTER = range(2)
+FORECASTS, VETOED, DROPPED, NEAR_CASES = range(4)
 
-    price: np.ndarray
-    lot: np.ndarray
-    min_notional: np.ndarray
 
-
-class Market(NamedTuple):
-    """What a decision sees and meets, float64 (R, S) each.
+def make_market(
+    *,
+    price: np.ndarray,
+    volume: np.ndarray | None = None,
+    buy: np.ndarray | None = None,
+    sell: np.ndarray | None = None,
+    traded: np.ndarray | None = None,
+    mark: np.ndarray | None = None,
+) -> np.ndarray:
+    """What decisions see and meet: float64 (R, S, 6) from matrices (R, S).
 
     ``price`` and ``volume`` are the last known bar's (0 where none is known). ``buy`` and ``sell`` are the
-    prices that an order of that side meets before slippage, NaN where the instrument does not trade;
-    ``traded`` is the volume of that bar. ``mark`` are the prices that equity is marked at after the row.
+    prices that an order of that side meets before slippage, NaN where the instrument does not trade, and
+    ``traded`` is the volume of that bar. Equity is marked at ``mark`` after the row. What is left out is
+    ``price``, or an endless volume.
     """
+    endless = np.full(price.shape, np.inf) if volume is None or traded is None else price
+    parts = (
+        price,
+        endless if volume is None else volume,
+        price if buy is None else buy,
+        price if sell is None else sell,
+        endless if traded is None else traded,
+        price if mark is None else mark,
+    )
+    return np.stack(parts, axis=-1).astype(np.float64, copy=False)
 
-    price: np.ndarray
-    volume: np.ndarray
-    buy: np.ndarray
-    sell: np.ndarray
-    traded: np.ndarray
-    mark: np.ndarray
+
+def make_steps(price: np.ndarray, lot: np.ndarray, min_notional: np.ndarray) -> np.ndarray:
+    """Trading rules by instrument: float64 (S, 3); a step of 0 switches its rounding off."""
+    return np.stack((price, lot, min_notional), axis=-1).astype(np.float64, copy=False)
 
 
-class State(NamedTuple):
-    """An account between two rows: ``money`` is float64 (3,) cash, peak equity, fees so far; ``held`` (S,)."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class State:
+    """An account between two rows: ``money`` float64 (3,) cash, peak equity, fees so far; ``held`` (S,)."""
 
     money: np.ndarray
     held: np.ndarray
 
-
-class Trail(NamedTuple):
-    """All that happened, (R, S): signed quantity sent and filled, price, fee in quote units, state (int8).
-
-    ``equity`` and ``cash`` are (R,), after the row; ``tally`` is int64 (R, 4): forecasts, vetoes, dropped
-    and near cases.
-    """
-
-    sent: np.ndarray
-    filled: np.ndarray
-    price: np.ndarray
-    fee: np.ndarray
-    state: np.ndarray
-    equity: np.ndarray
-    cash: np.ndarray
-    tally: np.ndarray
+    def copy(self) -> State:
+        """An account that may be moved on without touching this one."""
+        return State(money=self.money.copy(), held=self.held.copy())
 
 
 def open_state(cash: float, columns: int) -> State:
     """An account that holds ``cash`` and nothing else."""
-    return State(np.array([cash, 0.0, 0.0]), np.zeros(columns))
+    return State(money=np.array([cash, 0.0, 0.0]), held=np.zeros(columns))
 
 
-def copy_state(state: State) -> State:
-    """An account that may be moved on without touching ``state``."""
-    return State(state.money.copy(), state.held.copy())
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trail:
+    """All that happened: ``orders`` (R, S, 5), ``curve`` (R, 2), ``tally`` int64 (R, 4).
+
+    The tally has forecasts, vetoes, dropped wishes and near cases of each row.
+    """
+
+    orders: np.ndarray
+    curve: np.ndarray
+    tally: np.ndarray
+
+    @property
+    def sent(self) -> np.ndarray:
+        """Signed quantity sent, 0 for no order; a buy that the cash cut to nothing is 0 as well (R, S)."""
+        return self.orders[:, :, SENT]
+
+    @property
+    def filled(self) -> np.ndarray:
+        """Signed quantity filled (R, S)."""
+        return self.orders[:, :, DONE]
+
+    @property
+    def price(self) -> np.ndarray:
+        """Price of the fill, 0 without one (R, S)."""
+        return self.orders[:, :, AT]
+
+    @property
+    def fee(self) -> np.ndarray:
+        """Fee of the fill in quote units (R, S)."""
+        return self.orders[:, :, FEE]
+
+    @property
+    def state(self) -> np.ndarray:
+        """What became of the order, see STATE_NAMES (R, S)."""
+        return self.orders[:, :, STATE].astype(np.int64)
+
+    @property
+    def equity(self) -> np.ndarray:
+        """Equity after each row (R,)."""
+        return self.curve[:, EQUITY_AFTER]
+
+    @property
+    def cash(self) -> np.ndarray:
+        """Cash after each row (R,)."""
+        return self.curve[:, CASH_AFTER]
+
+
+def make_trail(rows: int, columns: int) -> Trail:
+    """An empty trail; one of a single row keeps the last row only, and tallies all."""
+    return Trail(
+        orders=np.zeros((rows, columns, 5)), curve=np.zeros((rows, 2)), tally=np.zeros((rows, 4), dtype=np.int64)
+    )
