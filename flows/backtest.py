@@ -8,7 +8,7 @@ from typing import Any, Literal
 from prefect import flow
 
 from flows.parameters import Mode
-from tasks.backtesting import run_exact_backtest
+from tasks.backtesting import make_backtest
 from tasks.publishing import publish_page
 from tidemill.bootstrap import services
 from tidemill.reports import backtest_page
@@ -21,9 +21,10 @@ def backtest(
     strategy: Literal["model", "trend", "reversion"] = "trend",
     every: str = "",
     recording: str = "",
+    speed: Literal["exact", "fast"] = "exact",
     mode: Mode = "paper",
 ) -> dict[str, Any]:
-    """Run the exact backtest and publish its figures. It touches neither venue nor ledger.
+    """Run a backtest and publish its figures. It touches neither venue nor ledger.
 
     Args:
         start: First decided close (UTC). Empty: the last 12.
@@ -31,10 +32,11 @@ def backtest(
         strategy: What decides.
         every: Cadence as a timeframe such as 4h. Empty: every bar.
         recording: A recording's TOML file. Empty: the bundled prices.
+        speed: exact: order for order as live. fast: compiled loops for trend and reversion, to look and compare.
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
     services().check_mode(mode, live=services().settings.live)
-    result = run_exact_backtest(start, end, strategy, every, recording)
+    result = make_backtest(start, end, strategy, every, recording, speed)
     publish_page("backtest", backtest_page(result), "Backtest")
     return result

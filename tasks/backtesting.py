@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from tasks.options import step
-from tidemill.bootstrap import backtest_recording, services
+from tidemill.bootstrap import Speed, report_backtest, services
 
 
 @step(name="run_backtest", run_name="backtest {strategy}", tags=["backtest"])
-def run_exact_backtest(
-    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str
+def make_backtest(
+    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str, speed: Speed
 ) -> dict[str, Any]:
     """Every decision of the range, with the settings' fees, slippage and limits; the summary."""
-    return backtest_recording(
+    return report_backtest(
         services().settings,
+        speed=speed,
         data=Path(recording) if recording else None,
         start=start,
         end=end,
         strategy=strategy,
         every=every or None,
-    ).as_dict(strategy)
+    )

@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("flows",),
     ("tasks",),
     ("bootstrap",),
+    ("fast_backtest",),
     ("backtest", "lineage"),
     ("deciding", "ingesting", "learning", "reports"),
     ("adapters", "venue", "doubles", "settings"),
@@ -32,13 +33,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "execution",
         "matching",
         "recording",
+        "kernels",
     ),
     ("ports",),
     ("domain",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 VENDORS = {"ccxt", "tweepy", "praw", "newsapi", "influxdb_client", "sqlalchemy", "mlflow", "alembic"}
-STAGES = set(LAYERS[8])
+STAGES = next(set(names) for names in LAYERS if "features" in names)
 
 
 def files() -> list[Path]:

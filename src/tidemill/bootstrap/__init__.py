@@ -1,6 +1,13 @@
 """Settings become services. The only package that knows which adapter is real, and the only global state."""
 
-from tidemill.bootstrap.backtests import backtest_recording, make_backtest_plan
+from tidemill.bootstrap.backtests import (
+    Speed,
+    backtest_recording,
+    keep_compiled_code,
+    make_backtest_plan,
+    prepare_backtest,
+    report_backtest,
+)
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
 from tidemill.bootstrap.sources import build_live_market
@@ -8,10 +15,14 @@ from tidemill.bootstrap.sources import build_live_market
 __all__ = [
     "BUNDLED",
     "Services",
+    "Speed",
     "backtest_recording",
     "build_fill_rules",
     "build_live_market",
+    "keep_compiled_code",
     "make_backtest_plan",
+    "prepare_backtest",
+    "report_backtest",
     "services",
     "using",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -86,23 +86,31 @@ def backtest(
     start: Start = None,
     end: End = None,
     every: Every = None,
+    speed: Annotated[
+        Literal["exact", "fast"],
+        typer.Option("--speed", help="exact: order for order as live. fast: compiled loops, trend and reversion only."),
+    ] = "exact",
     json: JsonPath = None,
 ) -> None:
-    """Run history through the same stages, execution and matching as live, order for order."""
-    from tidemill.bootstrap import backtest_recording
+    """Run history through the same stages, execution and matching as live, order for order.
+
+    Verdicts and reports use exact; fast is for looking and comparing, and says how often it was a close call.
+    """
+    from tidemill.bootstrap import report_backtest
     from tidemill.replay.screen import show_backtest
 
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("deciding", total=None)
-        result = backtest_recording(
+        result = report_backtest(
             load_settings(),
+            speed=speed,
             data=data,
             start=start,
             end=end,
             strategy=strategy,
             every=every,
             on_step=lambda done, total: progress.update(task, completed=done, total=total),
-        ).as_dict(strategy)
+        )
     write_json(json, result)
     show_backtest(console, result)
 

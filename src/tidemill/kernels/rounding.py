@@ -8,57 +8,59 @@ comparisons are counted. A step of 0 switches its rounding off.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from tidemill.kernels.compiling import compiled
 
 SNAP = 1e-12
 NEAR = 1e-9
 MILLION = 1e6
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def floor_step(value: float, step: float) -> float:
     """``value`` rounded toward zero to a multiple of ``step``."""
     if step <= 0.0 or np.isinf(value):
         return value
     units = value / step
-    whole = np.rint(units)
+    whole: float = np.rint(units)
     if abs(units - whole) > SNAP * max(1.0, abs(units)):
         whole = np.trunc(units)
     return whole * step
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def ceil_step(value: float, step: float) -> float:
     """``value`` rounded up to a multiple of ``step``."""
     if step <= 0.0 or np.isinf(value):
         return value
     units = value / step
-    whole = np.rint(units)
+    whole: float = np.rint(units)
     if abs(units - whole) > SNAP * max(1.0, abs(units)):
         whole = np.ceil(units)
     return whole * step
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def settle(value: float, step: float) -> float:
     """The multiple of ``step`` next to ``value``: takes away what float64 additions have left behind."""
-    return value if step <= 0.0 else np.rint(value / step) * step
+    whole: float = np.rint(value / step) if step > 0.0 else value
+    return whole * step if step > 0.0 else whole
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_over(value: float, bound: float) -> bool:
     """Whether ``value`` > ``bound``; equal within SNAP is not over."""
     return value - bound > SNAP * max(abs(value), abs(bound))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_near(value: float, bound: float) -> int:
     """1 when ``value`` and ``bound``, not both 0, are nearer than NEAR, else 0."""
     size = max(abs(value), abs(bound))
     return 1 if size > 0.0 and abs(value - bound) <= NEAR * size else 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_near_step(value: float, step: float) -> int:
     """1 when a quantity lies within NEAR of a whole number of steps, other than none, else 0."""
     if step <= 0.0 or value == 0.0:
@@ -67,13 +69,14 @@ def is_near_step(value: float, step: float) -> int:
     return 1 if abs(units - np.rint(units)) <= NEAR * max(1.0, abs(units)) else 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def round_millionth(value: float) -> float:
     """``value`` rounded to a millionth."""
-    return np.rint(value * MILLION) / MILLION
+    whole: float = np.rint(value * MILLION)
+    return whole / MILLION
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_near_tie(value: float) -> int:
     """1 when :func:`round_millionth` of ``value`` >= 0 lies within NEAR of a tie, else 0."""
     units = value * MILLION

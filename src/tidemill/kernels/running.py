@@ -6,8 +6,8 @@ A period cut in two and run from the first part's state gives the same bits as t
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tidemill.kernels.compiling import compiled
 from tidemill.kernels.sizing import is_inside, limit_row, size_row
 from tidemill.kernels.trading import trade_row, value_at
 from tidemill.kernels.values import (
@@ -71,7 +71,7 @@ def run_targets(
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _forecasts(
     strength: np.ndarray,
     volatility: np.ndarray,
@@ -103,7 +103,7 @@ def _forecasts(
         curve[to, EQUITY_AFTER] = value_at(money[CASH], held, market[row], MARK)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _targets(
     target: np.ndarray,
     kind: int,

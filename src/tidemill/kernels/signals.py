@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from tidemill.kernels.compiling import compiled
 
 FULL_DEVIATIONS = 2.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def trend_strength(
     logs: np.ndarray, broken: np.ndarray, horizons: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +34,7 @@ def trend_strength(
     return strength, moves
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndarray:
     """Standard deviation of the last ``window`` log returns, (N,), NaN before there are so many."""
     made = np.full(len(logs), np.nan)
@@ -49,7 +50,7 @@ def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndar
     return made
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
     """Log return over ``bars`` bars, (N,), NaN where not known."""
     made = np.full(len(logs), np.nan)
@@ -59,7 +60,7 @@ def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
     return made
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def reversion_rows(moved: np.ndarray) -> np.ndarray:
     """Minus half the z-score across the instruments of a row, 0 to 1, of returns (R, S) with NaN = none."""
     made = np.full(moved.shape, np.nan)
@@ -76,7 +77,7 @@ def reversion_rows(moved: np.ndarray) -> np.ndarray:
     return made
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
     """+1 where the mean of ``fast`` closes crosses above that of ``slow``, -1 below, else 0; int8 (N,)."""
     made = np.zeros(len(close), dtype=np.int8)
@@ -89,13 +90,13 @@ def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
             continue
         off = short / fast - long / slow
         side = 1 if off > 0.0 else -1
-        if before != 0 and side != before:
+        if side == -before:
             made[i] = side
         before = side
     return made
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def inverse_volatility(close: np.ndarray, rows: np.ndarray, window: int, total: float) -> np.ndarray:
     """Weights (len(rows), S) that sum to ``total``, each inverse to the volatility of ``window`` returns.
 

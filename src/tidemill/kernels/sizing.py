@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tidemill.kernels.compiling import compiled
 from tidemill.kernels.rounding import (
     SNAP,
     ceil_step,
@@ -23,7 +23,7 @@ SMALLEST_VOLATILITY = 0.01
 LARGEST_DIVERSIFICATION = 2.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def size_row(
     strength: np.ndarray,
     volatility: np.ndarray,
@@ -54,7 +54,7 @@ def size_row(
             wanted[s] = np.nan if keeps else quantity
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _wanted(
     strength: float, volatility: float, full: float, share: float, lot: float, sizing: Sizing
 ) -> tuple[float, int]:
@@ -65,21 +65,21 @@ def _wanted(
     return floor_step(quantity, lot), is_near_tie(fraction) + is_near_step(quantity, lot)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_inside(wanted: float, held: float, buffer: float) -> bool:
     """Whether the change from ``held`` to ``wanted`` lies inside the no-trade band."""
     size = max(abs(wanted), abs(held))
     return abs(wanted - held) <= (buffer + SNAP) * size
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_near_band(wanted: float, held: float, buffer: float) -> int:
     """1 when the change from ``held`` to ``wanted`` is within NEAR of the band's edge, else 0."""
     size = max(abs(wanted), abs(held))
     return is_near(abs(wanted - held), buffer * size) if wanted != held else 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def limit_row(
     wanted: np.ndarray,
     market: np.ndarray,
@@ -97,15 +97,13 @@ def limit_row(
     for s in range(len(wanted)):
         if not np.isnan(wanted[s]):
             full, by_volume = equity / market[s, PRICE], bounds.max_volume * market[s, VOLUME]
-            allowed, vetoes, near = _allowed(
-                wanted[s], held[s], steps[s, LOT], full, ratio, by_volume, stopped, bounds
-            )
+            allowed, vetoes, near = _allowed(wanted[s], held[s], steps[s, LOT], full, ratio, by_volume, stopped, bounds)
             wanted[s] = allowed
             tally[VETOED] += vetoes
             tally[NEAR_CASES] += near
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _allowed(
     wanted: float,
     held: float,
@@ -133,7 +131,7 @@ def _allowed(
     return allowed, vetoes, near
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _nearer(bound: float, held: float, allowed: float, lot: float) -> float:
     """``bound`` in whole lots toward ``held`` if that is nearer to it than ``allowed``."""
     if bound > held:
@@ -143,7 +141,7 @@ def _nearer(bound: float, held: float, allowed: float, lot: float) -> float:
     return bound if abs(bound - held) < abs(allowed - held) else allowed
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _gross_ratio(wanted: np.ndarray, market: np.ndarray, held: np.ndarray, equity: float, max_gross: float) -> float:
     """Share of all wished raises that fits under the gross limit, given what is held and reduced."""
     base = raises = 0.0

@@ -6,8 +6,8 @@ The functions of one order take and give plain numbers: passing arrays costs mor
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from tidemill.kernels.compiling import compiled, inlined
 from tidemill.kernels.rounding import SNAP, ceil_step, floor_step, is_near, is_near_step, is_over, settle
 from tidemill.kernels.values import (
     AT,
@@ -35,7 +35,7 @@ from tidemill.kernels.values import (
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined
 def trade_row(
     allowed: np.ndarray,
     market: np.ndarray,
@@ -76,7 +76,7 @@ def trade_row(
             tally[NEAR_CASES] += near
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def plan_order(
     allowed: float, held: float, price: float, cap: float, price_step: float, lot: float, min_notional: float
 ) -> tuple[float, int]:
@@ -91,7 +91,7 @@ def plan_order(
     return (quantity if change > 0.0 else -quantity), is_near(worth, min_notional)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def limit_price(buys: bool, price: float, cap: float, step: float) -> float:
     """Limit price, to the cautious side; without a cap a buy may pay anything and a sell takes anything."""
     if np.isinf(cap):
@@ -101,13 +101,13 @@ def limit_price(buys: bool, price: float, cap: float, step: float) -> float:
     return ceil_step(price * (1.0 - cap), step)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_dust(quantity: float, worth: float, lot: float, min_notional: float) -> bool:
     """Whether a quantity is below one lot, or worth less than the minimum."""
     return quantity <= 0.0 or quantity < 0.5 * lot or is_over(min_notional, worth)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def cut_buy(
     wanted: float, cash: float, limit: float, cash_rate: float, lot: float, min_notional: float
 ) -> tuple[float, int]:
@@ -120,7 +120,7 @@ def cut_buy(
     return (0.0 if is_dust(quantity, quantity * limit, lot, min_notional) else quantity), near
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def fill_order(
     quantity: float, price: float, traded: float, lot: float, costs: Costs, fee_in_base: bool
 ) -> tuple[float, float]:
@@ -130,7 +130,7 @@ def fill_order(
     return done, ceil_step((done if fee_in_base else done * price) * costs.fee_rate, costs.fee_step)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def sell(
     s: int,
     market: np.ndarray,
@@ -143,14 +143,14 @@ def sell(
     """Place the sell of one instrument and book what becomes of it; near cases."""
     quantity, raw, step, lot = -orders[s, SENT], market[s, SELL], steps[s, PRICE_STEP], steps[s, LOT]
     price = max(floor_step(raw * (1.0 - costs.slippage), step), step)
-    limit = limit_price(False, market[s, PRICE], costs.price_cap, step)  # noqa: FBT003
+    limit = limit_price(False, market[s, PRICE], costs.price_cap, step)
     if np.isnan(raw):
         orders[s, STATE] = REJECTED
         return 0
     if is_over(limit, price):
         orders[s, STATE] = EXPIRED
     else:
-        done, fee = fill_order(quantity, price, market[s, TRADED], lot, costs, False)  # noqa: FBT003
+        done, fee = fill_order(quantity, price, market[s, TRADED], lot, costs, False)
         money[CASH] += done * price - fee
         money[FEES] += fee
         held[s] = settle(held[s] - done, _held_step(lot, costs))
@@ -158,7 +158,7 @@ def sell(
     return is_near(limit, price)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def buy(
     s: int,
     cash: float,
@@ -172,7 +172,7 @@ def buy(
     """Cut a buy to ``cash``, place it, book what becomes of it; what is set aside for it, and near cases."""
     raw, step, lot = market[s, BUY], steps[s, PRICE_STEP], steps[s, LOT]
     price = ceil_step(raw * (1.0 + costs.slippage), step)
-    limit = limit_price(True, market[s, PRICE], costs.price_cap, step)  # noqa: FBT003
+    limit = limit_price(True, market[s, PRICE], costs.price_cap, step)
     limit = price if np.isinf(limit) else limit
     quantity, near = cut_buy(orders[s, SENT], cash, limit, costs.cash_rate, lot, steps[s, MIN_NOTIONAL])
     orders[s, SENT] = quantity
@@ -188,7 +188,7 @@ def buy(
     return quantity * limit * (1.0 + costs.cash_rate), near + (is_near(price, limit) if price != limit else 0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def is_backed(quantity: float, limit: float, cash: float, costs: Costs) -> bool:
     """Whether the venue finds the cash that backs a buy, with the fee where it is taken in quote."""
     locked = quantity * limit
@@ -197,7 +197,7 @@ def is_backed(quantity: float, limit: float, cash: float, costs: Costs) -> bool:
     return not is_over(locked, cash)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _buy_now(
     s: int,
     quantity: float,
@@ -217,13 +217,13 @@ def _buy_now(
     book(s, done, quantity, price, paid, orders)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _held_step(lot: float, costs: Costs) -> float:
     """Grid that holdings lie on: lots, or the fee's step where fees are taken out of what is bought."""
     return lot if costs.fee_in_quote else min(costs.fee_step, lot)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def book(s: int, filled: float, quantity: float, price: float, fee: float, orders: np.ndarray) -> None:
     """Write a fill, or that the bar had no room for any."""
     if filled == 0.0:
@@ -235,7 +235,7 @@ def book(s: int, filled: float, quantity: float, price: float, fee: float, order
     orders[s, STATE] = FILLED if quantity - abs(filled) <= SNAP * quantity else PARTLY_FILLED
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def value_at(cash: float, held: np.ndarray, market: np.ndarray, column: int) -> float:
     """Cash and positions at one column of prices of a row (S, 6)."""
     total = cash

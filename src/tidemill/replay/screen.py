@@ -156,6 +156,8 @@ def show_backtest(console: Console, result: dict[str, Any]) -> None:
     shown.add_row("fees", f"{float(result['fees']):,.2f}")
     shown.add_row("equity", f"{float(result['equity_start']):,.2f} -> {float(result['equity_end']):,.2f}")
     shown.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
-    console.print(Panel(shown, title=f"backtest of {result['strategy']}", expand=False))
+    if "near_threshold" in result:
+        shown.add_row("close calls", f"{result['near_threshold']} (within 1e-9 of a threshold)")
+    console.print(Panel(shown, title=f"{result['speed']} backtest of {result['strategy']}", expand=False))
     for one in result["refusals"]:
         console.print(f"refused {one['as_of']}: {one['reason']}")
