@@ -16,7 +16,7 @@ from tidemill.fast_backtest.refusing import refuse_late, refuse_shared_bar
 from tidemill.features import LOOKBACK
 from tidemill.features.table import LARGEST_SPAN
 from tidemill.forecasting import HOURLY_HORIZONS, REVERSION_BARS, SESSION_HORIZONS, bars_per_year
-from tidemill.kernels import bar_return, bar_volatility, make_market, make_steps, reversion_rows, trend_strength
+from tidemill.kernels import MARK, bar_return, bar_volatility, make_market, make_steps, reversion_rows, trend_strength
 from tidemill.recording import Recording
 from tidemill.recording.values import BAR_DELAY
 
@@ -48,6 +48,20 @@ class DenseMarket:
     def decides(self) -> np.ndarray:
         """Whether each row decides, (R,) bool."""
         return np.array([not reason for reason in self.reasons])
+
+    def part(self, first: int, end: int) -> DenseMarket:
+        """Rows ``first`` <= row < ``end``; a part that is not the last is finally marked at its last row's prices."""
+        whole = end >= len(self.as_of)
+        return DenseMarket(
+            names=self.names,
+            as_of=self.as_of[first:end],
+            strength=self.strength[first:end],
+            volatility=self.volatility[first:end],
+            market=self.market[first:end],
+            steps=self.steps,
+            reasons=self.reasons[first:end],
+            last=self.last if whole else self.market[end - 1, :, MARK],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,8 +101,8 @@ def build_dense(recording: Recording, plan: BacktestPlan, points: Sequence[datet
 
 def _reasons(prices: np.ndarray, fresh: np.ndarray) -> tuple[str, ...]:
     """Why each row is refused: no instrument trades (NaN), or of none the decided bar is known."""
-    gone = np.isnan(prices).all(axis=1)
-    stale = ~fresh.any(axis=1)
+    gone: np.ndarray = np.isnan(prices).all(axis=1)
+    stale: np.ndarray = ~fresh.any(axis=1)
     return tuple(VENUE_DOWN if gone[row] else ALL_STALE * bool(stale[row]) for row in range(len(fresh)))
 
 

@@ -1,9 +1,10 @@
 """The rules of trading as compiled loops over dense time x instrument arrays, in float64.
 
 Numpy and numba only. Machine code is kept beside these files, or in NUMBA_CACHE_DIR where that is set
-before the first import: :func:`tidemill.settings.Settings` has the place in HOME.
+before the first import; what starts a fast backtest points it into the settings' HOME.
 """
 
+from tidemill.kernels.rules import run_cross, run_rebalance
 from tidemill.kernels.running import STAKE, WEIGHT, run_forecasts, run_targets
 from tidemill.kernels.signals import (
     bar_return,
@@ -18,7 +19,9 @@ from tidemill.kernels.values import (
     DROPPED,
     FEES,
     FORECASTS,
+    MARK,
     NEAR_CASES,
+    PRICE,
     STATE_NAMES,
     VETOED,
     Bounds,
@@ -37,7 +40,9 @@ __all__ = [
     "DROPPED",
     "FEES",
     "FORECASTS",
+    "MARK",
     "NEAR_CASES",
+    "PRICE",
     "STAKE",
     "STATE_NAMES",
     "VETOED",
@@ -55,7 +60,9 @@ __all__ = [
     "make_trail",
     "open_state",
     "reversion_rows",
+    "run_cross",
     "run_forecasts",
+    "run_rebalance",
     "run_targets",
     "sma_cross",
     "trend_strength",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
@@ -10,13 +12,31 @@ from numba import njit
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
+def _sources_digest() -> str:
+    """SHA-256 over all files of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+SOURCES = _sources_digest()
+
+
 def compiled(function: Kernel) -> Kernel:
     """``function`` as machine code, made at its first call and kept."""
-    made: Kernel = njit(cache=True, nogil=True, error_model="numpy")(function)
-    return made
+    return _kept(njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 def inlined(function: Kernel) -> Kernel:
     """The same, but written out in its caller: handing arrays on costs more than a row's arithmetic."""
-    made: Kernel = njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    return _kept(njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
+
+
+def _kept(made: Any) -> Any:
+    # numba compares the date of the function's own file only, and would go on with what an edited
+    # neighbour was compiled to
+    kept = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if kept is not None:
+        kept._source_stamp = SOURCES  # noqa: SLF001
     return made

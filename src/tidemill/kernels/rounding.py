@@ -29,6 +29,21 @@ def floor_step(value: float, step: float) -> float:
 
 
 @compiled
+def floor_change(change: float, size: float, step: float) -> float:
+    """``change`` >= 0, a difference of quantities up to ``size``, rounded toward zero to a multiple of ``step``.
+
+    What the subtraction has lost of the digits is allowed for.
+    """
+    if step <= 0.0:
+        return change
+    units = change / step
+    whole: float = np.rint(units)
+    if abs(units - whole) > SNAP * max(1.0, size / step):
+        whole = np.trunc(units)
+    return whole * step
+
+
+@compiled
 def ceil_step(value: float, step: float) -> float:
     """``value`` rounded up to a multiple of ``step``."""
     if step <= 0.0 or np.isinf(value):

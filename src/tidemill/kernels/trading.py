@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tidemill.kernels.compiling import compiled, inlined
-from tidemill.kernels.rounding import SNAP, ceil_step, floor_step, is_near, is_near_step, is_over, settle
+from tidemill.kernels.rounding import SNAP, ceil_step, floor_change, floor_step, is_near, is_near_step, is_over, settle
 from tidemill.kernels.values import (
     AT,
     BUY,
@@ -82,9 +82,10 @@ def plan_order(
 ) -> tuple[float, int]:
     """Signed quantity to send, 0 for none, NaN for dust, and near cases: whole lots, a sell at most what is held."""
     change = allowed - held
-    if np.isnan(allowed) or abs(change) <= SNAP * max(abs(allowed), abs(held)):
+    size = max(abs(allowed), abs(held))
+    if np.isnan(allowed) or abs(change) <= SNAP * size:
         return 0.0, 0
-    quantity = floor_step(change if change > 0.0 else min(-change, held), lot)
+    quantity = floor_change(change if change > 0.0 else min(-change, held), size, lot)
     worth = quantity * min(limit_price(change > 0.0, price, cap, price_step), price)
     if is_dust(quantity, worth, lot, min_notional):
         return np.nan, is_near(worth, min_notional)
