@@ -26,7 +26,7 @@ from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.domain.trading import OrderRequest, OrderState, OrderType, Side, TimeInForce
 from tidemill.matching import FillRules
 from tidemill.recording import Recording, bundled_recording
-from tidemill.venue import VenueOptions, VenueServer
+from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
 
 pytestmark = pytest.mark.wire
 AAPL = "AAPL-USD.SAMPLE"
@@ -38,7 +38,6 @@ RULES = FillRules(
     fee_maker=Decimal("0.001"),
     fee_taker=Decimal("0.001"),
 )
-PLENTY = 10**9
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def recording() -> Recording:
 
 @pytest.fixture
 def venue(recording: Recording) -> Iterator[VenueServer]:
-    made = VenueServer(VenueOptions(recording=recording, rules=RULES, weight_limit=PLENTY))
+    made = VenueServer(VenueOptions(recording=recording, rules=RULES, limits=UNLIMITED))
     made.start()
     admin(made, "accounts", {"key": "k1", "secret": "s1", "balances": {"USD": "100000"}})
     admin(made, "clock", {"now": "2013-02-13T00:00:45Z"})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import inspect
 import json
+from collections.abc import Callable, Coroutine
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,6 +13,7 @@ from aiohttp import web
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import format_time, parse_time
+from tidemill.venue.hub import Hub
 from tidemill.venue.shapes import order_shape, trade_shape
 from tidemill.venue.state import VenueState
 
@@ -18,9 +21,13 @@ from tidemill.venue.state import VenueState
 class Admin:
     """Clock, accounts, faults, truth."""
 
-    def __init__(self, state: VenueState, token: str) -> None:
+    def __init__(
+        self, state: VenueState, token: str, hub: Hub, refuse: Callable[[float], Coroutine[Any, Any, None]]
+    ) -> None:
         self.state = state
         self._token = token
+        self._hub = hub
+        self._refuse = refuse
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -41,7 +48,12 @@ class Admin:
             if not hmac.compare_digest(given.encode(), self._token.encode()):
                 return web.json_response({"error": "wrong or missing X-Admin-Token"}, status=401)
             try:
-                return web.json_response(handler(_object(await request.text())))
+                done = handler(_object(await request.text()))
+                if inspect.isawaitable(done):
+                    done = await done
+                await self._hub.settle()
+                self._hub.tell_market()
+                return web.json_response(done)
             except (DataError, KeyError, ValueError, InvalidOperation, TypeError) as error:
                 text = str(error) if isinstance(error, DataError) else f"malformed body: {error!r}"
                 return web.json_response({"error": text}, status=409 if "exists" in text else 400)
@@ -65,15 +77,19 @@ class Admin:
         self.state.open_account(str(body["key"]), str(body["secret"]), balances)
         return {"opened": True}
 
-    def add_fault(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Put a fault in force."""
-        seed = body.get("seed")
-        self.state.faults.add(
+    async def add_fault(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Put a fault in force, or begin its spell."""
+        seed, seconds = body.get("seed"), body.get("seconds")
+        fault = self.state.faults.add(
             str(body["fault"]),
             str(body.get("on", "order")),
             int(body.get("count", 1)),
             None if seed is None else int(seed),
+            str(body.get("match", "")),
+            None if seconds is None else float(seconds),
         )
+        if fault.name == "connection_refused":
+            await self._refuse(fault.seconds)
         return {"added": True}
 
     def clear_faults(self, _body: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +108,8 @@ class Admin:
                 asset: {"free": str(one.free), "locked": str(one.locked)}
                 for asset, one in exchange.balances(key).items()
             }
-        return {"orders": orders, "trades": trades, "balances": balances}
+        struck = dict(self.state.faults.struck)
+        return {"orders": orders, "trades": trades, "balances": balances, "struck": struck}
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -28,6 +28,16 @@ def number(value: Decimal) -> str:
     return text if digits >= 8 else f"{value:.8f}"
 
 
+def status_of(state: OrderState) -> str:
+    """The exchange's word for a state."""
+    return STATUS[state]
+
+
+def type_of(order_type: OrderType) -> str:
+    """The exchange's word for an order type."""
+    return TYPE.get(order_type, str(order_type))
+
+
 def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
     """An order as a query answers it."""
     ticket = order.ticket
@@ -40,9 +50,9 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
         "origQty": number(ticket.quantity),
         "executedQty": number(order.filled),
         "cummulativeQuoteQty": number(order.quote_filled),
-        "status": STATUS[order.state],
+        "status": status_of(order.state),
         "timeInForce": str(ticket.time_in_force),
-        "type": TYPE.get(ticket.order_type, str(ticket.order_type)),
+        "type": type_of(ticket.order_type),
         "side": str(ticket.side),
         "stopPrice": number(ticket.stop_price or Decimal(0)),
         "icebergQty": "0.00000000",
