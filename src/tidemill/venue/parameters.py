@@ -39,7 +39,7 @@ class Parameters:
 
         A parameter sent twice is refused: which of two would be meant is anybody's guess.
         """
-        pairs = parse_qsl(query, keep_blank_values=True) + parse_qsl(body, keep_blank_values=True)
+        pairs = [pair for raw in (query, body) if raw for pair in parse_qsl(raw, keep_blank_values=True)]
         values = dict(reversed(pairs))
         if len(values) < len(pairs) and _differ(query, body):
             raise errors.VenueError(-1101, "Duplicate values for a parameter detected.")
