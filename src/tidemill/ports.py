@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tidemill.domain.gaps import Fetch, Hole, HoleEvent
-from tidemill.domain.market import Bar, Instrument, Stamp
+from tidemill.domain.market import Bar, Calendar, Instrument, Stamp
 from tidemill.domain.portfolio import Account, Balance, CashEvent, Portfolio
 from tidemill.domain.trading import (
     Decision,
@@ -222,6 +222,10 @@ class FetchLog(Protocol):
         """Answered ranges that end after ``since``, oldest answer first."""
         ...
 
+    def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
+        """Every (instrument, timeframe, calendar) that was ever fetched, in order."""
+        ...
+
 
 class QuarantineStore(Protocol):
     """Bars that failed a check; none of them is among the bars that are read to decide or to train."""
@@ -247,6 +251,10 @@ class QuarantineStore(Protocol):
     def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
         """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
         ...
+
+
+class GapRecords(GapLedger, FetchLog, QuarantineStore, Protocol):
+    """The whole ledger of what is missing or refused."""
 
 
 class OrderBroker(Protocol):

@@ -113,11 +113,12 @@ def test_only_what_is_missing_is_told_unless_all_is_asked_for(ledger) -> None:
 def test_fetches_are_told_from_a_moment_on(ledger) -> None:
     first = Fetch(instrument=BTC, timeframe="1h", start=at(0), end=at(4), bars=4)
     second = replace(first, start=at(4), end=at(8), bars=0)
-    for one in (first, second, replace(first, instrument=ETH)):
+    for one in (first, second, replace(first, instrument=ETH, calendar="as-recorded")):
         ledger.record_fetch(one, now=START)
     assert list(ledger.load_fetches(BTC, "1h")) == [first, second]
     assert list(ledger.load_fetches(BTC, "1h", since=at(4))) == [second]
     assert list(ledger.load_fetches(BTC, "5m")) == []
+    assert list(ledger.list_series()) == [(BTC, "1h", "24x7"), (ETH, "1h", "as-recorded")]
 
 
 def test_a_bad_bar_is_kept_once_with_its_reason(ledger) -> None:

@@ -17,6 +17,7 @@ FETCHES = sa.Table(
     sa.Column("fetch_id", sa.Integer, primary_key=True),
     *(sa.Column(name, sa.Text) for name in ("instrument", "timeframe")),
     *(sa.Column(name, sa.BigInteger) for name in ("start", "end", "bars", "stored_at")),
+    sa.Column("calendar", sa.Text),
 )
 QUARANTINE = sa.Table(
     "quarantine",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tidemill.adapters import _gap_frames as frames
 from tidemill.domain.gaps import MISSING_STATES, Fetch, Hole, HoleEvent
-from tidemill.domain.market import to_micros
+from tidemill.domain.market import Calendar, to_micros
 
 
 class MemoryGapLedger:
@@ -64,6 +64,10 @@ class MemoryGapLedger:
             for one in self._fetches
             if (one.instrument, one.timeframe) == (instrument, timeframe) and (since is None or one.end > since)
         ]
+
+    def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
+        """See the port."""
+        return sorted({(one.instrument, one.timeframe, one.calendar) for one in self._fetches})
 
     def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
         """See the port."""

@@ -15,7 +15,7 @@ from tidemill.adapters._gap_tables import FETCHES, HOLES, QUARANTINE
 from tidemill.adapters._market_tables import WATERMARK
 from tidemill.adapters._sql import open_engine, read, upgrade, write
 from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Hole, HoleEvent, HoleState
-from tidemill.domain.market import from_micros, to_micros
+from tidemill.domain.market import Calendar, from_micros, to_micros
 
 # the market store's own lock: both move its one row of storage time
 LOCK = 7301
@@ -72,6 +72,7 @@ class SqlGapLedger:
             "start": to_micros(fetch.start),
             "end": to_micros(fetch.end),
             "bars": fetch.bars,
+            "calendar": fetch.calendar,
         }
         with write(self._engine, lock=LOCK) as connection:
             stored = _next_stored(connection, now)
@@ -91,9 +92,16 @@ class SqlGapLedger:
                     start=from_micros(row["start"]),
                     end=from_micros(row["end"]),
                     bars=row["bars"],
+                    calendar=row["calendar"],
                 )
                 for row in connection.execute(query).mappings()
             ]
+
+    def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
+        """See the port."""
+        query = sa.select(FETCHES.c.instrument, FETCHES.c.timeframe, FETCHES.c.calendar).distinct()
+        with read(self._engine) as connection:
+            return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
 
     def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
         """See the port."""

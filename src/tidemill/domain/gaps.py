@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import format_time, require_utc, timeframe_seconds
+from tidemill.domain.market import Calendar, format_time, require_utc, timeframe_seconds
 
 
 class Cause(StrEnum):
@@ -77,13 +77,14 @@ class HoleEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """A range of open times [start, end) for which a source answered, with however many bars."""
+    """A range of open times [start, end) for which a source answered, with however many bars of a calendar."""
 
     instrument: str
     timeframe: str
     start: datetime
     end: datetime
     bars: int
+    calendar: Calendar = "24x7"
 
     def __post_init__(self) -> None:
         require_utc(self.start, "start of a fetch")

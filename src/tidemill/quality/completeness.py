@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tidemill.domain.gaps import Cause, Hole
-from tidemill.domain.market import Calendar, DecisionGrid, format_time, from_micros, timeframe_seconds, to_micros
+from tidemill.domain.market import EPOCH, Calendar, DecisionGrid, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.quality.gaps import MICROS, expected_opens
 
 DAY = 86_400 * MICROS
@@ -85,26 +85,27 @@ def measure_series(
     stored: np.ndarray,
     *,
     end: datetime,
+    start: datetime = EPOCH,
     holes: Sequence[Hole],
     history: Sequence[Hole],
     calendar: Calendar = "24x7",
     sessions: Sequence[datetime] = (),
 ) -> SeriesCompleteness | None:
-    """Completeness from the first stored bar (the listing, as far as we know) to ``end`` (exclusive).
+    """Completeness from the first stored bar (the listing, as far as we know), or ``start``, to ``end`` (exclusive).
 
     ``stored``: open times in micros, ascending. ``holes``: those missing now; what none of them tells
     counts as unknown. ``history``: every state a hole was ever in. None when nothing is stored.
     """
     if not len(stored):
         return None
-    start = from_micros(int(stored[0]))
-    expected = expected_opens(timeframe, start, end, calendar=calendar, sessions=sessions)
+    listed = max(start, from_micros(int(stored[0])))
+    expected = expected_opens(timeframe, listed, end, calendar=calendar, sessions=sessions)
     kept = expected[np.isin(expected, stored)]
     gone = expected[~np.isin(expected, stored)]
     return SeriesCompleteness(
         instrument=instrument,
         timeframe=timeframe,
-        start=start,
+        start=listed,
         end=end,
         expected=len(expected),
         stored=len(kept),

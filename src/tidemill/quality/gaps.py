@@ -176,7 +176,9 @@ def _settled(hole: Hole, before: Hole | None, *, asked_again: bool) -> Hole:
     final = hole.cause in {Cause.VENUE_OUTAGE, Cause.NO_TRADES}
     if kept and before is not None and not asked_again:
         return before
-    return _with(hole, HoleState.ACCEPTED, hole.why) if final and (asked_again or kept) else hole
+    # what is seen for the first time was not asked for by the repair
+    settled = final and before is not None and (asked_again or kept)
+    return _with(hole, HoleState.ACCEPTED, hole.why) if settled else hole
 
 
 def _same(one: Hole, other: Hole) -> bool:

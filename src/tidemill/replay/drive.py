@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 from tidemill.bootstrap import Services, using
-from tidemill.domain.market import Stamp, timeframe_seconds
+from tidemill.domain.market import EPOCH, Stamp, timeframe_seconds
 from tidemill.domain.portfolio import Account
-from tidemill.ingesting import store_checked, store_posts
+from tidemill.ingesting import note_fetch, store_checked, store_posts
 from tidemill.recording import Recording
+from tidemill.repairing import record_missing
 from tidemill.replay.plan import ReplayPlan
 from tidemill.replay.servers import ReplayServers
 
@@ -77,16 +78,23 @@ def import_history(services: Services, plan: ReplayPlan, *, now: datetime) -> di
         done = store_checked(
             bars,
             services.store,
-            services.store,
+            services.gaps,
             services.instruments[name],
             timeframe=timeframe,
             calendar=plan.grid.calendar,
             sessions=plan.grid.sessions,
             now=now,
             after=None,
+            source="import",
+            doubts=services.doubts,
         )
+        if len(bars):
+            begun = bars["open_time"].iloc[0].to_pydatetime()
+            calendar = plan.grid.calendar
+            note_fetch(services.gaps, name, timeframe, begun, now, bars=len(bars), calendar=calendar, now=now)
         counts["bars"] += done.stored
         counts["gaps"] += done.missing
+    record_missing(services.store, services.gaps, services.series, now=now, start=EPOCH)
     posts = recording.posts
     if len(posts):
         earlier = posts[posts["event_time"] < now]

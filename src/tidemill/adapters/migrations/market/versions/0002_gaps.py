@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("instrument", sa.Text, nullable=False),
         sa.Column("timeframe", sa.Text, nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("start", "end", "bars", "stored_at")),
+        sa.Column("calendar", sa.Text, nullable=False),
         sa.Index("fetches_of_series", "instrument", "timeframe", "end"),
     )
     op.create_table(
