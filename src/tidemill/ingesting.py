@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tidemill.domain.gaps import Fetch
@@ -137,7 +138,9 @@ def note_fetch(
     calendar: Calendar,
     now: datetime,
 ) -> None:
-    """Keep that a source (or a file) answered for [start, end); nothing when that is empty."""
+    """Keep that a source (or a file) answered for [start, end), as far as its bars had closed by ``now``."""
+    closed = now - timedelta(seconds=timeframe_seconds(timeframe)) + timedelta(microseconds=1)
+    end = min(end, closed)
     if end > start:
         told = Fetch(instrument=instrument, timeframe=timeframe, start=start, end=end, bars=bars, calendar=calendar)
         ledger.record_fetch(told, now=now)
@@ -208,24 +211,39 @@ def _part_doubtful(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The bars to store, and the doubtful ones with ``reason``.
 
-    The last bars stored before are judged again beside the new ones: only now have they neighbours after.
+    Bars stored beside them are their neighbours, and are judged again: only now may they have some after.
     """
     if not len(good):
         return good, good.assign(reason="")
-    name, first = str(good["instrument"].iloc[0]), good["open_time"].iloc[0].to_pydatetime()
-    reach = CONTEXT_SLACK * 2 * rules.neighbours * timedelta(seconds=timeframe_seconds(timeframe))
-    context = store.read_bars([name], timeframe, first - reach, first).iloc[-2 * rules.neighbours :]
-    bars = pd.concat([context[list(good.columns)], good], ignore_index=True) if len(context) else good
+    bars, is_new, edges = _among_stored(good, store, timeframe, rules.neighbours)
     reasons = find_doubts(bars, rules=rules, witness=witness)
-    # without bars before them these would be judged by what follows alone
-    reasons[: min(len(context), rules.neighbours)] = ""
+    reasons[edges] = ""
     if (reasons != "").any():
-        history = ledger.read_quarantine([name], timeframe, every=True)
+        history = ledger.read_quarantine([str(good["instrument"].iloc[0])], timeframe, every=True)
         by_person = history["released_at"].notna() & (history["because"] != REPAIRED)
         reasons = trust(bars, reasons, list(history.loc[by_person, "payload_hash"]))
     doubted = reasons != ""
-    new = ~doubted[len(context) :]
-    return good[new].reset_index(drop=True), bars[doubted].assign(reason=reasons[doubted])
+    kept = bars[is_new & ~doubted].reset_index(drop=True)
+    return kept, bars[doubted].assign(reason=reasons[doubted])
+
+
+def _among_stored(
+    good: pd.DataFrame, store: BarStore, timeframe: str, neighbours: int
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """New bars among the stored ones, ascending; which are new; which stored ones lack neighbours of their own."""
+    first, last = (good["open_time"].iloc[end].to_pydatetime() for end in (0, -1))
+    reach = CONTEXT_SLACK * 2 * neighbours * timedelta(seconds=timeframe_seconds(timeframe))
+    stored = store.read_bars([str(good["instrument"].iloc[0])], timeframe, first - reach, last + reach)
+    stored = stored.loc[~stored["open_time"].isin(good["open_time"]), list(good.columns)]
+    before = stored[stored["open_time"] < first].iloc[-2 * neighbours :]
+    after = stored[stored["open_time"] > last].iloc[: 2 * neighbours]
+    between = stored[(stored["open_time"] > first) & (stored["open_time"] < last)]
+    parts = [part for part in (before, between, after, good) if len(part)]
+    bars = pd.concat(parts, ignore_index=True).sort_values("open_time", ignore_index=True)
+    edges = np.zeros(len(bars), dtype=bool)
+    edges[: min(len(before), neighbours)] = True
+    edges[len(bars) - min(len(after), neighbours) :] = len(after) > 0
+    return bars, bars["open_time"].isin(good["open_time"]).to_numpy(bool), edges
 
 
 def ingest_posts(source: PostSource, store: PostStore, *, bases: Sequence[str], now: datetime) -> Ingested:

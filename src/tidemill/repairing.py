@@ -136,7 +136,7 @@ def _beyond(
         return now - group.length + MICRO
     newest = store.latest_open(name, group.timeframe)
     ends = [one.end for one in ledger.load_fetches(name, group.timeframe, since=now - LOOK_BACK)]
-    told = max(ends, default=EPOCH) - group.length + MICRO
+    told = max(ends, default=EPOCH)
     return max(told, newest + MICRO) if newest else told
 
 

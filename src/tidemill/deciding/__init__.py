@@ -26,6 +26,7 @@ from tidemill.deciding.steps import (
     rule_in_use,
     size_decision,
     view_market,
+    without_incomplete,
 )
 
 __all__ = [
@@ -55,4 +56,5 @@ __all__ = [
     "size_decision",
     "view_market",
     "why_refused",
+    "without_incomplete",
 ]
