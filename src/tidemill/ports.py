@@ -7,7 +7,7 @@ BARS     instrument, open_time, open, high, low, close, volume, knowledge_time, 
 POSTS    source, post_id, channel, event_time, knowledge_time, assumed, title, text
 SCORES   source, post_id, scorer, score, subjects, event_time, knowledge_time
          (score in [-1, +1]; subjects: comma-separated base assets that the post names, "" = the market)
-GAPS     instrument, timeframe, start, end, missing, cause  ([start, end) of open times)
+GAPS     instrument, timeframe, start, end, missing, cause  ([start, end) of open times), as one check sees them
 QUARANTINE  BARS with timeframe, reason, source (which step met it) and payload_hash (see
          ``quality.hash_bars``); open_time, prices and volume may be missing: that may be the reason.
          Reads add stored_at, released_at (NaT while it stands) and because
@@ -174,7 +174,7 @@ class PostStore(Protocol):
 
 
 class EvidenceStore(Protocol):
-    """Raw payloads and known gaps."""
+    """Raw payloads."""
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
         """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
@@ -182,14 +182,6 @@ class EvidenceStore(Protocol):
 
     def read_payload(self, digest: str) -> bytes | None:
         """The body of ``digest``, or None."""
-        ...
-
-    def write_gaps(self, gaps: pd.DataFrame, *, now: datetime) -> int:
-        """Record GAPS; a gap already known adds nothing. Return the rows added."""
-        ...
-
-    def read_gaps(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:
-        """GAPS + stored_at, by (instrument, timeframe, start); all instruments when None."""
         ...
 
 

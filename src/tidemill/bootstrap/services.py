@@ -86,7 +86,7 @@ class Services:
 
     @cached_property
     def store(self) -> Any:
-        """Market data: bars, posts, scores, payloads, gaps."""
+        """Market data: bars, posts, scores, payloads."""
         from tidemill.adapters.sql_market import SqlMarketStore
 
         return SqlMarketStore(self.settings.database_url("market"))
