@@ -10,6 +10,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from locations import need
 
 from tidemill.adapters.memory_gaps import MemoryGapLedger
@@ -360,6 +362,44 @@ def test_training_leaves_out_what_is_incomplete_and_what_is_refused(store, ledge
     everything = load_training_data(store, store, as_of=rules().grid.as_of(at(LONG)), **options)
     assert set(everything.bars["instrument"]) == set(GROUP.names)
     assert everything.left_out == {}
+
+
+looks = st.lists(
+    st.tuples(
+        st.sampled_from(["look", "follow", "part", "asked"]),
+        st.sets(st.integers(0, 47), max_size=12),
+        st.sets(st.integers(0, 47), max_size=12),
+        st.integers(0, 47),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=100)
+@given(plan=looks)
+def test_after_any_looks_the_ledger_tells_exactly_what_is_missing(plan) -> None:
+    """Whatever came in between, the standing holes never overlap and cover just the missing bars."""
+    store, ledger = MemoryMarketStore(), MemoryGapLedger()
+    now = at(50)
+    for name in GROUP.names:
+        note_fetch(ledger, name, "1h", at(0), at(48), bars=0, calendar="24x7", now=now)
+    for kind, btc, eth, start in plan:
+        for one, hours in ((BTC, btc), (ETH, eth)):
+            if hours:
+                store.write_bars("1h", bars(one, sorted(hours)), now=now)
+        options = {"look": {"start": EPOCH}, "follow": {"start": EPOCH}, "part": {"start": at(start)}}
+        asked = GROUP.names if kind == "asked" else ()
+        record_missing(
+            store, ledger, GROUP, now=now, follow=kind == "follow", asked=asked, **options.get(kind, {"start": EPOCH})
+        )
+    record_missing(store, ledger, GROUP, now=now, start=EPOCH, follow=True)
+    for one in (BTC, ETH):
+        opens = set(store.read_bars([one.id], "1h", at(0), at(60))["open_time"])
+        listed = round((min(opens) - pd.Timestamp(START)) / HOUR) if opens else 50
+        told = [hole.start + step * HOUR for hole in ledger.load_holes([one.id]) for step in range(hole.missing)]
+        assert len(told) == len(set(told)), "a bar is told as missing once"
+        assert set(told) == {at(hour) for hour in range(listed, 50)} - opens
 
 
 def test_ranges_are_joined_when_they_are_near() -> None:
