@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import ZERO, Balance
-from tidemill.domain.trading import Side
-from tidemill.matching.values import FillRules, Ticket
-
-# Fees are told with eight decimals, rounded up: what the exchange takes is never less than its rate.
-FEE_STEP = Decimal("1e-8")
 
 
 class Accounts:
@@ -29,10 +23,6 @@ class Accounts:
             raise DataError(f"the venue has an account '{account}' already")
         self._free[account] = dict(balances)
         self._locked[account] = {}
-
-    def known(self, account: str) -> bool:
-        """Whether the account was opened."""
-        return account in self._free
 
     def balances(self, account: str) -> dict[str, Balance]:
         """All assets of an account that are not zero."""
@@ -52,42 +42,19 @@ class Accounts:
         _add(self._free[account], asset, -amount)
         _add(self._locked[account], asset, amount)
 
-    def exchange(
-        self, account: str, *, pay: tuple[str, Decimal], get: tuple[str, Decimal], fee: tuple[str, Decimal]
-    ) -> None:
-        """Book one execution out of and into the free balances."""
+    def exchange(self, account: str, *, pay: tuple[str, Decimal], get: tuple[str, Decimal], released: Decimal) -> None:
+        """Book one execution; ``released`` of what is paid was locked for it, the rest is free."""
         free = self._free[account]
-        _add(free, pay[0], -pay[1])
+        _add(free, pay[0], released - pay[1])
         _add(free, get[0], get[1])
-        _add(free, fee[0], -fee[1])
-        _add(self.fees, fee[0], fee[1])
+        if released:
+            _add(self._locked[account], pay[0], -released)
+
+    def charge(self, account: str, asset: str, fee: Decimal) -> None:
+        """Collect a fee out of the free balance."""
+        _add(self._free[account], asset, -fee)
+        _add(self.fees, asset, fee)
 
 
 def _add(amounts: dict[str, Decimal], asset: str, amount: Decimal) -> None:
     amounts[asset] = amounts.get(asset, ZERO) + amount
-
-
-def needed_lock(
-    ticket: Ticket, instrument: Instrument, rest: Decimal, price: Decimal, rules: FillRules
-) -> tuple[str, Decimal]:
-    """Asset and amount that back ``rest`` of an order at ``price``; a fee taken in quote is locked as well."""
-    if ticket.side is Side.SELL:
-        return instrument.base, rest
-    amount = rest * price
-    if rules.fee_asset == "quote":
-        amount += fee_amount(amount, max(rules.fee_maker, rules.fee_taker))
-    return instrument.quote, amount
-
-
-def fee_amount(traded: Decimal, rate: Decimal) -> Decimal:
-    """Fee on ``traded``, eight decimals, rounded up."""
-    return (traded * rate).quantize(FEE_STEP, rounding=ROUND_UP)
-
-
-def fee_of(
-    side: Side, instrument: Instrument, quantity: Decimal, price: Decimal, rate: Decimal, rules: FillRules
-) -> tuple[str, Decimal]:
-    """Fee asset and amount of an execution: taken from what is received, or always in quote."""
-    if side is Side.BUY and rules.fee_asset == "received":
-        return instrument.base, fee_amount(quantity, rate)
-    return instrument.quote, fee_amount(quantity * price, rate)

@@ -1,0 +1,138 @@
+"""Executions booked: what backs an order, what an execution moves, and its fee."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import ROUND_UP, Decimal
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import Instrument
+from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import OrderState
+from tidemill.matching.accounts import Accounts
+from tidemill.matching.book import Level
+from tidemill.matching.values import QUOTE, RECEIVED, FillRules, SimTrade
+from tidemill.matching.working import Trades, WorkingOrder
+
+# Fees are told with eight decimals, rounded up: what the exchange takes is never less than its rate.
+FEE_STEP = Decimal("1e-8")
+
+
+def fee_amount(traded: Decimal, rate: Decimal) -> Decimal:
+    """Fee on ``traded``, eight decimals, rounded up."""
+    return (traded * rate).quantize(FEE_STEP, rounding=ROUND_UP)
+
+
+class Clearing:
+    """Locks, moves and charges for orders, by the fill rules; DataError when a fee has no price."""
+
+    def __init__(self, instruments: Iterable[Instrument], rules: FillRules) -> None:
+        self.accounts = Accounts()
+        self.trades = Trades()
+        self._rules = rules
+        self._third_prices = dict(rules.fee_asset_prices) | {rules.fee_asset: Decimal(1)}
+        if rules.has_third_asset:
+            for one in instruments:
+                if one.quote not in self._third_prices:
+                    raise DataError(f"fees in {rules.fee_asset} need its price in {one.quote}: add it to the prices")
+        self._locked_rate = max(rules.fee_maker, rules.fee_taker) if rules.fee_asset == QUOTE else None
+
+    def backing(self, quantity: Decimal, price: Decimal, *, is_buy: bool) -> Decimal:
+        """What backs ``quantity`` at ``price``: base of a sell, quote of a buy, with the fee if it is taken in quote."""
+        if not is_buy:
+            return quantity
+        amount = quantity * price
+        return amount if self._locked_rate is None else amount + fee_amount(amount, self._locked_rate)
+
+    def cost_now(self, slices: Iterable[Level]) -> Decimal:
+        """Quote that buying ``slices`` takes out of an account at once, each with the fee if it is taken in quote."""
+        return sum((self.backing(quantity, price, is_buy=True) for price, quantity in slices), ZERO)
+
+    def lock(self, order: WorkingOrder) -> None:
+        """Lock what backs a new order; a market order never rests and locks nothing."""
+        if order.limit is None:
+            return
+        order.locked = self.backing(order.rest, order.limit, is_buy=order.is_buy)
+        self.accounts.lock(order.account, _paid_asset(order), order.locked)
+
+    def end(self, order: WorkingOrder, state: OrderState, wall: datetime) -> None:
+        """Unlock what backed the rest of an order that will not fill."""
+        if order.locked:
+            self.accounts.lock(order.account, _paid_asset(order), -order.locked)
+        order.end(state, wall)
+
+    def fill(
+        self,
+        order: WorkingOrder,
+        price: Decimal,
+        quantity: Decimal,
+        *,
+        market: datetime,
+        wall: datetime,
+        is_maker: bool,
+    ) -> None:
+        """Book an execution of ``quantity`` at ``price`` and tell the order."""
+        traded = quantity * price
+        rest = order.rest - quantity
+        kept = ZERO if order.limit is None or not rest else self.backing(rest, order.limit, is_buy=order.is_buy)
+        released = order.locked - kept
+        base, quote = (order.instrument.base, quantity), (order.instrument.quote, traded)
+        pay, get = (quote, base) if order.is_buy else (base, quote)
+        self.accounts.exchange(order.account, pay=pay, get=get, released=released)
+        rate = self._rules.fee_maker if is_maker else self._rules.fee_taker
+        # Of a buy in quote, no more than was locked for it: the roundings of parts would add up beyond the whole's.
+        spare = released - traded if order.is_buy and order.limit is not None else None
+        fee_asset, fee = self._fee(order, get, traded, rate, spare)
+        self.accounts.charge(order.account, fee_asset, fee)
+        trade = self._trade(order, price, quantity, fee, fee_asset, market=market, wall=wall, is_maker=is_maker)
+        self.trades.add(trade)
+        order.add(trade, traded, kept)
+
+    def _fee(
+        self, order: WorkingOrder, get: tuple[str, Decimal], traded: Decimal, rate: Decimal, spare: Decimal | None
+    ) -> tuple[str, Decimal]:
+        """Asset and amount of a fee, taken after the execution is booked."""
+        asset = self._rules.fee_asset
+        if asset == QUOTE and order.is_buy:
+            fee = fee_amount(traded, rate)
+            return order.instrument.quote, fee if spare is None else min(fee, spare)
+        if asset not in {RECEIVED, QUOTE}:
+            price = self._third_prices[order.instrument.quote]
+            fee = (traded * rate / price).quantize(FEE_STEP, rounding=ROUND_UP)
+            if fee <= self.accounts.free(order.account, asset):
+                return asset, fee
+        # What is received is the quote of a sell, and the base of a buy; a fee never exceeds it.
+        return get[0], min(fee_amount(get[1], rate), get[1])
+
+    def _trade(
+        self,
+        order: WorkingOrder,
+        price: Decimal,
+        quantity: Decimal,
+        fee: Decimal,
+        fee_asset: str,
+        *,
+        market: datetime,
+        wall: datetime,
+        is_maker: bool,
+    ) -> SimTrade:
+        return SimTrade(
+            trade_id=len(self.trades.all) + 1,
+            order_id=order.order_id,
+            account=order.account,
+            client_order_id=order.client_order_id,
+            instrument=order.ticket.instrument,
+            side=order.ticket.side,
+            price=price,
+            quantity=quantity,
+            fee=fee,
+            fee_asset=fee_asset,
+            is_maker=is_maker,
+            market_time=market,
+            wall_time=wall,
+        )
+
+
+def _paid_asset(order: WorkingOrder) -> str:
+    return order.instrument.quote if order.is_buy else order.instrument.base
