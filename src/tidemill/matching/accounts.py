@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from tidemill.domain.errors import DataError
@@ -10,9 +10,13 @@ from tidemill.domain.portfolio import ZERO, Balance
 
 
 class Accounts:
-    """Free and locked quantities per account and asset, and the fees collected so far."""
+    """Free and locked quantities per account and asset, and the fees collected so far.
 
-    def __init__(self) -> None:
+    ``assets`` are all that can ever move.
+    """
+
+    def __init__(self, assets: Iterable[str]) -> None:
+        self._nothing = dict.fromkeys(assets, ZERO)
         self._free: dict[str, dict[str, Decimal]] = {}
         self._locked: dict[str, dict[str, Decimal]] = {}
         self.fees: dict[str, Decimal] = {}
@@ -21,8 +25,8 @@ class Accounts:
         """Open an account; DataError when it exists."""
         if account in self._free:
             raise DataError(f"the venue has an account '{account}' already")
-        self._free[account] = dict(balances)
-        self._locked[account] = {}
+        self._free[account] = self._nothing | dict(balances)
+        self._locked[account] = dict(self._nothing)
 
     def balances(self, account: str) -> dict[str, Balance]:
         """All assets of an account that are not zero."""
@@ -39,22 +43,18 @@ class Accounts:
 
     def lock(self, account: str, asset: str, amount: Decimal) -> None:
         """Move ``amount`` from free to locked (back when negative)."""
-        _add(self._free[account], asset, -amount)
-        _add(self._locked[account], asset, amount)
+        self._free[account][asset] -= amount
+        self._locked[account][asset] += amount
 
     def exchange(self, account: str, *, pay: tuple[str, Decimal], get: tuple[str, Decimal], released: Decimal) -> None:
         """Book one execution; ``released`` of what is paid was locked for it, the rest is free."""
         free = self._free[account]
-        _add(free, pay[0], released - pay[1])
-        _add(free, get[0], get[1])
+        free[pay[0]] += released - pay[1]
+        free[get[0]] += get[1]
         if released:
-            _add(self._locked[account], pay[0], -released)
+            self._locked[account][pay[0]] -= released
 
     def charge(self, account: str, asset: str, fee: Decimal) -> None:
         """Collect a fee out of the free balance."""
-        _add(self._free[account], asset, -fee)
-        _add(self.fees, asset, fee)
-
-
-def _add(amounts: dict[str, Decimal], asset: str, amount: Decimal) -> None:
-    amounts[asset] = amounts.get(asset, ZERO) + amount
+        self._free[account][asset] -= fee
+        self.fees[asset] = self.fees.get(asset, ZERO) + fee

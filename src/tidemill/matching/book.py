@@ -8,8 +8,9 @@ from decimal import Decimal
 from itertools import pairwise
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import Instrument, floor_to_step
+from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import ZERO
+from tidemill.matching.steps import floor_step
 
 Level = tuple[Decimal, Decimal]
 """Price and quantity."""
@@ -60,7 +61,7 @@ class Depth:
     """One side of a fed book, less what our orders took of it since; whole lots only."""
 
     def __init__(self, levels: Sequence[Level], lot_step: Decimal, *, is_ask: bool) -> None:
-        whole = [[price, floor_to_step(quantity, lot_step)] for price, quantity in levels]
+        whole = [[price, floor_step(quantity, lot_step)] for price, quantity in levels]
         # Worst first, so that a level that is used up is popped off the end.
         self._levels = [level for level in reversed(whole) if level[1] > 0]
         self._is_ask = is_ask
@@ -104,12 +105,12 @@ class Depth:
         """
         found, price = ZERO, ZERO
         for price, offered in reversed(self._levels):
-            wanted = floor_to_step(quote / price, lot_step)
+            wanted = floor_step(quote / price, lot_step)
             if wanted <= offered:
                 return found + wanted
             found += offered
             quote -= offered * price
-        return found + floor_to_step(quote / price, lot_step) if price else ZERO
+        return found + floor_step(quote / price, lot_step) if price else ZERO
 
     def _is_within(self, price: Decimal, limit: Decimal, beyond: bool) -> bool:
         if price == limit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
 
@@ -12,23 +12,26 @@ from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import OrderState
 from tidemill.matching.accounts import Accounts
 from tidemill.matching.book import Level
+from tidemill.matching.drafts import draft_of, seal
 from tidemill.matching.values import QUOTE, RECEIVED, FillRules, SimTrade
 from tidemill.matching.working import Trades, WorkingOrder
 
 # Fees are told with eight decimals, rounded up: what the exchange takes is never less than its rate.
 FEE_STEP = Decimal("1e-8")
+TradeDraft = draft_of(SimTrade)
 
 
 def fee_amount(traded: Decimal, rate: Decimal) -> Decimal:
     """Fee on ``traded``, eight decimals, rounded up."""
-    return (traded * rate).quantize(FEE_STEP, rounding=ROUND_UP)
+    return (traded * rate).quantize(FEE_STEP, ROUND_UP)
 
 
 class Clearing:
     """Locks, moves and charges for orders, by the fill rules; DataError when a fee has no price."""
 
-    def __init__(self, instruments: Iterable[Instrument], rules: FillRules) -> None:
-        self.accounts = Accounts()
+    def __init__(self, instruments: Collection[Instrument], rules: FillRules) -> None:
+        known = {asset for one in instruments for asset in (one.base, one.quote)}
+        self.accounts = Accounts(known | {rules.fee_asset} if rules.has_third_asset else known)
         self.trades = Trades()
         self._rules = rules
         self._third_prices = dict(rules.fee_asset_prices) | {rules.fee_asset: Decimal(1)}
@@ -39,7 +42,7 @@ class Clearing:
         self._locked_rate = max(rules.fee_maker, rules.fee_taker) if rules.fee_asset == QUOTE else None
 
     def backing(self, quantity: Decimal, price: Decimal, *, is_buy: bool) -> Decimal:
-        """What backs ``quantity`` at ``price``: base of a sell, quote of a buy, with the fee if it is taken in quote."""
+        """What backs ``quantity`` at ``price``: base of a sell, quote of a buy, with the fee if that is in quote."""
         if not is_buy:
             return quantity
         amount = quantity * price
@@ -99,7 +102,7 @@ class Clearing:
             return order.instrument.quote, fee if spare is None else min(fee, spare)
         if asset not in {RECEIVED, QUOTE}:
             price = self._third_prices[order.instrument.quote]
-            fee = (traded * rate / price).quantize(FEE_STEP, rounding=ROUND_UP)
+            fee = (traded * rate / price).quantize(FEE_STEP, ROUND_UP)
             if fee <= self.accounts.free(order.account, asset):
                 return asset, fee
         # What is received is the quote of a sell, and the base of a buy; a fee never exceeds it.
@@ -117,21 +120,13 @@ class Clearing:
         wall: datetime,
         is_maker: bool,
     ) -> SimTrade:
-        return SimTrade(
-            trade_id=len(self.trades.all) + 1,
-            order_id=order.order_id,
-            account=order.account,
-            client_order_id=order.client_order_id,
-            instrument=order.ticket.instrument,
-            side=order.ticket.side,
-            price=price,
-            quantity=quantity,
-            fee=fee,
-            fee_asset=fee_asset,
-            is_maker=is_maker,
-            market_time=market,
-            wall_time=wall,
-        )
+        made = TradeDraft()
+        made.trade_id = len(self.trades.all) + 1
+        made.order_id, made.account, made.client_order_id = order.order_id, order.account, order.client_order_id
+        made.instrument, made.side = order.ticket.instrument, order.ticket.side
+        made.price, made.quantity, made.fee, made.fee_asset = price, quantity, fee, fee_asset
+        made.is_maker, made.market_time, made.wall_time = is_maker, market, wall
+        return seal(made, SimTrade)
 
 
 def _paid_asset(order: WorkingOrder) -> str:

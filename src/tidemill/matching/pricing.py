@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from tidemill.domain.market import Bar, ceil_to_step, floor_to_step
+from tidemill.domain.market import Bar
 from tidemill.matching.book import Level
+from tidemill.matching.steps import ceil_step, floor_step
 from tidemill.matching.values import FillRules
 
-KEPT_ROOMS = 16
+KEPT_ROOMS = 64
 
 
 def taking_price(bar: Bar, moment: datetime, rules: FillRules, step: Decimal, *, is_buy: bool) -> Decimal:
@@ -20,8 +21,8 @@ def taking_price(bar: Bar, moment: datetime, rules: FillRules, step: Decimal, *,
     """
     early = moment <= bar.open_time + rules.decision_delay
     if is_buy:
-        return ceil_to_step((bar.open if early else bar.high) * (1 + rules.slippage), step)
-    return max(floor_to_step((bar.open if early else bar.low) * (1 - rules.slippage), step), step)
+        return ceil_step((bar.open if early else bar.high) * (1 + rules.slippage), step)
+    return max(floor_step((bar.open if early else bar.low) * (1 - rules.slippage), step), step)
 
 
 def is_within(price: Decimal, limit: Decimal | None, *, is_buy: bool) -> bool:
@@ -55,10 +56,10 @@ class Rooms:
         """What is left of the bar."""
         found = self._left.get(bar.open_time)
         if found is None:
-            found = floor_to_step(bar.volume * self._participation, self._lot_step)
+            found = floor_step(bar.volume * self._participation, self._lot_step)
             self._left[bar.open_time] = found
             if len(self._left) > KEPT_ROOMS:
-                del self._left[min(self._left)]
+                self._left = dict(sorted(self._left.items())[KEPT_ROOMS // 2 :])
         return found
 
     def take(self, bar: Bar, quantity: Decimal) -> None:
@@ -93,4 +94,4 @@ class BarOffer:
 
     def quantity_for(self, quote: Decimal, lot_step: Decimal) -> Decimal:
         """Quantity that ``quote`` buys at the bar's price, rounded down to the lot."""
-        return floor_to_step(quote / self.best, lot_step) if self.best else quote * 0
+        return floor_step(quote / self.best, lot_step) if self.best else quote * 0

@@ -10,7 +10,10 @@ from decimal import Decimal
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import OrderState, OrderType, Side
+from tidemill.matching.drafts import draft_of, seal
 from tidemill.matching.values import SimOrder, SimTrade, Ticket
+
+OrderDraft = draft_of(SimOrder)
 
 
 class WorkingOrder:
@@ -69,21 +72,13 @@ class WorkingOrder:
     def view(self) -> SimOrder:
         """The order as it stands; the same object until something changes."""
         if self._view is None:
-            self._view = SimOrder(
-                order_id=self.order_id,
-                account=self.account,
-                ticket=self.ticket,
-                client_order_id=self.client_order_id,
-                state=self.state,
-                filled=self.filled,
-                quote_filled=self.quote_filled,
-                placed_market=self.placed_market,
-                placed_wall=self.placed_wall,
-                updated_wall=self.updated_wall,
-                trades=tuple(self.trades),
-                after_bar=self.after_bar,
-                triggered=self.triggered,
-            )
+            made = OrderDraft()
+            made.order_id, made.account, made.ticket = self.order_id, self.account, self.ticket
+            made.client_order_id, made.state = self.client_order_id, self.state
+            made.filled, made.quote_filled, made.trades = self.filled, self.quote_filled, tuple(self.trades)
+            made.placed_market, made.placed_wall = self.placed_market, self.placed_wall
+            made.updated_wall, made.after_bar, made.triggered = self.updated_wall, self.after_bar, self.triggered
+            self._view = seal(made, SimOrder)
         return self._view
 
     def add(self, trade: SimTrade, traded: Decimal, locked: Decimal) -> None:
