@@ -46,13 +46,15 @@ class Accounts:
         self._free[account][asset] -= amount
         self._locked[account][asset] += amount
 
-    def exchange(self, account: str, *, pay: tuple[str, Decimal], get: tuple[str, Decimal], released: Decimal) -> None:
+    def exchange(
+        self, account: str, paid_asset: str, paid: Decimal, got_asset: str, got: Decimal, *, released: Decimal
+    ) -> None:
         """Book one execution; ``released`` of what is paid was locked for it, the rest is free."""
         free = self._free[account]
-        free[pay[0]] += released - pay[1]
-        free[get[0]] += get[1]
+        free[paid_asset] += released - paid
+        free[got_asset] += got
         if released:
-            self._locked[account][pay[0]] -= released
+            self._locked[account][paid_asset] -= released
 
     def charge(self, account: str, asset: str, fee: Decimal) -> None:
         """Collect a fee out of the free balance."""

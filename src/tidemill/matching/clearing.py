@@ -80,20 +80,22 @@ class Clearing:
         rest = order.rest - quantity
         kept = ZERO if order.limit is None or not rest else self.backing(rest, order.limit, is_buy=order.is_buy)
         released = order.locked - kept
-        base, quote = (order.instrument.base, quantity), (order.instrument.quote, traded)
-        pay, get = (quote, base) if order.is_buy else (base, quote)
-        self.accounts.exchange(order.account, pay=pay, get=get, released=released)
+        base, quote = order.instrument.base, order.instrument.quote
+        if order.is_buy:
+            self.accounts.exchange(order.account, quote, traded, base, quantity, released=released)
+        else:
+            self.accounts.exchange(order.account, base, quantity, quote, traded, released=released)
         rate = self._rules.fee_maker if is_maker else self._rules.fee_taker
         # Of a buy in quote, no more than was locked for it: the roundings of parts would add up beyond the whole's.
         spare = released - traded if order.is_buy and order.limit is not None else None
-        fee_asset, fee = self._fee(order, get, traded, rate, spare)
+        fee_asset, fee = self._fee(order, quantity, traded, rate, spare)
         self.accounts.charge(order.account, fee_asset, fee)
         trade = self._trade(order, price, quantity, fee, fee_asset, market=market, wall=wall, is_maker=is_maker)
         self.trades.add(trade)
         order.add(trade, traded, kept)
 
     def _fee(
-        self, order: WorkingOrder, get: tuple[str, Decimal], traded: Decimal, rate: Decimal, spare: Decimal | None
+        self, order: WorkingOrder, quantity: Decimal, traded: Decimal, rate: Decimal, spare: Decimal | None
     ) -> tuple[str, Decimal]:
         """Asset and amount of a fee, taken after the execution is booked."""
         asset = self._rules.fee_asset
@@ -106,7 +108,8 @@ class Clearing:
             if fee <= self.accounts.free(order.account, asset):
                 return asset, fee
         # What is received is the quote of a sell, and the base of a buy; a fee never exceeds it.
-        return get[0], min(fee_amount(get[1], rate), get[1])
+        got = quantity if order.is_buy else traded
+        return order.instrument.base if order.is_buy else order.instrument.quote, min(fee_amount(got, rate), got)
 
     def _trade(
         self,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tidemill.domain.market import Instrument
-from tidemill.domain.trading import OrderType
-from tidemill.matching.values import Refusal, Ticket
+from tidemill.matching.values import MARKET, Refusal, Ticket
 
 MAX_PRICE = Decimal(10**9)
 MAX_QUANTITY = Decimal(9 * 10**9)
@@ -54,7 +53,7 @@ def _check_notional(ticket: Ticket, least: Decimal, reference: Decimal | None) -
     """The least is asked of every order, the most only of those with a price of their own."""
     if ticket.quote_quantity is not None:
         return NOTIONAL if ticket.quote_quantity < least else None
-    is_market = ticket.order_type is OrderType.MARKET
+    is_market = ticket.order_type is MARKET
     price = reference if is_market else ticket.limit_price
     if price is None:
         return None
@@ -64,7 +63,7 @@ def _check_notional(ticket: Ticket, least: Decimal, reference: Decimal | None) -
 
 def check_quote_quantity(ticket: Ticket, quote: Decimal) -> Refusal | None:
     """Whether a quote quantity stands where it may: on a MARKET order, alone, and positive."""
-    if ticket.order_type is not OrderType.MARKET:
+    if ticket.order_type is not MARKET:
         return QUOTE_NOT_REQUIRED
     if ticket.quantity:
         return BOTH_QUANTITIES

@@ -7,12 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from tidemill.domain.market import Instrument
-from tidemill.domain.trading import OrderType, Side
 from tidemill.matching import filters
 from tidemill.matching.clearing import Clearing
 from tidemill.matching.markets import Market, Offer
 from tidemill.matching.pricing import is_within
-from tidemill.matching.values import Refusal, Ticket
+from tidemill.matching.values import BUY, LIMIT_MAKER, SELL, STOP_LIMIT, Refusal, Ticket
 from tidemill.matching.working import Orders
 
 Judged = tuple[Ticket, Offer, datetime]
@@ -23,7 +22,7 @@ def judge(
     account: str, ticket: Ticket, market: Market, moment: datetime, *, orders: Orders, clearing: Clearing
 ) -> Judged | Refusal:
     """What an order meets on arrival, or why it is refused: the first of the reasons in the exchange's order."""
-    arrival = market.arrive(moment, is_buy=ticket.side is Side.BUY)
+    arrival = market.arrive(moment, is_buy=ticket.side is BUY)
     if isinstance(arrival, Refusal):
         return arrival
     offer, after = arrival
@@ -61,11 +60,11 @@ def _check_orders(account: str, ticket: Ticket, orders: Orders) -> Refusal | Non
 
 def _check_prices(ticket: Ticket, offer: Offer, market: Market) -> Refusal | None:
     """A post-only order must not take; on a book a stop must not have been reached."""
-    is_buy = ticket.side is Side.BUY
-    if ticket.order_type is OrderType.LIMIT_MAKER:
+    is_buy = ticket.side is BUY
+    if ticket.order_type is LIMIT_MAKER:
         takes = offer.best is not None and is_within(offer.best, ticket.limit_price, is_buy=is_buy)
         return filters.WOULD_MATCH if takes else None
-    if ticket.order_type is OrderType.STOP_LIMIT and ticket.stop_price is not None:
+    if ticket.order_type is STOP_LIMIT and ticket.stop_price is not None:
         return filters.WOULD_TRIGGER if market.reaches(ticket.stop_price, is_buy=is_buy) else None
     return None
 
@@ -74,7 +73,7 @@ def _check_funds(
     account: str, ticket: Ticket, offer: Offer, instrument: Instrument, clearing: Clearing
 ) -> Refusal | None:
     """Whether the account's free balance backs all of the order."""
-    if ticket.side is Side.SELL:
+    if ticket.side is SELL:
         asset, needed = instrument.base, ticket.quantity
     elif ticket.limit_price is not None:
         asset, needed = instrument.quote, clearing.backing(ticket.quantity, ticket.limit_price, is_buy=True)

@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from tidemill.domain.market import Bar
 from tidemill.domain.portfolio import ZERO
-from tidemill.domain.trading import OrderState, TimeInForce
+from tidemill.domain.trading import OrderState
 from tidemill.matching import pricing
 from tidemill.matching.clearing import Clearing
 from tidemill.matching.markets import Market, Offer
+from tidemill.matching.values import FOK
 from tidemill.matching.working import Orders, WorkingOrder
 
 
@@ -24,8 +25,11 @@ class Meeting:
         """Match an order on arrival; what does not fill rests or expires."""
         if order.triggered:
             self._take(order, offer, moment, wall)
-        if order.rest and not order.ticket.may_rest:
-            self.end(order, OrderState.EXPIRED, wall)
+        if order.rest:
+            if order.ticket.may_rest:
+                self._orders.keep_resting(order)
+            else:
+                self.end(order, OrderState.EXPIRED, wall)
 
     def meet_bar(self, market: Market, bar: Bar, wall: datetime) -> None:
         """Let the resting orders of an instrument meet one closed bar, oldest first."""
@@ -67,7 +71,7 @@ class Meeting:
 
     def _take(self, order: WorkingOrder, offer: Offer, moment: datetime, wall: datetime) -> None:
         slices = offer.reach(order.limit, order.rest)
-        if order.ticket.time_in_force is TimeInForce.FOK and sum((one for _, one in slices), ZERO) < order.rest:
+        if order.ticket.time_in_force is FOK and sum((one for _, one in slices), ZERO) < order.rest:
             return
         for price, quantity in slices:
             offer.take(quantity)

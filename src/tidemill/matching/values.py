@@ -12,6 +12,11 @@ from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import OrderState, OrderType, Side, TimeInForce
 
 RECEIVED, QUOTE = "received", "quote"
+# Members read through their class cost a call each time, more than a comparison of prices.
+BUY, SELL = Side.BUY, Side.SELL
+GTC, FOK = TimeInForce.GTC, TimeInForce.FOK
+MARKET, LIMIT_MAKER, STOP_LIMIT = OrderType.MARKET, OrderType.LIMIT_MAKER, OrderType.STOP_LIMIT
+OPEN, PARTLY_FILLED, FILLED = OrderState.OPEN, OrderState.PARTLY_FILLED, OrderState.FILLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,7 @@ class Ticket:
     @property
     def may_rest(self) -> bool:
         """Whether what does not fill on arrival stays: GTC, and not MARKET."""
-        return self.time_in_force is TimeInForce.GTC and self.order_type is not OrderType.MARKET
+        return self.time_in_force is GTC and self.order_type is not MARKET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import ZERO
-from tidemill.domain.trading import OrderState, OrderType, Side
+from tidemill.domain.trading import OrderState
 from tidemill.matching.drafts import draft_of, seal
-from tidemill.matching.values import SimOrder, SimTrade, Ticket
+from tidemill.matching.values import BUY, FILLED, OPEN, PARTLY_FILLED, STOP_LIMIT, SimOrder, SimTrade, Ticket
 
 OrderDraft = draft_of(SimOrder)
 
@@ -58,14 +58,14 @@ class WorkingOrder:
     ) -> None:
         self.order_id, self.account, self.ticket, self.instrument = order_id, account, ticket, instrument
         self.client_order_id = ticket.client_order_id
-        self.is_buy = ticket.side is Side.BUY
+        self.is_buy = ticket.side is BUY
         self.limit = ticket.limit_price
         self.stop = ticket.stop_price or ZERO
-        self.state = OrderState.OPEN
+        self.state = OPEN
         self.rest, self.filled, self.quote_filled, self.locked = ticket.quantity, ZERO, ZERO, ZERO
         self.placed_market, self.placed_wall, self.updated_wall = market, wall, wall
         self.after_bar = after_bar
-        self.triggered = ticket.order_type is not OrderType.STOP_LIMIT
+        self.triggered = ticket.order_type is not STOP_LIMIT
         self.trades: list[SimTrade] = []
         self._view: SimOrder | None = None
 
@@ -87,7 +87,7 @@ class WorkingOrder:
         self.quote_filled += traded
         self.rest -= trade.quantity
         self.locked = locked
-        self.state = OrderState.PARTLY_FILLED if self.rest else OrderState.FILLED
+        self.state = PARTLY_FILLED if self.rest else FILLED
         self.updated_wall = trade.wall_time
         self.trades.append(trade)
         self._view = None
@@ -127,18 +127,23 @@ class Orders:
         self._by_account[account] = []
 
     def add(self, order: WorkingOrder) -> None:
-        """Keep a new order, resting until :meth:`retire`."""
+        """Keep a new order."""
         self._all.append(order)
         self._by_account[order.account].append(order)
         self._by_client_id[order.account, order.client_order_id] = order
-        self._resting[order.ticket.instrument][order.order_id] = order
-        key = (order.account, order.ticket.instrument)
-        self._resting_of[key] = self._resting_of.get(key, 0) + 1
+
+    def keep_resting(self, order: WorkingOrder) -> None:
+        """An order rests until :meth:`retire`."""
+        resting = self._resting[order.ticket.instrument]
+        if order.order_id not in resting:
+            resting[order.order_id] = order
+            key = (order.account, order.ticket.instrument)
+            self._resting_of[key] = self._resting_of.get(key, 0) + 1
 
     def retire(self, order: WorkingOrder) -> None:
-        """An order that has come to its end rests no longer."""
-        del self._resting[order.ticket.instrument][order.order_id]
-        self._resting_of[order.account, order.ticket.instrument] -= 1
+        """An order that has come to its end rests no longer, if it did."""
+        if self._resting[order.ticket.instrument].pop(order.order_id, None) is not None:
+            self._resting_of[order.account, order.ticket.instrument] -= 1
 
     def any_on(self, instrument: str) -> bool:
         """Whether an order rests on the instrument."""
