@@ -34,7 +34,7 @@ RULES = FillRules(
     fee_maker=Decimal("0.001"),
     fee_taker=Decimal("0.001"),
 )
-ORDERS, RESTING, RUNS = 4000, 150, 7
+ORDERS, RESTING, RUNS = 1000, 150, 25
 ONE = Decimal("0.01")
 
 

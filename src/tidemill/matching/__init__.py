@@ -16,7 +16,7 @@ On a book (from ``feed_book`` to ``drop_book``), without slippage or participati
 1. A marketable order walks the levels within its limit, best first: one trade a level, at the level's price, in
    whole lots. What is taken stays taken until the next book is fed.
 2. When a book is fed, a resting limit fills as maker at its limit, up to what that book offers strictly beyond it:
-   best price first, then oldest.
+   buys before sells (they take from different sides), best price first, then oldest.
 3. A stop is reached by the best price on the other side (asks for a buy, bids for a sell), as fed; the order then
    takes what is left of that book within its limit and rests with the remainder. One that is reached already is
    refused on arrival.

@@ -49,8 +49,8 @@ class Meeting:
     def meet_book(self, market: Market, moment: datetime, wall: datetime) -> None:
         """Let the resting orders of an instrument meet a book that was just fed.
 
-        First the limits it goes beyond, best price first and then oldest, each at its limit; then the
-        stops that it reaches, oldest first, which take what is left as if they arrived now.
+        First the limits it goes beyond, each at its limit: buys before sells, best price first, then
+        oldest. Then the stops that it reaches, oldest first, which take what is left as if they arrived now.
         """
         resting = self._orders.resting_on(market.name)
         for order in sorted((one for one in resting if one.triggered), key=_priority):
@@ -92,6 +92,6 @@ class Meeting:
             self._orders.retire(order)
 
 
-def _priority(order: WorkingOrder) -> tuple[Decimal, int]:
+def _priority(order: WorkingOrder) -> tuple[bool, Decimal, int]:
     price = order.limit or ZERO
-    return -price if order.is_buy else price, order.order_id
+    return not order.is_buy, -price if order.is_buy else price, order.order_id
