@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("bootstrap",),
     ("backtest", "lineage"),
+    ("repairing",),
     ("deciding", "ingesting", "learning", "reports"),
     ("adapters", "venue", "doubles", "settings"),
     (
@@ -38,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 VENDORS = {"ccxt", "tweepy", "praw", "newsapi", "influxdb_client", "sqlalchemy", "mlflow", "alembic"}
-STAGES = set(LAYERS[8])
+STAGES = set(LAYERS[9])
 
 
 def files() -> list[Path]:
@@ -100,7 +101,7 @@ def test_the_domain_needs_the_standard_library_only() -> None:
 
 def test_stages_know_no_vendor() -> None:
     for path in files():
-        if part_of(path) in STAGES | {"domain", "ports", "deciding", "learning", "ingesting", "reports"}:
+        if part_of(path) in STAGES | {"domain", "ports", "deciding", "learning", "ingesting", "repairing", "reports"}:
             assert not VENDORS & {top(module) for module in imports(path)}, path
 
 
