@@ -17,7 +17,7 @@ STEP, LOT = Decimal("0.01"), Decimal("0.001")
 BTC = Instrument(venue="T", base="BTC", quote="USD", price_step=STEP, lot_step=LOT, min_notional=Decimal("0.05"))
 ETH = replace(BTC, base="ETH")
 NAMES, ACCOUNTS = (BTC.id, ETH.id), ("a", "b")
-OPENING = {"USD": Decimal(3000), "BTC": Decimal(9), "ETH": Decimal("2.5"), "BNB": Decimal("0.004")}
+OPENING = {"USD": Decimal(600), "BTC": Decimal(3), "ETH": Decimal("0.7"), "BNB": Decimal("0.004")}
 RULES = FillRules(
     slippage=Decimal("0.001"),
     participation=Decimal("0.1"),

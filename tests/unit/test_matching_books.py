@@ -203,3 +203,19 @@ def test_a_book_holds_pairs_of_decimals_and_an_instrument_of_the_venue() -> None
         Book.of([(Decimal(1),)], [])
     with pytest.raises(DataError, match="no instrument X"):
         exchange().feed_book("X", [], [], market=START, wall=START)
+
+
+def test_a_closed_bar_keeps_its_room_when_an_order_took_of_the_running_one_first() -> None:
+    def bar(hour: int) -> Bar:
+        shape = {"open": "100", "high": "101", "low": "90", "close": "100", "volume": "50"}
+        times = {"open_time": START + hour * HOUR, "close_time": START + (hour + 1) * HOUR}
+        return Bar(**times, **{name: Decimal(text) for name, text in shape.items()})
+
+    venue = exchange([bar(0), bar(1), bar(2), bar(3)])
+    place(venue, Side.BUY, "4", "95")
+    place(venue, Side.BUY, "4", "94")
+    place(venue, Side.BUY, "3", "110", minute=121)  # takes 3 of the third bar's 5 before the second is met
+    second = venue.advance(START + 2 * HOUR, START)
+    third = venue.advance(START + 3 * HOUR, START)
+    assert [one.quantity for one in second] == [4, 1]
+    assert [one.quantity for one in third] == [2]

@@ -89,6 +89,18 @@ def test_a_third_asset_may_be_the_quote_itself() -> None:
     assert fee(place(exchange(rules, USD="100"), ticket()).trades[0]) == ("0.00100000", "BTC")
 
 
+@pytest.mark.parametrize(("side", "asset"), [(Side.BUY, "USD"), (Side.SELL, "BTC")])
+def test_a_fee_leaves_what_the_next_level_costs(side: Side, asset: str) -> None:
+    rules = replace(RULES, fee_asset=asset, fee_asset_prices={"USD": Decimal(100)} if asset == "BTC" else {})
+    venue = exchange(rules, USD="201", BTC="2")
+    levels = [(Decimal(100), Decimal(1)), (Decimal(101 if side is Side.BUY else 99), Decimal(1))]
+    book = ([], levels) if side is Side.BUY else (levels, [])
+    venue.feed_book(BTC.id, *book, market=START, wall=START)
+    done = place(venue, ticket(side, "2", limit=None))
+    assert (done.state, {one.fee_asset for one in done.trades}) == (OrderState.FILLED, {"BTC", "USD"} - {asset})
+    assert all(one.free >= 0 for one in venue.balances("a").values())
+
+
 def test_a_third_asset_without_a_price_is_refused_at_the_start() -> None:
     with pytest.raises(DataError, match="its price in USD"):
         exchange(replace(RULES, fee_asset="BNB"))

@@ -77,7 +77,7 @@ ANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @ANY
-@given(tales, st.sampled_from(["received", "quote", "BNB"]))
+@given(tales, st.sampled_from(["received", "quote", "BNB", "USD", "BTC"]))
 def test_any_script_keeps_money_limits_stops_and_volumes(tale: tuple, fee_asset: str) -> None:
     play(*tale, fee_asset)
 

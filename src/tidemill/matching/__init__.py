@@ -25,7 +25,7 @@ On both: the rest of IOC and MARKET expires (a stop order that may not rest expi
 nothing, post-only is refused if its price would take, orders never meet one another. A MARKET order may name a
 quote quantity. What backs a resting order is locked: base of a sell, limit times rest of a buy, with the fee where
 fees are in quote. A fee is rate times what is traded, eight decimals, rounded up, but never more than is received,
-nor (buys with fees in quote) than is locked for it; a third asset pays it when its free balance covers it, else
+nor (a buy with fees in quote) than is locked for it; a third asset pays it when its free balance covers it, else
 what is received does. All sums are exact as long as they fit Decimal's 28 digits.
 """
 

@@ -48,21 +48,25 @@ class Clearing:
         amount = quantity * price
         return amount if self._locked_rate is None else amount + fee_amount(amount, self._locked_rate)
 
-    def cost_now(self, slices: Iterable[Level]) -> Decimal:
-        """Quote that buying ``slices`` takes out of an account at once, each with the fee if it is taken in quote."""
-        return sum((self.backing(quantity, price, is_buy=True) for price, quantity in slices), ZERO)
+    def cost_now(self, slices: Iterable[Level], *, is_buy: bool) -> Decimal:
+        """What trading ``slices`` takes out of an account at once."""
+        return sum((self.backing(quantity, price, is_buy=is_buy) for price, quantity in slices), ZERO)
 
     def lock(self, order: WorkingOrder) -> None:
-        """Lock what backs a new order; a market order never rests and locks nothing."""
-        if order.limit is None:
-            return
-        order.locked = self.backing(order.rest, order.limit, is_buy=order.is_buy)
-        self.accounts.lock(order.account, _paid_asset(order), order.locked)
+        """Lock what backs a new order; a market order's price is known with its slices only."""
+        if order.limit is not None:
+            order.locked = self.backing(order.rest, order.limit, is_buy=order.is_buy)
+            self.accounts.lock(order.account, order.paid_asset, order.locked)
+
+    def lock_slices(self, order: WorkingOrder, slices: Iterable[Level]) -> None:
+        """Lock what a market order is about to pay, so that the fee of one slice leaves what the next one costs."""
+        order.locked = self.cost_now(slices, is_buy=order.is_buy)
+        self.accounts.lock(order.account, order.paid_asset, order.locked)
 
     def end(self, order: WorkingOrder, state: OrderState, wall: datetime) -> None:
         """Unlock what backed the rest of an order that will not fill."""
         if order.locked:
-            self.accounts.lock(order.account, _paid_asset(order), -order.locked)
+            self.accounts.lock(order.account, order.paid_asset, -order.locked)
         order.end(state, wall)
 
     def fill(
@@ -77,39 +81,39 @@ class Clearing:
     ) -> None:
         """Book an execution of ``quantity`` at ``price`` and tell the order."""
         traded = quantity * price
-        rest = order.rest - quantity
-        kept = ZERO if order.limit is None or not rest else self.backing(rest, order.limit, is_buy=order.is_buy)
+        kept = self._kept(order, price, quantity)
         released = order.locked - kept
-        base, quote = order.instrument.base, order.instrument.quote
-        if order.is_buy:
-            self.accounts.exchange(order.account, quote, traded, base, quantity, released=released)
-        else:
-            self.accounts.exchange(order.account, base, quantity, quote, traded, released=released)
+        paid, got = (traded, quantity) if order.is_buy else (quantity, traded)
+        self.accounts.exchange(order.account, order.paid_asset, paid, order.got_asset, got, released=released)
         rate = self._rules.fee_maker if is_maker else self._rules.fee_taker
         # Of a buy in quote, no more than was locked for it: the roundings of parts would add up beyond the whole's.
-        spare = released - traded if order.is_buy and order.limit is not None else None
-        fee_asset, fee = self._fee(order, quantity, traded, rate, spare)
+        fee_asset, fee = self._fee(order, got, traded, rate, released - paid)
         self.accounts.charge(order.account, fee_asset, fee)
         trade = self._trade(order, price, quantity, fee, fee_asset, market=market, wall=wall, is_maker=is_maker)
         self.trades.add(trade)
         order.add(trade, traded, kept)
 
+    def _kept(self, order: WorkingOrder, price: Decimal, quantity: Decimal) -> Decimal:
+        """What stays locked after an execution: for the slices to come, or for the rest at the limit."""
+        if order.limit is None:
+            return order.locked - self.backing(quantity, price, is_buy=order.is_buy)
+        rest = order.rest - quantity
+        return self.backing(rest, order.limit, is_buy=order.is_buy) if rest else ZERO
+
     def _fee(
-        self, order: WorkingOrder, quantity: Decimal, traded: Decimal, rate: Decimal, spare: Decimal | None
+        self, order: WorkingOrder, got: Decimal, traded: Decimal, rate: Decimal, spare: Decimal
     ) -> tuple[str, Decimal]:
         """Asset and amount of a fee, taken after the execution is booked."""
         asset = self._rules.fee_asset
         if asset == QUOTE and order.is_buy:
-            fee = fee_amount(traded, rate)
-            return order.instrument.quote, fee if spare is None else min(fee, spare)
+            return order.paid_asset, min(fee_amount(traded, rate), spare)
         if asset not in {RECEIVED, QUOTE}:
             price = self._third_prices[order.instrument.quote]
             fee = (traded * rate / price).quantize(FEE_STEP, ROUND_UP)
             if fee <= self.accounts.free(order.account, asset):
                 return asset, fee
         # What is received is the quote of a sell, and the base of a buy; a fee never exceeds it.
-        got = quantity if order.is_buy else traded
-        return order.instrument.base if order.is_buy else order.instrument.quote, min(fee_amount(got, rate), got)
+        return order.got_asset, min(fee_amount(got, rate), got)
 
     def _trade(
         self,
@@ -130,7 +134,3 @@ class Clearing:
         made.price, made.quantity, made.fee, made.fee_asset = price, quantity, fee, fee_asset
         made.is_maker, made.market_time, made.wall_time = is_maker, market, wall
         return seal(made, SimTrade)
-
-
-def _paid_asset(order: WorkingOrder) -> str:
-    return order.instrument.quote if order.is_buy else order.instrument.base

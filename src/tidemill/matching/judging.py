@@ -78,5 +78,5 @@ def _check_funds(
     elif ticket.limit_price is not None:
         asset, needed = instrument.quote, clearing.backing(ticket.quantity, ticket.limit_price, is_buy=True)
     else:
-        asset, needed = instrument.quote, clearing.cost_now(offer.bill(ticket.quantity))
+        asset, needed = instrument.quote, clearing.cost_now(offer.bill(ticket.quantity), is_buy=True)
     return filters.INSUFFICIENT if needed > clearing.accounts.free(account, asset) else None

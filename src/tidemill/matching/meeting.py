@@ -73,6 +73,8 @@ class Meeting:
         slices = offer.reach(order.limit, order.rest)
         if order.ticket.time_in_force is FOK and sum((one for _, one in slices), ZERO) < order.rest:
             return
+        if order.limit is None:
+            self._clearing.lock_slices(order, slices)
         for price, quantity in slices:
             offer.take(quantity)
             self._fill(order, price, quantity, moment, wall, is_maker=False)

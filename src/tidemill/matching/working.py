@@ -28,11 +28,13 @@ class WorkingOrder:
         "after_bar",
         "client_order_id",
         "filled",
+        "got_asset",
         "instrument",
         "is_buy",
         "limit",
         "locked",
         "order_id",
+        "paid_asset",
         "placed_market",
         "placed_wall",
         "quote_filled",
@@ -59,6 +61,8 @@ class WorkingOrder:
         self.order_id, self.account, self.ticket, self.instrument = order_id, account, ticket, instrument
         self.client_order_id = ticket.client_order_id
         self.is_buy = ticket.side is BUY
+        base, quote = instrument.base, instrument.quote
+        self.paid_asset, self.got_asset = (quote, base) if self.is_buy else (base, quote)
         self.limit = ticket.limit_price
         self.stop = ticket.stop_price or ZERO
         self.state = OPEN
