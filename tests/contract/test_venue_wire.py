@@ -185,6 +185,21 @@ def test_only_evidence_decides(venue: VenueServer, broker: CcxtBroker, fault: st
     assert (broker.fetch_order(AAPL, "s3", None) is not None) is exists
 
 
+@pytest.mark.parametrize("fault", ["html_200", "truncated_json", "empty_body", "html_502", "truncated_body"])
+def test_an_answer_that_is_none_is_no_answer(venue: VenueServer, broker: CcxtBroker, fault: str) -> None:
+    broker.place_order(request("q1"))
+    for kind, ask in (
+        ("query", lambda: broker.fetch_order(AAPL, "q1", None)),
+        ("account", broker.fetch_balances),
+        ("account", lambda: broker.fetch_fills(AAPL, None)),
+        ("account", lambda: broker.fetch_orders(AAPL, OPEN)),
+    ):
+        admin(venue, "faults", {"fault": fault, "on": kind, "count": 1})
+        with pytest.raises(TransientError):
+            ask()
+        ask()
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
