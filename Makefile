@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test lint bench replay-week up lock format
+.PHONY: help install demo test lint bench faults replay-week up lock format
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,10 @@ format: install ## let ruff rewrite the code
 
 bench: install ## measure, and write docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)
+
+faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL=)
+	$(BIN)/python tests/faults $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) \
+	  $(if $(JSON),--json $(JSON)) $(if $(CASE),--case $(CASE)) $(if $(CONTROL),--control $(CONTROL)) $(ARGS)
 
 replay-week: install ## a week of the real recording with its outages, through every stage
 	$(BIN)/tidemill demo --data $${TIDEMILL_TEST_DATA:-../shared/data}/recordings/crypto-1h-2021-reddit.toml \

@@ -237,6 +237,9 @@ def _judge_decisions(verdict: Verdict, ledger: SqlLedger, account: str, ours: It
     for attempt in set(attempts):
         if attempts.count(attempt) > 1:
             verdict.duplicates.append(f"attempt {attempt} was decided {attempts.count(attempt)} times")
+    asked = 2 if verdict.case.combination == "another attempt" else 1
+    if len(decisions) > asked:
+        verdict.duplicates.append(f"{len(decisions)} decisions were made where {asked} was asked for")
     intents = {one.intent.decision_id for one in ours}
     verdict.lost += [
         f"decision {one.decision_id} has no intents" for one in decisions if one.decision_id not in intents

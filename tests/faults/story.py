@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -90,7 +90,7 @@ class Part:
     def timing(self) -> OrderTiming:
         """Waits of the venue's row: the short one, or what Binance's row says."""
         if self.control == "settle":
-            return OrderTiming(window_ms=500, settle_seconds=0.0, absence_queries=1, first_poll_seconds=0.0)
+            return OrderTiming(window_ms=500, settle_seconds=0.05, absence_queries=1, first_poll_seconds=0.01)
         row = capability("binance") if self.production else SHORT_ROW
         told = row.timing()
         if self.production:
@@ -172,13 +172,14 @@ def trade(desk: Desk, part: Part, epoch: int) -> None:
         portfolio = ledger.load_portfolio(desk.account)
         if doubtful:
             raise TransientError("an order is still in doubt")
-        salt = uuid.uuid4().hex if part.control == "intent" else ""
-        intents = make_intents(key, salt)
+        if part.control == "intent":
+            key = replace(key, attempt=uuid.uuid4().int % 1_000_000 + 2)  # an identity of its own for every run
+        intents = make_intents(key)
         if part.control == "lease":
             time.sleep(0.3)  # long enough for both to have read the same account
-        decision = make_decision(key, portfolio, intents[0].decision_id)
+        decision = make_decision(key, portfolio)
         ledger.record_decision(decision, intents, epoch=epoch)  # type: ignore[attr-defined]
-        known = ledger.load_decision(intents[0].decision_id)  # type: ignore[attr-defined]
+        known = ledger.load_decision(key.decision_id)  # type: ignore[attr-defined]
     carry_out(desk, known.decision_id, part, epoch)
     execution.cancel_resting(desk)
 
@@ -215,14 +216,13 @@ def reconcile(desk: Desk, epoch: int) -> None:
     execution.freeze_differences(desk, found)
 
 
-def make_intents(key: DecisionKey, salt: str = "") -> list[OrderIntent]:
+def make_intents(key: DecisionKey) -> list[OrderIntent]:
     """Four legs: a sell and two buys that fill, and a buy that rests."""
-    decision = key.decision_id if not salt else f"d{salt[:17]}"
     made = []
     for leg, (base, side, time_in_force, quantity, limit) in enumerate(LEGS):
         instrument = f"{base}-USD.{VENUE}"
         identity = intent_id(
-            account=key.account + salt,
+            account=key.account,
             strategy=key.strategy,
             instrument=instrument,
             as_of=key.as_of,
@@ -232,7 +232,7 @@ def make_intents(key: DecisionKey, salt: str = "") -> list[OrderIntent]:
         made.append(
             OrderIntent(
                 intent_id=identity,
-                decision_id=decision,
+                decision_id=key.decision_id,
                 account=key.account,
                 instrument=instrument,
                 leg=leg,
@@ -248,10 +248,10 @@ def make_intents(key: DecisionKey, salt: str = "") -> list[OrderIntent]:
     return made
 
 
-def make_decision(key: DecisionKey, portfolio: Portfolio, identity: str) -> Decision:
+def make_decision(key: DecisionKey, portfolio: Portfolio) -> Decision:
     """A decision with just what the ledger asks for."""
     return Decision(
-        decision_id=identity,
+        decision_id=key.decision_id,
         account=key.account,
         strategy=key.strategy,
         as_of=key.as_of,
