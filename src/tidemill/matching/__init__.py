@@ -31,7 +31,8 @@ what is received does. All sums are exact as long as they fit Decimal's 28 digit
 
 from tidemill.matching.book import Book
 from tidemill.matching.exchange import Exchange
+from tidemill.matching.filters import MAX_OPEN_ORDERS
 from tidemill.matching.tape import ListTape
 from tidemill.matching.values import FillRules, Refusal, SimOrder, SimTrade, Ticket
 
-__all__ = ["Book", "Exchange", "FillRules", "ListTape", "Refusal", "SimOrder", "SimTrade", "Ticket"]
+__all__ = ["MAX_OPEN_ORDERS", "Book", "Exchange", "FillRules", "ListTape", "Refusal", "SimOrder", "SimTrade", "Ticket"]

@@ -71,6 +71,11 @@ class Depth:
         """Best price left, None when nothing is."""
         return self._levels[-1][0] if self._levels else None
 
+    @property
+    def left(self) -> list[Level]:
+        """Levels with what is left of them, best first."""
+        return [(price, quantity) for price, quantity in reversed(self._levels)]
+
     def reach(self, limit: Decimal | None, most: Decimal, *, beyond: bool = False) -> list[Level]:
         """What an order would get within ``limit`` (None: any price), at most ``most``; best first.
 

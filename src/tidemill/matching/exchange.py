@@ -141,6 +141,13 @@ class Exchange:
         for order in self._orders.resting_on(instrument):
             order.wait_until(market)
 
+    def book(self, instrument: str) -> Book | None:
+        """What our orders have left of the book that was fed; None while the instrument trades on bars."""
+        place = self._market(instrument)
+        if place.book is None:
+            return None
+        return Book(bids=tuple(place.depth(is_buy=False).left), asks=tuple(place.depth(is_buy=True).left))
+
     def find_order(
         self, account: str, instrument: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> SimOrder | None:

@@ -37,6 +37,8 @@ class Admin:
         made.router.add_post("/accounts", self.guarded(self.open_account))
         made.router.add_post("/faults", self.guarded(self.add_fault))
         made.router.add_delete("/faults", self.guarded(self.clear_faults))
+        made.router.add_post("/book", self.guarded(self.feed_book))
+        made.router.add_delete("/book", self.guarded(self.drop_book))
         made.router.add_get("/truth", self.truth)
         return made
 
@@ -75,6 +77,22 @@ class Admin:
         balances = {str(asset): str(Decimal(str(text))) for asset, text in body["balances"].items()}
         self.state.open_account(str(body["key"]), str(body["secret"]), balances)
         return {"opened": True}
+
+    def feed_book(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Let a symbol trade on a book of [price, quantity] levels, best first, until it is dropped."""
+        sides = ([[Decimal(str(one)) for one in level] for level in body[name]] for name in ("bids", "asks"))
+        return {"trades": self.state.feed_book(self._instrument(body), *sides)}
+
+    def drop_book(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Let a symbol trade on bars again."""
+        self.state.drop_book(self._instrument(body))
+        return {"dropped": True}
+
+    def _instrument(self, body: dict[str, Any]) -> str:
+        symbols = self.state.symbols
+        if body["symbol"] not in symbols:
+            raise DataError(f"the venue has no symbol {body['symbol']}; there are {', '.join(sorted(symbols))}")
+        return symbols[body["symbol"]].id
 
     async def add_fault(self, body: dict[str, Any]) -> dict[str, Any]:
         """Put a fault in force, or begin its spell."""

@@ -1,12 +1,14 @@
-"""Orders as rows of the journal."""
+"""Orders and books as rows of the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from tidemill.domain.trading import OrderType, Side, TimeInForce
 from tidemill.matching import Ticket
+
+Level = Sequence[Decimal]
 
 
 def ticket_row(ticket: Ticket) -> dict[str, str | None]:
@@ -20,6 +22,7 @@ def ticket_row(ticket: Ticket) -> dict[str, str | None]:
         "quantity": str(ticket.quantity),
         "limit_price": _text(ticket.limit_price),
         "stop_price": _text(ticket.stop_price),
+        "quote_quantity": _text(ticket.quote_quantity),
     }
 
 
@@ -34,7 +37,23 @@ def to_ticket(row: Mapping[str, str | None]) -> Ticket:
         quantity=Decimal(str(row["quantity"])),
         limit_price=_number(row["limit_price"]),
         stop_price=_number(row["stop_price"]),
+        # Journals from before orders by quote have none.
+        quote_quantity=_number(row.get("quote_quantity")),
     )
+
+
+def book_row(bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, list[list[str]]]:
+    """A book as text."""
+    return {"bids": _side_row(bids), "asks": _side_row(asks)}
+
+
+def to_side(rows: Sequence[Sequence[str]]) -> list[list[Decimal]]:
+    """One side of a book as :func:`book_row` wrote it."""
+    return [[Decimal(text) for text in row] for row in rows]
+
+
+def _side_row(levels: Sequence[Level]) -> list[list[str]]:
+    return [[str(number) for number in level] for level in levels]
 
 
 def _text(value: Decimal | None) -> str | None:

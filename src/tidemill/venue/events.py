@@ -137,7 +137,7 @@ def _report_event(report: Report, symbol: str, now: datetime) -> Event:
         "M": False,
         "O": to_millis(order.placed_wall),
         "Z": number(order.quote_filled),
-        "Q": NOTHING,
+        "Q": number(ticket.quote_quantity or Decimal(0)),
         "W": to_millis(order.placed_wall),
         "V": "NONE",
     }

@@ -19,6 +19,7 @@ from tidemill.venue.state import VenueState
 DAY_BARS = 24
 MOST_KLINES, DEFAULT_KLINES = 1000, 500
 BOOK_LEVELS = 20
+FED_LEVELS = 100
 AVERAGE_MINUTES = 5
 
 
@@ -80,20 +81,32 @@ class MarketApi:
         """Best bid and ask: the last price and one step off it."""
 
         def best(one: Instrument) -> dict[str, str]:
-            book = self.book(one, 1)
-            (bid, bid_size), (ask, ask_size) = book["bids"][0], book["asks"][0]
+            (bid, bid_size), (ask, ask_size) = self.best(one)
             return {"symbol": _symbol(one), "bidPrice": bid, "bidQty": bid_size, "askPrice": ask, "askQty": ask_size}
 
         return self._each(parameters, best)
 
     def depth(self, parameters: Parameters) -> dict[str, Any]:
-        """A few levels around the last price, one step apart."""
+        """Levels of the book, see :meth:`book`."""
         limit = parameters.integer("limit")
         return self.book(self._one(parameters), limit)
 
+    def best(self, one: Instrument) -> tuple[list[str], list[str]]:
+        """Best bid and best ask as price and quantity; zeros for a side that is empty."""
+        book, nothing = self.book(one, 1), [number(ZERO), number(ZERO)]
+        return (book["bids"] or [nothing])[0], (book["asks"] or [nothing])[0]
+
     def book(self, one: Instrument, limit: int | None, moment: datetime | None = None) -> dict[str, Any]:
-        """Levels around the last price at ``moment`` (now when None), one step apart: books are not recorded."""
+        """What is left of the book that was fed, else levels one step apart around the last price at ``moment``.
+
+        None means now. Books are not recorded, so the levels stand for one.
+        """
         at = self.state.now if moment is None else moment
+        fed = self.state.exchange.book(one.id)
+        if fed is not None:
+            most = max(1, limit or FED_LEVELS)
+            sides = {name: [[number(a), number(b)] for a, b in getattr(fed, name)[:most]] for name in ("bids", "asks")}
+            return {"lastUpdateId": to_millis(at), **sides}
         last, size = self._last(one, at), number(one.lot_step * 1000)
         levels = range(1, max(1, min(limit or BOOK_LEVELS, BOOK_LEVELS)) + 1)
         bids = [last - level * one.price_step for level in levels]

@@ -30,6 +30,8 @@ class MarketStreams:
     def __init__(self, state: VenueState, market: MarketApi) -> None:
         self._state = state
         self._market = market
+        # Per instrument: when its book was last told, what it was before, and what was told; the same to all.
+        self._told: dict[str, tuple[datetime, dict[str, Any], dict[str, Any]]] = {}
         self._kinds: dict[str, Callable[[Instrument, datetime, datetime], Iterator[Any]]] = {
             "trade": self._trades,
             "aggTrade": self._agg_trades,
@@ -151,9 +153,8 @@ class MarketStreams:
         yield self._head("24hrMiniTicker", one, until) | {name: full[name] for name in names}
 
     def _book_ticker(self, one: Instrument, _since: datetime, _until: datetime) -> Iterator[Any]:
-        book = self._market.book(one, 1)
-        (bid, bid_size), (ask, ask_size) = book["bids"][0], book["asks"][0]
-        head = {"u": book["lastUpdateId"], "s": one.base + one.quote}
+        (bid, bid_size), (ask, ask_size) = self._market.best(one)
+        head = {"u": to_millis(self._state.now), "s": one.base + one.quote}
         yield head | {"b": bid, "B": bid_size, "a": ask, "A": ask_size}
 
     def _average(self, one: Instrument, _since: datetime, until: datetime) -> Iterator[Any]:
@@ -161,8 +162,15 @@ class MarketStreams:
         yield self._head("avgPrice", one, until) | {"i": "5m", "w": price, "T": to_millis(until)}
 
     def _book_changes(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
-        """Levels that went (quantity 0) and levels that are, numbered by the clock without a hole."""
-        old, new = (self._market.book(one, None, moment) for moment in (since, until))
+        """Levels that went (quantity 0) and levels that are, numbered by the clock without a hole.
+
+        A book that was fed or dropped is told with the clock's next move.
+        """
+        told = self._told.get(one.id)
+        if told is None or told[0] != until:
+            old = told[2] if told else self._market.book(one, None, since)
+            told = self._told[one.id] = until, old, self._market.book(one, None, until)
+        _, old, new = told
         event = self._head("depthUpdate", one, until) | {"U": to_millis(since) + 1, "u": to_millis(until)}
         for short, side in (("b", "bids"), ("a", "asks")):
             now = dict(new[side])

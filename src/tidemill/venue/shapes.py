@@ -7,7 +7,7 @@ from typing import Any
 
 from tidemill.domain.market import Instrument
 from tidemill.domain.trading import OrderState, OrderType, Side
-from tidemill.matching import SimOrder, SimTrade
+from tidemill.matching import MAX_OPEN_ORDERS, SimOrder, SimTrade
 from tidemill.venue.parameters import to_millis
 
 STATUS = {
@@ -60,7 +60,7 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
         "updateTime": to_millis(order.updated_wall),
         "isWorking": order.triggered,
         "workingTime": to_millis(order.placed_wall),
-        "origQuoteOrderQty": "0.00000000",
+        "origQuoteOrderQty": number(ticket.quote_quantity or Decimal(0)),
         "selfTradePreventionMode": "NONE",
     }
 
@@ -132,9 +132,9 @@ def symbol_shape(instrument: Instrument) -> dict[str, Any]:
         "orderTypes": ORDER_TYPES,
         "icebergAllowed": False,
         "ocoAllowed": False,
-        "quoteOrderQtyMarketAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
+        "cancelReplaceAllowed": True,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": [
@@ -149,6 +149,7 @@ def symbol_shape(instrument: Instrument) -> dict[str, Any]:
                 "applyMaxToMarket": False,
                 "avgPriceMins": 0,
             },
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_OPEN_ORDERS},
         ],
         "permissions": [],
         "permissionSets": [["SPOT"]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.market import Instrument, format_time, parse_time
 from tidemill.matching import Exchange, Refusal, SimOrder, SimTrade, Ticket
 from tidemill.ports import BarTape
-from tidemill.venue.calls import ticket_row, to_ticket
+from tidemill.venue.calls import Level, book_row, ticket_row, to_side, to_ticket
 from tidemill.venue.errors import VenueError
 from tidemill.venue.events import AccountEvents
 from tidemill.venue.faults import Faults
@@ -82,10 +82,16 @@ class VenueState:
         if self.options.clock == "recorded" and moment <= self.exchange.now:
             return 0
         call = {"call": "clock", "market": format_time(moment), "wall": format_time(self.wall())}
-        done: list[SimTrade] = self._change(call)
-        for trade in done:
-            self._tell(AccountEvents.of_trade(trade, self._order_of(trade)))
-        return len(done)
+        return self._tell_trades(self._change(call))
+
+    def feed_book(self, instrument: str, bids: Sequence[Level], asks: Sequence[Level]) -> int:
+        """Let an instrument trade on this book; the number of trades that made, DataError for one that cannot be."""
+        call = {"call": "book", "instrument": instrument, **book_row(bids, asks), **self._times()}
+        return self._tell_trades(self._change(call))
+
+    def drop_book(self, instrument: str) -> None:
+        """Let an instrument trade on bars again."""
+        self._change({"call": "no book", "instrument": instrument, **self._times()})
 
     def tick(self) -> None:
         """Follow the real clock: fetch what is new, match what has closed."""
@@ -128,6 +134,11 @@ class VenueState:
         """Keep events for the account's streams until the change that made them is on disk."""
         self.outbox.append(events.after(self.journal.appended))
 
+    def _tell_trades(self, done: Sequence[SimTrade]) -> int:
+        for trade in done:
+            self._tell(AccountEvents.of_trade(trade, self._order_of(trade)))
+        return len(done)
+
     def _order_of(self, trade: SimTrade) -> SimOrder:
         order = self.exchange.find_order(trade.account, trade.instrument, order_id=trade.order_id)
         assert order is not None
@@ -158,6 +169,11 @@ class VenueState:
         market, wall = (parse_time(call[name], name) for name in ("market", "wall"))
         if kind == "clock":
             return self.exchange.advance(market, wall)
+        if kind == "book":
+            sides = to_side(call["bids"]), to_side(call["asks"])
+            return self.exchange.feed_book(call["instrument"], *sides, market=market, wall=wall)
+        if kind == "no book":
+            return self.exchange.drop_book(call["instrument"], market=market)
         if kind == "place":
             return self.exchange.place(call["key"], to_ticket(call["ticket"]), market=market, wall=wall)
         self._cancels += 1

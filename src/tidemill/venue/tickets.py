@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from tidemill.domain.market import Instrument
+from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import OrderType, Side, TimeInForce
 from tidemill.matching import Ticket
 from tidemill.venue import errors
@@ -34,9 +36,7 @@ def read_ticket(parameters: Parameters, instrument: Instrument, spare_id: str) -
         raise errors.INVALID_TYPE
     order_type = TYPES[kind]
     _check_not_offered(parameters)
-    quantity = parameters.decimal("quantity")
-    if quantity is None:
-        raise errors.missing("quantity")
+    quantity, quote = _quantities(parameters, order_type)
     limit, stop = _prices(parameters, order_type)
     return Ticket(
         client_order_id=parameters.client_id("newClientOrderId") or spare_id,
@@ -47,12 +47,25 @@ def read_ticket(parameters: Parameters, instrument: Instrument, spare_id: str) -
         quantity=quantity,
         limit_price=limit,
         stop_price=stop,
+        quote_quantity=quote,
     )
 
 
+def _quantities(parameters: Parameters, order_type: OrderType) -> tuple[Decimal, Decimal | None]:
+    """Quantity and quote quantity: a market order names one of the two, all others the first."""
+    quantity, quote = parameters.decimal("quantity"), parameters.decimal("quoteOrderQty")
+    if quote is not None:
+        if order_type is not OrderType.MARKET:
+            raise errors.not_required("quoteOrderQty")
+        if quantity is not None:
+            raise errors.not_required("quoteOrderQty")
+        return ZERO, quote
+    if quantity is None:
+        raise errors.missing("quantity")
+    return quantity, None
+
+
 def _check_not_offered(parameters: Parameters) -> None:
-    if parameters.text("quoteOrderQty") is not None:
-        raise errors.VenueError(-2010, "Quote order qty market orders are not support for this symbol.")
     if parameters.text("trailingDelta") is not None:
         raise errors.VenueError(-2010, "Trailing stop orders are not supported for this symbol.")
     iceberg = parameters.decimal("icebergQty")
@@ -60,7 +73,7 @@ def _check_not_offered(parameters: Parameters) -> None:
         raise errors.VenueError(-2010, "Iceberg orders are not supported for this symbol.")
 
 
-def _prices(parameters: Parameters, order_type: OrderType) -> tuple[Any, Any]:
+def _prices(parameters: Parameters, order_type: OrderType) -> tuple[Decimal | None, Decimal | None]:
     """Limit and stop, each there exactly when the type asks for it."""
     limit, stop = parameters.decimal("price"), parameters.decimal("stopPrice")
     if order_type is OrderType.MARKET:
