@@ -74,7 +74,7 @@ class Rest:
                 raise web.HTTPNotFound(reason="Not Found")
             if self.state.is_down and path not in ALWAYS_UP:
                 raise errors.DOWN
-            return self._call(request, path, Parameters.parse(request.query_string, body))
+            return self._call(request, path, Parameters.parse(request.rel_url.raw_query_string, body))
         except errors.VenueError as error:
             return error.answer()
         except web.HTTPException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.venue.account_api import AccountApi
@@ -28,6 +30,18 @@ from tidemill.venue.state import VenueState
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TICK_SECONDS = 1.0
+LOGGER = logging.getLogger("tidemill.venue")
+
+
+class _NotOurFault(logging.Filter):
+    """Leaves out what a sender got wrong in HTTP itself: it was told with 400, and is no event of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        cause = record.exc_info[1] if record.exc_info else None
+        return not isinstance(cause, HttpProcessingError)
+
+
+LOGGER.addFilter(_NotOurFault())
 
 
 class VenueServer:
@@ -114,7 +128,7 @@ class VenueServer:
 
     @staticmethod
     async def _runner(application: web.Application) -> web.AppRunner:
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)
+        runner = web.AppRunner(application, access_log=None, logger=LOGGER, handle_signals=False, shutdown_timeout=1)
         await runner.setup()
         return runner
 
