@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FOREIGN := .venv-foreign
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 export UV_PYTHON_DOWNLOADS := never
@@ -10,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test lint bench replay-week up lock format
+.PHONY: help install demo test lint bench faults conformance fuzz replay-week up lock format
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +47,21 @@ format: install ## let ruff rewrite the code
 bench: install ## measure, and write docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
+faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL=)
+	$(BIN)/python tests/faults $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) \
+	  $(if $(JSON),--json $(JSON)) $(if $(CASE),--case $(CASE)) $(if $(CONTROL),--control $(CONTROL)) $(ARGS)
+
+conformance: install ## run clients written by others against the paper venue
+	$(BIN)/python -m pytest tests/conformance $(ARGS)
+	@[ -f $(FOREIGN)/.installed ] && [ $(FOREIGN)/.installed -nt tests/conformance/requirements.lock ] || { \
+	  $(PYTHON) -m venv --clear $(FOREIGN) \
+	  && VIRTUAL_ENV=$(FOREIGN) $(BIN)/uv pip install --quiet --require-hashes --requirements tests/conformance/requirements.lock \
+	  && touch $(FOREIGN)/.installed; }
+	TIDEMILL=$(BIN)/tidemill $(FOREIGN)/bin/python -m pytest --confcutdir=tests/conformance tests/conformance $(ARGS)
+
+fuzz: install ## malformed, unsigned, stale and random requests against the paper venue (TIDEMILL_FUZZ= of each kind)
+	TIDEMILL_FUZZ=$${TIDEMILL_FUZZ:-5000} $(BIN)/python -m pytest tests/fuzz $(ARGS)
+
 replay-week: install ## a week of the real recording with its outages, through every stage
 	$(BIN)/tidemill demo --data $${TIDEMILL_TEST_DATA:-../shared/data}/recordings/crypto-1h-2021-reddit.toml \
 	  --from 2021-04-19T00:00:00Z --to 2021-04-26T00:00:00Z --every 4h $(ARGS)
@@ -56,3 +72,5 @@ up: install ## run on schedules until ^C
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --quiet --extra demo --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --quiet tests/conformance/requirements.in -o tests/conformance/requirements.lock

@@ -24,6 +24,8 @@ import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 RUNS = 5
+Row = tuple[str, str, str]
+"""What, measured, wanted."""
 
 
 def median_seconds(work: Callable[[], object], runs: int = RUNS) -> float:
@@ -129,11 +131,36 @@ def backtest_of_the_bundle() -> float:
     return median_seconds(lambda: backtest_recording(settings, **run), runs=3)
 
 
+def venue_rows() -> list[Row]:
+    """What one venue process serves, durably, over keep-alive loopback."""
+    from benchmarks.venue import LINES
+    from benchmarks.venue import measure as measure_venue
+
+    found = measure_venue()
+    return [
+        (f"paper venue: durable orders a second over {LINES} lines", f"{found['orders_per_second']:,.0f}", "≥ 1,000"),
+        ("paper venue: durable orders a second over one line", f"{found['orders_per_second_one_line']:,.0f}", ""),
+        ("paper venue: bars a second as klines", f"{found['bars_per_second']:,.0f}", "≥ 1,000,000"),
+    ]
+
+
+def matching_rows() -> list[Row]:
+    """What matching alone costs for each order."""
+    from benchmarks.matching import measure as measure_matching
+
+    bounds = ("arrives", "market_order", "one_resting", "each_of_150", "a_resting")
+    return [
+        (f"matching: {name.replace('_', ' ')}", f"{micros:.1f} µs", "20 µs" if name.startswith(bounds) else "")
+        for name, micros in measure_matching().items()
+    ]
+
+
 def main() -> None:
     rows = [
         ("a decision for 50 instruments, stored bars to recorded intents", f"{decision_of_fifty():.3f} s", "0.5 s"),
         ("exact backtest of 12 bundled sessions, posts scored anew", f"{backtest_of_the_bundle():.2f} s", ""),
     ]
+    rows += venue_rows() + matching_rows()
     if "--quick" not in sys.argv:
         demo = whole_demo()
         rows.append((f"`tidemill demo`, {demo['steps']} steps, installed", f"{demo['seconds']:.0f} s", "120 s"))
@@ -147,7 +174,7 @@ def main() -> None:
         f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}; {machine}, a shared and noisy machine: medians of",
         f"{RUNS} runs after a warm-up (the demo: one run). Absolute figures do not carry over to another machine.",
         "",
-        "| what | measured | wanted at most |",
+        "| what | measured | wanted (at most, unless said) |",
         "|---|---|---|",
         *(f"| {name} | {value} | {bound} |" for name, value, bound in rows),
     ]

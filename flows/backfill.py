@@ -8,11 +8,12 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
-from tasks.data import backfill_bars, outcomes
+from tasks.data import backfill_bars, backfill_parts, judge_holes, outcomes
 from tasks.options import patiently
-from tasks.publishing import announce_bars, publish_page
+from tasks.publishing import Progress, announce_bars, publish_page
 from tidemill.bootstrap import services
 from tidemill.domain.market import require_utc
+from tidemill.ingesting import sum_by_name
 from tidemill.reports import ingest_page
 
 
@@ -33,11 +34,14 @@ def backfill(
     known = services()
     known.check_mode(mode)
     begin, until = require_utc(start, "start"), require_utc(end, "end")
-    names = list(known.instruments)
-    futures = patiently(backfill_bars).map(names, begin, until)
+    names, starts, ends = backfill_parts(begin, until)
+    progress = Progress(f"Backfill of {len(known.instruments)} instruments", parts=len(names))
+    futures = patiently(backfill_bars).map(names, starts, ends)
     for future in futures:
         future.wait()
-    results = [one.as_dict() for one in outcomes(names, [future.state for future in futures])]
+        progress.advance()
+    judge_holes(begin, until)
+    results = [one.as_dict() for one in sum_by_name(outcomes(names, [future.state for future in futures]))]
     publish_page(f"backfill-{mode}", ingest_page("Bars backfilled", results), "Bars by instrument")
     announce_bars(until, results, event="bars.repaired")
     return {"results": results}

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Emit, Mode
-from tasks.data import fetch_and_store_bars, outcomes
+from tasks.data import fetch_and_store_bars, judge_holes, outcomes
 from tasks.options import patiently
 from tasks.publishing import announce_bars, publish_page
 from tidemill.bootstrap import services
@@ -18,7 +18,7 @@ from tidemill.reports import ingest_page
 def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     """Fetch what is new of each instrument of the universe; one that fails, fails alone.
 
-    Rejected bars and gaps are counted and recorded, never filled. With ``emit`` the event
+    Rejected bars go into quarantine; holes are recorded with their cause, never filled. With ``emit`` the event
     ``bars.ingested`` follows, which starts ``trade`` of the same mode.
 
     Args:
@@ -33,6 +33,7 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     for state in states:
         state.wait()
     results = [one.as_dict() for one in outcomes(names, [future.state for future in states])]
+    judge_holes()
     publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", results), "Bars by instrument")
     as_of = known.grid.upcoming_as_of(known.market_clock.now())
     if emit and as_of is not None:

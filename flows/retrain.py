@@ -47,4 +47,10 @@ def retrain(
     verdict = judge_candidate(candidate, data)
     version = register_candidate(candidate, table, verdict)
     publish_page(f"retrain-{mode}", training_page(candidate, verdict, version), "Candidate and verdict")
-    return {"trained": True, "version": version, "verdict": verdict.text, "promoted": verdict.promote}
+    return {
+        "trained": True,
+        "version": version,
+        "verdict": verdict.text,
+        "promoted": verdict.promote,
+        "left_out": dict(data.left_out),
+    }

@@ -31,6 +31,8 @@ def load_training_data(as_of: datetime) -> learning.TrainingData:
         scorer=known.rules.scorer,
         as_of=as_of,
         window_days=known.settings.training.window_days,
+        quarantine=known.gaps,
+        min_completeness=known.settings.quality.min_completeness,
     )
 
 

@@ -54,6 +54,7 @@ def rerun_sample() -> dict[str, Any]:
         models=known.models if computed[-1].record["model"] else None,
         grid=known.grid,
         environment=known.environment,
+        quarantine=known.gaps,
     )
     return {
         "decision": done.decision_id,

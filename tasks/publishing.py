@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.events import emit_event
 
 from tidemill.bootstrap import services
 from tidemill.domain.market import format_time
+from tidemill.reports import progress_sentence
 
 
 def publish_page(key: str, page: str, description: str) -> None:
     """Publish one markdown artifact, unless a replay asked for silence."""
     if services().artifacts:
         create_markdown_artifact(markdown=page, key=key, description=description)
+
+
+def publish_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
+    """Publish one table artifact, unless a replay asked for silence."""
+    if services().artifacts:
+        create_table_artifact(table=[dict(row) for row in rows], key=key, description=description)
+
+
+class Progress:
+    """A progress artifact of a run that takes long: the share done, and about how long the rest will take."""
+
+    def __init__(self, what: str, *, parts: int) -> None:
+        self._what = what
+        self._parts = parts
+        self._done = 0
+        self._began = services().wall_clock.now()
+        shown = services().artifacts and parts > 0
+        self._artifact = create_progress_artifact(progress=0.0, description=what) if shown else None
+
+    def advance(self) -> None:
+        """One part is done."""
+        self._done += 1
+        if self._artifact is None:
+            return
+        elapsed = services().wall_clock.now() - self._began
+        update_progress_artifact(
+            artifact_id=self._artifact,  # type: ignore[arg-type]
+            progress=100.0 * self._done / self._parts,
+            description=progress_sentence(self._what, self._done, self._parts, elapsed),
+        )
 
 
 def announce_bars(as_of: datetime, results: list[dict[str, Any]], *, event: str = "bars.ingested") -> None:

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bootstrap",),
     ("fast_backtest",),
     ("backtest", "lineage"),
+    ("repairing",),
     ("deciding", "ingesting", "learning", "reports"),
     ("adapters", "venue", "doubles", "settings"),
     (
@@ -102,7 +103,7 @@ def test_the_domain_needs_the_standard_library_only() -> None:
 
 def test_stages_know_no_vendor() -> None:
     for path in files():
-        if part_of(path) in STAGES | {"domain", "ports", "deciding", "learning", "ingesting", "reports"}:
+        if part_of(path) in STAGES | {"domain", "ports", "deciding", "learning", "ingesting", "repairing", "reports"}:
             assert not VENDORS & {top(module) for module in imports(path)}, path
 
 

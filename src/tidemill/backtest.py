@@ -28,6 +28,7 @@ from tidemill.deciding import (
     build_decision,
     build_refusal,
     draft_decision,
+    find_incomplete,
     mark_equity,
     rows_at,
     view_market,
@@ -223,6 +224,7 @@ class _Run:
             as_of=as_of,
             window_days=self.plan.window_days,
             live=False,
+            min_completeness=self.rules.min_completeness,
         )
         table = build_training_table(data, universe=universe, grid=grid, horizon=self.plan.training.horizon_bars)
         candidate = train_candidate(table, params=self.plan.training, as_of=as_of, name=MODEL_NAME)
@@ -235,7 +237,14 @@ class _Run:
         decided = pd.Timestamp(self.rules.grid.decided_open(point))
         known = self.bars[self.bars["open_time"] <= decided]
         last = known.groupby("instrument").tail(1)
-        return view_market(self.rules, point, last, last.iloc[:0], to_micros(self.rules.grid.as_of(point)))
+        return view_market(
+            self.rules,
+            point,
+            last,
+            last.iloc[:0],
+            to_micros(self.rules.grid.as_of(point)),
+            incomplete=find_incomplete(self.rules, point, known),
+        )
 
     def decide(self, as_of: datetime, champion: FittedModel | None) -> Decision:
         """Steps 4 to 12."""

@@ -7,15 +7,21 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from tidemill.domain.gaps import Fetch
 from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
-from tidemill.ports import BarStore, EvidenceStore, MarketSource, PostSource, PostStore
-from tidemill.quality import check_bars, check_posts
+from tidemill.ports import BarStore, GapRecords, MarketSource, PostSource, PostStore
+from tidemill.quality import DoubtRules, check_bars, check_posts, find_doubts, to_quarantine, trust
 from tidemill.scoring import score_posts
 
 POST_LOOKBACK = timedelta(days=7)
 BACKFILL_DELAY = timedelta(seconds=1)
+# how a repair releases a bar from quarantine; any other reason is a person's
+REPAIRED = "a repair brought a good bar"
+# sessions come five in seven days, and a holiday beside them
+CONTEXT_SLACK = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +33,7 @@ class Ingested:
     stored: int = 0
     rejected: int = 0
     missing: int = 0
+    quarantined: int = 0
     scores: int = 0
     failure: str = ""
 
@@ -35,10 +42,25 @@ class Ingested:
         return asdict(self)
 
 
+def sum_by_name(parts: Sequence[Ingested]) -> list[Ingested]:
+    """What came of each name over all its parts; the first failure is told."""
+    sums: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        told = part.as_dict()
+        before = sums.get(part.name)
+        sums[part.name] = told if before is None else _sum(before, told)
+    return [Ingested(**one) for one in sums.values()]
+
+
+def _sum(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    counts = {key: before[key] + value for key, value in more.items() if isinstance(value, int)}
+    return {**before, **counts, "failure": before["failure"] or more["failure"]}
+
+
 def ingest_bars(
     source: MarketSource,
     store: BarStore,
-    evidence: EvidenceStore,
+    ledger: GapRecords,
     instrument: Instrument,
     *,
     timeframe: str,
@@ -46,6 +68,7 @@ def ingest_bars(
     sessions: Sequence[datetime],
     now: datetime,
     history: timedelta,
+    doubts: DoubtRules | None = None,
 ) -> Ingested:
     """Fetch bars from the newest stored one (or ``history`` back) to ``now``, check and store them.
 
@@ -53,26 +76,29 @@ def ingest_bars(
     """
     length = timedelta(seconds=timeframe_seconds(timeframe))
     newest = store.latest_open(instrument.id, timeframe)
-    fetched = source.fetch_bars(instrument.id, timeframe, newest + length if newest else now - history, now)
+    start = newest + length if newest else now - history
+    fetched = source.fetch_bars(instrument.id, timeframe, start, now)
+    note_fetch(ledger, instrument.id, timeframe, start, now, bars=len(fetched), calendar=calendar, now=now)
     if newest is None:
         fetched = as_backfilled(fetched, timeframe)
     return store_checked(
         fetched,
         store,
-        evidence,
+        ledger,
         instrument,
         timeframe=timeframe,
         calendar=calendar,
         sessions=sessions,
         now=now,
         after=newest,
+        doubts=doubts,
     )
 
 
 def ingest_range(
     source: MarketSource,
     store: BarStore,
-    evidence: EvidenceStore,
+    ledger: GapRecords,
     instrument: Instrument,
     *,
     timeframe: str,
@@ -81,20 +107,43 @@ def ingest_range(
     start: datetime,
     end: datetime,
     now: datetime,
+    doubts: DoubtRules | None = None,
 ) -> Ingested:
     """Fetch the bars with ``start`` <= open time < ``end``, check and store them; equal ones add nothing."""
     fetched = as_backfilled(source.fetch_bars(instrument.id, timeframe, start, end), timeframe)
+    note_fetch(ledger, instrument.id, timeframe, start, min(end, now), bars=len(fetched), calendar=calendar, now=now)
     return store_checked(
         fetched,
         store,
-        evidence,
+        ledger,
         instrument,
         timeframe=timeframe,
         calendar=calendar,
         sessions=[one for one in sessions if start <= one < end],
         now=now,
         after=None,
+        source="backfill",
+        doubts=doubts,
     )
+
+
+def note_fetch(
+    ledger: GapRecords,
+    instrument: str,
+    timeframe: str,
+    start: datetime,
+    end: datetime,
+    *,
+    bars: int,
+    calendar: Calendar,
+    now: datetime,
+) -> None:
+    """Keep that a source (or a file) answered for [start, end), as far as its bars had closed by ``now``."""
+    closed = now - timedelta(seconds=timeframe_seconds(timeframe)) + timedelta(microseconds=1)
+    end = min(end, closed)
+    if end > start:
+        told = Fetch(instrument=instrument, timeframe=timeframe, start=start, end=end, bars=bars, calendar=calendar)
+        ledger.record_fetch(told, now=now)
 
 
 def as_backfilled(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
@@ -110,7 +159,7 @@ def as_backfilled(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
 def store_checked(
     bars: pd.DataFrame,
     store: BarStore,
-    evidence: EvidenceStore,
+    ledger: GapRecords,
     instrument: Instrument,
     *,
     timeframe: str,
@@ -118,8 +167,15 @@ def store_checked(
     sessions: Sequence[datetime],
     now: datetime,
     after: datetime | None,
+    source: str = "ingest",
+    doubts: DoubtRules | None = None,
+    witness: pd.DataFrame | None = None,
 ) -> Ingested:
-    """Check BARS, store the good ones and the gaps since the bar that opened at ``after``."""
+    """Check BARS: the good ones are stored, the bad and the doubtful go into quarantine with their reasons.
+
+    ``missing`` counts bars absent since the one that opened at ``after``. ``witness``: BARS of a second
+    venue. Their causes are judged later, when all instruments of the venue are known.
+    """
     length = timedelta(seconds=timeframe_seconds(timeframe))
     expected = [one for one in sessions if (after is None or one > after) and one + length <= now]
     checked = check_bars(
@@ -131,16 +187,63 @@ def store_checked(
         expected_from=after + length if after and len(bars) else None,
         sessions=expected,
     )
-    stored = store.write_bars(timeframe, checked.good, now=now)
-    if len(checked.gaps):
-        evidence.write_gaps(checked.gaps, now=now)
+    kept, doubtful = _part_doubtful(checked.good, store, ledger, timeframe, doubts or DoubtRules(), witness)
+    refused = pd.concat([one for one in (checked.rejected, doubtful) if len(one)] or [checked.rejected])
+    stored = store.write_bars(timeframe, kept, now=now)
+    quarantined = ledger.write_quarantine(to_quarantine(refused, timeframe, source), now=now) if len(refused) else 0
     return Ingested(
         name=instrument.id,
         fetched=len(bars),
         stored=stored,
-        rejected=len(checked.rejected),
-        missing=int(checked.gaps["missing"].sum()) if len(checked.gaps) else 0,
+        rejected=len(checked.rejected) + len(checked.good) - len(kept),
+        missing=int(checked.gaps["missing"].sum()) + len(checked.good) - len(kept),
+        quarantined=quarantined,
     )
+
+
+def _part_doubtful(
+    good: pd.DataFrame,
+    store: BarStore,
+    ledger: GapRecords,
+    timeframe: str,
+    rules: DoubtRules,
+    witness: pd.DataFrame | None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The bars to store, and the doubtful ones with ``reason``.
+
+    Bars stored beside them are their neighbours, and are judged again: only now may they have some after.
+    """
+    if not len(good):
+        return good, good.assign(reason="")
+    bars, is_new, edges = _among_stored(good, store, timeframe, rules.neighbours)
+    reasons = find_doubts(bars, rules=rules, witness=witness)
+    reasons[edges] = ""
+    if (reasons != "").any():
+        history = ledger.read_quarantine([str(good["instrument"].iloc[0])], timeframe, every=True)
+        by_person = history["released_at"].notna() & (history["because"] != REPAIRED)
+        reasons = trust(bars, reasons, list(history.loc[by_person, "payload_hash"]))
+    doubted = reasons != ""
+    kept = bars[is_new & ~doubted].reset_index(drop=True)
+    return kept, bars[doubted].assign(reason=reasons[doubted])
+
+
+def _among_stored(
+    good: pd.DataFrame, store: BarStore, timeframe: str, neighbours: int
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """New bars among the stored ones, ascending; which are new; which stored ones lack neighbours of their own."""
+    first, last = (good["open_time"].iloc[end].to_pydatetime() for end in (0, -1))
+    reach = CONTEXT_SLACK * 2 * neighbours * timedelta(seconds=timeframe_seconds(timeframe))
+    stored = store.read_bars([str(good["instrument"].iloc[0])], timeframe, first - reach, last + reach)
+    stored = stored.loc[~stored["open_time"].isin(good["open_time"]), list(good.columns)]
+    before = stored[stored["open_time"] < first].iloc[-2 * neighbours :]
+    after = stored[stored["open_time"] > last].iloc[: 2 * neighbours]
+    between = stored[(stored["open_time"] > first) & (stored["open_time"] < last)]
+    parts = [part for part in (before, between, after, good) if len(part)]
+    bars = pd.concat(parts, ignore_index=True).sort_values("open_time", ignore_index=True)
+    edges = np.zeros(len(bars), dtype=bool)
+    edges[: min(len(before), neighbours)] = True
+    edges[len(bars) - min(len(after), neighbours) :] = len(after) > 0
+    return bars, bars["open_time"].isin(good["open_time"]).to_numpy(bool), edges
 
 
 def ingest_posts(source: PostSource, store: PostStore, *, bases: Sequence[str], now: datetime) -> Ingested:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from tidemill.domain.market import DecisionGrid, format_time, to_micros
 from tidemill.features import FEATURE_NAMES, build_features, find_leaks
-from tidemill.ports import BarStore, FittedModel, ModelRegistry, PostStore
+from tidemill.ports import BarStore, FittedModel, ModelRegistry, PostStore, QuarantineStore
+from tidemill.quality import honour_quarantine, window_fraction
 from tidemill.training import Candidate, TrainingParams, Verdict, build_labels, judge_candidate, train_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
-    """All bars and scores that training may read at ``as_of``."""
+    """All bars and scores that training may read at ``as_of``; ``left_out``: instruments with the reason."""
 
     as_of: datetime
     bars: pd.DataFrame
     scores: pd.DataFrame
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +50,40 @@ def load_training_data(
     as_of: datetime,
     window_days: int,
     live: bool = True,
+    quarantine: QuarantineStore | None = None,
+    min_completeness: float = 0.0,
 ) -> TrainingData:
-    """Everything known at ``as_of``; unless in a backtest, also only what was stored by then."""
+    """Everything known at ``as_of``; unless in a backtest, also only what was stored by then.
+
+    Bars in ``quarantine`` are left out, and so is every instrument of which less than
+    ``min_completeness`` of the bars since its first one is there.
+    """
     start = as_of - timedelta(days=window_days)
     stored = to_micros(as_of) if live else None
+    known = bars.read_bars(universe, grid.timeframe, start, as_of, known_at=as_of, stored_until=stored, revisions=True)
+    if quarantine is not None:
+        refused = quarantine.read_quarantine(universe, grid.timeframe, stored_until=stored)
+        known = honour_quarantine(known, refused)
+    left_out = _find_incomplete(known, grid, as_of, min_completeness)
     return TrainingData(
         as_of=as_of,
-        bars=bars.read_bars(
-            universe, grid.timeframe, start, as_of, known_at=as_of, stored_until=stored, revisions=True
-        ),
+        bars=known[~known["instrument"].isin(list(left_out))].reset_index(drop=True) if left_out else known,
+        left_out=left_out,
         scores=posts.read_scores(scorer, start, as_of, known_at=as_of, stored_until=stored),
     )
+
+
+def _find_incomplete(bars: pd.DataFrame, grid: DecisionGrid, as_of: datetime, least: float) -> dict[str, str]:
+    newest = grid.newest_as_of(as_of)
+    found: dict[str, str] = {}
+    if newest is None:
+        return found
+    for name, some in bars.groupby("instrument"):
+        opens = np.unique(some["open_time"].to_numpy("datetime64[us]").astype(np.int64))
+        fraction = window_fraction(opens, grid, grid.point_of(newest), bars=len(opens))
+        if fraction < least:
+            found[str(name)] = f"incomplete: {fraction:.1%} of its bars are known, {least:.1%} needed"
+    return found
 
 
 def build_training_table(

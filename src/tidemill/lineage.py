@@ -21,7 +21,16 @@ from tidemill.deciding.record import feature_record
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import DecisionGrid, format_time, from_micros, parse_time
 from tidemill.domain.trading import Decision, LedgerOrder
-from tidemill.ports import BarStore, DecisionLedger, FillLedger, FittedModel, ModelRegistry, OrderLedger, PostStore
+from tidemill.ports import (
+    BarStore,
+    DecisionLedger,
+    FillLedger,
+    FittedModel,
+    ModelRegistry,
+    OrderLedger,
+    PostStore,
+    QuarantineStore,
+)
 from tidemill.risk import Limits
 from tidemill.sizing import SizingPolicy
 
@@ -169,17 +178,19 @@ def rerun(
     models: ModelRegistry | None,
     grid: DecisionGrid,
     environment: Environment,
+    quarantine: QuarantineStore | None = None,
 ) -> Rerun:
     """Make a recorded decision again from stored inputs and compare features, forecasts and intents.
 
-    The promise is bit for bit when code lock and processor are the recorded ones, else 1e-9 relative.
-    A refusal has nothing to compute and is the same by definition.
+    ``quarantine`` keeps out what stood there then. The promise is bit for bit when code lock and
+    processor are the recorded ones, else 1e-9 relative. A refusal has nothing to compute and is the
+    same by definition.
     """
     exact = decision.record.get("environment") == asdict(environment)
     differences: list[str] = []
     features = intents = 0
     if decision.outcome == "decided":
-        draft = _draft_again(decision, bars, posts, models, grid)
+        draft = _draft_again(decision, bars, posts, models, grid, quarantine)
         again = feature_record(draft)
         features = sum(len(row) for row in again.values())
         tolerance = 0.0 if exact else FLOAT_TOLERANCE
@@ -214,20 +225,28 @@ def recorded_rules(decision: Decision, grid: DecisionGrid) -> DecisionRules:
         limits=Limits(**{name: Decimal(text) for name, text in record["limits"].items()}),
         price_cap_fraction=Decimal(record["price_cap_fraction"]),
         scorer=record["scorer"],
+        # decisions recorded before there was a limit were made without one
+        min_completeness=record.get("min_completeness", 0.0),
     )
 
 
 def _draft_again(
-    decision: Decision, bars: BarStore, posts: PostStore, models: ModelRegistry | None, grid: DecisionGrid
+    decision: Decision,
+    bars: BarStore,
+    posts: PostStore,
+    models: ModelRegistry | None,
+    grid: DecisionGrid,
+    quarantine: QuarantineStore | None,
 ) -> Draft:
     rules = recorded_rules(decision, grid)
     if grid.point_of(decision.as_of) != parse_time(decision.record["point"], "point"):
         raise DataError(f"decision {decision.decision_id} was made on another grid of decisions than the settings'")
     key = rules.key(decision.as_of, decision.attempt)
+    market = load_market(rules, decision.as_of, bars, posts, watermark=decision.store_watermark, quarantine=quarantine)
     return draft_decision(
         rules,
         key,
-        market=load_market(rules, decision.as_of, bars, posts, watermark=decision.store_watermark),
+        market=market,
         champion=_recorded_champion(decision, models),
         portfolio=load_recorded_portfolio(decision),
         stopped=decision.record["stopped"],

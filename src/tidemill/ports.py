@@ -7,7 +7,10 @@ BARS     instrument, open_time, open, high, low, close, volume, knowledge_time, 
 POSTS    source, post_id, channel, event_time, knowledge_time, assumed, title, text
 SCORES   source, post_id, scorer, score, subjects, event_time, knowledge_time
          (score in [-1, +1]; subjects: comma-separated base assets that the post names, "" = the market)
-GAPS     instrument, timeframe, start, end, missing, cause  ([start, end) of open times)
+GAPS     instrument, timeframe, start, end, missing, cause  ([start, end) of open times), as one check sees them
+QUARANTINE  BARS with timeframe, reason, source (which step met it) and payload_hash (see
+         ``quality.hash_bars``); open_time, prices and volume may be missing: that may be the reason.
+         Reads add stored_at, released_at (NaT while it stands) and because
 
 event_time of a bar is its close, open_time + timeframe, so it is not stored twice.
 """
@@ -22,7 +25,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from tidemill.domain.market import Bar, Instrument, Stamp
+from tidemill.domain.gaps import Fetch, Hole, HoleEvent
+from tidemill.domain.market import Bar, Calendar, Instrument, Stamp
 from tidemill.domain.portfolio import Account, Balance, CashEvent, Portfolio
 from tidemill.domain.trading import (
     Decision,
@@ -40,6 +44,7 @@ BAR_COLUMNS = ("instrument", "open_time", "open", "high", "low", "close", "volum
 POST_COLUMNS = ("source", "post_id", "channel", "event_time", "knowledge_time", "assumed", "title", "text")
 SCORE_COLUMNS = ("source", "post_id", "scorer", "score", "subjects", "event_time", "knowledge_time")
 GAP_COLUMNS = ("instrument", "timeframe", "start", "end", "missing", "cause")
+QUARANTINE_COLUMNS = ("timeframe", *BAR_COLUMNS, "reason", "source", "payload_hash")
 
 
 class Clock(Protocol):
@@ -169,7 +174,7 @@ class PostStore(Protocol):
 
 
 class EvidenceStore(Protocol):
-    """Raw payloads and known gaps."""
+    """Raw payloads."""
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
         """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
@@ -179,13 +184,69 @@ class EvidenceStore(Protocol):
         """The body of ``digest``, or None."""
         ...
 
-    def write_gaps(self, gaps: pd.DataFrame, *, now: datetime) -> int:
-        """Record GAPS; a gap already known adds nothing. Return the rows added."""
+
+class GapLedger(Protocol):
+    """Holes in series of bars, each with its whole history."""
+
+    def record_holes(self, holes: Sequence[Hole], *, now: datetime) -> int:
+        """Append a line per hole, atomically; one equal to the hole's newest line adds nothing. Lines added."""
         ...
 
-    def read_gaps(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:
-        """GAPS + stored_at, by (instrument, timeframe, start); all instruments when None."""
+    def load_holes(
+        self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
+    ) -> Sequence[Hole]:
+        """The newest line of each hole that is missing still (``every``: of all), by (instrument, timeframe, start)."""
         ...
+
+    def load_hole_events(self, instrument: str, timeframe: str) -> Sequence[HoleEvent]:
+        """Every line of the series' holes, by (start, stored_at)."""
+        ...
+
+
+class FetchLog(Protocol):
+    """What was asked of sources and answered: without it our own outages look like the venue's."""
+
+    def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
+        """Keep that the source answered for the range. A fetch that failed is not recorded."""
+        ...
+
+    def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
+        """Answered ranges that end after ``since``, oldest answer first."""
+        ...
+
+    def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
+        """Every (instrument, timeframe, calendar) that was ever fetched, in order."""
+        ...
+
+
+class QuarantineStore(Protocol):
+    """Bars that failed a check; none of them is among the bars that are read to decide or to train."""
+
+    def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
+        """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added."""
+        ...
+
+    def read_quarantine(
+        self,
+        instruments: Sequence[str] | None = None,
+        timeframe: str | None = None,
+        *,
+        stored_until: int | None = None,
+        every: bool = False,
+    ) -> pd.DataFrame:
+        """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash).
+
+        ``every`` adds what was released by then.
+        """
+        ...
+
+    def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
+        """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
+        ...
+
+
+class GapRecords(GapLedger, FetchLog, QuarantineStore, Protocol):
+    """The whole ledger of what is missing or refused."""
 
 
 class OrderBroker(Protocol):

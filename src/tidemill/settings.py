@@ -88,6 +88,18 @@ class TrainingSettings(_Group):
     retrain_every_days: float = Field(7, gt=0, description="when a champion counts as old")
 
 
+class QualitySettings(_Group):
+    """When bars are doubted, and how many may be missing."""
+
+    min_completeness: float = Field(
+        0.9, ge=0, le=1, description="a series with less of its bars is neither decided on nor trained on"
+    )
+    spike_fraction: float = Field(0.5, gt=0, description="a price this far off its neighbours is doubted")
+    witness_fraction: float = Field(0.1, gt=0, description="a close this far off the witness is doubted")
+    publish_delay_seconds: float = Field(60, ge=0, description="how late the source may tell a closed bar")
+    witness: str = Field("", description="ccxt's id of a second venue that repairs ask for evidence; empty: none")
+
+
 class Settings(BaseSettings):
     """Everything that a person may set; see the module docstring for where from."""
 
@@ -132,6 +144,7 @@ class Settings(BaseSettings):
     sizing: SizingSettings = SizingSettings()
     risk: RiskSettings = RiskSettings()
     training: TrainingSettings = TrainingSettings()
+    quality: QualitySettings = QualitySettings()
 
     @field_validator("universe")
     @classmethod

@@ -160,23 +160,6 @@ def test_payloads_are_kept_once_and_found_by_source(store) -> None:
     assert not store.find_payloads("bars X", stored_until=0)
 
 
-def test_gaps_are_recorded_once(store) -> None:
-    gaps = pd.DataFrame(
-        {
-            "instrument": ["BTC-USDT.T"],
-            "timeframe": ["1h"],
-            "start": pd.to_datetime([START]).as_unit("us"),
-            "end": pd.to_datetime([START + 2 * HOUR]).as_unit("us"),
-            "missing": [2],
-            "cause": ["venue down"],
-        }
-    )
-    assert store.write_gaps(gaps, now=START) == 1
-    assert store.write_gaps(gaps, now=START) == 0
-    assert list(store.read_gaps()["missing"]) == [2]
-    assert len(store.read_gaps(["ETH-USDT.T"])) == 0
-
-
 def test_writers_at_once_lose_nothing(store) -> None:
     def write(start: int) -> None:
         for hour in range(start, start + 10):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlencode
 
+import ccxt
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +32,7 @@ from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.domain.trading import OrderRequest, OrderState, OrderType, Side, TimeInForce
 from tidemill.matching import FillRules
 from tidemill.recording import Recording, bundled_recording
-from tidemill.venue import VenueOptions, VenueServer
+from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
 
 pytestmark = pytest.mark.wire
 AAPL = "AAPL-USD.SAMPLE"
@@ -38,7 +44,6 @@ RULES = FillRules(
     fee_maker=Decimal("0.001"),
     fee_taker=Decimal("0.001"),
 )
-PLENTY = 10**9
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def recording() -> Recording:
 
 @pytest.fixture
 def venue(recording: Recording) -> Iterator[VenueServer]:
-    made = VenueServer(VenueOptions(recording=recording, rules=RULES, weight_limit=PLENTY))
+    made = VenueServer(VenueOptions(recording=recording, rules=RULES, limits=UNLIMITED))
     made.start()
     admin(made, "accounts", {"key": "k1", "secret": "s1", "balances": {"USD": "100000"}})
     admin(made, "clock", {"now": "2013-02-13T00:00:45Z"})
@@ -186,6 +191,21 @@ def test_only_evidence_decides(venue: VenueServer, broker: CcxtBroker, fault: st
     assert (broker.fetch_order(AAPL, "s3", None) is not None) is exists
 
 
+@pytest.mark.parametrize("fault", ["html_200", "truncated_json", "empty_body", "html_502", "truncated_body"])
+def test_an_answer_that_is_none_is_no_answer(venue: VenueServer, broker: CcxtBroker, fault: str) -> None:
+    broker.place_order(request("q1"))
+    for kind, ask in (
+        ("query", lambda: broker.fetch_order(AAPL, "q1", None)),
+        ("account", broker.fetch_balances),
+        ("account", lambda: broker.fetch_fills(AAPL, None)),
+        ("account", lambda: broker.fetch_orders(AAPL, OPEN)),
+    ):
+        admin(venue, "faults", {"fault": fault, "on": kind, "count": 1})
+        with pytest.raises(TransientError):
+            ask()
+        ask()
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -295,3 +315,68 @@ def test_malformed_requests_get_a_code_and_change_nothing(
     if answer.status_code >= 400:
         assert answer.json()["code"] < 0
     assert (venue.state.exchange.balances("k1"), venue.state.exchange.order_count) == before
+
+
+# -- orders by quote, and books
+
+
+def test_a_market_order_by_quote_buys_what_it_pays_for(venue: VenueServer, market: CcxtMarket) -> None:
+    admin(venue, "clock", {"now": "2013-02-14T14:30:30Z"})
+    client = raw_client(venue)
+    made = client.create_order("AAPL/USD", "market", "buy", None, None, {"quoteOrderQty": "10000"})
+    assert Decimal(made["info"]["origQuoteOrderQty"]) == 10_000
+    spent = Decimal(made["info"]["cummulativeQuoteQty"])
+    assert 9_000 < spent <= 10_000
+    again = client.fetch_order(made["id"], "AAPL/USD")
+    assert again["info"]["origQuoteOrderQty"] == made["info"]["origQuoteOrderQty"]
+    for wrong in ({"quoteOrderQty": "10", "type": "limit"}, {"quoteOrderQty": "10", "quantity": "1"}):
+        answer = signed(venue, "order", {"symbol": "AAPLUSD", "side": "BUY", "type": "MARKET"} | upper(wrong))
+        assert answer.json()["code"] in {-1102, -1106}
+
+
+def test_a_fed_book_is_served_traded_on_and_survives(recording: Recording, tmp_path: Path) -> None:
+    options = VenueOptions(recording=recording, rules=RULES, limits=UNLIMITED, database=tmp_path / "venue.db")
+    first = VenueServer(options)
+    first.start()
+    admin(first, "accounts", {"key": "k1", "secret": "s1", "balances": {"USD": "100000"}})
+    admin(first, "clock", {"now": "2013-02-14T14:30:30Z"})
+    levels = {"bids": [["460.00", "5"]], "asks": [["461.00", "2"], ["462.00", "4"]]}
+    admin(first, "book", {"symbol": "AAPLUSD", **levels})
+    client = raw_client(first)
+    made = client.create_order("AAPL/USD", "market", "buy", 3)
+    assert [(one["price"], one["amount"]) for one in made["trades"]] == [(461.0, 2.0), (462.0, 1.0)]
+    book = client.fetch_order_book("AAPL/USD")
+    assert (book["bids"], book["asks"]) == ([[460.0, 5.0]], [[462.0, 3.0]])
+    first.stop()
+    second = VenueServer(options)
+    second.start()
+    try:
+        assert raw_client(second).fetch_order_book("AAPL/USD")["asks"] == [[462.0, 3.0]]
+        bad = {"symbol": "AAPLUSD", "bids": [["463", "1"]], "asks": [["462", "1"]]}
+        headers = {"X-Admin-Token": second.token}
+        refused = requests.post(f"{second.admin_url}/book", json=bad, headers=headers, timeout=10)
+        assert refused.status_code == 400
+        assert "crossed" in refused.json()["error"]
+        gone = requests.delete(f"{second.admin_url}/book", json={"symbol": "AAPLUSD"}, headers=headers, timeout=10)
+        assert gone.ok
+        assert len(raw_client(second).fetch_order_book("AAPL/USD")["asks"]) > 2
+    finally:
+        second.stop()
+
+
+def raw_client(venue: VenueServer) -> ccxt.Exchange:
+    base = f"{venue.rest_url}/api/v3"
+    options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
+    api = dict.fromkeys(("public", "private", "v1", "sapi"), base)
+    return ccxt.binance({"apiKey": "k1", "secret": "s1", "options": options, "urls": {"api": api}})
+
+
+def signed(venue: VenueServer, path: str, parameters: dict) -> requests.Response:
+    query = urlencode(parameters | {"timestamp": int(time.time() * 1000)})
+    mark = hmac.new(b"s1", query.encode(), hashlib.sha256).hexdigest()
+    url = f"{venue.rest_url}/api/v3/{path}?{query}&signature={mark}"
+    return requests.post(url, headers={"X-MBX-APIKEY": "k1"}, timeout=10)
+
+
+def upper(parameters: dict) -> dict:
+    return {name: value.upper() for name, value in parameters.items()}

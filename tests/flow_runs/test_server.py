@@ -24,6 +24,7 @@ FLOWS = {
     "ingest_sentiment",
     "monitor",
     "reconcile",
+    "repair",
     "retrain",
     "trade",
 }

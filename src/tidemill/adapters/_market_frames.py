@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
-from tidemill.ports import BAR_COLUMNS, GAP_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
+from tidemill.ports import BAR_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
 
-TIME_COLUMNS = frozenset({"open_time", "event_time", "knowledge_time", "start", "end"})
+TIME_COLUMNS = frozenset({"open_time", "event_time", "knowledge_time"})
 NUMBER_COLUMNS = frozenset({"open", "high", "low", "close", "volume", "score"})
-COLUMNS = {"bars": BAR_COLUMNS, "posts": POST_COLUMNS, "scores": SCORE_COLUMNS, "gaps": GAP_COLUMNS}
+COLUMNS = {"bars": BAR_COLUMNS, "posts": POST_COLUMNS, "scores": SCORE_COLUMNS}
 
 
 def check_frame(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -58,8 +58,6 @@ def _typed(name: str, values: Sequence[Any]) -> Any:
         return np.array(values, dtype=np.float64)
     if name == "assumed":
         return np.array(values, dtype=bool)
-    if name == "missing":
-        return np.array(values, dtype=np.int64)
     return pd.Series(list(values), dtype="str")
 
 

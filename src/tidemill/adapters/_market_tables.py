@@ -48,14 +48,6 @@ PAYLOADS = sa.Table(
     sa.Column("body", sa.LargeBinary),
     sa.Column("stored_at", sa.BigInteger),
 )
-GAPS = sa.Table(
-    "gaps",
-    METADATA,
-    *(sa.Column(name, sa.Text) for name in ("instrument", "timeframe")),
-    *(sa.Column(name, sa.BigInteger) for name in ("start", "end", "missing")),
-    sa.Column("cause", sa.Text),
-    sa.Column("stored_at", sa.BigInteger),
-)
 WATERMARK = sa.Table(
     "watermark", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("stored_at", sa.BigInteger)
 )

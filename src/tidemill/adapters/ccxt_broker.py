@@ -185,13 +185,17 @@ class CcxtBroker:
             return await method(dict(query))
 
         try:
-            return self._thread.run(work(), self._timeout + GRACE_SECONDS)
+            answer = self._thread.run(work(), self._timeout + GRACE_SECONDS)
         except ccxt.AuthenticationError as error:
             raise ConfigurationError(f"{self._venue} refused the key: {str(error)[:200]}") from error
         except (ccxt.BaseError, TimeoutError) as error:
             if venue_code(error) in NOT_FOUND_CODES:
                 return None
             raise TransientError(f"{self._venue} does not answer: {type(error).__name__} {str(error)[:200]}") from error
+        if not isinstance(answer, (dict, list)):
+            # ccxt hands a page of HTML, half a JSON or nothing on as if it were an answer
+            raise TransientError(f"{self._venue} answers with something that is no JSON: {str(answer)[:60]!r}")
+        return answer
 
     # -- translating
 

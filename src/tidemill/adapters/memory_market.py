@@ -12,7 +12,7 @@ import pandas as pd
 
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import BAR_COLUMNS, GAP_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
+from tidemill.ports import BAR_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
 
 Row = tuple[Any, ...]
 
@@ -59,7 +59,6 @@ class MemoryMarketStore:
         self._scores: dict[str, _Revisions] = {}
         self._payloads: dict[str, bytes] = {}
         self._payload_rows: list[dict[str, Any]] = []
-        self._gaps: dict[Row, int] = {}
         self._stored = 0
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
@@ -148,19 +147,6 @@ class MemoryMarketStore:
         """Payloads of a source stored by then, newest first."""
         found = [one for one in self._payload_rows if one["source"] == source and one["stored_at"] <= stored_until]
         return found[::-1]
-
-    def write_gaps(self, gaps: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
-        new = [row for row in to_rows(check_frame("gaps", gaps)) if row[:4] not in {known[:4] for known in self._gaps}]
-        if new:
-            self._stored = max(to_micros(now), self._stored + 1)
-            self._gaps |= dict.fromkeys(new, self._stored)
-        return len(new)
-
-    def read_gaps(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:
-        """See the port."""
-        rows = [(*row, stored) for row, stored in self._gaps.items() if instruments is None or row[0] in instruments]
-        return to_frame(sorted(rows), [*GAP_COLUMNS, "stored_at"])
 
     def close(self) -> None:
         """Nothing is open."""

@@ -1,4 +1,4 @@
-"""Market data on SQLite or PostgreSQL: bars, posts, scores, payloads, gaps, with all their revisions."""
+"""Market data on SQLite or PostgreSQL: bars, posts, scores, payloads, with all their revisions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
-from tidemill.adapters._market_tables import BARS, GAPS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
+from tidemill.adapters._market_tables import BARS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
 from tidemill.adapters._sql import open_engine, read, upgrade, write
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import BAR_COLUMNS, GAP_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
+from tidemill.ports import BAR_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
 
 LOCK = 7301
 Row = tuple[Any, ...]
@@ -153,28 +153,6 @@ class SqlMarketStore:
         )
         with read(self._engine) as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
-
-    def write_gaps(self, gaps: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
-        rows = to_rows(check_frame("gaps", gaps))
-        with write(self._engine, lock=LOCK) as connection:
-            keys = [GAPS.c[name] for name in GAP_COLUMNS[:4]]
-            known = {tuple(row) for row in connection.execute(sa.select(*keys))}
-            new = [row for row in dict.fromkeys(rows) if row[:4] not in known]
-            stored = _next_stored(connection, now)
-            if new:
-                connection.execute(GAPS.insert(), _named(GAP_COLUMNS, new, stored))
-            _keep_stored(connection, stored, len(new))
-        return len(new)
-
-    def read_gaps(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:
-        """See the port."""
-        names = [*GAP_COLUMNS, "stored_at"]
-        query = sa.select(*(GAPS.c[name] for name in names)).order_by(*(GAPS.c[name] for name in GAP_COLUMNS[:3]))
-        if instruments is not None:
-            query = query.where(GAPS.c.instrument.in_(list(instruments)))
-        with read(self._engine) as connection:
-            return to_frame([tuple(row) for row in connection.execute(query)], names)
 
     # -- within
 

@@ -9,6 +9,8 @@ from decimal import Decimal
 from tidemill.deciding import DecisionRules
 from tidemill.domain.market import DecisionGrid, Instrument, timeframe_seconds
 from tidemill.matching import FillRules
+from tidemill.quality import DoubtRules
+from tidemill.repairing import SeriesGroup
 from tidemill.risk import Limits
 from tidemill.scoring import SCORER
 from tidemill.settings import Settings
@@ -29,6 +31,24 @@ def build_rules(settings: Settings, grid: DecisionGrid, instruments: Mapping[str
         limits=build_limits(settings),
         price_cap_fraction=_fraction(settings.risk.price_cap_fraction),
         scorer=SCORER,
+        min_completeness=settings.quality.min_completeness,
+    )
+
+
+def build_doubts(settings: Settings) -> DoubtRules:
+    """When a possible bar is doubted."""
+    quality = settings.quality
+    return DoubtRules(spike_fraction=quality.spike_fraction, witness_fraction=quality.witness_fraction)
+
+
+def build_series(settings: Settings, grid: DecisionGrid) -> SeriesGroup:
+    """The series of the universe, whose holes are judged together."""
+    return SeriesGroup(
+        names=settings.universe,
+        timeframe=settings.timeframe,
+        calendar=settings.calendar,
+        sessions=tuple(grid.sessions),
+        publish_delay=timedelta(seconds=settings.quality.publish_delay_seconds),
     )
 
 

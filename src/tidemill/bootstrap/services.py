@@ -15,16 +15,18 @@ from typing import Any
 from tidemill.adapters.capabilities import capability, check_live
 from tidemill.adapters.clocks import WallClock
 from tidemill.bootstrap.environment import this_environment
-from tidemill.bootstrap.policies import build_rules, build_training, quote_fee_rate
-from tidemill.bootstrap.sources import build_post_sources
+from tidemill.bootstrap.policies import build_doubts, build_rules, build_series, build_training, quote_fee_rate
+from tidemill.bootstrap.sources import build_live_market, build_post_sources
 from tidemill.deciding import DecisionRules, Environment
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, split_instrument_id, timeframe_seconds
 from tidemill.domain.trading import OrderTiming
 from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
-from tidemill.ports import Clock, MarketSource, ModelRegistry, PostSource, Sleep
+from tidemill.ports import Clock, GapRecords, MarketSource, ModelRegistry, PostSource, Sleep
+from tidemill.quality import DoubtRules
 from tidemill.recording import Recording, bundled_recording, load_recording
+from tidemill.repairing import SeriesGroup
 from tidemill.settings import Settings, load_settings
 from tidemill.training import TrainingParams
 
@@ -84,10 +86,17 @@ class Services:
 
     @cached_property
     def store(self) -> Any:
-        """Market data: bars, posts, scores, payloads, gaps."""
+        """Market data: bars, posts, scores, payloads."""
         from tidemill.adapters.sql_market import SqlMarketStore
 
         return SqlMarketStore(self.settings.database_url("market"))
+
+    @cached_property
+    def gaps(self) -> GapRecords:
+        """What is missing of the market data, and what was refused."""
+        from tidemill.adapters.sql_gaps import SqlGapLedger
+
+        return SqlGapLedger(self.settings.database_url("market"))
 
     @cached_property
     def ledger(self) -> Any:
@@ -118,6 +127,22 @@ class Services:
             assumed_delay_seconds=RECORDED_BAR_DELAY_SECONDS if recorded else None,
             on_payload=lambda request, body: self.keep_payload(f"bars {request.split()[0]}", request, body),
         )
+
+    @cached_property
+    def witness(self) -> MarketSource | None:
+        """A second venue that repairs ask for evidence, if the settings name one."""
+        chosen = self.settings.quality.witness
+        return build_live_market(chosen, chosen.upper()) if chosen else None
+
+    @cached_property
+    def series(self) -> SeriesGroup:
+        """The series of the universe, whose holes are judged together."""
+        return build_series(self.settings, self.grid)
+
+    @cached_property
+    def doubts(self) -> DoubtRules:
+        """When a possible bar is doubted."""
+        return build_doubts(self.settings)
 
     @cached_property
     def post_sources(self) -> tuple[PostSource, ...]:
@@ -247,7 +272,7 @@ class Services:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("store", "ledger", "broker", "market_source", "market_clock"):
+        for name in ("store", "gaps", "ledger", "broker", "market_source", "witness", "market_clock"):
             part = self.__dict__.get(name)
             if part is not None and hasattr(part, "close"):
                 part.close()

@@ -1,9 +1,10 @@
-"""data import, export, gaps, completeness."""
+"""data import, export, gaps, completeness, quarantine, release."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -31,15 +32,15 @@ def import_file(
     timeframe: Timeframe = None,
     json: JsonPath = None,
 ) -> None:
-    """Store bars of a file: checked, defects counted and told, gaps recorded."""
+    """Store bars of a file: checked, defects counted and told, holes recorded with their cause."""
     from tidemill.replay.datafiles import import_path
 
     result = import_path(file, layout=layout, venue=venue, instrument_id=instrument, timeframe=timeframe)
     write_json(json, result)
-    shown = Table("series", "rows", "stored", "rejected", "missing", "defects", box=None)
+    shown = Table("series", "rows", "stored", "rejected", "quarantined", "missing", "defects", box=None)
     for one in result["series"]:
         defects = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in one["defects"].items() if count)
-        values = (one[name] for name in ("name", "rows", "stored", "rejected", "missing"))
+        values = (one[name] for name in ("name", "rows", "stored", "rejected", "quarantined", "missing"))
         shown.add_row(*(str(value) for value in values), defects or "none")
     console.print(shown)
 
@@ -66,27 +67,68 @@ def export(
 
 
 @app.command()
-def gaps(json: JsonPath = None) -> None:
-    """Show every known gap: where bars are missing, how many, and why."""
+def gaps(
+    repaired: Annotated[bool, typer.Option("--all", help="Also what was repaired or merged since.")] = False,
+    json: JsonPath = None,
+) -> None:
+    """Show every hole: where bars are missing, how many, why, and what became of it."""
     from tidemill.replay.datafiles import known_gaps
 
-    found = known_gaps()
+    found = known_gaps(repaired=repaired)
     write_json(json, found)
-    shown = Table("instrument", "timeframe", "from", "to", "missing", "cause", box=None)
-    for one in found["gaps"]:
-        shown.add_row(*(str(one[name]) for name in ("instrument", "timeframe", "start", "end", "missing", "cause")))
-    console.print(shown)
+    _show(found["gaps"], ("instrument", "timeframe", "start", "end", "missing", "cause", "state"))
 
 
 @app.command()
 def completeness(json: JsonPath = None) -> None:
-    """Show per series how many bars are expected, stored and missing."""
+    """Show per series how many bars are expected, stored, repaired and missing, with the cause."""
     from tidemill.replay.datafiles import known_completeness
 
     found = known_completeness()
     write_json(json, found)
-    shown = Table("instrument", "timeframe", "from", "to", "expected", "stored", "missing", "complete", box=None)
-    for one in found["series"]:
-        names = ("instrument", "timeframe", "start", "end", "expected", "stored", "missing", "complete")
-        shown.add_row(*(str(one[name]) for name in names))
+    shown = [
+        {**one, "causes": ", ".join(f"{count} {cause}" for cause, count in one["causes"].items()) or "none"}
+        for one in found["series"]
+    ]
+    names = ("instrument", "timeframe", "start", "end", "expected", "stored", "repaired", "missing", "complete")
+    _show(shown, (*names, "causes"))
+
+
+@app.command()
+def quarantine(
+    released: Annotated[bool, typer.Option("--all", help="Also what was released since.")] = False,
+    json: JsonPath = None,
+) -> None:
+    """Show every bar that failed a check, with its reason."""
+    from tidemill.replay.datafiles import known_quarantine
+
+    found = known_quarantine(released=released)
+    write_json(json, found)
+    _show(found["bars"], ("instrument", "timeframe", "open_time", "open", "high", "low", "close", "source", "reason"))
+
+
+@app.command()
+def release(
+    open_time: Annotated[
+        object, typer.Argument(parser=time_option("OPEN_TIME"), metavar="OPEN_TIME", help="The bar's open time.")
+    ],
+    because: Annotated[str, typer.Option("--because", help="Why the bar is right; kept beside it.")],
+    instrument: InstrumentId = None,
+    timeframe: Timeframe = None,
+) -> None:
+    """Let one doubted bar go from quarantine into the store, with a reason."""
+    from tidemill.replay.datafiles import release_bar
+
+    if not (instrument and timeframe and isinstance(open_time, datetime)):
+        raise DataError("release needs --instrument and --timeframe")
+    stored = release_bar(instrument, timeframe, open_time, because)
+    console.print(f"released; {stored} bars stored")
+
+
+def _show(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    shown = Table(box=None)
+    for name in names:
+        shown.add_column(name, overflow="fold")
+    for row in rows:
+        shown.add_row(*(str(row[name]) for name in names))
     console.print(shown)

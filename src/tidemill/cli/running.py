@@ -66,16 +66,38 @@ def venue(
     port: Annotated[int, typer.Option("--port", help="REST port on loopback; 0: any free one.")] = 0,
     db: Annotated[Path | None, typer.Option("--db", help="Keep accounts and orders here, across restarts.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Serve TLS with this certificate chain (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="The certificate's private key (PEM).")] = None,
+    unlimited: Annotated[
+        bool, typer.Option("--unlimited", help="Lift the limits on request weight, new orders and messages.")
+    ] = False,
 ) -> None:
-    """Run the paper venue alone: a Binance-like exchange on loopback that fills orders on recorded bars.
+    """Run the paper venue alone: a simulated exchange on loopback that speaks Binance spot's protocol.
 
-    The first line on stdout is a JSON object with its URLs, the admin token and the process id.
+    Point any client of that exchange at the URLs it prints: the first line on stdout is a JSON object with
+    "rest", "ws" and "ws_api" for clients, "admin" with its "token" for you, and the process id.
+    Orders fill on recorded bars by stated rules; no order leaves this machine.
+
+    On the admin URL, with the token in the header X-Admin-Token: POST /accounts opens an account under a key,
+    POST /clock moves a recorded clock, POST /faults makes trouble by name, GET /truth tells what really happened.
     """
     from tidemill.replay.venue_alone import serve_venue
 
     raise typer.Exit(
         serve_venue(
-            load_settings(), recording=recording, store=store, live=live, clock=clock, port=port, database=db, seed=seed
+            load_settings(),
+            recording=recording,
+            store=store,
+            live=live,
+            clock=clock,
+            port=port,
+            database=db,
+            seed=seed,
+            certificate=tls_cert,
+            certificate_key=tls_key,
+            unlimited=unlimited,
         )
     )
 

@@ -16,6 +16,7 @@ from tidemill.deciding.steps import (
     build_table,
     draft_decision,
     draft_flat,
+    find_incomplete,
     limit_decision,
     load_market,
     make_decision_forecasts,
@@ -25,6 +26,7 @@ from tidemill.deciding.steps import (
     rule_in_use,
     size_decision,
     view_market,
+    without_incomplete,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "build_table",
     "draft_decision",
     "draft_flat",
+    "find_incomplete",
     "limit_decision",
     "load_market",
     "load_recorded_instruments",
@@ -53,4 +56,5 @@ __all__ = [
     "size_decision",
     "view_market",
     "why_refused",
+    "without_incomplete",
 ]

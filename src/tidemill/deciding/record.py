@@ -49,7 +49,10 @@ def build_decision(
             {**asdict(one), "made_at": format_time(one.made_at), "expires_at": format_time(one.expires_at)}
             for one in draft.forecasts.forecasts
         ],
-        "without_forecast": [asdict(one) for one in draft.forecasts.without],
+        "without_forecast": [
+            *(asdict(one) for one in draft.forecasts.without),
+            *({"instrument": name, "reason": reason} for name, reason in draft.market.incomplete.items()),
+        ],
         "wanted": [_target_record(one) for one in draft.sizing.targets],
         "vetoes": [_veto_record(one) for one in draft.approved.vetoes],
         "approved": [_target_record(one) for one in draft.approved.targets],
@@ -149,6 +152,7 @@ def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
         "limits": {name: str(value) for name, value in asdict(rules.limits).items()},
         "price_cap_fraction": str(rules.price_cap_fraction),
         "scorer": rules.scorer,
+        "min_completeness": rules.min_completeness,
     }
 
 
@@ -177,6 +181,7 @@ def _market_record(draft: Draft) -> dict[str, Any]:
         "prices": {name: str(price) for name, price in market.prices.items()},
         "volumes": {name: str(volume) for name, volume in market.volumes.items()},
         "stale": dict(market.stale),
+        "incomplete": dict(market.incomplete),
         "bars_read": len(market.bars),
         "scores_read": len(market.scores),
         "features": feature_record(draft),

@@ -7,7 +7,7 @@ Everything here is pure but :func:`load_market`, which reads stores.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -19,7 +19,8 @@ from tidemill.domain.trading import Dropped, Forecast, TargetPosition
 from tidemill.execution.planning import DecisionKey, OrderPlan, plan_orders
 from tidemill.features import LOOKBACK, build_features
 from tidemill.forecasting import Forecasts, make_forecasts
-from tidemill.ports import BarStore, FittedModel, PostStore
+from tidemill.ports import BarStore, FittedModel, PostStore, QuarantineStore
+from tidemill.quality import honour_quarantine, window_fraction
 from tidemill.risk import Approved, Limits, apply_limits
 from tidemill.sizing import Sizing, SizingPolicy, size_positions
 
@@ -42,6 +43,7 @@ class DecisionRules:
     limits: Limits
     price_cap_fraction: Decimal
     scorer: str
+    min_completeness: float = 0.9
 
     def key(self, as_of: datetime, attempt: int = 0) -> DecisionKey:
         """The identity of a decision at ``as_of``."""
@@ -65,14 +67,22 @@ class MarketView:
     stale: Mapping[str, str]
     watermark: int
     refusal: str = ""
+    incomplete: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_market(
-    rules: DecisionRules, as_of: datetime, bars: BarStore, posts: PostStore, *, watermark: int | None = None
+    rules: DecisionRules,
+    as_of: datetime,
+    bars: BarStore,
+    posts: PostStore,
+    *,
+    watermark: int | None = None,
+    quarantine: QuarantineStore | None = None,
 ) -> MarketView:
     """Step 4: bars and scores known and stored at ``as_of`` (or up to a recorded ``watermark``).
 
-    An instrument whose decided bar is not among them is stale; all stale is a refusal.
+    Bars that stood in ``quarantine`` then are left out. An instrument whose decided bar is not among them
+    is stale; one of which too many bars are missing is incomplete; nothing left is a refusal.
     """
     grid = rules.grid
     point = grid.point_of(as_of)
@@ -81,14 +91,40 @@ def load_market(
     known = bars.read_bars(
         rules.universe, grid.timeframe, start, point, known_at=as_of, stored_until=stored, revisions=False
     )
+    if quarantine is not None:
+        refused = quarantine.read_quarantine(rules.universe, grid.timeframe, stored_until=stored)
+        known = honour_quarantine(known, refused)
     scores = posts.read_scores(rules.scorer, start, point, known_at=grid.decided_close(point), stored_until=stored)
-    return view_market(rules, point, known, scores, stored)
+    return view_market(rules, point, known, scores, stored, incomplete=find_incomplete(rules, point, known))
+
+
+def find_incomplete(rules: DecisionRules, point: datetime, bars: pd.DataFrame) -> dict[str, str]:
+    """Instruments of which too many bars of the lookback are missing, with the reason.
+
+    Staleness has a reason of its own, so an instrument without any bar is not told here.
+    """
+    found: dict[str, str] = {}
+    start = pd.Timestamp(_window_start(rules.grid, point))
+    recent = bars[(bars["open_time"] >= start) & (bars["open_time"] < pd.Timestamp(point))]
+    for name, some in recent.groupby("instrument"):
+        opens = some["open_time"].to_numpy("datetime64[us]").astype("int64")
+        fraction = window_fraction(opens, rules.grid, point, bars=LOOKBACK)
+        if fraction < rules.min_completeness:
+            found[str(name)] = f"incomplete: {fraction:.1%} of its bars are known, {rules.min_completeness:.1%} needed"
+    return found
 
 
 def view_market(
-    rules: DecisionRules, point: datetime, bars: pd.DataFrame, scores: pd.DataFrame, watermark: int
+    rules: DecisionRules,
+    point: datetime,
+    bars: pd.DataFrame,
+    scores: pd.DataFrame,
+    watermark: int,
+    *,
+    incomplete: Mapping[str, str] | None = None,
 ) -> MarketView:
-    """Tell prices, volumes and staleness of what was read."""
+    """Tell prices, volumes, staleness and completeness of what was read."""
+    lacking = incomplete or {}
     last = bars.groupby("instrument").tail(1).set_index("instrument") if len(bars) else bars
     decided = pd.Timestamp(rules.grid.decided_open(point))
     prices: dict[str, Decimal] = {}
@@ -104,17 +140,35 @@ def view_market(
         opened = pd.Timestamp(str(last.at[name, "open_time"]))
         if opened < decided:
             stale[name] = f"stale: its last known bar opened {opened:%Y-%m-%dT%H:%MZ}"
-    refusal = "stale: of no instrument is the decided bar known" if len(stale) == len(rules.universe) else ""
     return MarketView(
-        bars=bars, scores=scores, prices=prices, volumes=volumes, stale=stale, watermark=watermark, refusal=refusal
+        bars=bars,
+        scores=scores,
+        prices=prices,
+        volumes=volumes,
+        stale=stale,
+        watermark=watermark,
+        refusal=_why_nothing(rules, stale, lacking),
+        incomplete=lacking,
     )
+
+
+def _why_nothing(rules: DecisionRules, stale: Mapping[str, str], incomplete: Mapping[str, str]) -> str:
+    if len(stale) == len(rules.universe):
+        return "stale: of no instrument is the decided bar known"
+    left = set(rules.universe) - set(stale) - set(incomplete)
+    return "" if left else f"incomplete: {next(iter(incomplete))}, {next(iter(incomplete.values()))}"
 
 
 def build_table(rules: DecisionRules, as_of: datetime, market: MarketView) -> pd.DataFrame:
     """Step 5: the feature rows of this decision, by instrument."""
     point = rules.grid.point_of(as_of)
     table = build_features(market.bars, market.scores, grid=rules.grid, points=[point], universe=rules.universe)
-    return rows_at(table, point)
+    return without_incomplete(rows_at(table, point), market)
+
+
+def without_incomplete(table: pd.DataFrame, market: MarketView) -> pd.DataFrame:
+    """Feature rows but those of instruments of which too much is missing: they are not decided on."""
+    return table[~table.index.isin(list(market.incomplete))] if market.incomplete else table
 
 
 def rows_at(table: pd.DataFrame, point: datetime) -> pd.DataFrame:
@@ -216,7 +270,7 @@ def draft_decision(
     table: pd.DataFrame | None = None,
 ) -> Draft:
     """Steps 5 to 11 in one call. ``table`` may bring feature rows made earlier for many points at once."""
-    rows = build_table(rules, key.as_of, market) if table is None else table
+    rows = build_table(rules, key.as_of, market) if table is None else without_incomplete(table, market)
     forecasts = make_decision_forecasts(rules, key.as_of, rows, champion)
     sizing = size_decision(rules, forecasts, portfolio, market)
     approved = limit_decision(rules, sizing, portfolio, market, stopped)

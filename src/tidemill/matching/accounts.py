@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import ROUND_UP, Decimal
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import ZERO, Balance
-from tidemill.domain.trading import Side
-from tidemill.matching.values import FillRules, Ticket
-
-# Fees are told with eight decimals, rounded up: what the exchange takes is never less than its rate.
-FEE_STEP = Decimal("1e-8")
 
 
 class Accounts:
-    """Free and locked quantities per account and asset, and the fees collected so far."""
+    """Free and locked quantities per account and asset, and the fees collected so far.
 
-    def __init__(self) -> None:
+    ``assets`` are all that can ever move.
+    """
+
+    def __init__(self, assets: Iterable[str]) -> None:
+        self._nothing = dict.fromkeys(assets, ZERO)
         self._free: dict[str, dict[str, Decimal]] = {}
         self._locked: dict[str, dict[str, Decimal]] = {}
         self.fees: dict[str, Decimal] = {}
@@ -27,12 +25,8 @@ class Accounts:
         """Open an account; DataError when it exists."""
         if account in self._free:
             raise DataError(f"the venue has an account '{account}' already")
-        self._free[account] = dict(balances)
-        self._locked[account] = {}
-
-    def known(self, account: str) -> bool:
-        """Whether the account was opened."""
-        return account in self._free
+        self._free[account] = self._nothing | dict(balances)
+        self._locked[account] = dict(self._nothing)
 
     def balances(self, account: str) -> dict[str, Balance]:
         """All assets of an account that are not zero."""
@@ -49,45 +43,20 @@ class Accounts:
 
     def lock(self, account: str, asset: str, amount: Decimal) -> None:
         """Move ``amount`` from free to locked (back when negative)."""
-        _add(self._free[account], asset, -amount)
-        _add(self._locked[account], asset, amount)
+        self._free[account][asset] -= amount
+        self._locked[account][asset] += amount
 
     def exchange(
-        self, account: str, *, pay: tuple[str, Decimal], get: tuple[str, Decimal], fee: tuple[str, Decimal]
+        self, account: str, paid_asset: str, paid: Decimal, got_asset: str, got: Decimal, *, released: Decimal
     ) -> None:
-        """Book one execution out of and into the free balances."""
+        """Book one execution; ``released`` of what is paid was locked for it, the rest is free."""
         free = self._free[account]
-        _add(free, pay[0], -pay[1])
-        _add(free, get[0], get[1])
-        _add(free, fee[0], -fee[1])
-        _add(self.fees, fee[0], fee[1])
+        free[paid_asset] += released - paid
+        free[got_asset] += got
+        if released:
+            self._locked[account][paid_asset] -= released
 
-
-def _add(amounts: dict[str, Decimal], asset: str, amount: Decimal) -> None:
-    amounts[asset] = amounts.get(asset, ZERO) + amount
-
-
-def needed_lock(
-    ticket: Ticket, instrument: Instrument, rest: Decimal, price: Decimal, rules: FillRules
-) -> tuple[str, Decimal]:
-    """Asset and amount that back ``rest`` of an order at ``price``; a fee taken in quote is locked as well."""
-    if ticket.side is Side.SELL:
-        return instrument.base, rest
-    amount = rest * price
-    if rules.fee_asset == "quote":
-        amount += fee_amount(amount, max(rules.fee_maker, rules.fee_taker))
-    return instrument.quote, amount
-
-
-def fee_amount(traded: Decimal, rate: Decimal) -> Decimal:
-    """Fee on ``traded``, eight decimals, rounded up."""
-    return (traded * rate).quantize(FEE_STEP, rounding=ROUND_UP)
-
-
-def fee_of(
-    side: Side, instrument: Instrument, quantity: Decimal, price: Decimal, rate: Decimal, rules: FillRules
-) -> tuple[str, Decimal]:
-    """Fee asset and amount of an execution: taken from what is received, or always in quote."""
-    if side is Side.BUY and rules.fee_asset == "received":
-        return instrument.base, fee_amount(quantity, rate)
-    return instrument.quote, fee_amount(quantity * price, rate)
+    def charge(self, account: str, asset: str, fee: Decimal) -> None:
+        """Collect a fee out of the free balance."""
+        self._free[account][asset] -= fee
+        self.fees[asset] = self.fees.get(asset, ZERO) + fee

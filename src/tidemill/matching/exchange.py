@@ -1,25 +1,31 @@
-"""The exchange: accounts, orders and trades against a tape of bars. Pure and deterministic."""
+"""The exchange: accounts, orders and trades against a tape of bars and fed books. Pure and deterministic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from tidemill.domain.market import Bar, Instrument, floor_to_step
-from tidemill.domain.portfolio import ZERO, Balance
-from tidemill.domain.trading import OrderState, OrderType, Side, TimeInForce
-from tidemill.matching import pricing
-from tidemill.matching.accounts import Accounts, fee_of, needed_lock
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import Instrument
+from tidemill.domain.portfolio import Balance
+from tidemill.domain.trading import OrderState
+from tidemill.matching import filters
+from tidemill.matching.book import Book
+from tidemill.matching.clearing import Clearing
+from tidemill.matching.judging import Judged, judge
+from tidemill.matching.markets import Market
+from tidemill.matching.meeting import Meeting
 from tidemill.matching.values import FillRules, Refusal, SimOrder, SimTrade, Ticket
+from tidemill.matching.working import Orders, WorkingOrder
 from tidemill.ports import BarTape
 
 
 class Exchange:
     """Orders of any number of accounts; ids of orders and trades count up from 1.
 
-    The same calls with the same times give the same answers, so a journal of calls is a backup.
+    The same calls with the same times give the same answers, so a journal of calls is a backup. DataError
+    when fees are taken in a third asset that has no price in one of the quote assets.
     """
 
     def __init__(
@@ -29,13 +35,10 @@ class Exchange:
         self.rules = rules
         self._tape = tape
         self._now = start
-        self._accounts = Accounts()
-        self._orders: dict[int, SimOrder] = {}
-        self._by_account: dict[str, list[int]] = {}
-        self._by_client_id: dict[tuple[str, str], int] = {}
-        self._resting: dict[str, dict[int, None]] = {name: {} for name in instruments}
-        self._trades: list[SimTrade] = []
-        self._used: dict[str, tuple[datetime, Decimal]] = {}
+        self._clearing = Clearing(instruments.values(), rules)
+        self._markets = {name: Market(name, one, rules, tape) for name, one in instruments.items()}
+        self._orders = Orders(instruments)
+        self._meeting = Meeting(self._orders, self._clearing)
 
     @property
     def now(self) -> datetime:
@@ -50,16 +53,16 @@ class Exchange:
     @property
     def fees(self) -> Mapping[str, Decimal]:
         """Fees collected so far by asset."""
-        return self._accounts.fees
+        return self._clearing.accounts.fees
 
     def open_account(self, account: str, balances: Mapping[str, Decimal]) -> None:
         """Open an account; DataError when it exists."""
-        self._accounts.open(account, balances)
-        self._by_account[account] = []
+        self._clearing.accounts.open(account, balances)
+        self._orders.open_account(account)
 
     def balances(self, account: str) -> dict[str, Balance]:
         """Balances that are not zero, by asset."""
-        return self._accounts.balances(account)
+        return self._clearing.accounts.balances(account)
 
     def check(self, account: str, ticket: Ticket, *, market: datetime) -> Refusal | None:
         """Judge an order as :meth:`place` would, and place nothing."""
@@ -71,24 +74,15 @@ class Exchange:
         judged = self._judge(account, ticket, market)
         if isinstance(judged, Refusal):
             return judged
-        bar, price = judged
-        order = SimOrder(
-            order_id=len(self._orders) + 1,
-            account=account,
-            ticket=ticket,
-            client_order_id=ticket.client_order_id,
-            state=OrderState.OPEN,
-            placed_market=market,
-            placed_wall=wall,
-            updated_wall=wall,
-            after_bar=bar.open_time,
-            triggered=ticket.order_type is not OrderType.STOP_LIMIT,
+        ticket, offer, after = judged
+        instrument = self.instruments[ticket.instrument]
+        order = WorkingOrder(
+            len(self._orders) + 1, account, ticket, instrument, market=market, wall=wall, after_bar=after
         )
-        self._by_account[account].append(order.order_id)
-        self._by_client_id[account, ticket.client_order_id] = order.order_id
-        self._lock(order, +1)
-        self._keep(order)
-        return self._take(order, bar, price, market, wall)
+        self._orders.add(order)
+        self._clearing.lock(order)
+        self._meeting.arrive(order, offer, market, wall)
+        return order.view()
 
     def cancel(
         self,
@@ -101,182 +95,87 @@ class Exchange:
         wall: datetime,
     ) -> SimOrder | Refusal:
         """Cancel a resting order; its client order id becomes ``new_client_order_id``."""
-        order = self.find_order(account, instrument, order_id=order_id, client_order_id=client_order_id)
-        if order is None or order.order_id not in self._resting[instrument]:
-            return pricing.UNKNOWN_ORDER
-        self._by_client_id[account, new_client_order_id] = order.order_id
-        if self._by_client_id.get((account, order.client_order_id)) == order.order_id:
-            del self._by_client_id[account, order.client_order_id]
-        renamed = replace(order, client_order_id=new_client_order_id)
-        return self._finish(renamed, OrderState.CANCELLED, wall)
+        order = self._find(account, instrument, order_id, client_order_id)
+        if order is None or not self._orders.rests(order):
+            return filters.UNKNOWN_ORDER
+        self._orders.rename(order, new_client_order_id)
+        self._meeting.end(order, OrderState.CANCELLED, wall)
+        return order.view()
 
     def advance(self, market: datetime, wall: datetime) -> list[SimTrade]:
         """Move to ``market``; resting orders meet every bar closed since the last move, in time order."""
-        done = len(self._trades)
+        done = len(self._clearing.trades.all)
         if market > self._now:
             bars = [
                 (bar.close_time, name, bar)
-                for name, resting in self._resting.items()
-                if resting
+                for name, market_of in self._markets.items()
+                if market_of.book is None and self._orders.any_on(name)
                 for bar in self._tape.bars_closed(name, self._now, market)
             ]
             for _, name, bar in sorted(bars, key=lambda one: one[:2]):
-                self._meet(name, bar, wall)
+                self._meeting.meet_bar(self._markets[name], bar, wall)
             self._now = market
-        return self._trades[done:]
+        return self._clearing.trades.all[done:]
+
+    def feed_book(
+        self,
+        instrument: str,
+        bids: Sequence[Sequence[Decimal]],
+        asks: Sequence[Sequence[Decimal]],
+        *,
+        market: datetime,
+        wall: datetime,
+    ) -> list[SimTrade]:
+        """Let an instrument's orders meet a new book of (price, quantity), best first, and fill on it from now on.
+
+        DataError for an unknown instrument or a book that cannot be (see :class:`Book`); nothing has changed then.
+        """
+        place, done = self._market(instrument), len(self._clearing.trades.all)
+        place.feed(Book.of(bids, asks))
+        self._meeting.meet_book(place, market, wall)
+        return self._clearing.trades.all[done:]
+
+    def drop_book(self, instrument: str, *, market: datetime) -> None:
+        """Go back from the book to bars; only bars that open after ``market`` may fill the orders that rest."""
+        self._market(instrument).feed(None)
+        for order in self._orders.resting_on(instrument):
+            order.wait_until(market)
+
+    def book(self, instrument: str) -> Book | None:
+        """What our orders have left of the book that was fed; None while the instrument trades on bars."""
+        place = self._market(instrument)
+        if place.book is None:
+            return None
+        return Book(bids=tuple(place.depth(is_buy=False).left), asks=tuple(place.depth(is_buy=True).left))
 
     def find_order(
         self, account: str, instrument: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> SimOrder | None:
         """An order by id, else the latest that carries the client order id; None when there is none."""
-        chosen = order_id if order_id is not None else self._by_client_id.get((account, client_order_id or ""))
-        order = self._orders.get(chosen) if chosen is not None else None
-        if order is None or order.account != account or order.ticket.instrument != instrument:
-            return None
-        return order
+        found = self._find(account, instrument, order_id, client_order_id)
+        return None if found is None else found.view()
 
     def orders(self, account: str, instrument: str | None = None, *, open_only: bool = False) -> list[SimOrder]:
         """Orders by id, of one instrument or all."""
-        if open_only:
-            ids = sorted(one for resting in self._resting.values() for one in resting)
-        else:
-            ids = self._by_account[account]
-        found = (self._orders[one] for one in ids)
-        return [one for one in found if one.account == account and instrument in {None, one.ticket.instrument}]
+        return [one.view() for one in self._orders.of(account, instrument, open_only=open_only)]
 
     def trades(self, account: str, instrument: str | None = None, *, after_trade_id: int = 0) -> list[SimTrade]:
         """Trades by id, after ``after_trade_id``."""
-        found = self._trades[after_trade_id:]
-        return [one for one in found if one.account == account and instrument in {None, one.instrument}]
+        return self._clearing.trades.of(account, instrument, after_trade_id)
 
-    def _judge(self, account: str, ticket: Ticket, market: datetime) -> Refusal | tuple[Bar, Decimal]:
-        """The bar and price an order meets on arrival, or why it is refused."""
-        instrument = self.instruments.get(ticket.instrument)
-        if instrument is None:
-            return pricing.INVALID_SYMBOL
-        if self._tape.is_down(market):
-            return pricing.SHUTTING_DOWN
-        bar = self._tape.bar_at(ticket.instrument, market)
-        if bar is None:
-            return pricing.MARKET_CLOSED
-        price = pricing.taking_price(bar, ticket.side, market, self.rules, instrument.price_step)
-        return self._judge_terms(account, ticket, instrument, price) or (bar, price)
+    def _market(self, instrument: str) -> Market:
+        if instrument not in self._markets:
+            raise DataError(f"the venue has no instrument {instrument}; there are {', '.join(self._markets)}")
+        return self._markets[instrument]
 
-    def _judge_terms(self, account: str, ticket: Ticket, instrument: Instrument, price: Decimal) -> Refusal | None:
-        if refusal := pricing.check_filters(ticket, instrument, price):
-            return refusal
-        open_id = self._by_client_id.get((account, ticket.client_order_id))
-        if open_id is not None and open_id in self._resting[self._orders[open_id].ticket.instrument]:
-            return pricing.DUPLICATE
-        if ticket.order_type is OrderType.LIMIT_MAKER and pricing.is_marketable(ticket, price):
-            return pricing.WOULD_MATCH
-        asset, amount = needed_lock(ticket, instrument, ticket.quantity, ticket.limit_price or price, self.rules)
-        return pricing.INSUFFICIENT if amount > self._accounts.free(account, asset) else None
+    def _find(
+        self, account: str, instrument: str, order_id: int | None, client_order_id: str | None
+    ) -> WorkingOrder | None:
+        found = self._orders.find(account, order_id, client_order_id)
+        return found if found is not None and found.ticket.instrument == instrument else None
 
-    def _take(self, order: SimOrder, bar: Bar, price: Decimal, market: datetime, wall: datetime) -> SimOrder:
-        """Match an order on arrival; what does not fill rests or expires."""
-        ticket = order.ticket
-        immediate = ticket.order_type is OrderType.MARKET or ticket.time_in_force is not TimeInForce.GTC
-        if order.triggered and pricing.is_marketable(ticket, price):
-            room = self._room(ticket.instrument, bar)
-            if ticket.time_in_force is not TimeInForce.FOK or room >= order.rest:
-                order = self._fill(order, bar, price, min(room, order.rest), market, wall, is_maker=False)
-        if order.rest > 0 and immediate:
-            return self._finish(order, OrderState.EXPIRED, wall)
-        return order
-
-    def _meet(self, name: str, bar: Bar, wall: datetime) -> None:
-        """Let the resting orders of an instrument meet one closed bar, oldest first."""
-        step = self.instruments[name].price_step
-        for order_id in list(self._resting[name]):
-            order = self._orders[order_id]
-            if bar.open_time <= order.after_bar:
-                continue
-            if not order.triggered:
-                if pricing.triggers(bar, order, step):
-                    self._keep(replace(order, triggered=True, after_bar=bar.open_time))
-                continue
-            limit = order.ticket.limit_price or ZERO
-            if pricing.trades_through(bar, order.ticket.side, limit, step):
-                quantity = min(self._room(name, bar), order.rest)
-                self._fill(order, bar, limit, quantity, bar.close_time, wall, is_maker=True)
-
-    def _room(self, name: str, bar: Bar) -> Decimal:
-        """What all our orders together may still take of a bar, in whole lots."""
-        opened, used = self._used.get(name, (bar.open_time, ZERO))
-        taken = used if opened == bar.open_time else ZERO
-        return max(floor_to_step(bar.volume * self.rules.participation, self.instruments[name].lot_step) - taken, ZERO)
-
-    def _fill(
-        self,
-        order: SimOrder,
-        bar: Bar,
-        price: Decimal,
-        quantity: Decimal,
-        market: datetime,
-        wall: datetime,
-        *,
-        is_maker: bool,
-    ) -> SimOrder:
-        if quantity <= 0:
-            return order
-        ticket, instrument = order.ticket, self.instruments[order.ticket.instrument]
-        rate = self.rules.fee_maker if is_maker else self.rules.fee_taker
-        fee_asset, fee = fee_of(ticket.side, instrument, quantity, price, rate, self.rules)
-        trade = SimTrade(
-            trade_id=len(self._trades) + 1,
-            order_id=order.order_id,
-            account=order.account,
-            client_order_id=order.client_order_id,
-            instrument=ticket.instrument,
-            side=ticket.side,
-            price=price,
-            quantity=quantity,
-            fee=fee,
-            fee_asset=fee_asset,
-            is_maker=is_maker,
-            market_time=market,
-            wall_time=wall,
-        )
-        self._trades.append(trade)
-        opened, used = self._used.get(ticket.instrument, (bar.open_time, ZERO))
-        self._used[ticket.instrument] = (bar.open_time, quantity + (used if opened == bar.open_time else ZERO))
-        filled = order.filled + quantity
-        self._lock(order, -1)
-        order = replace(
-            order,
-            filled=filled,
-            quote_filled=order.quote_filled + quantity * price,
-            state=OrderState.FILLED if filled == ticket.quantity else OrderState.PARTLY_FILLED,
-            updated_wall=wall,
-            trades=(*order.trades, trade),
-        )
-        base, quote = (instrument.base, quantity), (instrument.quote, quantity * price)
-        pay, get = (quote, base) if ticket.side is Side.BUY else (base, quote)
-        self._accounts.exchange(order.account, pay=pay, get=get, fee=(fee_asset, fee))
-        self._lock(order, +1)
-        self._keep(order)
-        return order
-
-    def _lock(self, order: SimOrder, sign: int) -> None:
-        """Lock (or free) what backs the rest of an order; a market order rests never and locks nothing."""
-        ticket = order.ticket
-        if ticket.limit_price is None or order.rest == 0:
-            return
-        instrument = self.instruments[ticket.instrument]
-        asset, amount = needed_lock(ticket, instrument, order.rest, ticket.limit_price, self.rules)
-        self._accounts.lock(order.account, asset, amount * sign)
-
-    def _finish(self, order: SimOrder, state: OrderState, wall: datetime) -> SimOrder:
-        self._lock(order, -1)
-        done = replace(order, state=state, updated_wall=wall)
-        self._keep(done)
-        return done
-
-    def _keep(self, order: SimOrder) -> None:
-        self._orders[order.order_id] = order
-        resting = self._resting[order.ticket.instrument]
-        if order.state in {OrderState.OPEN, OrderState.PARTLY_FILLED}:
-            resting[order.order_id] = None
-        else:
-            resting.pop(order.order_id, None)
+    def _judge(self, account: str, ticket: Ticket, moment: datetime) -> Judged | Refusal:
+        market = self._markets.get(ticket.instrument)
+        if market is None:
+            return filters.INVALID_SYMBOL
+        return judge(account, ticket, market, moment, orders=self._orders, clearing=self._clearing)

@@ -1,62 +1,97 @@
-"""At what price an order fills on a bar, and whether it may be placed at all."""
+"""At what price and for how much an order fills on a bar."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
 
-from tidemill.domain.market import Bar, Instrument, ceil_to_step, floor_to_step
-from tidemill.domain.portfolio import ZERO
-from tidemill.domain.trading import OrderType, Side
-from tidemill.matching.values import FillRules, Refusal, SimOrder, Ticket
+from tidemill.domain.market import Bar
+from tidemill.matching.book import Level
+from tidemill.matching.steps import ceil_step, floor_step
+from tidemill.matching.values import FillRules
 
-INSUFFICIENT = Refusal(code=-2010, message="Account has insufficient balance for requested action.")
-DUPLICATE = Refusal(code=-2010, message="Duplicate order sent.")
-WOULD_MATCH = Refusal(code=-2010, message="Order would immediately match and take.")
-UNKNOWN_ORDER = Refusal(code=-2011, message="Unknown order sent.")
-MARKET_CLOSED = Refusal(code=-1013, message="Market is closed.")
-SHUTTING_DOWN = Refusal(code=-1000, message="System is under maintenance.")
-INVALID_SYMBOL = Refusal(code=-1121, message="Invalid symbol.")
+KEPT_ROOMS = 64
 
 
-def taking_price(bar: Bar, side: Side, moment: datetime, rules: FillRules, step: Decimal) -> Decimal:
+def taking_price(bar: Bar, moment: datetime, rules: FillRules, step: Decimal, *, is_buy: bool) -> Decimal:
     """Price at which a marketable order sent at ``moment`` fills in ``bar``.
 
     The open up to the decision delay after it, later the high (buy) or low (sell) so far; moved by the
     slippage and rounded to the step, both against the order.
     """
     early = moment <= bar.open_time + rules.decision_delay
-    if side is Side.BUY:
-        return ceil_to_step((bar.open if early else bar.high) * (1 + rules.slippage), step)
-    return max(floor_to_step((bar.open if early else bar.low) * (1 - rules.slippage), step), step)
+    if is_buy:
+        return ceil_step((bar.open if early else bar.high) * (1 + rules.slippage), step)
+    return max(floor_step((bar.open if early else bar.low) * (1 - rules.slippage), step), step)
 
 
-def is_marketable(ticket: Ticket, price: Decimal) -> bool:
-    """Whether ``price`` is within the ticket's limit."""
-    if ticket.limit_price is None:
+def is_within(price: Decimal, limit: Decimal | None, *, is_buy: bool) -> bool:
+    """Whether ``price`` is no worse than the limit."""
+    if limit is None:
         return True
-    return price <= ticket.limit_price if ticket.side is Side.BUY else price >= ticket.limit_price
+    return price <= limit if is_buy else price >= limit
 
 
-def trades_through(bar: Bar, side: Side, price: Decimal, step: Decimal) -> bool:
+def trades_through(bar: Bar, limit: Decimal, step: Decimal, *, is_buy: bool) -> bool:
     """Whether the bar goes beyond a resting limit by at least one step."""
-    return bar.low <= price - step if side is Side.BUY else bar.high >= price + step
+    return bar.low <= limit - step if is_buy else bar.high >= limit + step
 
 
-def triggers(bar: Bar, order: SimOrder, step: Decimal) -> bool:
+def triggers(bar: Bar, stop: Decimal, step: Decimal, *, is_buy: bool) -> bool:
     """Whether the bar goes beyond a stop by at least one step: up for a buy, down for a sell."""
-    stop = order.ticket.stop_price or ZERO
-    return bar.high >= stop + step if order.ticket.side is Side.BUY else bar.low <= stop - step
+    return bar.high >= stop + step if is_buy else bar.low <= stop - step
 
 
-def check_filters(ticket: Ticket, instrument: Instrument, reference: Decimal | None) -> Refusal | None:
-    """Apply the trading rules; ``reference`` is the estimated price of a market order (None: unknown)."""
-    prices = [price for price in (ticket.limit_price, ticket.stop_price) if price is not None]
-    if any(price <= 0 or price % instrument.price_step for price in prices):
-        return Refusal(code=-1013, message="Filter failure: PRICE_FILTER")
-    if ticket.quantity <= 0 or ticket.quantity % instrument.lot_step:
-        return Refusal(code=-1013, message="Filter failure: LOT_SIZE")
-    price = ticket.limit_price if ticket.order_type is not OrderType.MARKET else reference
-    if price is not None and price * ticket.quantity < instrument.min_notional:
-        return Refusal(code=-1013, message="Filter failure: NOTIONAL")
-    return None
+class Rooms:
+    """What all our orders together may still take of the bars of one instrument, in whole lots.
+
+    The running bar and one that closed before it may fill in turn, so the last few bars are kept.
+    """
+
+    def __init__(self, participation: Decimal, lot_step: Decimal) -> None:
+        self._participation, self._lot_step = participation, lot_step
+        self._left: dict[datetime, Decimal] = {}
+
+    def left(self, bar: Bar) -> Decimal:
+        """What is left of the bar."""
+        found = self._left.get(bar.open_time)
+        if found is None:
+            found = floor_step(bar.volume * self._participation, self._lot_step)
+            self._left[bar.open_time] = found
+            if len(self._left) > KEPT_ROOMS:
+                self._left = dict(sorted(self._left.items())[KEPT_ROOMS // 2 :])
+        return found
+
+    def take(self, bar: Bar, quantity: Decimal) -> None:
+        """Use up ``quantity`` of the bar."""
+        self._left[bar.open_time] = self.left(bar) - quantity
+
+
+class BarOffer:
+    """What a bar offers to one side on arrival: one price, and its room."""
+
+    __slots__ = ("_bar", "_is_buy", "_rooms", "best")
+
+    def __init__(self, bar: Bar, price: Decimal, rooms: Rooms, *, is_buy: bool) -> None:
+        self.best: Decimal | None = price
+        self._bar, self._rooms, self._is_buy = bar, rooms, is_buy
+
+    def reach(self, limit: Decimal | None, most: Decimal) -> list[Level]:
+        """What an order would get within ``limit``, at most ``most``: nothing, or one slice."""
+        price = self.best
+        if price is None or not is_within(price, limit, is_buy=self._is_buy):
+            return []
+        quantity = min(self._rooms.left(self._bar), most)
+        return [(price, quantity)] if quantity > 0 else []
+
+    def take(self, quantity: Decimal) -> None:
+        """Use up ``quantity`` of the bar's room."""
+        self._rooms.take(self._bar, quantity)
+
+    def bill(self, quantity: Decimal) -> list[Level]:
+        """What a market order of ``quantity`` must be able to pay for: all of it, though the bar may not fill it."""
+        return [] if self.best is None else [(self.best, quantity)]
+
+    def quantity_for(self, quote: Decimal, lot_step: Decimal) -> Decimal:
+        """Quantity that ``quote`` buys at the bar's price, rounded down to the lot."""
+        return floor_step(quote / self.best, lot_step) if self.best else quote * 0

@@ -1,6 +1,46 @@
-"""Bars and posts judged: good, rejected with the reason, gaps."""
+"""Bars and posts judged: good, rejected with the reason; holes with their cause, and completeness."""
 
 from tidemill.quality.bars import CheckedBars, check_bars
+from tidemill.quality.completeness import (
+    DayCompleteness,
+    SeriesCompleteness,
+    measure_days,
+    measure_series,
+    window_fraction,
+)
+from tidemill.quality.doubts import DoubtRules, find_doubts, hash_bars, honour_quarantine, to_quarantine, trust
+from tidemill.quality.gaps import (
+    Evidence,
+    Neighbour,
+    expected_opens,
+    find_holes,
+    find_missing,
+    judge_cause,
+    revise_holes,
+)
 from tidemill.quality.posts import CheckedPosts, check_posts
 
-__all__ = ["CheckedBars", "CheckedPosts", "check_bars", "check_posts"]
+__all__ = [
+    "CheckedBars",
+    "CheckedPosts",
+    "DayCompleteness",
+    "DoubtRules",
+    "Evidence",
+    "Neighbour",
+    "SeriesCompleteness",
+    "check_bars",
+    "check_posts",
+    "expected_opens",
+    "find_doubts",
+    "find_holes",
+    "find_missing",
+    "hash_bars",
+    "honour_quarantine",
+    "judge_cause",
+    "measure_days",
+    "measure_series",
+    "revise_holes",
+    "to_quarantine",
+    "trust",
+    "window_fraction",
+]

@@ -50,7 +50,8 @@ class ImportedBars:
     """What a file held.
 
     ``bars`` are BARS, ascending, one per open_time, known one second after their close (assumed).
-    ``rejected`` are the file's own rows with ``row`` (from 1) and ``reason``. ``price_step`` is the
+    ``rejected`` are the file's own rows with ``row`` (from 1) and ``reason``; ``refused`` the same as BARS
+    with ``reason``, with whatever could not be read missing. ``price_step`` is the
     coarsest power of ten that all prices are multiples of, for an instrument whose rules are unknown.
     """
 
@@ -61,6 +62,7 @@ class ImportedBars:
     rows: int
     bars: pd.DataFrame
     rejected: pd.DataFrame
+    refused: pd.DataFrame
     counts: Mapping[str, int]
     price_step: Decimal
 
@@ -92,7 +94,8 @@ def read_bars_file(
     chosen = timeframe or _commonest_timeframe(table.path, series)
     _count_gaps(series, chosen, counts)
     name = instrument.id if instrument else table.instrument_id(venue)
-    return _report(table, series, reasons, counts, name=name, timeframe=chosen)
+    refused = _refused_bars(times, numbers, reasons, name=name, timeframe=chosen)
+    return _report(table, series, refused, reasons, counts, name=name, timeframe=chosen)
 
 
 def write_bars_file(path: Path, bars: pd.DataFrame) -> int:
@@ -119,7 +122,14 @@ _EQUAL = "equal to an earlier row"
 
 
 def _report(
-    table: Table, series: pd.DataFrame, reasons: np.ndarray, counts: Mapping[str, int], *, name: str, timeframe: str
+    table: Table,
+    series: pd.DataFrame,
+    refused_bars: pd.DataFrame,
+    reasons: np.ndarray,
+    counts: Mapping[str, int],
+    *,
+    name: str,
+    timeframe: str,
 ) -> ImportedBars:
     refused = (reasons != "") & (reasons != _EQUAL)
     rejected = table.frame[refused].assign(row=np.flatnonzero(refused) + 1, reason=reasons[refused])
@@ -131,9 +141,20 @@ def _report(
         rows=len(table.frame),
         bars=to_bars(name, timeframe, series),
         rejected=rejected.reset_index(drop=True),
+        refused=refused_bars,
         counts={key: count for key, count in counts.items() if count},
         price_step=_finest_step(series),
     )
+
+
+def _refused_bars(
+    times: np.ndarray, numbers: pd.DataFrame, reasons: np.ndarray, *, name: str, timeframe: str
+) -> pd.DataFrame:
+    """The rejected rows as bars; the least int64 that marks a missing time is NaT as a time."""
+    refused = (reasons != "") & (reasons != _EQUAL)
+    order = np.argsort(times[refused], kind="stable")
+    bars = to_bars(name, timeframe, _make_series(times, numbers, refused))
+    return bars.assign(reason=pd.Series(reasons[refused][order], dtype="str").array)
 
 
 def _read_times(table: Table) -> tuple[np.ndarray, dict[str, int]]:

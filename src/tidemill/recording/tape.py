@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -30,20 +31,19 @@ class RecordedTape:
     def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
         """The bar with open_time <= ``moment`` < close_time, or None."""
         track, micros = self._track(instrument), to_micros(moment)
-        index = int(np.searchsorted(track.opens, micros, side="right")) - 1
+        index = bisect_right(track.opens, micros) - 1
         return track.bar(index) if index >= 0 and micros < track.opens[index] + track.length else None
 
     def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
         """Bars with ``after`` < close_time <= ``until``, ascending."""
         track = self._track(instrument)
-        limits = [to_micros(after) - track.length, to_micros(until) - track.length]
-        low, high = np.searchsorted(track.opens, limits, side="right")
-        return [track.bar(index) for index in range(int(low), int(high))]
+        low, high = (bisect_right(track.opens, to_micros(one) - track.length) for one in (after, until))
+        return [track.bar(index) for index in range(low, high)]
 
     def is_down(self, moment: datetime) -> bool:
         """Whether no recorded bar of any instrument contains ``moment``."""
         micros = to_micros(moment)
-        index = int(np.searchsorted(self._starts, micros, side="right")) - 1
+        index = bisect_right(self._starts, micros) - 1
         return index < 0 or micros >= int(self._ends[index])
 
     def _track(self, instrument: str) -> _Track:

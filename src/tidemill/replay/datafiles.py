@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,13 +16,19 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.market import (
     EPOCH,
     TIMEFRAME_SECONDS,
+    Calendar,
     Instrument,
     format_time,
+    from_micros,
     split_instrument_id,
     timeframe_seconds,
 )
-from tidemill.ingesting import store_checked, store_posts
+from tidemill.ingesting import note_fetch, store_checked, store_posts
+from tidemill.quality import to_quarantine
+from tidemill.quality.gaps import is_missing
 from tidemill.recording import Recording, load_recording, read_bars_file, resample_bars, to_bars, write_bars_file
+from tidemill.repairing import SeriesGroup, measure_group, record_missing, release_by_person
+from tidemill.reports import completeness_days, hole_row
 
 FOREVER = EPOCH + timedelta(days=365 * 200)
 SERIES_COLUMNS = ["open_time", "open", "high", "low", "close", "volume"]
@@ -41,12 +48,18 @@ def import_path(
         raise DataError(f"{path} does not tell its instrument and timeframe; add --instrument and --timeframe")
     base, quote, where = split_instrument_id(name)
     chosen = Instrument(venue=where, base=base, quote=quote, price_step=found.price_step, lot_step=Decimal("1e-8"))
-    bars = found.bars.assign(instrument=name)
-    done = _store(known, bars, chosen, found.timeframe)
+    refused = to_quarantine(found.refused.assign(instrument=name), found.timeframe, f"import {path.name}")
+    kept = known.gaps.write_quarantine(refused, now=known.market_clock.now())
+    done = _store(known, found.bars.assign(instrument=name), chosen, found.timeframe)
     evidence = f"{path.name}: {found.rows} rows"
     known.store.write_payload("import", evidence, path.read_bytes(), now=known.market_clock.now())
-    counts = {"rows": found.rows, "rejected": len(found.rejected) + done["rejected"], "defects": dict(found.counts)}
-    return {"file": str(path), "layout": found.layout, "series": [done | counts]}
+    counts = {
+        "rows": found.rows,
+        "rejected": len(found.rejected) + done["rejected"],
+        "quarantined": kept + done["quarantined"],
+        "defects": dict(found.counts),
+    }
+    return {"file": str(path), "layout": found.layout, "series": _with_missing(known, [done | counts])}
 
 
 def _import_recording(known: Services, recording: Recording, path: Path) -> dict[str, Any]:
@@ -59,30 +72,76 @@ def _import_recording(known: Services, recording: Recording, path: Path) -> dict
     now = known.market_clock.now()
     posts = store_posts(recording.posts, known.store, bases=bases, now=now)[0] if len(recording.posts) else 0
     known.store.write_payload("import", recording.title, path.read_bytes(), now=now)
-    return {"file": str(path), "layout": "recording", "series": rows, "posts": posts}
+    return {"file": str(path), "layout": "recording", "series": _with_missing(known, rows), "posts": posts}
 
 
 def _store(
     known: Services, bars: pd.DataFrame, instrument: Instrument, timeframe: str, recording: Recording | None = None
 ) -> dict[str, Any]:
-    daily = recording is not None and recording.calendar == "as-recorded"
+    calendar: Calendar = recording.calendar if recording is not None else "24x7"
+    now = known.market_clock.now()
     done = store_checked(
         bars,
         known.store,
-        known.store,
+        known.gaps,
         instrument,
         timeframe=timeframe,
-        calendar="as-recorded" if daily else "24x7",
-        sessions=recording.sessions if recording is not None and daily else (),
-        now=known.market_clock.now(),
+        calendar=calendar,
+        sessions=recording.sessions if recording is not None and calendar == "as-recorded" else (),
+        now=now,
         after=None,
+        source="import",
+        doubts=known.doubts,
     )
+    first, last = bars["open_time"].iloc[0].to_pydatetime(), bars["open_time"].iloc[-1].to_pydatetime()
+    end = min(now, last + timedelta(seconds=timeframe_seconds(timeframe)))
+    note_fetch(known.gaps, instrument.id, timeframe, first, end, bars=len(bars), calendar=calendar, now=now)
     return {
         "name": f"{instrument.id} {timeframe}",
+        "instrument": instrument.id,
+        "timeframe": timeframe,
         "stored": done.stored,
         "rejected": done.rejected,
-        "missing": done.missing,
+        "quarantined": done.quarantined,
     }
+
+
+def _with_missing(known: Services, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Judge the holes of every group that got bars; each row with what its series lacks, by cause."""
+    added = {(one["instrument"], one["timeframe"]) for one in rows}
+    for group in stored_groups(known):
+        if added & {(name, group.timeframe) for name in group.names}:
+            record_missing(known.store, known.gaps, group, now=known.market_clock.now(), start=EPOCH)
+    told = []
+    for row in rows:
+        causes: dict[str, int] = {}
+        for hole in known.gaps.load_holes([row["instrument"]], row["timeframe"]):
+            causes[str(hole.cause)] = causes.get(str(hole.cause), 0) + hole.missing
+        told.append(row | {"missing": sum(causes.values()), "causes": causes})
+    return told
+
+
+def stored_groups(known: Services) -> list[SeriesGroup]:
+    """Everything that was ever fetched or imported, by venue, timeframe and calendar.
+
+    The sessions of an as-recorded group are the dates that any of its series has.
+    """
+    grouped: dict[tuple[str, str, Calendar], list[str]] = {}
+    for name, timeframe, calendar in known.gaps.list_series():
+        grouped.setdefault((split_instrument_id(name)[2], timeframe, calendar), []).append(name)
+    groups = []
+    for (_, timeframe, calendar), names in grouped.items():
+        sessions: tuple[datetime, ...] = ()
+        if calendar == "as-recorded":
+            opens = known.store.read_bars(names, timeframe, EPOCH, FOREVER)["open_time"].drop_duplicates()
+            sessions = tuple(one.to_pydatetime() for one in opens.sort_values())
+        delay = timedelta(seconds=known.settings.quality.publish_delay_seconds)
+        groups.append(
+            SeriesGroup(
+                names=tuple(names), timeframe=timeframe, calendar=calendar, sessions=sessions, publish_delay=delay
+            )
+        )
+    return groups
 
 
 def _plain_instrument(instrument_id: str) -> Instrument:
@@ -108,39 +167,55 @@ def export_bars(out: Path, *, instrument: str, timeframe: str, start: datetime, 
     return write_bars_file(out, bars[SERIES_COLUMNS])
 
 
-def known_gaps() -> dict[str, Any]:
-    """Every known gap, JSON-ready."""
-    frame = services().store.read_gaps()
-    rows = [_row(one) for one in frame.to_dict("records")]
-    return {"gaps": rows, "missing": sum(one["missing"] for one in rows)}
+def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
+    """Every hole in the ledger, JSON-ready, with its cause, state and history; ``repaired``: closed ones too."""
+    gaps = services().gaps
+    found = gaps.load_holes(every=repaired)
+    histories: dict[tuple[str, str], dict[datetime, list[dict[str, str]]]] = {}
+    for name, timeframe in sorted({(one.instrument, one.timeframe) for one in found}):
+        lines = histories.setdefault((name, timeframe), {})
+        for event in gaps.load_hole_events(name, timeframe):
+            told = {
+                "at": format_time(from_micros(event.stored_at)),
+                "state": str(event.hole.state),
+                "cause": str(event.hole.cause),
+                "end": format_time(event.hole.end),
+            }
+            lines.setdefault(event.hole.start, []).append(told)
+    rows = [{**hole_row(one), "history": histories[one.instrument, one.timeframe][one.start]} for one in found]
+    return {"gaps": rows, "missing": sum(one.missing for one in found if is_missing(one))}
 
 
 def known_completeness() -> dict[str, Any]:
-    """Expected, stored and missing bars of each series; expected = stored + recorded as missing."""
+    """Expected, stored, repaired and missing bars of each series, with causes, and the days that lack some."""
     known = services()
-    gaps = known.store.read_gaps()
-    rows = []
-    for name in known.settings.universe:
-        timeframe = known.settings.timeframe
-        bars = known.store.read_bars([name], timeframe, EPOCH, FOREVER)
-        same = (gaps["instrument"] == name) & (gaps["timeframe"] == timeframe)
-        missing = int(gaps.loc[same, "missing"].sum()) if len(gaps) else 0
-        expected = len(bars) + missing
-        rows.append(
-            {
-                "instrument": name,
-                "timeframe": timeframe,
-                "start": format_time(bars["open_time"].iloc[0].to_pydatetime()) if len(bars) else "",
-                "end": format_time(bars["open_time"].iloc[-1].to_pydatetime()) if len(bars) else "",
-                "expected": expected,
-                "stored": len(bars),
-                "missing": missing,
-                "complete": f"{len(bars) / expected:.4%}" if expected else "",
-            }
-        )
-    return {"series": rows}
+    now = known.market_clock.now()
+    measured = [one for group in stored_groups(known) for one in measure_group(known.store, known.gaps, group, now=now)]
+    return {"series": [one.as_dict() for one in measured], "days": completeness_days(measured)}
 
 
-def _row(gap: Mapping[Any, Any]) -> dict[str, Any]:
-    times = {name: format_time(gap[name].to_pydatetime()) for name in ("start", "end", "stored_at")}
-    return {**{str(name): value for name, value in gap.items()}, **times}
+def known_quarantine(*, released: bool = False) -> dict[str, Any]:
+    """Every bar in quarantine with its reason, JSON-ready; ``released``: those let go as well."""
+    frame = services().gaps.read_quarantine(every=released)
+    rows = [_quarantine_row(one) for one in frame.to_dict("records")]
+    reasons = {str(reason): int(count) for reason, count in frame["reason"].value_counts().items()}
+    return {"bars": rows, "reasons": reasons}
+
+
+def release_bar(instrument: str, timeframe: str, moment: datetime, because: str) -> int:
+    """Let a person's word stand against a check: the bar is stored and its quarantine ends."""
+    known = services()
+    chosen = known.instruments[instrument] if instrument in known.settings.universe else _plain_instrument(instrument)
+    return release_by_person(
+        known.store, known.gaps, chosen, timeframe, moment, because=because, now=known.market_clock.now()
+    )
+
+
+def _quarantine_row(bar: Mapping[Any, Any]) -> dict[str, Any]:
+    times = ("open_time", "knowledge_time", "stored_at", "released_at")
+    numbers = ("open", "high", "low", "close", "volume")
+    return {
+        **{str(name): value for name, value in bar.items()},
+        **{name: "" if pd.isna(bar[name]) else format_time(bar[name].to_pydatetime()) for name in times},
+        **{name: float(bar[name]) if math.isfinite(bar[name]) else None for name in numbers},
+    }

@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 from tidemill.bootstrap import Services, using
-from tidemill.domain.market import Stamp, timeframe_seconds
+from tidemill.domain.market import EPOCH, Stamp, timeframe_seconds
 from tidemill.domain.portfolio import Account
-from tidemill.ingesting import store_checked, store_posts
+from tidemill.ingesting import Ingested, note_fetch, store_checked, store_posts
 from tidemill.recording import Recording
+from tidemill.repairing import record_missing
 from tidemill.replay.plan import ReplayPlan
 from tidemill.replay.servers import ReplayServers
 
@@ -67,31 +68,41 @@ Progress = Callable[[int, str], None]
 def import_history(services: Services, plan: ReplayPlan, *, now: datetime) -> dict[str, int]:
     """Store what the recording knows before ``now``, as an import: bars checked, posts scored, gaps recorded."""
     recording: Recording = plan.recording
-    timeframe = plan.grid.timeframe
     evidence = f"import {recording.title}"
     services.store.write_payload("import", evidence, recording.title.encode(), now=now)
     counts = {"bars": 0, "gaps": 0, "posts": 0}
-    length = timedelta(seconds=timeframe_seconds(timeframe))
     for name in plan.universe:
-        bars = recording.as_bars(name, recording.first_open, now - length + timedelta(microseconds=1))
-        done = store_checked(
-            bars,
-            services.store,
-            services.store,
-            services.instruments[name],
-            timeframe=timeframe,
-            calendar=plan.grid.calendar,
-            sessions=plan.grid.sessions,
-            now=now,
-            after=None,
-        )
+        done = _import_bars(services, plan, name, now)
         counts["bars"] += done.stored
         counts["gaps"] += done.missing
+    record_missing(services.store, services.gaps, services.series, now=now, start=EPOCH)
     posts = recording.posts
     if len(posts):
         earlier = posts[posts["event_time"] < now]
         counts["posts"], _, _ = store_posts(earlier, services.store, bases=services.bases, now=now)
     return counts
+
+
+def _import_bars(services: Services, plan: ReplayPlan, name: str, now: datetime) -> Ingested:
+    timeframe, calendar = plan.grid.timeframe, plan.grid.calendar
+    length = timedelta(seconds=timeframe_seconds(timeframe))
+    bars = plan.recording.as_bars(name, plan.recording.first_open, now - length + timedelta(microseconds=1))
+    if len(bars):
+        begun = bars["open_time"].iloc[0].to_pydatetime()
+        note_fetch(services.gaps, name, timeframe, begun, now, bars=len(bars), calendar=calendar, now=now)
+    return store_checked(
+        bars,
+        services.store,
+        services.gaps,
+        services.instruments[name],
+        timeframe=timeframe,
+        calendar=calendar,
+        sessions=plan.grid.sessions,
+        now=now,
+        after=None,
+        source="import",
+        doubts=services.doubts,
+    )
 
 
 def open_ledger(services: Services, currency: str, cash: Decimal) -> None:

@@ -30,6 +30,7 @@ def rerun_decision(decision_id: str) -> dict[str, Any]:
         models=known.models if used else None,
         grid=known.grid,
         environment=known.environment,
+        quarantine=known.gaps,
     )
     return {**asdict(done), "differences": list(done.differences)}
 

@@ -15,10 +15,9 @@ from tidemill.doubles import TextDoubles
 from tidemill.matching import FillRules
 from tidemill.recording import Recording
 from tidemill.replay.plan import DOUBLE_KEY
-from tidemill.venue import VenueOptions, VenueServer
+from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
 
 # a replay asks in minutes what takes days
-PLENTY = 10**9
 
 
 class ReplayServers:
@@ -26,7 +25,7 @@ class ReplayServers:
 
     def __init__(self, recording: Recording, rules: FillRules) -> None:
         self.key, self.secret = secrets.token_hex(16), secrets.token_hex(16)
-        self._venue = VenueServer(VenueOptions(recording=recording, rules=rules, clock="recorded", weight_limit=PLENTY))
+        self._venue = VenueServer(VenueOptions(recording=recording, rules=rules, clock="recorded", limits=UNLIMITED))
         self._now = recording.first_open
         self._doubles = TextDoubles(
             recording.posts,

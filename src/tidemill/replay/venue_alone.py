@@ -11,7 +11,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.market import EPOCH, default_decision_delay
 from tidemill.recording import RecordedSeries, Recording, bundled_recording, load_recording
 from tidemill.settings import Settings
-from tidemill.venue import VenueOptions, serve
+from tidemill.venue import UNLIMITED, Limits, VenueOptions, serve
 
 STORE_END = EPOCH + timedelta(days=365 * 200)
 
@@ -26,8 +26,13 @@ def serve_venue(
     port: int,
     database: Path | None,
     seed: int,
+    certificate: Path | None = None,
+    certificate_key: Path | None = None,
+    unlimited: bool = False,
 ) -> int:
     """Serve until interrupted; DataError unless exactly one source of prices is named."""
+    if (certificate is None) != (certificate_key is None):
+        raise DataError("TLS needs both --tls-cert and --tls-key")
     if sum(one is not None for one in (recording, store, live)) != 1:
         raise DataError("name one source of prices: --recording FILE, --store URL or --live EXCHANGE")
     if clock not in {"real", "recorded"}:
@@ -46,6 +51,8 @@ def serve_venue(
         port=port,
         database=database,
         seed=seed,
+        limits=UNLIMITED if unlimited else Limits(),
+        tls=(certificate, certificate_key) if certificate and certificate_key else None,
     )
     return serve(options)
 

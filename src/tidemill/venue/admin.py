@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import inspect
 import json
+from collections.abc import Callable, Coroutine
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,6 +13,7 @@ from aiohttp import web
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import format_time, parse_time
+from tidemill.venue.hub import Hub
 from tidemill.venue.shapes import order_shape, trade_shape
 from tidemill.venue.state import VenueState
 
@@ -18,9 +21,13 @@ from tidemill.venue.state import VenueState
 class Admin:
     """Clock, accounts, faults, truth."""
 
-    def __init__(self, state: VenueState, token: str) -> None:
+    def __init__(
+        self, state: VenueState, token: str, hub: Hub, refuse: Callable[[float], Coroutine[Any, Any, None]]
+    ) -> None:
         self.state = state
         self._token = token
+        self._hub = hub
+        self._refuse = refuse
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -30,18 +37,24 @@ class Admin:
         made.router.add_post("/accounts", self.guarded(self.open_account))
         made.router.add_post("/faults", self.guarded(self.add_fault))
         made.router.add_delete("/faults", self.guarded(self.clear_faults))
-        made.router.add_get("/truth", self.guarded(self.truth))
+        made.router.add_post("/book", self.guarded(self.feed_book))
+        made.router.add_delete("/book", self.guarded(self.drop_book))
+        made.router.add_get("/truth", self.truth)
         return made
 
     def guarded(self, handler: Any) -> Any:
         """Ask for the token, read the JSON body, and turn bad input into 400 with one sentence."""
 
         async def answer(request: web.Request) -> web.Response:
-            given = request.headers.get("X-Admin-Token", "")
-            if not hmac.compare_digest(given.encode(), self._token.encode()):
-                return web.json_response({"error": "wrong or missing X-Admin-Token"}, status=401)
+            if not self._knows_token(request):
+                return _stranger()
             try:
-                return web.json_response(handler(_object(await request.text())))
+                done = handler(_object(await request.text()))
+                if inspect.isawaitable(done):
+                    done = await done
+                await self._hub.settle()
+                self._hub.tell_market()
+                return web.json_response(done)
             except (DataError, KeyError, ValueError, InvalidOperation, TypeError) as error:
                 text = str(error) if isinstance(error, DataError) else f"malformed body: {error!r}"
                 return web.json_response({"error": text}, status=409 if "exists" in text else 400)
@@ -65,15 +78,35 @@ class Admin:
         self.state.open_account(str(body["key"]), str(body["secret"]), balances)
         return {"opened": True}
 
-    def add_fault(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Put a fault in force."""
-        seed = body.get("seed")
-        self.state.faults.add(
+    def feed_book(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Let a symbol trade on a book of [price, quantity] levels, best first, until it is dropped."""
+        sides = ([[Decimal(str(one)) for one in level] for level in body[name]] for name in ("bids", "asks"))
+        return {"trades": self.state.feed_book(self._instrument(body), *sides)}
+
+    def drop_book(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Let a symbol trade on bars again."""
+        self.state.drop_book(self._instrument(body))
+        return {"dropped": True}
+
+    def _instrument(self, body: dict[str, Any]) -> str:
+        symbols = self.state.symbols
+        if body["symbol"] not in symbols:
+            raise DataError(f"the venue has no symbol {body['symbol']}; there are {', '.join(sorted(symbols))}")
+        return symbols[body["symbol"]].id
+
+    async def add_fault(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Put a fault in force, or begin its spell."""
+        seed, seconds = body.get("seed"), body.get("seconds")
+        fault = self.state.faults.add(
             str(body["fault"]),
             str(body.get("on", "order")),
             int(body.get("count", 1)),
             None if seed is None else int(seed),
+            str(body.get("match", "")),
+            None if seconds is None else float(seconds),
         )
+        if fault.name == "connection_refused":
+            await self._refuse(fault.seconds)
         return {"added": True}
 
     def clear_faults(self, _body: dict[str, Any]) -> dict[str, Any]:
@@ -81,18 +114,32 @@ class Admin:
         self.state.faults.clear()
         return {"cleared": True}
 
-    def truth(self, _body: dict[str, Any]) -> dict[str, Any]:
-        """What really happened: every order, trade and balance of every account."""
+    async def truth(self, request: web.Request) -> web.Response:
+        """What really happened: every order, trade and balance of every account, or of the one named ``key``."""
+        if not self._knows_token(request):
+            return _stranger()
         exchange = self.state.exchange
+        wanted = request.query.get("key")
         orders, trades, balances = [], [], {}
         for key in self.state.secrets:
+            if wanted not in {None, key}:
+                continue
             orders += [order_shape(one, one.ticket.instrument) | {"key": key} for one in exchange.orders(key)]
             trades += [trade_shape(one, one.instrument) | {"key": key} for one in exchange.trades(key)]
             balances[key] = {
                 asset: {"free": str(one.free), "locked": str(one.locked)}
                 for asset, one in exchange.balances(key).items()
             }
-        return {"orders": orders, "trades": trades, "balances": balances}
+        struck = dict(self.state.faults.struck)
+        return web.json_response({"orders": orders, "trades": trades, "balances": balances, "struck": struck})
+
+    def _knows_token(self, request: web.Request) -> bool:
+        given = request.headers.get("X-Admin-Token", "")
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _stranger() -> web.Response:
+    return web.json_response({"error": "wrong or missing X-Admin-Token"}, status=401)
 
 
 def _object(text: str) -> dict[str, Any]:

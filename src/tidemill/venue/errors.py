@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -11,17 +12,27 @@ UNAUTHORISED_CODES = frozenset({-2014, -2015})
 
 @dataclass(slots=True)
 class VenueError(Exception):
-    """An answer with an error code of the exchange; nothing has changed."""
+    """An answer with an error code of the exchange; unless ``data`` tells otherwise, nothing has changed."""
 
     code: int
     message: str
     status: int = 400
     headers: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] | None = None
+
+    @property
+    def http_status(self) -> int:
+        """Status of the answer."""
+        return 401 if self.code in UNAUTHORISED_CODES else self.status
+
+    def body(self) -> dict[str, Any]:
+        """The JSON that the exchange would send."""
+        made: dict[str, Any] = {"code": self.code, "msg": self.message}
+        return made if self.data is None else made | {"data": self.data}
 
     def answer(self) -> web.Response:
-        """The JSON that the exchange would send."""
-        status = 401 if self.code in UNAUTHORISED_CODES else self.status
-        return web.json_response({"code": self.code, "msg": self.message}, status=status, headers=self.headers)
+        """The answer over HTTP."""
+        return web.json_response(self.body(), status=self.http_status, headers=self.headers)
 
 
 def missing(name: str) -> VenueError:
@@ -34,6 +45,16 @@ def illegal(name: str) -> VenueError:
     return VenueError(-1100, f"Illegal characters found in parameter '{name}'.")
 
 
+def not_required(name: str) -> VenueError:
+    """A parameter that this kind of request does not take."""
+    return VenueError(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def invalid(name: str) -> VenueError:
+    """A parameter whose value is none of those there are."""
+    return VenueError(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
 INVALID_SYMBOL = VenueError(-1121, "Invalid symbol.")
 INVALID_INTERVAL = VenueError(-1120, "Invalid interval.")
 INVALID_SIDE = VenueError(-1117, "Invalid side.")
@@ -44,6 +65,11 @@ BAD_KEY_FORMAT = VenueError(-2014, "API-key format invalid.")
 BAD_KEY = VenueError(-2015, "Invalid API-key, IP, or permissions for action.")
 TOO_LATE = VenueError(-1021, "Timestamp for this request is outside of the recvWindow.")
 TOO_EARLY = VenueError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+CLOSED = VenueError(-1013, "Market is closed.")
 NO_SUCH_ORDER = VenueError(-2013, "Order does not exist.")
+UNKNOWN_ORDER = VenueError(-2011, "Unknown order sent.")
+BAD_JSON = VenueError(-1135, "Invalid JSON Request")
+UNSUPPORTED = VenueError(-1020, "This operation is not supported.")
 # What an exchange answers while it is down for maintenance; ccxt reads it as not available.
 DOWN = VenueError(-1000, "System is under maintenance.", status=503)
+BROKEN = VenueError(-1001, "Internal error; unable to process your request. Please try again.", status=503)

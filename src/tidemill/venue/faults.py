@@ -1,166 +1,130 @@
-"""Faults on demand: what networks and exchanges do to a request, by name."""
+"""Faults on demand: what networks and exchanges do to requests and streams, by name."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-
-from aiohttp import web
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from tidemill.domain.errors import DataError
-from tidemill.venue.errors import VenueError
 
-Handler = Callable[[], Awaitable[web.StreamResponse]]
-KINDS = ("order", "cancel", "query", "account", "market", "all")
-LATE_SECONDS = 1.0
-SILENT_SECONDS = 30.0
+KINDS = ("order", "cancel", "query", "account", "market", "stream", "all")
 
-# name -> (is the request processed?, what the client sees)
-FAULTS = {
+REQUEST_FAULTS = {
     "drop_before": "the connection is cut and nothing was done",
     "drop_after": "the connection is cut after the request was done",
     "no_answer_before": "silence, and nothing was done",
     "no_answer_after": "silence after the request was done",
-    "late": "done a second later, inside its window, with a late answer",
+    "late": "done some seconds later, with a late answer",
+    "zombie": "the connection is cut at once, and the request is done some seconds later all the same",
     "html_502": "a gateway's HTML page with status 502 after the request was done",
+    "html_502_before": "a gateway's HTML page with status 502, and nothing was done",
     "html_200": "an HTML page with status 200 after the request was done",
-    "truncated_json": "half of the answer after the request was done",
+    "forbidden_403": "a firewall's HTML page with status 403, and nothing was done",
+    "truncated_body": "half of the announced answer, then the line is cut, after the request was done",
+    "truncated_json": "half of the JSON as a whole answer after the request was done",
     "empty_body": "an empty answer after the request was done",
     "error_1006_before": "-1006 unexpected response, and nothing was done",
     "error_1006_after": "-1006 unexpected response after the request was done",
     "error_1007_before": "-1007 timeout, and nothing was done",
     "error_1007_after": "-1007 timeout after the request was done",
+    "error_1008": "-1008 overloaded, and nothing was done",
+    "error_1021": "-1021 outside of the window, and nothing was done",
     "too_many_429": "429 with Retry-After, and nothing was done",
+    "too_many_orders": "-1015 too many new orders, and nothing was done",
     "banned_418": "418 with Retry-After, and nothing was done",
     "maintenance": "503, and nothing was done",
-    "query_lag": "an order query finds nothing for some seconds",
 }
-LAG_SECONDS = 2.0
+STREAM_FAULTS = {
+    "duplicate_events": "the events of one change come twice",
+    "reorder_events": "the events of one change come in reverse order",
+    "disconnect": "the stream is cut before the events of one change",
+    "disconnect_mid_fill": "the stream is cut after the first fill of one change",
+    "lost_events": "the events of one change never come",
+}
+SPELL_FAULTS = {
+    "connection_refused": "the port is closed for some seconds",
+    "query_lag": "order queries, open orders and trades show nothing new for some seconds",
+}
+FAULTS = REQUEST_FAULTS | STREAM_FAULTS | SPELL_FAULTS
+DEFAULT_SECONDS = {"late": 1.0, "zombie": 1.0, "query_lag": 2.0, "connection_refused": 1.0}
+SILENT_SECONDS = 30.0
 
 
-@dataclass(slots=True)
-class _Fault:
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """A fault in force: strikes ``left`` more times what is of kind ``on`` and contains ``match``."""
+
     name: str
     on: str
     left: int
+    match: str
+    seconds: float
+    chance: random.Random | None = field(default=None)
+
+    def strikes(self, names: dict[str, str], kind: str, text: str) -> bool:
+        """Whether this fault takes what comes now; with a seed it does by chance, one in two."""
+        if self.left <= 0 or self.name not in names or self.on not in {kind, "all"} or self.match not in text:
+            return False
+        return self.chance is None or self.chance.random() < 1 / 2
 
 
 class Faults:
-    """Faults in force. ``count`` is how many requests each still strikes; a seed makes it strike by chance."""
+    """Faults in force, oldest first, and what they made of this venue so far."""
 
-    def __init__(self) -> None:
-        self._active: list[_Fault] = []
-        self._random = random.Random(0)  # noqa: S311 -- chance of a simulation, not a secret
-        self._chance = 1.0
-        self.lag_until = 0.0
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._active: list[Fault] = []
+        self._clock = clock
+        self._lag_until = 0.0
+        self._hidden_after = 0
+        self.struck: dict[str, int] = {}
 
-    def add(self, name: str, on: str, count: int, seed: int | None) -> None:
+    def add(
+        self, name: str, on: str, count: int, seed: int | None, match: str = "", seconds: float | None = None
+    ) -> Fault:
         """Put a fault in force; DataError names the faults and kinds there are."""
         if name not in FAULTS:
             raise DataError(f"fault '{name}' is unknown; use one of {', '.join(FAULTS)}")
         if on not in KINDS:
             raise DataError(f"'on' must be one of {', '.join(KINDS)}")
-        if seed is not None:
-            self._random.seed(seed)
-            self._chance = 0.5
-        self._active.append(_Fault(name, on, count))
+        if count < 1:
+            raise DataError(f"'count' must be at least 1, not {count}")
+        lasting = DEFAULT_SECONDS.get(name, SILENT_SECONDS) if seconds is None else seconds
+        chance = None if seed is None else random.Random(seed)  # noqa: S311 -- chance of a simulation, not a secret
+        made = Fault(name=name, on=on, left=count, match=match, seconds=lasting, chance=chance)
+        self._active.append(made)
+        return made
 
     def clear(self) -> None:
         """Lift all faults."""
         self._active.clear()
-        self._chance = 1.0
-        self.lag_until = 0.0
+        self._lag_until = 0.0
 
-    def take(self, kind: str) -> str | None:
-        """The fault that strikes a request of this kind now, counted off."""
+    def take_request(self, kind: str, text: str) -> Fault | None:
+        """The fault that strikes a request of this kind now, counted off; ``text`` is its query and body."""
+        return self._take(REQUEST_FAULTS, kind, text)
+
+    def take_stream(self, text: str) -> Fault | None:
+        """The fault that strikes a group of stream events now, counted off."""
+        return self._take(STREAM_FAULTS, "stream", text)
+
+    def start_lag(self, last_order: int) -> None:
+        """Let replicas fall behind: orders after ``last_order`` stay unseen, from the first of them on."""
+        lag = next((one for one in self._active if one.name == "query_lag" and one.left > 0), None)
+        if lag is not None:
+            lag.left -= 1
+            self._hidden_after = last_order
+            self._lag_until = self._clock() + lag.seconds
+
+    def sees(self, order_id: int) -> bool:
+        """Whether a replica shows an order already."""
+        return order_id <= self._hidden_after or self._clock() >= self._lag_until
+
+    def _take(self, names: dict[str, str], kind: str, text: str) -> Fault | None:
         for fault in self._active:
-            wanted = fault.on in {kind, "all"}
-            if wanted and fault.left > 0 and self._random.random() < self._chance:
+            if fault.strikes(names, kind, text):
                 fault.left -= 1
-                if fault.name == "query_lag":
-                    self.lag_until = time.monotonic() + LAG_SECONDS
-                    return None
-                return fault.name
+                self.struck[fault.name] = self.struck.get(fault.name, 0) + 1
+                return fault
         return None
-
-    def lagging(self) -> bool:
-        """Whether order queries find nothing now."""
-        return time.monotonic() < self.lag_until
-
-
-async def strike(name: str, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Do to one request what the fault says."""
-    if name in BEFORE:
-        return await BEFORE[name](request)
-    if name == "late":
-        await asyncio.sleep(LATE_SECONDS)
-        return await handler()
-    answer = await handler()
-    return await AFTER[name](request, answer)
-
-
-async def _cut(request: web.Request, _answer: web.StreamResponse | None = None) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _silence(request: web.Request, _answer: web.StreamResponse | None = None) -> web.StreamResponse:
-    await asyncio.sleep(SILENT_SECONDS)
-    return await _cut(request)
-
-
-async def _html(_request: web.Request, _answer: web.StreamResponse, status: int = 502) -> web.StreamResponse:
-    page = "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
-    return web.Response(text=page, content_type="text/html", status=status)
-
-
-async def _html_ok(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    return await _html(request, answer, 200)
-
-
-async def _truncated(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    """Announce the whole length, send half of it, cut the line."""
-    body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b"{}"
-    cut = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
-    await cut.prepare(request)
-    await cut.write(body[: len(body) // 2])
-    return await _cut(request)
-
-
-async def _empty(_request: web.Request, _answer: web.StreamResponse) -> web.StreamResponse:
-    return web.Response(body=b"", content_type="application/json")
-
-
-def _error(code: int, message: str, status: int, **headers: str) -> Callable[..., Awaitable[web.StreamResponse]]:
-    async def answer(_request: web.Request, _answer: web.StreamResponse | None = None) -> web.StreamResponse:
-        return VenueError(code, message, status, headers).answer()
-
-    return answer
-
-
-_1006 = _error(-1006, "An unexpected response was received from the message bus. Execution status unknown.", 500)
-_1007 = _error(-1007, "Timeout waiting for response from backend server. Send status unknown.", 503)
-RETRY = {"Retry-After": "1"}
-BEFORE: dict[str, Callable[..., Awaitable[web.StreamResponse]]] = {
-    "drop_before": _cut,
-    "no_answer_before": _silence,
-    "error_1006_before": _1006,
-    "error_1007_before": _1007,
-    "too_many_429": _error(-1003, "Too many requests.", 429, **RETRY),
-    "banned_418": _error(-1003, "Way too many requests; IP banned.", 418, **RETRY),
-    "maintenance": _error(-1000, "System is under maintenance.", 503),
-}
-AFTER: dict[str, Callable[..., Awaitable[web.StreamResponse]]] = {
-    "drop_after": _cut,
-    "no_answer_after": _silence,
-    "html_502": _html,
-    "html_200": _html_ok,
-    "truncated_json": _truncated,
-    "empty_body": _empty,
-    "error_1006_after": _1006,
-    "error_1007_after": _1007,
-}

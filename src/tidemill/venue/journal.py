@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -12,10 +13,19 @@ from tidemill.domain.errors import ConfigurationError
 
 
 class Journal:
-    """An append-only table of calls; without a path nothing is kept."""
+    """An append-only table of calls, written in groups; without a path nothing is kept.
+
+    :meth:`append` returns at once. :meth:`settled` returns when all that was appended before is on disk, so many
+    requests share one commit, and an answer that waits for it never tells of what a crash could undo.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._connection: sqlite3.Connection | None = None
+        self._pending: list[str] = []
+        self._commit: asyncio.Task[None] | None = None
+        self.appended = 0
+        self.written = 0
+        self.failure: str | None = None
         if path is None:
             return
         try:
@@ -34,11 +44,48 @@ class Journal:
                 yield json.loads(text)
 
     def append(self, call: dict[str, Any]) -> None:
-        """Keep one call; it is on disk when this returns."""
-        if self._connection is not None:
-            self._connection.execute("INSERT INTO calls (call) VALUES (?)", (json.dumps(call),))
+        """Take one call; it is on disk once :meth:`settled` has returned."""
+        self.appended += 1
+        if self._connection is None:
+            self.written = self.appended
+        else:
+            self._pending.append(json.dumps(call))
+
+    async def settled(self) -> None:
+        """Return when all that was appended so far is on disk; ConfigurationError when the disk refuses."""
+        goal = self.appended
+        while self.written < goal:
+            if self.failure is not None:
+                raise ConfigurationError(f"the venue cannot write its database: {self.failure}")
+            if self._commit is None or self._commit.done():
+                self._commit = asyncio.create_task(self._write_pending())
+            await asyncio.shield(self._commit)
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what is left and close the file."""
         if self._connection is not None:
+            if self._pending and self.failure is None:
+                self._insert(self._pending)
             self._connection.close()
+
+    async def _write_pending(self) -> None:
+        """Commit all calls that wait, in a thread: more may arrive meanwhile, and make the next group."""
+        group, self._pending = self._pending, []
+        try:
+            await asyncio.to_thread(self._insert, group)
+        except sqlite3.Error as error:
+            # What memory holds is ahead of the disk now; nothing more may be told.
+            self.failure = str(error)
+        else:
+            self.written += len(group)
+
+    def _insert(self, group: list[str]) -> None:
+        assert self._connection is not None
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany("INSERT INTO calls (call) VALUES (?)", [(text,) for text in group])
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise

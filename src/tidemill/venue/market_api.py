@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tidemill.domain.market import Instrument
+from tidemill.domain.market import Instrument, timeframe_seconds
 from tidemill.domain.portfolio import ZERO
 from tidemill.venue import errors
+from tidemill.venue.klines import Kline
+from tidemill.venue.limits import Usage
 from tidemill.venue.parameters import Parameters, to_millis
 from tidemill.venue.shapes import number, symbol_shape
 from tidemill.venue.state import VenueState
 
 DAY_BARS = 24
 MOST_KLINES, DEFAULT_KLINES = 1000, 500
-BOOK_LEVELS = 5
+BOOK_LEVELS = 20
+FED_LEVELS = 100
+AVERAGE_MINUTES = 5
 
 
 class MarketApi:
@@ -33,7 +38,10 @@ class MarketApi:
             "ticker/bookTicker": self.book_tickers,
             "depth": self.depth,
             "trades": self.trades,
+            "historicalTrades": self.trades,
             "aggTrades": self.agg_trades,
+            "avgPrice": self.average,
+            "uiKlines": self.klines,
         }
 
     def exchange_info(self, parameters: Parameters) -> dict[str, Any]:
@@ -41,110 +49,153 @@ class MarketApi:
         return {
             "timezone": "UTC",
             "serverTime": to_millis(self.state.wall()),
-            "rateLimits": [
-                {
-                    "rateLimitType": "REQUEST_WEIGHT",
-                    "interval": "MINUTE",
-                    "intervalNum": 1,
-                    "limit": self.state.options.weight_limit,
-                }
-            ],
+            "rateLimits": Usage(self.state.options.limits).rows(),
             "exchangeFilters": [],
             "symbols": [symbol_shape(one) for one in self._chosen(parameters)],
         }
 
-    def klines(self, parameters: Parameters) -> list[list[Any]]:
-        """Bars up to the market clock."""
+    def klines(self, parameters: Parameters) -> bytes:
+        """Bars up to the market clock, as JSON made before."""
         instrument = self._one(parameters)
         interval = parameters.need("interval")
-        limit = parameters.integer("limit")
-        rows = self.state.prices.klines(
+        return self.state.prices.kline_body(
             instrument.id,
             interval,
             parameters.integer("startTime") or 0,
-            parameters.integer("endTime") or 2**53,
-            max(1, min(DEFAULT_KLINES if limit is None else limit, MOST_KLINES)),
+            _end(parameters),
+            _limit(parameters),
             self.state.now,
         )
-        return [[*row, "0", 0, "0", "0", "0"] for row in rows]
 
     def tickers(self, parameters: Parameters) -> Any:
         """Change over the last 24 bars."""
-        return self._each(parameters, self._ticker)
+        return self._each(parameters, self.ticker)
 
     def prices(self, parameters: Parameters) -> Any:
         """Last price."""
-        return self._each(parameters, lambda one: {"symbol": _symbol(one), "price": number(self._last(one))})
+        return self._each(
+            parameters, lambda one: {"symbol": _symbol(one), "price": number(self._last(one, self.state.now))}
+        )
 
     def book_tickers(self, parameters: Parameters) -> Any:
         """Best bid and ask: the last price and one step off it."""
 
         def best(one: Instrument) -> dict[str, str]:
-            last = self._last(one)
-            size = number(one.lot_step * 1000)
-            below, above = number(last - one.price_step), number(last + one.price_step)
-            return {"symbol": _symbol(one), "bidPrice": below, "bidQty": size, "askPrice": above, "askQty": size}
+            (bid, bid_size), (ask, ask_size) = self.best(one)
+            return {"symbol": _symbol(one), "bidPrice": bid, "bidQty": bid_size, "askPrice": ask, "askQty": ask_size}
 
         return self._each(parameters, best)
 
     def depth(self, parameters: Parameters) -> dict[str, Any]:
-        """A few levels around the last price, one step apart."""
-        one = self._one(parameters)
-        last, size = self._last(one), number(one.lot_step * 1000)
-        levels = range(1, BOOK_LEVELS + 1)
+        """Levels of the book, see :meth:`book`."""
+        limit = parameters.integer("limit")
+        return self.book(self._one(parameters), limit)
+
+    def best(self, one: Instrument) -> tuple[list[str], list[str]]:
+        """Best bid and best ask as price and quantity; zeros for a side that is empty."""
+        book, nothing = self.book(one, 1), [number(ZERO), number(ZERO)]
+        return (book["bids"] or [nothing])[0], (book["asks"] or [nothing])[0]
+
+    def book(self, one: Instrument, limit: int | None, moment: datetime | None = None) -> dict[str, Any]:
+        """What is left of the book that was fed, else levels one step apart around the last price at ``moment``.
+
+        None means now. Books are not recorded, so the levels stand for one.
+        """
+        at = self.state.now if moment is None else moment
+        fed = self.state.exchange.book(one.id)
+        if fed is not None:
+            most = max(1, limit or FED_LEVELS)
+            sides = {name: [[number(a), number(b)] for a, b in getattr(fed, name)[:most]] for name in ("bids", "asks")}
+            return {"lastUpdateId": to_millis(at), **sides}
+        last, size = self._last(one, at), number(one.lot_step * 1000)
+        levels = range(1, max(1, min(limit or BOOK_LEVELS, BOOK_LEVELS)) + 1)
+        bids = [last - level * one.price_step for level in levels]
         return {
-            "lastUpdateId": to_millis(self.state.now),
-            "bids": [[number(last - level * one.price_step), size] for level in levels],
+            "lastUpdateId": to_millis(at),
+            "bids": [[number(price), size] for price in bids if price > 0],
             "asks": [[number(last + level * one.price_step), size] for level in levels],
         }
 
     def trades(self, parameters: Parameters) -> list[dict[str, Any]]:
-        """The last price as one trade: single trades are not recorded."""
+        """One trade for each closed bar, its volume at its close: single trades are not recorded."""
         one = self._one(parameters)
-        price, when = number(self._last(one)), to_millis(self.state.now)
-        shape = {"id": 1, "price": price, "qty": number(one.lot_step), "quoteQty": price, "time": when}
-        return [{**shape, "isBuyerMaker": False, "isBestMatch": True}]
+        found = self._bar_trades(one, 0, _end(parameters), _limit(parameters) + 1)
+        return found[-_limit(parameters) :]
 
     def agg_trades(self, parameters: Parameters) -> list[dict[str, Any]]:
-        """As trades, in the aggregated shape."""
-        one = self.trades(parameters)[0]
-        head = {"a": 1, "p": one["price"], "q": one["qty"], "f": 1, "l": 1}
-        return [{**head, "T": one["time"], "m": False, "M": True}]
+        """As trades, in the aggregated shape, from an id or within times."""
+        one, limit = self._one(parameters), _limit(parameters)
+        first_id = parameters.integer("fromId")
+        start = first_id + 1 if first_id is not None else parameters.integer("startTime") or 0
+        found = self._bar_trades(one, start, _end(parameters), limit + 1)
+        return [
+            {
+                "a": one["id"],
+                "p": one["price"],
+                "q": one["qty"],
+                "f": one["id"],
+                "l": one["id"],
+                "T": one["time"],
+                "m": False,
+                "M": True,
+            }
+            for one in (found[:limit] if start else found[-limit:])
+        ]
 
-    def _ticker(self, one: Instrument) -> dict[str, Any]:
-        rows = self.state.prices.klines(one.id, self._interval(one), 0, 2**53, DAY_BARS, self.state.now)
-        last = Decimal(rows[-1][4]) if rows else ZERO
-        first = Decimal(rows[0][1]) if rows else ZERO
+    def average(self, parameters: Parameters) -> dict[str, Any]:
+        """The last price as the average of the last minutes: nothing finer is recorded."""
+        last = number(self._last(self._one(parameters), self.state.now))
+        return {"mins": AVERAGE_MINUTES, "price": last, "closeTime": to_millis(self.state.now)}
+
+    def _bar_trades(self, one: Instrument, start: int, end: int, limit: int) -> list[dict[str, Any]]:
+        """Closed bars whose close lies in [start, end] as trades."""
+        now, interval = self.state.now, self.interval(one)
+        length = timeframe_seconds(interval) * 1000
+        from_open = max(start - length, 1) if start else 0
+        rows = self.state.prices.klines(one.id, interval, from_open, end, limit, now)
+        return [bar_trade(row) for row in rows if start <= row[6] <= end and row[6] < to_millis(now)]
+
+    def ticker(self, one: Instrument) -> dict[str, Any]:
+        """Change over the last 24 bars of one instrument."""
+        rows = self.state.prices.klines(one.id, self.interval(one), 0, 2**53, DAY_BARS, self.state.now)
+        if not rows:
+            raise errors.CLOSED
+        last, first = Decimal(rows[-1][4]), Decimal(rows[0][1])
+        volumes = [Decimal(row[5]) for row in rows]
+        spent = sum((Decimal(row[4]) * volume for row, volume in zip(rows, volumes, strict=True)), ZERO)
+        traded = sum(volumes, ZERO)
         return {
             "symbol": _symbol(one),
             "priceChange": number(last - first),
-            "priceChangePercent": f"{(last / first - 1) * 100:.3f}" if first else "0.000",
-            "weightedAvgPrice": number(last),
+            "priceChangePercent": f"{(last / first - 1) * 100:.3f}",
+            "weightedAvgPrice": number(spent / traded if traded else last),
+            "prevClosePrice": number(first),
             "lastPrice": number(last),
-            "lastQty": number(one.lot_step),
+            "lastQty": number(volumes[-1]),
             "bidPrice": number(max(last - one.price_step, ZERO)),
-            "bidQty": number(one.lot_step),
+            "bidQty": number(one.lot_step * 1000),
             "askPrice": number(last + one.price_step),
-            "askQty": number(one.lot_step),
+            "askQty": number(one.lot_step * 1000),
             "openPrice": number(first),
-            "highPrice": number(max((Decimal(row[2]) for row in rows), default=ZERO)),
-            "lowPrice": number(min((Decimal(row[3]) for row in rows), default=ZERO)),
-            "volume": number(sum((Decimal(row[5]) for row in rows), ZERO)),
-            "quoteVolume": "0.00000000",
-            "openTime": rows[0][0] if rows else 0,
-            "closeTime": rows[-1][6] if rows else 0,
-            "firstId": -1,
-            "lastId": -1,
-            "count": 0,
+            "highPrice": number(max(Decimal(row[2]) for row in rows)),
+            "lowPrice": number(min(Decimal(row[3]) for row in rows)),
+            "volume": number(traded),
+            "quoteVolume": number(spent),
+            "openTime": rows[0][0],
+            "closeTime": rows[-1][6],
+            "firstId": rows[0][0],
+            "lastId": rows[-1][0],
+            "count": len(rows),
         }
 
-    def _last(self, one: Instrument) -> Decimal:
-        rows = self.state.prices.klines(one.id, self._interval(one), 0, 2**53, 1, self.state.now)
+    def _last(self, one: Instrument, moment: datetime) -> Decimal:
+        rows = self.state.prices.klines(one.id, self.interval(one), 0, 2**53, 1, moment)
         if not rows:
-            raise errors.VenueError(-1013, "Market is closed.")
+            raise errors.CLOSED
         return Decimal(rows[-1][4])
 
-    def _interval(self, one: Instrument) -> str:
+    def interval(self, one: Instrument) -> str:
+        """The finest interval that there is of an instrument."""
         recording = self.state.options.recording
         return recording.series_of(one.id).timeframe if recording else self.state.options.timeframe
 
@@ -170,3 +221,27 @@ class MarketApi:
 
 def _symbol(one: Instrument) -> str:
     return one.base + one.quote
+
+
+def bar_trade(row: Kline) -> dict[str, Any]:
+    """A closed bar told as one trade; its id is the bar's open time, so that ids rise with time."""
+    price, quantity = Decimal(row[4]), Decimal(row[5])
+    return {
+        "id": row[0],
+        "price": number(price),
+        "qty": number(quantity),
+        "quoteQty": number(price * quantity),
+        "time": row[6],
+        "isBuyerMaker": False,
+        "isBestMatch": True,
+    }
+
+
+def _limit(parameters: Parameters) -> int:
+    sent = parameters.integer("limit")
+    return max(1, min(DEFAULT_KLINES if sent is None else sent, MOST_KLINES))
+
+
+def _end(parameters: Parameters) -> int:
+    sent = parameters.integer("endTime")
+    return 2**53 if sent is None else sent

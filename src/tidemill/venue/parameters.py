@@ -16,6 +16,8 @@ from tidemill.venue import errors
 
 DEFAULT_WINDOW_MS, LONGEST_WINDOW_MS = 5000, 60_000
 AHEAD_MS = 1000
+MICROSECONDS_FROM = 10**15
+"""Times may come in microseconds: milliseconds do not reach this before the year 33658."""
 CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
 
 
@@ -33,9 +35,15 @@ class Parameters:
 
     @classmethod
     def parse(cls, query: str, body: str) -> Parameters:
-        """Read raw query and raw form body; the signature covers both, one after the other."""
-        pairs = dict(parse_qsl(body, keep_blank_values=True)) | dict(parse_qsl(query, keep_blank_values=True))
-        return cls(pairs, _unsigned(query) + _unsigned(body))
+        """Read raw query and raw form body; the signature covers both, one after the other.
+
+        A parameter sent twice is refused: which of two would be meant is anybody's guess.
+        """
+        pairs = [pair for raw in (query, body) if raw for pair in parse_qsl(raw, keep_blank_values=True)]
+        values = dict(reversed(pairs))
+        if len(values) < len(pairs) and _differ(query, body):
+            raise errors.VenueError(-1101, "Duplicate values for a parameter detected.")
+        return cls(values, _unsigned(query) + _unsigned(body))
 
     def text(self, name: str) -> str | None:
         """A parameter, or None when it was not sent or is empty."""
@@ -78,16 +86,27 @@ class Parameters:
 
     def check_window(self, wall: datetime) -> None:
         """Refuse a request outside its window: called on arrival, and again just before matching."""
-        sent, window = self.integer("timestamp"), self.integer("recvWindow")
+        sent, window = self.integer("timestamp"), self._window_ms()
         if sent is None:
             raise errors.missing("timestamp")
-        if window is not None and window > LONGEST_WINDOW_MS:
-            raise errors.VenueError(-1131, "recvWindow must be less than 60000")
+        if sent >= MICROSECONDS_FROM:
+            sent //= 1000
         now = to_millis(wall)
-        if now - sent > (DEFAULT_WINDOW_MS if window is None else window):
+        if now - sent > window:
             raise errors.TOO_LATE
         if sent - now > AHEAD_MS:
             raise errors.TOO_EARLY
+
+    def _window_ms(self) -> float:
+        """recvWindow, with up to three decimals; 5,000 unless sent."""
+        value = self.text("recvWindow")
+        if value is None:
+            return DEFAULT_WINDOW_MS
+        if not re.fullmatch(r"\d{1,18}(\.\d{1,3})?", value, flags=re.ASCII):
+            raise errors.illegal("recvWindow")
+        if float(value) > LONGEST_WINDOW_MS:
+            raise errors.VenueError(-1131, "recvWindow must be less than 60000")
+        return float(value)
 
     def check_signature(self, secret: str) -> None:
         """Refuse a request that was not signed with the key's secret."""
@@ -99,3 +118,12 @@ class Parameters:
 
 def _unsigned(raw: str) -> str:
     return "&".join(part for part in raw.split("&") if not part.startswith("signature="))
+
+
+def _differ(query: str, body: str) -> bool:
+    """Whether query or body alone name a parameter twice; one in both is the query's."""
+    for raw in (query, body):
+        names = [name for name, _ in parse_qsl(raw, keep_blank_values=True)]
+        if len(names) > len(set(names)):
+            return True
+    return False

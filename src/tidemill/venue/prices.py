@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError, TidemillError
@@ -15,9 +14,11 @@ from tidemill.domain.market import TIMEFRAME_SECONDS, Bar, Instrument, timeframe
 from tidemill.matching import ListTape
 from tidemill.ports import BarTape, MarketSource
 from tidemill.recording import Recording
+from tidemill.venue.klines import Kline, KlineText
+from tidemill.venue.parameters import to_millis
 
-Kline = tuple[int, str, str, str, str, str, int]
 LIVE_HISTORY_BARS = 3
+LONG_AFTER = 2**62
 
 
 class Prices(Protocol):
@@ -34,6 +35,10 @@ class Prices(Protocol):
         """At most ``limit`` bars with ``start`` <= open ms <= ``end``, up to and with the running one."""
         ...
 
+    def kline_body(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> bytes:
+        """The same as the exchange's JSON."""
+        ...
+
     def refresh(self, now: datetime) -> None:
         """Fetch what is new, where prices are live."""
         ...
@@ -46,7 +51,7 @@ class RecordedPrices:
         self.instruments: Mapping[str, Instrument] = recording.instruments
         self._recording = recording
         self._tape = recording.tape()
-        self._frames: dict[tuple[str, str], tuple[np.ndarray, pd.DataFrame]] = {}
+        self._texts: dict[tuple[str, str], KlineText] = {}
 
     @property
     def tape(self) -> BarTape:
@@ -58,27 +63,19 @@ class RecordedPrices:
 
     def klines(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> list[Kline]:
         """See the protocol; the running bar shows its open only."""
-        if interval not in TIMEFRAME_SECONDS:
-            raise DataError(f"interval {interval}")
-        opens, frame = self._bars(instrument, interval)
-        length = timeframe_seconds(interval) * 1000
-        moment = int(now.timestamp() * 1000)
-        low = int(np.searchsorted(opens, start))
-        high = int(np.searchsorted(opens, min(end, moment), side="right"))
-        first = max(low, high - limit) if start == 0 else low
-        rows = frame.iloc[first : min(high, first + limit)]
-        return [
-            _kline(row, self.instruments[instrument].price_step, length, running=row[0] + length > moment)
-            for row in zip(
-                opens[first : first + len(rows)].tolist(),
-                *(rows[name].tolist() for name in ("open", "high", "low", "close", "volume")),
-                strict=True,
-            )
-        ]
+        text, moment = self._text(instrument, interval), to_millis(now)
+        return text.rows(*text.find(start, end, limit, moment), moment)
 
-    def _bars(self, instrument: str, interval: str) -> tuple[np.ndarray, pd.DataFrame]:
+    def kline_body(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> bytes:
+        """See the protocol; rows come from cached text."""
+        text, moment = self._text(instrument, interval), to_millis(now)
+        return text.body(*text.find(start, end, limit, moment), moment)
+
+    def _text(self, instrument: str, interval: str) -> KlineText:
         key = (instrument, interval)
-        if key not in self._frames:
+        if key not in self._texts:
+            if interval not in TIMEFRAME_SECONDS:
+                raise DataError(f"interval {interval}")
             recording = self._recording
             finest = recording.series_of(instrument)
             if timeframe_seconds(interval) < timeframe_seconds(finest.timeframe):
@@ -87,8 +84,9 @@ class RecordedPrices:
                 frame = finest.bars
             else:
                 frame = recording.as_bars(instrument, recording.first_open, recording.last_close, timeframe=interval)
-            self._frames[key] = (frame["open_time"].to_numpy("datetime64[ms]").astype(np.int64), frame)
-        return self._frames[key]
+            step = self.instruments[instrument].price_step
+            self._texts[key] = KlineText(frame, step, timeframe_seconds(interval) * 1000)
+        return self._texts[key]
 
 
 class LivePrices:
@@ -132,15 +130,21 @@ class LivePrices:
 
     def klines(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> list[Kline]:
         """Passed on to the source; closed bars only."""
+        text = self._fetch(instrument, interval, start, end, limit, now)
+        return text.rows(0, limit, LONG_AFTER)
+
+    def kline_body(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> bytes:
+        """Passed on to the source; closed bars only."""
+        text = self._fetch(instrument, interval, start, end, limit, now)
+        return text.body(0, len(text.opens), LONG_AFTER)
+
+    def _fetch(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> KlineText:
         length = timeframe_seconds(interval) * 1000
-        last = min(end, int(now.timestamp() * 1000))
+        last = min(end, to_millis(now))
         first = start or last - limit * length
         begin, until = (pd.Timestamp(one, unit="ms", tz="UTC").to_pydatetime() for one in (first, last + 1))
         frame = self._source.fetch_bars(instrument, interval, begin, until).head(limit)
-        step = self.instruments[instrument].price_step
-        opens = frame["open_time"].to_numpy("datetime64[ms]").astype(np.int64).tolist()
-        columns = (frame[name].tolist() for name in ("open", "high", "low", "close", "volume"))
-        return [_kline(row, step, length, running=False) for row in zip(opens, *columns, strict=True)]
+        return KlineText(frame, self.instruments[instrument].price_step, length)
 
     def _to_bar(self, name: str, row: object) -> Bar:
         step = self.instruments[name].price_step
@@ -165,13 +169,3 @@ class LivePrices:
                 volume=last.volume,
             )
         ]
-
-
-def _kline(row: tuple[int, float, float, float, float, float], step: Decimal, length: int, *, running: bool) -> Kline:
-    opened, first, high, low, close, volume = row
-    digits = max(-int(step.normalize().as_tuple().exponent), 0)
-    if running:
-        high = low = close = first
-        volume = 0.0
-    prices = [f"{price:.{digits}f}" for price in (first, high, low, close)]
-    return opened, prices[0], prices[1], prices[2], prices[3], repr(volume), opened + length - 1

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import logging
 import os
 import secrets
 import signal
+import ssl
 import sys
 import threading
+from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tidemill.domain.errors import ConfigurationError, DataError
+from tidemill.venue.account_api import AccountApi
 from tidemill.venue.admin import Admin
-from tidemill.venue.rest import Rest
-from tidemill.venue.state import VenueOptions, VenueState
+from tidemill.venue.hub import Hub
+from tidemill.venue.market_api import MarketApi
+from tidemill.venue.market_streams import MarketStreams
+from tidemill.venue.options import VenueOptions
+from tidemill.venue.rest import LONGEST_BODY, Rest
+from tidemill.venue.socket_api import SocketApi
+from tidemill.venue.state import VenueState
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TICK_SECONDS = 1.0
+LOGGER = logging.getLogger("tidemill.venue")
+
+
+class _NotOurFault(logging.Filter):
+    """Leaves out what a sender got wrong in HTTP itself: it was told with 400, and is no event of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        cause = record.exc_info[1] if record.exc_info else None
+        return not isinstance(cause, HttpProcessingError)
+
+
+LOGGER.addFilter(_NotOurFault())
 
 
 class VenueServer:
@@ -35,12 +56,14 @@ class VenueServer:
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._runners: list[web.AppRunner] = []
+        self._site: web.TCPSite
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ports = (0, 0)
 
     @property
     def rest_url(self) -> str:
         """Base URL of the REST API."""
-        return f"http://{self.options.host}:{self._ports[0]}"
+        return f"{'https' if self.options.tls else 'http'}://{self.options.host}:{self._ports[0]}"
 
     @property
     def admin_url(self) -> str:
@@ -48,7 +71,8 @@ class VenueServer:
         return f"http://{self.options.host}:{self._ports[1]}"
 
     def start(self) -> None:
-        """Open the state and listen; ConfigurationError when a port is taken."""
+        """Open the state and listen; ConfigurationError when a port is taken or a certificate is none."""
+        self._tls = _open_certificate(self.options)
         self.state = VenueState(self.options)
         self._thread = threading.Thread(target=self._loop.run_forever, name="paper venue", daemon=True)
         self._thread.start()
@@ -70,11 +94,11 @@ class VenueServer:
 
     def first_line(self) -> dict[str, Any]:
         """What a caller needs to use the venue."""
-        address = self.rest_url.removeprefix("http://")
+        sockets = self.rest_url.replace("http", "ws", 1)
         line: dict[str, Any] = {
             "rest": self.rest_url,
-            "ws": f"ws://{address}/ws",
-            "ws_api": f"ws://{address}/ws-api/v3",
+            "ws": f"{sockets}/ws",
+            "ws_api": f"{sockets}/ws-api/v3",
             "admin": self.admin_url,
             "token": self.token,
             "pid": os.getpid(),
@@ -84,32 +108,80 @@ class VenueServer:
         return line
 
     async def _listen(self) -> None:
-        rest = await self._site(Rest(self.state).application(), self.options.port)
-        admin = await self._site(Admin(self.state, self.token).application(), 0)
-        self._ports = (rest, admin)
+        market, account = MarketApi(self.state), AccountApi(self.state)
+        hub = Hub(self.state, MarketStreams(self.state, market))
+        rest = Rest(self.state, market, account, hub)
+        sockets = SocketApi(self.state, market, account, hub, rest.usage)
+        public = web.Application(client_max_size=LONGEST_BODY)
+        public.router.add_get("/ws", sockets.market_streams)
+        public.router.add_get("/ws/{names:.*}", sockets.market_streams)
+        public.router.add_get("/stream", sockets.market_streams)
+        public.router.add_get("/ws-api/v3", sockets.requests)
+        public.router.add_route("*", "/{path:.*}", rest.answer)
+        admin = Admin(self.state, self.token, hub, self._refuse)
+        self._runners = [await self._runner(one) for one in (public, admin.application())]
+        self._site = await self._open_site(self.options.port)
+        await web.TCPSite(self._runners[1], self.options.host, 0).start()
+        self._ports = tuple(int(one.addresses[0][1]) for one in self._runners)  # type: ignore[assignment]
         if self.options.clock == "real":
-            self._ticker = asyncio.create_task(self._tick())
+            self._keep(self._tick(hub))
 
-    async def _site(self, application: web.Application, port: int) -> int:
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)
+    @staticmethod
+    async def _runner(application: web.Application) -> web.AppRunner:
+        runner = web.AppRunner(application, access_log=None, logger=LOGGER, handle_signals=False, shutdown_timeout=1)
         await runner.setup()
-        self._runners.append(runner)
-        await web.TCPSite(runner, self.options.host, port).start()
-        return int(runner.addresses[0][1])
+        return runner
 
-    async def _tick(self) -> None:
+    async def _open_site(self, port: int) -> web.TCPSite:
+        site = web.TCPSite(self._runners[0], self.options.host, port, ssl_context=self._tls, reuse_address=True)
+        await site.start()
+        return site
+
+    async def _refuse(self, seconds: float) -> None:
+        """Close the port and cut every connection; open it again after ``seconds``."""
+        await self._site.stop()
+        server = self._runners[0].server
+        for connection in server.connections if server is not None else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+
+        async def reopen() -> None:
+            await asyncio.sleep(seconds)
+            self._site = await self._open_site(self._ports[0])
+
+        self._keep(reopen())
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tick(self, hub: Hub) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self.state.tick()
+            await hub.settle()
+            hub.tell_market()
 
     async def _shut(self) -> None:
-        ticker: asyncio.Task[None] | None = getattr(self, "_ticker", None)
-        if ticker is not None:
-            ticker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticker
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
+
+
+def _open_certificate(options: VenueOptions) -> ssl.SSLContext | None:
+    """The TLS context; ConfigurationError when a file is missing or is no certificate."""
+    if options.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate, key = options.tls
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"the certificate {certificate} with key {key} cannot be used: {error}") from error
+    return context
 
 
 def serve(options: VenueOptions) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidemill.domain.market import Instrument
 from tidemill.domain.trading import OrderState, OrderType, Side
-from tidemill.matching import SimOrder, SimTrade
+from tidemill.matching import MAX_OPEN_ORDERS, SimOrder, SimTrade
 from tidemill.venue.parameters import to_millis
 
 STATUS = {
@@ -28,6 +28,16 @@ def number(value: Decimal) -> str:
     return text if digits >= 8 else f"{value:.8f}"
 
 
+def status_of(state: OrderState) -> str:
+    """The exchange's word for a state."""
+    return STATUS[state]
+
+
+def type_of(order_type: OrderType) -> str:
+    """The exchange's word for an order type."""
+    return TYPE.get(order_type, str(order_type))
+
+
 def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
     """An order as a query answers it."""
     ticket = order.ticket
@@ -40,9 +50,9 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
         "origQty": number(ticket.quantity),
         "executedQty": number(order.filled),
         "cummulativeQuoteQty": number(order.quote_filled),
-        "status": STATUS[order.state],
+        "status": status_of(order.state),
         "timeInForce": str(ticket.time_in_force),
-        "type": TYPE.get(ticket.order_type, str(ticket.order_type)),
+        "type": type_of(ticket.order_type),
         "side": str(ticket.side),
         "stopPrice": number(ticket.stop_price or Decimal(0)),
         "icebergQty": "0.00000000",
@@ -50,7 +60,7 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
         "updateTime": to_millis(order.updated_wall),
         "isWorking": order.triggered,
         "workingTime": to_millis(order.placed_wall),
-        "origQuoteOrderQty": "0.00000000",
+        "origQuoteOrderQty": number(ticket.quote_quantity or Decimal(0)),
         "selfTradePreventionMode": "NONE",
     }
 
@@ -122,9 +132,9 @@ def symbol_shape(instrument: Instrument) -> dict[str, Any]:
         "orderTypes": ORDER_TYPES,
         "icebergAllowed": False,
         "ocoAllowed": False,
-        "quoteOrderQtyMarketAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
+        "cancelReplaceAllowed": True,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": [
@@ -139,6 +149,7 @@ def symbol_shape(instrument: Instrument) -> dict[str, Any]:
                 "applyMaxToMarket": False,
                 "avgPriceMins": 0,
             },
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_OPEN_ORDERS},
         ],
         "permissions": [],
         "permissionSets": [["SPOT"]],

@@ -1,51 +1,24 @@
-"""The venue's state: exchange, keys, clock; every change is journaled before it is answered."""
+"""The venue's state: exchange, keys, clock; every change is journaled before it is told."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Instrument, format_time, parse_time
-from tidemill.domain.trading import OrderType, Side, TimeInForce
-from tidemill.matching import Exchange, FillRules, Refusal, SimOrder, Ticket
-from tidemill.ports import BarTape, MarketSource
-from tidemill.recording import Recording
+from tidemill.matching import Exchange, Refusal, SimOrder, SimTrade, Ticket
+from tidemill.ports import BarTape
+from tidemill.venue.calls import Level, book_row, ticket_row, to_side, to_ticket
 from tidemill.venue.errors import VenueError
+from tidemill.venue.events import AccountEvents
 from tidemill.venue.faults import Faults
 from tidemill.venue.journal import Journal
+from tidemill.venue.options import VenueOptions, shift_to_now
 from tidemill.venue.prices import LivePrices, Prices, RecordedPrices
-
-WEEK = timedelta(weeks=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueOptions:
-    """What a venue serves and how: prices from a recording or a live source, on which clock and port."""
-
-    rules: FillRules
-    recording: Recording | None = None
-    live: MarketSource | None = None
-    universe: tuple[str, ...] = ()
-    timeframe: str = "1h"
-    clock: Literal["real", "recorded"] = "recorded"
-    host: str = "127.0.0.1"
-    port: int = 0
-    database: Path | None = None
-    seed: int = 0
-    weight_limit: int = 6000
-    allow_remote: bool = False
-
-
-def shift_to_now(recording: Recording, now: datetime) -> timedelta:
-    """Whole weeks from the middle of the recording to now, so that weekday and hour stay as recorded."""
-    middle = recording.first_open + (recording.last_close - recording.first_open) / 2
-    return WEEK * max(math.floor((now - middle) / WEEK), 0)
 
 
 class _MovingTape:
@@ -81,6 +54,7 @@ class VenueState:
         self.secrets: dict[str, str] = {}
         self.faults = Faults()
         self.journal = Journal(options.database)
+        self.outbox: deque[AccountEvents] = deque()
         self._cancels = 0
         for call in self.journal.read():
             self._apply(call)
@@ -107,8 +81,17 @@ class VenueState:
         """Move the market clock forward and match; the number of trades that made."""
         if self.options.clock == "recorded" and moment <= self.exchange.now:
             return 0
-        done = self._change({"call": "clock", "market": format_time(moment), "wall": format_time(self.wall())})
-        return len(done)
+        call = {"call": "clock", "market": format_time(moment), "wall": format_time(self.wall())}
+        return self._tell_trades(self._change(call))
+
+    def feed_book(self, instrument: str, bids: Sequence[Level], asks: Sequence[Level]) -> int:
+        """Let an instrument trade on this book; the number of trades that made, DataError for one that cannot be."""
+        call = {"call": "book", "instrument": instrument, **book_row(bids, asks), **self._times()}
+        return self._tell_trades(self._change(call))
+
+    def drop_book(self, instrument: str) -> None:
+        """Let an instrument trade on bars again."""
+        self._change({"call": "no book", "instrument": instrument, **self._times()})
 
     def tick(self) -> None:
         """Follow the real clock: fetch what is new, match what has closed."""
@@ -118,9 +101,10 @@ class VenueState:
             self.move_clock(self.now)
 
     def place(self, key: str, ticket: Ticket) -> SimOrder:
-        """Place an order and keep it; VenueError when it is refused."""
-        call = {"call": "place", "key": key, "ticket": _ticket_row(ticket), **self._times()}
-        return self._accepted(call)
+        """Place an order; VenueError when it is refused."""
+        order = self._accepted({"call": "place", "key": key, "ticket": ticket_row(ticket), **self._times()})
+        self._tell(AccountEvents.of_new(order))
+        return order
 
     def check(self, key: str, ticket: Ticket) -> None:
         """Judge an order without placing it."""
@@ -130,17 +114,35 @@ class VenueState:
     def cancel(
         self, key: str, instrument: str, order_id: int | None, client_id: str | None, new_id: str | None
     ) -> SimOrder:
-        """Cancel an order and keep that; VenueError when there is none that rests."""
-        call = {
-            "call": "cancel",
-            "key": key,
-            "instrument": instrument,
-            "order_id": order_id,
-            "client_id": client_id,
-            "new_id": new_id or f"cancel{self.options.seed}x{self._cancels + 1}",
-            **self._times(),
-        }
-        return self._accepted(call)
+        """Cancel an order; VenueError when there is none that rests."""
+        known = self.exchange.find_order(key, instrument, order_id=order_id, client_order_id=client_id)
+        order = self._accepted(
+            {
+                "call": "cancel",
+                "key": key,
+                "instrument": instrument,
+                "order_id": order_id,
+                "client_id": client_id,
+                "new_id": new_id or f"cancel{self.options.seed}x{self._cancels + 1}",
+                **self._times(),
+            }
+        )
+        self._tell(AccountEvents.of_cancel(order, known.client_order_id if known else ""))
+        return order
+
+    def _tell(self, events: AccountEvents) -> None:
+        """Keep events for the account's streams until the change that made them is on disk."""
+        self.outbox.append(events.after(self.journal.appended))
+
+    def _tell_trades(self, done: Sequence[SimTrade]) -> int:
+        for trade in done:
+            self._tell(AccountEvents.of_trade(trade, self._order_of(trade)))
+        return len(done)
+
+    def _order_of(self, trade: SimTrade) -> SimOrder:
+        order = self.exchange.find_order(trade.account, trade.instrument, order_id=trade.order_id)
+        assert order is not None
+        return order
 
     def _times(self) -> dict[str, str]:
         return {"market": format_time(self.now), "wall": format_time(self.wall())}
@@ -167,8 +169,13 @@ class VenueState:
         market, wall = (parse_time(call[name], name) for name in ("market", "wall"))
         if kind == "clock":
             return self.exchange.advance(market, wall)
+        if kind == "book":
+            sides = to_side(call["bids"]), to_side(call["asks"])
+            return self.exchange.feed_book(call["instrument"], *sides, market=market, wall=wall)
+        if kind == "no book":
+            return self.exchange.drop_book(call["instrument"], market=market)
         if kind == "place":
-            return self.exchange.place(call["key"], _to_ticket(call["ticket"]), market=market, wall=wall)
+            return self.exchange.place(call["key"], to_ticket(call["ticket"]), market=market, wall=wall)
         self._cancels += 1
         return self.exchange.cancel(
             call["key"],
@@ -196,29 +203,3 @@ class VenueState:
                 raise DataError(f"{one.id} and {symbols[symbol].id} would both be called {symbol}; serve one of them")
             symbols[symbol] = one
         return symbols
-
-
-def _ticket_row(ticket: Ticket) -> dict[str, str | None]:
-    return {
-        "client_order_id": ticket.client_order_id,
-        "instrument": ticket.instrument,
-        "side": str(ticket.side),
-        "order_type": str(ticket.order_type),
-        "time_in_force": str(ticket.time_in_force),
-        "quantity": str(ticket.quantity),
-        "limit_price": None if ticket.limit_price is None else str(ticket.limit_price),
-        "stop_price": None if ticket.stop_price is None else str(ticket.stop_price),
-    }
-
-
-def _to_ticket(row: Mapping[str, str | None]) -> Ticket:
-    prices = {name: None if row[name] is None else Decimal(str(row[name])) for name in ("limit_price", "stop_price")}
-    return Ticket(
-        client_order_id=str(row["client_order_id"]),
-        instrument=str(row["instrument"]),
-        side=Side(str(row["side"])),
-        order_type=OrderType(str(row["order_type"])),
-        time_in_force=TimeInForce(str(row["time_in_force"])),
-        quantity=Decimal(str(row["quantity"])),
-        **prices,
-    )

@@ -1,0 +1,48 @@
+"""What is missing or refused asked for again, exactly that; announced as repaired, which never starts trade."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from prefect import flow
+
+from flows.parameters import Mode
+from tasks.data import judge_holes, repair_bars, repairs, settle_holes
+from tasks.options import patiently
+from tasks.publishing import announce_bars, publish_page
+from tidemill.bootstrap import services
+from tidemill.domain.market import EPOCH, require_utc
+from tidemill.reports import repair_page
+
+
+@flow(name="repair", flow_run_name="repair-{mode}", log_prints=False)
+def repair(
+    start: datetime | None = None, end: datetime | None = None, mode: Mode = "paper", accepted: bool = False
+) -> dict[str, Any]:
+    """Ask again for every hole and every bar in quarantine, and judge what is left by all there is to know.
+
+    A witness, if the settings name one, is asked as well. What decisions read before stays as it was.
+
+    Args:
+        start: First open time looked at (UTC). Empty: the beginning.
+        end: Open times before this (UTC). Empty: now.
+        mode: Must be the mode of the settings; a run of another mode is refused.
+        accepted: Ask again also for what nobody had the last time.
+
+    """
+    known = services()
+    known.check_mode(mode)
+    begin = require_utc(start, "start") if start else EPOCH
+    until = require_utc(end, "end") if end else known.market_clock.now()
+    judge_holes(begin, until, follow=True)
+    names = list(known.instruments)
+    futures = patiently(repair_bars).map(names, begin, until, accepted)
+    for future in futures:
+        future.wait()
+    done = repairs(names, [future.state for future in futures])
+    left = settle_holes(begin, until, done)
+    results = [{**one.done.as_dict(), "released": one.released} for one in done]
+    publish_page(f"repair-{mode}", repair_page(results, left), "What was repaired and what is missing still")
+    announce_bars(until, results, event="bars.repaired")
+    return {"results": results, "missing": sum(one.missing for one in left)}

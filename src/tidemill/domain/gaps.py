@@ -1,0 +1,91 @@
+"""Holes in a series of bars: where, why, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import Calendar, format_time, require_utc, timeframe_seconds
+
+
+class Cause(StrEnum):
+    """Why bars are missing."""
+
+    VENUE_OUTAGE = "venue outage"
+    NO_TRADES = "no trades"
+    OUR_OUTAGE = "our outage"
+    NOT_PUBLISHED = "not yet published"
+    QUARANTINED = "quarantined"
+    UNKNOWN = "unknown"
+
+
+class HoleState(StrEnum):
+    """What became of a hole.
+
+    ``open``: missing. ``accepted``: asked for again and nobody has it. ``repaired``: its bars are stored.
+    ``merged``: told by the hole that begins before it.
+    """
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    REPAIRED = "repaired"
+    MERGED = "merged"
+
+
+MISSING_STATES = (HoleState.OPEN, HoleState.ACCEPTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """Bars missing side by side for one cause: [start, end) of open times, ``missing`` bars in it.
+
+    A hole is known by (instrument, timeframe, start); every later look at it that finds something else is
+    one more line of its history. ``why`` is the evidence in a sentence. DataError when the span is empty.
+    """
+
+    instrument: str
+    timeframe: str
+    start: datetime
+    end: datetime
+    missing: int
+    cause: Cause
+    state: HoleState = HoleState.OPEN
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        require_utc(self.start, "start of a hole")
+        require_utc(self.end, "end of a hole")
+        timeframe_seconds(self.timeframe)
+        if self.end <= self.start or self.missing < 1:
+            raise DataError(f"the hole of {self.instrument} at {format_time(self.start)} holds no bar")
+
+    @property
+    def key(self) -> tuple[str, str, datetime]:
+        """What a hole is known by."""
+        return self.instrument, self.timeframe, self.start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoleEvent:
+    """One line of a hole's history: the hole as it was seen, and when that was stored (micros)."""
+
+    hole: Hole
+    stored_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """A range of open times [start, end) for which a source answered, with however many bars of a calendar."""
+
+    instrument: str
+    timeframe: str
+    start: datetime
+    end: datetime
+    bars: int
+    calendar: Calendar = "24x7"
+
+    def __post_init__(self) -> None:
+        require_utc(self.start, "start of a fetch")
+        require_utc(self.end, "end of a fetch")

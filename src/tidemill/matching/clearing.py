@@ -1,0 +1,136 @@
+"""Executions booked: what backs an order, what an execution moves, and its fee."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from decimal import ROUND_UP, Decimal
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import Instrument
+from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import OrderState
+from tidemill.matching.accounts import Accounts
+from tidemill.matching.book import Level
+from tidemill.matching.drafts import draft_of, seal
+from tidemill.matching.values import QUOTE, RECEIVED, FillRules, SimTrade
+from tidemill.matching.working import Trades, WorkingOrder
+
+# Fees are told with eight decimals, rounded up: what the exchange takes is never less than its rate.
+FEE_STEP = Decimal("1e-8")
+TradeDraft = draft_of(SimTrade)
+
+
+def fee_amount(traded: Decimal, rate: Decimal) -> Decimal:
+    """Fee on ``traded``, eight decimals, rounded up."""
+    return (traded * rate).quantize(FEE_STEP, ROUND_UP)
+
+
+class Clearing:
+    """Locks, moves and charges for orders, by the fill rules; DataError when a fee has no price."""
+
+    def __init__(self, instruments: Collection[Instrument], rules: FillRules) -> None:
+        known = {asset for one in instruments for asset in (one.base, one.quote)}
+        self.accounts = Accounts(known | {rules.fee_asset} if rules.has_third_asset else known)
+        self.trades = Trades()
+        self._rules = rules
+        self._third_prices = dict(rules.fee_asset_prices) | {rules.fee_asset: Decimal(1)}
+        if rules.has_third_asset:
+            for one in instruments:
+                if one.quote not in self._third_prices:
+                    raise DataError(f"fees in {rules.fee_asset} need its price in {one.quote}: add it to the prices")
+        self._locked_rate = max(rules.fee_maker, rules.fee_taker) if rules.fee_asset == QUOTE else None
+
+    def backing(self, quantity: Decimal, price: Decimal, *, is_buy: bool) -> Decimal:
+        """What backs ``quantity`` at ``price``: base of a sell, quote of a buy, with the fee if that is in quote."""
+        if not is_buy:
+            return quantity
+        amount = quantity * price
+        return amount if self._locked_rate is None else amount + fee_amount(amount, self._locked_rate)
+
+    def cost_now(self, slices: Iterable[Level], *, is_buy: bool) -> Decimal:
+        """What trading ``slices`` takes out of an account at once."""
+        return sum((self.backing(quantity, price, is_buy=is_buy) for price, quantity in slices), ZERO)
+
+    def lock(self, order: WorkingOrder) -> None:
+        """Lock what backs a new order; a market order's price is known with its slices only."""
+        if order.limit is not None:
+            order.locked = self.backing(order.rest, order.limit, is_buy=order.is_buy)
+            self.accounts.lock(order.account, order.paid_asset, order.locked)
+
+    def lock_slices(self, order: WorkingOrder, slices: Iterable[Level]) -> None:
+        """Lock what a market order is about to pay, so that the fee of one slice leaves what the next one costs."""
+        order.locked = self.cost_now(slices, is_buy=order.is_buy)
+        self.accounts.lock(order.account, order.paid_asset, order.locked)
+
+    def end(self, order: WorkingOrder, state: OrderState, wall: datetime) -> None:
+        """Unlock what backed the rest of an order that will not fill."""
+        if order.locked:
+            self.accounts.lock(order.account, order.paid_asset, -order.locked)
+        order.end(state, wall)
+
+    def fill(
+        self,
+        order: WorkingOrder,
+        price: Decimal,
+        quantity: Decimal,
+        *,
+        market: datetime,
+        wall: datetime,
+        is_maker: bool,
+    ) -> None:
+        """Book an execution of ``quantity`` at ``price`` and tell the order."""
+        traded = quantity * price
+        kept = self._kept(order, price, quantity)
+        released = order.locked - kept
+        paid, got = (traded, quantity) if order.is_buy else (quantity, traded)
+        self.accounts.exchange(order.account, order.paid_asset, paid, order.got_asset, got, released=released)
+        rate = self._rules.fee_maker if is_maker else self._rules.fee_taker
+        # Of a buy in quote, no more than was locked for it: the roundings of parts would add up beyond the whole's.
+        fee_asset, fee = self._fee(order, got, traded, rate, released - paid)
+        self.accounts.charge(order.account, fee_asset, fee)
+        trade = self._trade(order, price, quantity, fee, fee_asset, market=market, wall=wall, is_maker=is_maker)
+        self.trades.add(trade)
+        order.add(trade, traded, kept)
+
+    def _kept(self, order: WorkingOrder, price: Decimal, quantity: Decimal) -> Decimal:
+        """What stays locked after an execution: for the slices to come, or for the rest at the limit."""
+        if order.limit is None:
+            return order.locked - self.backing(quantity, price, is_buy=order.is_buy)
+        rest = order.rest - quantity
+        return self.backing(rest, order.limit, is_buy=order.is_buy) if rest else ZERO
+
+    def _fee(
+        self, order: WorkingOrder, got: Decimal, traded: Decimal, rate: Decimal, spare: Decimal
+    ) -> tuple[str, Decimal]:
+        """Asset and amount of a fee, taken after the execution is booked."""
+        asset = self._rules.fee_asset
+        if asset == QUOTE and order.is_buy:
+            return order.paid_asset, min(fee_amount(traded, rate), spare)
+        if asset not in {RECEIVED, QUOTE}:
+            price = self._third_prices[order.instrument.quote]
+            fee = (traded * rate / price).quantize(FEE_STEP, ROUND_UP)
+            if fee <= self.accounts.free(order.account, asset):
+                return asset, fee
+        # What is received is the quote of a sell, and the base of a buy; a fee never exceeds it.
+        return order.got_asset, min(fee_amount(got, rate), got)
+
+    def _trade(
+        self,
+        order: WorkingOrder,
+        price: Decimal,
+        quantity: Decimal,
+        fee: Decimal,
+        fee_asset: str,
+        *,
+        market: datetime,
+        wall: datetime,
+        is_maker: bool,
+    ) -> SimTrade:
+        made = TradeDraft()
+        made.trade_id = len(self.trades.all) + 1
+        made.order_id, made.account, made.client_order_id = order.order_id, order.account, order.client_order_id
+        made.instrument, made.side = order.ticket.instrument, order.ticket.side
+        made.price, made.quantity, made.fee, made.fee_asset = price, quantity, fee, fee_asset
+        made.is_maker, made.market_time, made.wall_time = is_maker, market, wall
+        return seal(made, SimTrade)

@@ -1,0 +1,166 @@
+"""How complete a series is: per series with causes, per day, and over the window a decision looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from tidemill.domain.gaps import Cause, Hole
+from tidemill.domain.market import EPOCH, Calendar, DecisionGrid, format_time, from_micros, timeframe_seconds, to_micros
+from tidemill.quality.gaps import MICROS, expected_opens
+
+DAY = 86_400 * MICROS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCompleteness:
+    """One UTC day of a series."""
+
+    day: date
+    expected: int
+    stored: int
+
+    @property
+    def fraction(self) -> float:
+        """Stored of expected."""
+        return self.stored / self.expected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesCompleteness:
+    """A series over [start, end): expected = stored + missing.
+
+    ``repaired``: bars stored now that were once told as missing. ``missing``: cause -> bars.
+    """
+
+    instrument: str
+    timeframe: str
+    start: datetime
+    end: datetime
+    expected: int
+    stored: int
+    repaired: int
+    missing: Mapping[Cause, int]
+    days: tuple[DayCompleteness, ...] = ()
+
+    @property
+    def fraction(self) -> float:
+        """Stored of expected; 1 when nothing is expected."""
+        return self.stored / self.expected if self.expected else 1.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready form; days that are complete are left out."""
+        return {
+            "instrument": self.instrument,
+            "timeframe": self.timeframe,
+            "start": format_time(self.start),
+            "end": format_time(self.end),
+            "expected": self.expected,
+            "stored": self.stored,
+            "repaired": self.repaired,
+            "missing": sum(self.missing.values()),
+            "causes": {str(cause): count for cause, count in self.missing.items()},
+            "complete": f"{self.fraction:.4%}",
+            "days": len(self.days),
+            "incomplete_days": [
+                {
+                    "day": one.day.isoformat(),
+                    "expected": one.expected,
+                    "stored": one.stored,
+                    "complete": f"{one.fraction:.4%}",
+                }
+                for one in self.days
+                if one.stored < one.expected
+            ],
+        }
+
+
+def measure_series(
+    instrument: str,
+    timeframe: str,
+    stored: np.ndarray,
+    *,
+    end: datetime,
+    start: datetime = EPOCH,
+    holes: Sequence[Hole],
+    history: Sequence[Hole],
+    calendar: Calendar = "24x7",
+    sessions: Sequence[datetime] = (),
+) -> SeriesCompleteness | None:
+    """Completeness from the first stored bar (the listing, as far as we know), or ``start``, to ``end`` (exclusive).
+
+    ``stored``: open times in micros, ascending. ``holes``: those missing now; what none of them tells
+    counts as unknown. ``history``: every state a hole was ever in. None when nothing is stored.
+    """
+    if not len(stored):
+        return None
+    listed = max(start, from_micros(int(stored[0])))
+    expected = expected_opens(timeframe, listed, end, calendar=calendar, sessions=sessions)
+    kept = expected[np.isin(expected, stored)]
+    gone = expected[~np.isin(expected, stored)]
+    return SeriesCompleteness(
+        instrument=instrument,
+        timeframe=timeframe,
+        start=listed,
+        end=end,
+        expected=len(expected),
+        stored=len(kept),
+        repaired=_count_inside(kept, [one for one in history if one.cause is not Cause.NOT_PUBLISHED]),
+        missing=_count_causes(gone, holes),
+        days=tuple(measure_days(expected, stored)),
+    )
+
+
+def measure_days(expected: np.ndarray, stored: np.ndarray) -> list[DayCompleteness]:
+    """Expected and stored bars of every UTC day in which one is expected, by open time."""
+    days, counts = np.unique(expected // DAY, return_counts=True)
+    kept, have = np.unique(expected[np.isin(expected, stored)] // DAY, return_counts=True)
+    found = dict(zip(kept.tolist(), have.tolist(), strict=True))
+    return [
+        DayCompleteness(day=from_micros(day * DAY).date(), expected=count, stored=found.get(day, 0))
+        for day, count in zip(days.tolist(), counts.tolist(), strict=True)
+    ]
+
+
+def _inside(opens: np.ndarray, hole: Hole) -> np.ndarray:
+    inside: np.ndarray = (opens >= to_micros(hole.start)) & (opens < to_micros(hole.end))
+    return inside
+
+
+def _count_inside(opens: np.ndarray, holes: Sequence[Hole]) -> int:
+    inside = np.zeros(len(opens), dtype=bool)
+    for hole in holes:
+        inside |= _inside(opens, hole)
+    return int(inside.sum())
+
+
+def _count_causes(gone: np.ndarray, holes: Sequence[Hole]) -> dict[Cause, int]:
+    counts: dict[Cause, int] = {}
+    told = np.zeros(len(gone), dtype=bool)
+    for hole in holes:
+        inside = _inside(gone, hole) & ~told
+        told |= inside
+        if inside.any():
+            counts[hole.cause] = counts.get(hole.cause, 0) + int(inside.sum())
+    if not told.all():
+        counts[Cause.UNKNOWN] = counts.get(Cause.UNKNOWN, 0) + int((~told).sum())
+    return counts
+
+
+def window_fraction(opens: np.ndarray, grid: DecisionGrid, point: datetime, *, bars: int) -> float:
+    """Stored of expected between the oldest of the last ``bars`` bars and the bar decided at ``point``.
+
+    ``opens``: ascending micros, none after the decided bar. 0 when there is none. A series that was
+    listed a while ago is measured from there.
+    """
+    if not len(opens):
+        return 0.0
+    recent = opens[-bars:]
+    start = from_micros(int(recent[0]))
+    end = grid.decided_open(point) + timedelta(seconds=timeframe_seconds(grid.timeframe))
+    expected = expected_opens(grid.timeframe, start, end, calendar=grid.calendar, sessions=grid.sessions)
+    return len(np.intersect1d(recent, expected)) / len(expected) if len(expected) else 0.0

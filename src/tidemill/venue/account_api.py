@@ -1,0 +1,209 @@
+"""What needs a key: orders, trades and balances of one account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidemill.domain.market import Instrument
+from tidemill.venue import errors
+from tidemill.venue.parameters import Parameters, to_millis
+from tidemill.venue.shapes import cancelled_shape, number, order_shape, placed_shape, trade_shape
+from tidemill.venue.state import VenueState
+from tidemill.venue.tickets import read_identity, read_range, read_ticket
+
+Handler = Callable[[str, Parameters], Any]
+RESPONSES = ("ACK", "RESULT", "FULL")
+REPLACE_MODES = ("STOP_ON_FAILURE", "ALLOW_FAILURE")
+
+
+class AccountApi:
+    """Answers for the holder of a key; who asks has been checked before."""
+
+    def __init__(self, state: VenueState) -> None:
+        self.state = state
+        self.routes: Mapping[tuple[str, str], Handler] = {
+            ("GET", "account"): self.account,
+            ("POST", "order"): self.place,
+            ("POST", "order/test"): self.test,
+            ("POST", "order/cancelReplace"): self.replace,
+            ("GET", "order"): self.query,
+            ("DELETE", "order"): self.cancel,
+            ("GET", "openOrders"): self.open_orders,
+            ("DELETE", "openOrders"): self.cancel_all,
+            ("GET", "allOrders"): self.all_orders,
+            ("GET", "myTrades"): self.my_trades,
+            ("GET", "account/commission"): self.commission,
+        }
+
+    def account(self, key: str, parameters: Parameters) -> dict[str, Any]:
+        """Balances and rates of the account; zero balances of the traded assets unless told to leave them out."""
+        rules = self.state.options.rules
+        maker, taker = number(rules.fee_maker), number(rules.fee_taker)
+        held = self.state.exchange.balances(key)
+        rows = [
+            {"asset": one.asset, "free": format(one.free, "f"), "locked": format(one.locked, "f")}
+            for one in held.values()
+        ]
+        if (parameters.text("omitZeroBalances") or "false") != "true":
+            traded = {asset for one in self.state.symbols.values() for asset in (one.base, one.quote)}
+            rows += [{"asset": one, "free": "0.00000000", "locked": "0.00000000"} for one in sorted(traded - set(held))]
+        return {
+            "makerCommission": int(rules.fee_maker * 10_000),
+            "takerCommission": int(rules.fee_taker * 10_000),
+            "buyerCommission": 0,
+            "sellerCommission": 0,
+            "commissionRates": {"maker": maker, "taker": taker, "buyer": "0.00000000", "seller": "0.00000000"},
+            "canTrade": True,
+            "canWithdraw": False,
+            "canDeposit": False,
+            "brokered": False,
+            "requireSelfTradePrevention": False,
+            "preventSor": False,
+            "updateTime": to_millis(self.state.wall()),
+            "accountType": "SPOT",
+            "balances": rows,
+            "permissions": ["SPOT"],
+            "uid": 1 + list(self.state.secrets).index(key),
+        }
+
+    def commission(self, _key: str, parameters: Parameters) -> dict[str, Any]:
+        """Fee rates of one symbol."""
+        symbol, _ = self._symbol(parameters)
+        rules, nothing = self.state.options.rules, number(0 * self.state.options.rules.fee_maker)
+        rates = {"maker": number(rules.fee_maker), "taker": number(rules.fee_taker)}
+        return {"symbol": symbol, "standardCommission": rates | {"buyer": nothing, "seller": nothing}}
+
+    def place(self, key: str, parameters: Parameters) -> dict[str, Any]:
+        """Place an order; the window is checked once more just before it is matched."""
+        symbol, instrument = self._symbol(parameters)
+        response = (parameters.text("newOrderRespType") or "FULL").upper()
+        if response not in RESPONSES:
+            raise errors.invalid("newOrderRespType")
+        ticket = read_ticket(parameters, instrument, self._next_id())
+        parameters.check_window(self.state.wall())
+        self.state.faults.start_lag(self.state.exchange.order_count)
+        return placed_shape(self.state.place(key, ticket), symbol, response)
+
+    def test(self, key: str, parameters: Parameters) -> dict[str, Any]:
+        """Judge an order without placing it."""
+        _, instrument = self._symbol(parameters)
+        self.state.check(key, read_ticket(parameters, instrument, self._next_id()))
+        return {}
+
+    def query(self, key: str, parameters: Parameters) -> dict[str, Any]:
+        """One order by the exchange's id or ours."""
+        symbol, instrument = self._symbol(parameters)
+        order = self.state.exchange.find_order(key, instrument.id, **read_identity(parameters))
+        if order is None or not self.state.faults.sees(order.order_id):
+            raise errors.NO_SUCH_ORDER
+        return order_shape(order, symbol)
+
+    def cancel(self, key: str, parameters: Parameters) -> dict[str, Any]:
+        """Cancel one order; it gets a new client order id."""
+        return self._cancel(key, parameters, read_identity(parameters), parameters.client_id("newClientOrderId"))
+
+    def replace(self, key: str, parameters: Parameters) -> dict[str, Any]:
+        """Cancel one order and place another; what of it was done is told when either fails."""
+        mode = parameters.need("cancelReplaceMode")
+        if mode not in REPLACE_MODES:
+            raise errors.invalid("cancelReplaceMode")
+        identity = read_identity(parameters, "cancelOrderId", "cancelOrigClientOrderId")
+        new_id = parameters.client_id("cancelNewClientOrderId")
+        cancelled = _try(lambda: self._cancel(key, parameters, identity, new_id))
+        if isinstance(cancelled, errors.VenueError) and mode == "STOP_ON_FAILURE":
+            raise _replace_error(cancelled, None)
+        placed = _try(lambda: self.place(key, parameters))
+        if isinstance(cancelled, errors.VenueError) or isinstance(placed, errors.VenueError):
+            raise _replace_error(cancelled, placed)
+        done = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
+        return done | {"cancelResponse": cancelled, "newOrderResponse": placed}
+
+    def open_orders(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
+        """Resting orders of one symbol or all."""
+        chosen = self._symbol(parameters)[1].id if parameters.text("symbol") else None
+        orders = self.state.exchange.orders(key, chosen, open_only=True)
+        shown = [one for one in orders if self.state.faults.sees(one.order_id)]
+        return [order_shape(one, self._symbol_of(one.ticket.instrument)) for one in shown]
+
+    def cancel_all(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
+        """Cancel all resting orders of a symbol; -2011 when there is none."""
+        symbol, instrument = self._symbol(parameters)
+        resting = self.state.exchange.orders(key, instrument.id, open_only=True)
+        if not resting:
+            raise errors.UNKNOWN_ORDER
+        return [
+            cancelled_shape(
+                self.state.cancel(key, instrument.id, one.order_id, None, None), symbol, one.client_order_id
+            )
+            for one in resting
+        ]
+
+    def all_orders(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
+        """Orders of a symbol, oldest first: from an id, or within times."""
+        symbol, instrument = self._symbol(parameters)
+        first, start, end, limit = read_range(parameters, "orderId")
+        found = [one for one in self.state.exchange.orders(key, instrument.id) if one.order_id >= first]
+        within = [one for one in found if start <= to_millis(one.placed_wall) <= end]
+        shown = [one for one in within if self.state.faults.sees(one.order_id)]
+        by_id = parameters.text("orderId") or parameters.text("startTime")
+        return [order_shape(one, symbol) for one in (shown[:limit] if by_id else shown[-limit:])]
+
+    def my_trades(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
+        """Executions of a symbol, oldest first: from an id, or within times."""
+        symbol, instrument = self._symbol(parameters)
+        first, start, end, limit = read_range(parameters, "fromId")
+        found = self.state.exchange.trades(key, instrument.id, after_trade_id=max(first - 1, 0))
+        within = [one for one in found if start <= to_millis(one.wall_time) <= end]
+        order_id = parameters.integer("orderId")
+        shown = [one for one in within if order_id in {None, one.order_id} and self.state.faults.sees(one.order_id)]
+        by_id = parameters.text("fromId") or parameters.text("startTime")
+        return [trade_shape(one, symbol) for one in (shown[:limit] if by_id else shown[-limit:])]
+
+    def _cancel(self, key: str, parameters: Parameters, identity: dict[str, Any], new_id: str | None) -> dict[str, Any]:
+        symbol, instrument = self._symbol(parameters)
+        known = self.state.exchange.find_order(key, instrument.id, **identity)
+        original = known.client_order_id if known else ""
+        done = self.state.cancel(key, instrument.id, identity["order_id"], identity["client_order_id"], new_id)
+        return cancelled_shape(done, symbol, original)
+
+    def _next_id(self) -> str:
+        return f"venue{self.state.exchange.order_count + 1}"
+
+    def _symbol(self, parameters: Parameters) -> tuple[str, Instrument]:
+        symbol = parameters.need("symbol")
+        instrument = self.state.symbols.get(symbol)
+        if instrument is None:
+            raise errors.INVALID_SYMBOL
+        return symbol, instrument
+
+    def _symbol_of(self, instrument: str) -> str:
+        known = self.state.prices.instruments[instrument]
+        return known.base + known.quote
+
+
+def _try(attempt: Callable[[], dict[str, Any]]) -> dict[str, Any] | errors.VenueError:
+    try:
+        return attempt()
+    except errors.VenueError as error:
+        return error
+
+
+def _replace_error(
+    cancelled: dict[str, Any] | errors.VenueError, placed: dict[str, Any] | errors.VenueError | None
+) -> errors.VenueError:
+    """What was done and what failed, in the exchange's words."""
+
+    def tell(part: dict[str, Any] | errors.VenueError | None) -> tuple[str, Any]:
+        if part is None:
+            return "NOT_ATTEMPTED", None
+        if isinstance(part, errors.VenueError):
+            return "FAILURE", {"code": part.code, "msg": part.message}
+        return "SUCCESS", part
+
+    (first, cancel_body), (second, place_body) = tell(cancelled), tell(placed)
+    data = {"cancelResult": first, "newOrderResult": second}
+    data |= {"cancelResponse": cancel_body, "newOrderResponse": place_body}
+    if "SUCCESS" in {first, second}:
+        return errors.VenueError(-2021, "Order cancel-replace partially failed.", 409, data=data)
+    return errors.VenueError(-2022, "Order cancel-replace failed.", 400, data=data)

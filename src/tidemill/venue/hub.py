@@ -1,0 +1,106 @@
+"""Who listens to what: market streams by name, user data streams by key; and what is told to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.venue.events import AccountEvents, Event, build_events
+from tidemill.venue.market_streams import MarketStreams
+from tidemill.venue.sockets import Socket
+from tidemill.venue.state import VenueState
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """One connection to the market streams."""
+
+    socket: Socket
+    combined: bool
+    streams: dict[str, None] = field(default_factory=dict)
+
+    def tell(self, stream: str, data: Any) -> None:
+        """Send one event, wrapped when the connection is combined."""
+        self.socket.send({"stream": stream, "data": data} if self.combined else data)
+
+
+class Hub:
+    """All connections of one venue; used from the venue's loop only."""
+
+    def __init__(self, state: VenueState, streams: MarketStreams) -> None:
+        self._state = state
+        self._streams = streams
+        self._listeners: dict[Listener, None] = {}
+        self._subscribers: dict[str, dict[tuple[Socket, int], None]] = {}
+        self._told_until = state.now
+
+    def join(self, listener: Listener) -> None:
+        """Add a connection to the market streams."""
+        self._listeners[listener] = None
+
+    def leave(self, listener: Listener) -> None:
+        """Forget a connection to the market streams."""
+        self._listeners.pop(listener, None)
+
+    def subscribe(self, key: str, socket: Socket, number: int) -> None:
+        """Tell an account's events to a connection."""
+        self._subscribers.setdefault(key, {})[socket, number] = None
+
+    def unsubscribe(self, socket: Socket, number: int | None = None) -> None:
+        """Tell no more to a connection: one subscription of it, or all."""
+        for known in self._subscribers.values():
+            for one in [one for one in known if one[0] is socket and number in {None, one[1]}]:
+                del known[one]
+
+    async def settle(self) -> None:
+        """Wait until every change so far is on disk, then tell its events."""
+        state = self._state
+        await state.journal.settled()
+        while state.outbox and state.outbox[0].written <= state.journal.written:
+            self._tell_account(state.outbox.popleft())
+
+    def tell_market(self) -> None:
+        """Tell what the market did since the last time."""
+        since, self._told_until = self._told_until, self._state.now
+        wanted = dict.fromkeys(name for one in self._listeners for name in one.streams)
+        if self._told_until <= since:
+            return
+        for name in wanted:
+            self._publish(name, self._streams.events(name, since, self._told_until))
+
+    def _publish(self, name: str, events: Iterable[Any]) -> None:
+        told = list(events)
+        for listener in list(self._listeners):
+            if name in listener.streams:
+                for event in told:
+                    listener.tell(name, event)
+
+    def _tell_account(self, told: AccountEvents) -> None:
+        subscribers = self._subscribers.get(told.account)
+        if not subscribers:
+            return
+        state, wall = self._state, self._state.wall()
+        events = build_events(told, state.prices.instruments, state.exchange.balances(told.account), wall)
+        fault = state.faults.take_stream(told.reports[0].order.client_order_id)
+        for socket, number in list(subscribers):
+            _send(socket, number, events, fault.name if fault else "")
+
+
+def _send(socket: Socket, number: int, events: list[Event], fault: str) -> None:
+    """Send a group of events as the stream's fault lets it."""
+    if fault == "lost_events":
+        return
+    if fault == "disconnect_mid_fill":
+        first = next((at for at, one in enumerate(events) if one.get("x") == "TRADE"), 0)
+        events = events[: first + 1]
+    elif fault == "disconnect":
+        events = []
+    elif fault == "reorder_events":
+        events = events[::-1]
+    repeats = 2 if fault == "duplicate_events" else 1
+    for event in events:
+        for _ in range(repeats):
+            socket.send({"subscriptionId": number, "event": event})
+    if fault.startswith("disconnect"):
+        socket.cut_when_sent()

@@ -1,0 +1,95 @@
+"""How much one sender may ask: request weight, new orders, and the ban of who does not stop."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tidemill.venue.errors import VenueError
+from tidemill.venue.options import DAY_SECONDS, Limits
+
+WEIGHTS = {
+    "exchangeInfo": 20,
+    "account": 20,
+    "allOrders": 20,
+    "myTrades": 20,
+    "openOrders": 6,
+    "order": 1,
+    "klines": 2,
+    "depth": 5,
+    "trades": 25,
+    "aggTrades": 4,
+    "ticker/24hr": 2,
+    "ticker/price": 2,
+    "ticker/bookTicker": 2,
+}
+MINUTE, ORDER_SECONDS = 60.0, 10.0
+REFUSED_BEFORE_BAN = 50
+BAN_SECONDS = 120
+
+
+class Usage:
+    """Weight in this minute and new orders in the last ten seconds and day, by the seconds of a steady clock.
+
+    Everyone on loopback has one address, so all senders share the weight; orders count by key.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._minute = -1
+        self.weight = 0
+        self._refused = 0
+        self._banned_until = 0.0
+        self._orders: dict[tuple[str, float], deque[float]] = {}
+        self._spans = {
+            ORDER_SECONDS: ("10 SECOND", limits.orders_per_10_seconds),
+            DAY_SECONDS: ("1 DAY", limits.orders_per_day),
+        }
+
+    def weigh(self, path: str, now: float) -> int:
+        """Count one request and give the weight used in this minute; 429 beyond the limit, 418 for who goes on."""
+        if now < self._banned_until:
+            raise _too_much(418, "Way too much request weight used; IP banned.", self._banned_until - now)
+        if int(now // MINUTE) != self._minute:
+            self._minute, self.weight, self._refused = int(now // MINUTE), 0, 0
+        self.weight += WEIGHTS.get(path, 1)
+        if self.weight > self._limits.weight_per_minute:
+            self._refused += 1
+            if self._refused > REFUSED_BEFORE_BAN:
+                self._banned_until = now + BAN_SECONDS
+            limit = f"current limit is {self._limits.weight_per_minute} request weight per 1 MINUTE"
+            raise _too_much(429, f"Too much request weight used; {limit}.", MINUTE - now % MINUTE)
+        return self.weight
+
+    def count_order(self, key: str, now: float) -> None:
+        """Count one new order; -1015 beyond the limits."""
+        for span, (name, limit) in self._spans.items():
+            sent = self._orders.setdefault((key, span), deque())
+            while sent and now - sent[0] >= span:
+                sent.popleft()
+            if len(sent) >= limit:
+                text = f"Too many new orders; current limit is {limit} orders per {name}."
+                raise VenueError(-1015, text, 429, {"Retry-After": str(int(ORDER_SECONDS))})
+        for span in self._spans:
+            self._orders[key, span].append(now)
+
+    def order_counts(self, key: str) -> dict[str, str]:
+        """The headers that tell the new orders of a key so far."""
+        names = zip(("10S", "1D"), self._spans, strict=True)
+        return {f"X-MBX-ORDER-COUNT-{name}": str(len(self._orders.get((key, span), ()))) for name, span in names}
+
+    def rows(self) -> list[dict[str, object]]:
+        """The limits as the exchange lists them."""
+        limits = self._limits
+        return [
+            _limit_row("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_per_minute),
+            _limit_row("ORDERS", "SECOND", 10, limits.orders_per_10_seconds),
+            _limit_row("ORDERS", "DAY", 1, limits.orders_per_day),
+        ]
+
+
+def _limit_row(kind: str, interval: str, number: int, limit: int) -> dict[str, object]:
+    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
+
+
+def _too_much(status: int, message: str, wait_seconds: float) -> VenueError:
+    return VenueError(-1003, message, status, {"Retry-After": str(max(1, int(wait_seconds)))})

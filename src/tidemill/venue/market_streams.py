@@ -1,0 +1,183 @@
+"""The market's streams: bars, trades, prices and book, told when the market clock moves.
+
+Single trades are not recorded: every bar is told as one trade, of its volume at its close.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import Instrument
+from tidemill.venue.market_api import MarketApi, bar_trade
+from tidemill.venue.parameters import to_millis
+from tidemill.venue.state import VenueState
+
+MOST_BARS = 1000
+STREAM = re.compile(
+    r"(?P<symbol>[a-z0-9]{1,30})@(?P<kind>kline_\w{2,3}|trade|aggTrade|ticker|miniTicker|bookTicker|avgPrice"
+    r"|depth(?P<levels>5|10|20)?)(@(?P<speed>100ms|1000ms))?"
+)
+ALL_MARKET = {"!ticker@arr": "ticker", "!miniTicker@arr": "miniTicker", "!bookTicker": "bookTicker"}
+
+
+class MarketStreams:
+    """Events of a stream by its name; an unknown name is a stream on which nothing is ever told."""
+
+    def __init__(self, state: VenueState, market: MarketApi) -> None:
+        self._state = state
+        self._market = market
+        # Per instrument: when its book was last told, what it was before, and what was told; the same to all.
+        self._told: dict[str, tuple[datetime, dict[str, Any], dict[str, Any]]] = {}
+        self._kinds: dict[str, Callable[[Instrument, datetime, datetime], Iterator[Any]]] = {
+            "trade": self._trades,
+            "aggTrade": self._agg_trades,
+            "ticker": self._ticker,
+            "miniTicker": self._mini_ticker,
+            "bookTicker": self._book_ticker,
+            "avgPrice": self._average,
+            "depth": self._book_changes,
+        }
+
+    def events(self, name: str, since: datetime, until: datetime) -> Iterator[Any]:
+        """What a stream tells of the time between two stands of the market clock."""
+        if name in ALL_MARKET:
+            tell = self._kinds[ALL_MARKET[name]]
+            found = [event for one in self._state.symbols.values() for event in tell(one, since, until)]
+            yield from [found] if name.endswith("@arr") else found
+            return
+        parts = STREAM.fullmatch(name)
+        instrument = self._state.symbols.get(parts["symbol"].upper()) if parts else None
+        if parts is None or instrument is None:
+            return
+        if parts["kind"].startswith("kline_"):
+            yield from self._klines(instrument, parts["kind"].removeprefix("kline_"), since, until)
+        elif parts["levels"]:
+            yield self._market.book(instrument, int(parts["levels"]))
+        else:
+            yield from self._kinds[parts["kind"]](instrument, since, until)
+
+    def _klines(self, one: Instrument, interval: str, since: datetime, until: datetime) -> Iterator[Any]:
+        """Every bar closed since then, and the running one."""
+        begin, now = to_millis(since), to_millis(until)
+        try:
+            rows = self._state.prices.klines(one.id, interval, 0, 2**53, MOST_BARS, until)
+        except DataError:
+            return
+        for row in rows:
+            opened, first, high, low, close, volume, closed = row
+            if closed < begin:
+                continue
+            bar = {
+                "t": opened,
+                "T": closed,
+                "s": one.base + one.quote,
+                "i": interval,
+                "f": -1,
+                "L": -1,
+                "o": first,
+                "c": close,
+                "h": high,
+                "l": low,
+                "v": volume,
+                "n": 0,
+                "x": closed < now,
+                "q": "0",
+                "V": "0",
+                "Q": "0",
+                "B": "0",
+            }
+            yield {"e": "kline", "E": now, "s": bar["s"], "k": bar}
+
+    def _closed(self, one: Instrument, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+        begin, now = to_millis(since), to_millis(until)
+        rows = self._state.prices.klines(one.id, self._market.interval(one), 0, 2**53, MOST_BARS, until)
+        return (bar_trade(row) for row in rows if begin <= row[6] < now)
+
+    def _trades(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        for trade in self._closed(one, since, until):
+            yield self._head("trade", one, until) | {
+                "t": trade["id"],
+                "p": trade["price"],
+                "q": trade["qty"],
+                "T": trade["time"],
+                "m": False,
+                "M": True,
+            }
+
+    def _agg_trades(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        for trade in self._closed(one, since, until):
+            yield self._head("aggTrade", one, until) | {
+                "a": trade["id"],
+                "p": trade["price"],
+                "q": trade["qty"],
+                "f": trade["id"],
+                "l": trade["id"],
+                "T": trade["time"],
+                "m": False,
+                "M": True,
+            }
+
+    def _ticker(self, one: Instrument, _since: datetime, until: datetime) -> Iterator[Any]:
+        full = self._market.ticker(one)
+        names = {
+            "p": "priceChange",
+            "P": "priceChangePercent",
+            "w": "weightedAvgPrice",
+            "x": "prevClosePrice",
+            "c": "lastPrice",
+            "Q": "lastQty",
+            "b": "bidPrice",
+            "B": "bidQty",
+            "a": "askPrice",
+            "A": "askQty",
+            "o": "openPrice",
+            "h": "highPrice",
+            "l": "lowPrice",
+            "v": "volume",
+            "q": "quoteVolume",
+            "O": "openTime",
+            "C": "closeTime",
+            "F": "firstId",
+            "L": "lastId",
+            "n": "count",
+        }
+        yield self._head("24hrTicker", one, until) | {short: full[name] for short, name in names.items()}
+
+    def _mini_ticker(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        full = next(self._ticker(one, since, until))
+        names = ("c", "o", "h", "l", "v", "q")
+        yield self._head("24hrMiniTicker", one, until) | {name: full[name] for name in names}
+
+    def _book_ticker(self, one: Instrument, _since: datetime, _until: datetime) -> Iterator[Any]:
+        (bid, bid_size), (ask, ask_size) = self._market.best(one)
+        head = {"u": to_millis(self._state.now), "s": one.base + one.quote}
+        yield head | {"b": bid, "B": bid_size, "a": ask, "A": ask_size}
+
+    def _average(self, one: Instrument, _since: datetime, until: datetime) -> Iterator[Any]:
+        price = self._market.ticker(one)["lastPrice"]
+        yield self._head("avgPrice", one, until) | {"i": "5m", "w": price, "T": to_millis(until)}
+
+    def _book_changes(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        """Levels that went (quantity 0) and levels that are, numbered by the clock without a hole.
+
+        A book that was fed or dropped is told with the clock's next move.
+        """
+        told = self._told.get(one.id)
+        if told is None or told[0] != until:
+            old = told[2] if told else self._market.book(one, None, since)
+            told = self._told[one.id] = until, old, self._market.book(one, None, until)
+        _, old, new = told
+        event = self._head("depthUpdate", one, until) | {"U": to_millis(since) + 1, "u": to_millis(until)}
+        for short, side in (("b", "bids"), ("a", "asks")):
+            now = dict(new[side])
+            gone = [[price, "0.00000000"] for price, _ in old[side] if price not in now]
+            event[short] = [*gone, *new[side]]
+        yield event
+
+    @staticmethod
+    def _head(kind: str, one: Instrument, until: datetime) -> dict[str, Any]:
+        return {"e": kind, "E": to_millis(until), "s": one.base + one.quote}

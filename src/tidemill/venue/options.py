@@ -1,0 +1,64 @@
+"""What a venue serves and how."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from tidemill.matching import FillRules
+from tidemill.ports import MarketSource
+from tidemill.recording import Recording
+
+WEEK = timedelta(weeks=1)
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one sender may ask, as the exchange announces it; waits of the sockets in seconds."""
+
+    weight_per_minute: int = 6000
+    orders_per_10_seconds: int = 100
+    orders_per_day: int = 200_000
+    messages_per_second: int = 5
+    streams_per_connection: int = 1024
+    ping_seconds: float = 20.0
+    pong_seconds: float = 60.0
+    connection_seconds: float = DAY_SECONDS
+
+
+PLENTY = 10**9
+UNLIMITED = Limits(
+    weight_per_minute=PLENTY, orders_per_10_seconds=PLENTY, orders_per_day=PLENTY, messages_per_second=PLENTY
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueOptions:
+    """Prices from a recording or a live source, on which clock, port and certificate.
+
+    ``tls`` names a certificate chain and its key; REST and WebSocket then speak TLS only.
+    """
+
+    rules: FillRules
+    recording: Recording | None = None
+    live: MarketSource | None = None
+    universe: tuple[str, ...] = ()
+    timeframe: str = "1h"
+    clock: Literal["real", "recorded"] = "recorded"
+    host: str = "127.0.0.1"
+    port: int = 0
+    database: Path | None = None
+    seed: int = 0
+    limits: Limits = Limits()
+    tls: tuple[Path, Path] | None = None
+    allow_remote: bool = False
+
+
+def shift_to_now(recording: Recording, now: datetime) -> timedelta:
+    """Whole weeks from the middle of the recording to now, so that weekday and hour stay as recorded."""
+    middle = recording.first_open + (recording.last_close - recording.first_open) / 2
+    return WEEK * max(math.floor((now - middle) / WEEK), 0)

@@ -1,0 +1,124 @@
+"""What a fault does to one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from tidemill.venue.errors import VenueError
+from tidemill.venue.faults import Fault
+
+Proceed = Callable[[], Awaitable[web.StreamResponse]]
+Before = Callable[[web.Request, Fault], Awaitable[web.StreamResponse]]
+After = Callable[[web.Request, Fault, web.StreamResponse], Awaitable[web.StreamResponse]]
+RETRY = {"Retry-After": "1"}
+UNFINISHED: set[asyncio.Task[web.StreamResponse]] = set()
+"""Requests whose sender is gone and that will be done later: kept here, or they would be forgotten."""
+
+
+async def strike(fault: Fault, request: web.Request, proceed: Proceed) -> web.StreamResponse:
+    """Do to one request what the fault says; ``proceed`` does the request."""
+    if fault.name in BEFORE:
+        return await BEFORE[fault.name](request, fault)
+    if fault.name == "late":
+        await asyncio.sleep(fault.seconds)
+        return await proceed()
+    if fault.name == "zombie":
+        return await _zombie(request, fault, proceed)
+    return await AFTER[fault.name](request, fault, await proceed())
+
+
+async def _zombie(request: web.Request, fault: Fault, proceed: Proceed) -> web.StreamResponse:
+    async def later() -> web.StreamResponse:
+        await asyncio.sleep(fault.seconds)
+        return await proceed()
+
+    await request.read()
+    task = asyncio.create_task(later())
+    UNFINISHED.add(task)
+    task.add_done_callback(UNFINISHED.discard)
+    return await _cut(request, fault)
+
+
+async def _cut(request: web.Request, _fault: Fault, _answer: web.StreamResponse | None = None) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _silence(request: web.Request, fault: Fault, _answer: web.StreamResponse | None = None) -> web.StreamResponse:
+    await asyncio.sleep(fault.seconds)
+    return await _cut(request, fault)
+
+
+def _page(status: int, title: str) -> Callable[..., Awaitable[web.StreamResponse]]:
+    async def answer(_request: web.Request, _fault: Fault, _answer: web.StreamResponse | None = None) -> web.Response:
+        page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+        return web.Response(text=page, content_type="text/html", status=status)
+
+    return answer
+
+
+async def _truncated_body(request: web.Request, fault: Fault, answer: web.StreamResponse) -> web.StreamResponse:
+    """Announce the whole length, send half of it, cut the line."""
+    body = _bytes(answer)
+    cut = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+    await cut.prepare(request)
+    await cut.write(body[: len(body) // 2])
+    return await _cut(request, fault)
+
+
+async def _truncated_json(_request: web.Request, _fault: Fault, answer: web.StreamResponse) -> web.StreamResponse:
+    body = _bytes(answer)
+    return web.Response(body=body[: len(body) // 2], content_type="application/json")
+
+
+async def _empty(_request: web.Request, _fault: Fault, _answer: web.StreamResponse) -> web.StreamResponse:
+    return web.Response(body=b"", content_type="application/json")
+
+
+def _bytes(answer: web.StreamResponse) -> bytes:
+    return answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b"{}"
+
+
+def _error(code: int, message: str, status: int, **headers: str) -> Callable[..., Awaitable[web.StreamResponse]]:
+    async def answer(_request: web.Request, _fault: Fault, _answer: web.StreamResponse | None = None) -> web.Response:
+        return VenueError(code, message, status, headers).answer()
+
+    return answer
+
+
+_1006 = _error(-1006, "An unexpected response was received from the message bus. Execution status unknown.", 500)
+_1007 = _error(
+    -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown.", 503
+)
+_502 = _page(502, "502 Bad Gateway")
+BEFORE: dict[str, Before] = {
+    "drop_before": _cut,
+    "no_answer_before": _silence,
+    "html_502_before": _502,
+    "forbidden_403": _page(403, "403 Forbidden"),
+    "error_1006_before": _1006,
+    "error_1007_before": _1007,
+    "error_1008": _error(
+        -1008, "Server is currently overloaded with other requests. Please try again in a few minutes.", 503
+    ),
+    "error_1021": _error(-1021, "Timestamp for this request is outside of the recvWindow.", 400),
+    "too_many_429": _error(-1003, "Too many requests queued.", 429, **RETRY),
+    "too_many_orders": _error(-1015, "Too many new orders.", 429, **RETRY),
+    "banned_418": _error(-1003, "Way too much request weight used; IP banned.", 418, **RETRY),
+    "maintenance": _error(-1000, "System is under maintenance.", 503),
+}
+AFTER: dict[str, After] = {
+    "drop_after": _cut,
+    "no_answer_after": _silence,
+    "html_502": _502,
+    "html_200": _page(200, "200 OK"),
+    "truncated_body": _truncated_body,
+    "truncated_json": _truncated_json,
+    "empty_body": _empty,
+    "error_1006_after": _1006,
+    "error_1007_after": _1007,
+}

@@ -1,0 +1,116 @@
+"""The cells of the matrix: an instant of a kill, a fault of the wire, what else goes wrong; and cases of them."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidemill.venue.faults import REQUEST_FAULTS
+
+NONE = "none"
+INSTANTS = (
+    NONE,
+    "before the decision",
+    "after the decision",
+    "after SUBMITTING",
+    "after the send",
+    "after the answer",
+    "before the ack is stored",
+    "between two fills",
+    "inside reconcile",
+)
+FAULTS = (NONE, *REQUEST_FAULTS, "query_lag", "connection_refused")
+COMBINATIONS = (
+    NONE,
+    "task retry",
+    "flow retry",
+    "second run",
+    "another attempt",
+    "holder wakes late",
+    "reconcile while trade sends",
+    "venue restart",
+    "database refuses",
+    "full disk",
+)
+TARGETS = ("order", "order", "order", "cancel", "query", "account", "all")
+CONTROLS = ("settle", "guard", "lease", "intent")
+# In which cells each protection acts: a control is run there and nowhere else.
+CONTROL_CELLS = {
+    "settle": ((NONE,), ("zombie",), (NONE,)),
+    "guard": ((NONE,), ("drop_after", "no_answer_after", "html_502", "empty_body"), (NONE,)),
+    "lease": ((NONE,), (NONE,), ("another attempt",)),
+    "intent": ((NONE,), (NONE,), ("flow retry",)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case: reproducible from its number, but for what the machine's scheduler does."""
+
+    number: int
+    instant: str
+    fault: str
+    combination: str
+    target: str
+    count: int
+    nth: int
+    delay: float
+    production: bool = False
+    control: str = ""
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """Where it lies in the matrix."""
+        return self.instant, self.fault, self.combination
+
+
+def legal_cells(database: str) -> list[tuple[str, str, str]]:
+    """Every cell that can happen; PostgreSQL's disk cannot be filled from a client."""
+    combinations = [one for one in COMBINATIONS if database == "sqlite" or one != "full disk"]
+    return list(itertools.product(INSTANTS, FAULTS, combinations))
+
+
+def draw_cases(count: int, seed: int, database: str, control: str = "") -> list[Case]:
+    """``count`` cases; every legal cell comes once before any comes again."""
+    chosen = random.Random(seed)
+    cells = list(itertools.product(*CONTROL_CELLS[control])) if control else legal_cells(database)
+    order: list[tuple[str, str, str]] = []
+    while len(order) < count:
+        chosen.shuffle(cells)
+        order += cells
+    return [_draw(seed * 1_000_000 + number, cell, control) for number, cell in enumerate(order[:count])]
+
+
+def draw_one(number: int, database: str, control: str = "") -> Case:
+    """The case of a number, as :func:`draw_cases` drew it."""
+    seed, index = divmod(number, 1_000_000)
+    return draw_cases(index + 1, seed, database, control)[index]
+
+
+def _draw(number: int, cell: tuple[str, str, str], control: str) -> Case:
+    chosen = random.Random(number)
+    instant, fault, combination = cell
+    return Case(
+        number=number,
+        instant=instant,
+        fault=fault,
+        combination=combination,
+        target="order" if control else chosen.choice(TARGETS),
+        count=1 if control else chosen.choice((1, 1, 2, 3)),
+        nth=chosen.randint(1, 3),
+        delay=chosen.uniform(0, 0.25),
+        control=control,
+    )
+
+
+def coverage(cases: Sequence[Case], database: str) -> dict[str, object]:
+    """How often each instant, fault and combination came, and which legal cells did not."""
+    ran = {case.cell for case in cases}
+    empty = [cell for cell in legal_cells(database) if cell not in ran]
+    counts = {
+        name: {value: sum(getattr(case, name) == value for case in cases) for value in values}
+        for name, values in (("instant", INSTANTS), ("fault", FAULTS), ("combination", COMBINATIONS))
+    }
+    return {**counts, "cells": len(ran), "legal_cells": len(legal_cells(database)), "empty_cells": len(empty)}

@@ -1,0 +1,36 @@
+"""A small draw of the fault matrix, and its controls: a matrix that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.wire
+FOLDER = Path(__file__).parent
+
+
+def run(tmp_path: Path, *options: str) -> tuple[int, dict]:
+    report = tmp_path / "report.json"
+    command = [sys.executable, str(FOLDER), "--json", str(report), "--jobs", "2", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert report.exists(), done.stderr
+    return done.returncode, json.loads(report.read_text())
+
+
+def test_no_order_is_doubled_lost_or_left_unexplained(tmp_path: Path) -> None:
+    code, report = run(tmp_path, "--cases", "16", "--seed", "7")
+    assert (report["duplicates"], report["lost"], report["unexplained"]) == (0, 0, 0), report["found"]
+    assert code == 0
+    assert report["killed"] > 0
+    assert report["faults_struck"] > 0
+
+
+@pytest.mark.parametrize("control", ["settle", "guard", "lease", "intent"])
+def test_a_protection_taken_out_is_found_out(tmp_path: Path, control: str) -> None:
+    code, report = run(tmp_path, "--control", control, "--cases", "6")
+    assert code == 0, f"no damage was found without {control}"
+    assert report["found"]

@@ -1,0 +1,172 @@
+"""The flows repair, backfill and monitor on a real Prefect API: tables, progress, and an event that starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.testing.utilities import prefect_test_harness
+
+from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.memory_gaps import MemoryGapLedger
+from tidemill.adapters.memory_ledger import MemoryLedger
+from tidemill.adapters.memory_market import MemoryMarketStore
+from tidemill.bootstrap import Services, using
+from tidemill.domain.gaps import Cause, HoleState
+from tidemill.domain.market import Instrument
+from tidemill.recording import to_bars
+from tidemill.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+START = datetime(2021, 4, 19, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NAMES = ("BTC-USDT.BINANCE", "ETH-USDT.BINANCE")
+pytestmark = pytest.mark.flow_run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefect_api() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+class Venue:
+    """Has every bar but those in ``gone``."""
+
+    def __init__(self) -> None:
+        self.gone: set[int] = set()
+
+    def fetch_instruments(self) -> Sequence[Instrument]:
+        step = Decimal("0.01")
+        return [
+            Instrument(venue="BINANCE", base=name[:3], quote="USDT", price_step=step, lot_step=step) for name in NAMES
+        ]
+
+    def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
+        first, beyond = (round((one - START) / HOUR) for one in (start, end))
+        hours = [hour for hour in range(max(0, first), min(beyond, 72)) if hour not in self.gone]
+        close = np.array([100.0 + hour % 5 for hour in hours])
+        opens = pd.DatetimeIndex([START + hour * HOUR for hour in hours], dtype="datetime64[us, UTC]")
+        prices = {"open": close, "high": close + 1, "low": close - 1, "close": close}
+        return to_bars(
+            instrument, timeframe, pd.DataFrame({"open_time": opens, **prices, "volume": close + np.arange(len(close))})
+        )
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Iterator[Services]:
+    made = Services(
+        Settings(home=tmp_path, universe=NAMES),
+        store=MemoryMarketStore(),
+        gaps=MemoryGapLedger(),
+        ledger=MemoryLedger(),
+        market_source=Venue(),
+        market_clock=ManualClock(START + 72 * HOUR + timedelta(minutes=30)),
+    )
+    with using(made):
+        yield made
+
+
+def artifacts(**wanted: Any) -> list[Any]:
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(sort=ArtifactSort.CREATED_DESC)
+    return [one for one in found if all(getattr(one, name) == value for name, value in wanted.items())]
+
+
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the events that flows emit."""
+    from flows import backfill, repair
+
+    told: list[str] = []
+
+    def note(as_of: datetime, results: list[dict[str, Any]], *, event: str = "bars.ingested") -> None:
+        told.append(event)
+
+    for module in (backfill, repair):
+        monkeypatch.setattr(module, "announce_bars", note)
+    return told
+
+
+def test_backfill_shows_its_progress_and_repair_closes_what_can_be_closed(
+    known: Services, announced: list[str]
+) -> None:
+    from flows.backfill import backfill
+    from flows.repair import repair
+
+    known.market_source.gone = {10, 11, 40}
+    done = backfill(START, START + 72 * HOUR)
+    assert [(one["name"], one["stored"]) for one in done["results"]] == [(name, 69) for name in NAMES]
+    (progress,) = artifacts(type="progress")
+    assert progress.data == 100.0
+    assert "2 of 2 parts, done in" in progress.description
+    assert {one.cause for one in known.gaps.load_holes()} == {Cause.VENUE_OUTAGE}
+    known.market_source.gone = {40}
+    mended = repair()
+    assert [one["stored"] for one in mended["results"]] == [2, 2]
+    assert mended["missing"] == 2
+    left = known.gaps.load_holes()
+    assert [(one.start, one.cause, one.state) for one in left] == [
+        (START + 40 * HOUR, Cause.VENUE_OUTAGE, HoleState.ACCEPTED) for _ in NAMES
+    ]
+    page = Artifact.get("repair-paper")
+    assert page is not None
+    assert "venue outage" in str(page.data)
+    assert announced == ["bars.repaired", "bars.repaired"], "never the event that starts trade"
+
+
+def test_monitor_publishes_completeness_per_series_and_per_day(known: Services) -> None:
+    from flows.ingest_market import ingest_market
+    from flows.monitor import monitor
+
+    known.market_source.gone = {10, 11}
+    ingest_market()
+    told = monitor()
+    assert [(one["expected"], one["stored"], one["causes"]) for one in told["completeness"]] == [
+        (72, 70, "2 venue outage") for _ in NAMES
+    ]
+    series, days = Artifact.get("completeness-paper"), Artifact.get("completeness-days-paper")
+    assert series is not None
+    assert days is not None
+    assert "2 venue outage" in str(series.data)
+    assert '"2021-04-19"' in str(days.data)
+
+
+def test_one_instrument_that_cannot_be_repaired_fails_alone(known: Services, announced: list[str]) -> None:
+    from flows.ingest_market import ingest_market
+    from flows.repair import repair
+    from tidemill.domain.errors import DataError
+
+    known.market_source.gone = {10}
+    ingest_market()
+    honest = known.market_source.fetch_bars
+
+    def refuse(instrument: str, *rest: Any) -> pd.DataFrame:
+        if instrument == NAMES[0]:
+            raise DataError("it is gone")
+        return honest(instrument, *rest)
+
+    known.market_source.fetch_bars = refuse
+    done = repair()
+    assert ["it is gone" in one["failure"] for one in done["results"]] == [True, False]
+    states = {one.instrument: one.state for one in known.gaps.load_holes()}
+    assert states == {NAMES[0]: HoleState.OPEN, NAMES[1]: HoleState.ACCEPTED}
+
+
+def test_only_the_event_of_a_scheduled_ingest_starts_trade() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    expected = [one["expect"] for deployment in deployments for one in deployment.get("triggers", ())]
+    assert expected == [["bars.ingested"]]
+    repair = next(one for one in deployments if one["entrypoint"] == "flows.repair.repair")
+    assert repair["name"] == "paper"
+    assert "triggers" not in repair

@@ -1,0 +1,171 @@
+"""Expected bars, holes with their causes and history, and completeness, pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.gaps import Cause, Fetch, Hole, HoleState
+from tidemill.domain.market import DecisionGrid, to_micros
+from tidemill.quality.completeness import measure_days, measure_series, window_fraction
+from tidemill.quality.gaps import (
+    Evidence,
+    Neighbour,
+    expected_opens,
+    find_holes,
+    find_missing,
+    judge_cause,
+    revise_holes,
+)
+
+START = datetime(2021, 4, 19, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+BTC = "BTC-USDT.BINANCE"
+
+
+def at(hour: float) -> datetime:
+    return START + hour * HOUR
+
+
+def opens(*hours: int) -> np.ndarray:
+    return np.array([to_micros(at(hour)) for hour in hours], dtype=np.int64)
+
+
+def fetched(first: int, beyond: int) -> Fetch:
+    return Fetch(instrument=BTC, timeframe="1h", start=at(first), end=at(beyond), bars=0)
+
+
+def neighbour(*hours: int) -> Neighbour:
+    return Neighbour(opens=opens(*hours), listed_from=to_micros(at(0)), listed_until=to_micros(at(24)))
+
+
+def judge(missing: np.ndarray, **changes: object) -> list[Cause]:
+    stored = opens(*(hour for hour in range(10) if to_micros(at(hour)) not in missing))
+    base = Evidence(now=at(20), stored=stored, fetches=[fetched(0, 10)], neighbours={"ETH": neighbour(*range(10))})
+    return [cause for cause, _ in judge_cause(missing, "1h", replace(base, **changes))]
+
+
+def hole(first: int, beyond: int, cause: Cause = Cause.UNKNOWN, **changes: object) -> Hole:
+    made = Hole(
+        instrument=BTC, timeframe="1h", start=at(first), end=at(beyond), missing=beyond - first, cause=cause, why="w"
+    )
+    return replace(made, **changes)
+
+
+def test_a_round_clock_expects_every_step_and_sessions_expect_themselves() -> None:
+    assert list(expected_opens("1h", at(0.5), at(3))) == list(opens(1, 2))
+    sessions = [at(0), at(24), at(96)]
+    daily = expected_opens("1d", at(0), at(96), calendar="as-recorded", sessions=sessions)
+    assert list(daily) == list(opens(0, 24))
+
+
+def test_each_cause_by_its_evidence() -> None:
+    gone = opens(4)
+    assert judge(gone) == [Cause.NO_TRADES]
+    assert judge(gone, neighbours={"ETH": neighbour(3, 5), "SOL": neighbour(5)}) == [Cause.VENUE_OUTAGE]
+    assert judge(gone, fetches=[fetched(0, 4), fetched(5, 10)]) == [Cause.OUR_OUTAGE]
+    assert judge(gone, now=at(5) + timedelta(seconds=30), publish_delay=timedelta(minutes=1)) == [Cause.NOT_PUBLISHED]
+    assert judge(gone, quarantined=opens(4)) == [Cause.QUARANTINED]
+    assert judge(gone, neighbours={}) == [Cause.UNKNOWN]
+
+
+def test_what_no_bar_follows_is_not_called_a_time_without_trades() -> None:
+    assert judge(opens(9), fetches=[fetched(0, 10)]) == [Cause.UNKNOWN]
+
+
+def test_an_instrument_that_was_not_listed_proves_nothing() -> None:
+    late = replace(neighbour(8, 9), listed_from=to_micros(at(8)))
+    assert judge(opens(4), neighbours={"NEW": late}) == [Cause.UNKNOWN]
+
+
+def test_the_witness_is_told_in_the_reason() -> None:
+    evidence = Evidence(now=at(20), stored=opens(3, 5), fetches=[fetched(0, 9)], witness=opens(4))
+    assert "the witness has it" in judge_cause(opens(4), "1h", evidence)[0][1]
+    assert "the witness lacks it" in judge_cause(opens(4), "1h", replace(evidence, witness=opens()))[0][1]
+
+
+def test_missing_bars_side_by_side_are_one_hole_until_the_cause_changes() -> None:
+    expected = expected_opens("1h", at(0), at(10))
+    missing = find_missing(expected, opens(0, 1, 5, 9))
+    causes = [(Cause.NO_TRADES, "")] * 2 + [(Cause.VENUE_OUTAGE, "")] * 4
+    found = find_holes(BTC, "1h", expected, missing, causes)
+    assert [(one.start, one.end, one.missing, one.cause) for one in found] == [
+        (at(2), at(4), 2, Cause.NO_TRADES),
+        (at(4), at(5), 1, Cause.VENUE_OUTAGE),
+        (at(6), at(9), 3, Cause.VENUE_OUTAGE),
+    ]
+
+
+def test_a_weekend_between_two_missing_sessions_does_not_cut_the_hole() -> None:
+    sessions = [at(0), at(24), at(96), at(120)]
+    expected = expected_opens("1d", at(0), at(200), calendar="as-recorded", sessions=sessions)
+    missing = find_missing(expected, opens(0, 120))
+    found = find_holes(BTC, "1d", expected, missing, [(Cause.UNKNOWN, "")] * 2)
+    assert [(one.start, one.end, one.missing) for one in found] == [(at(24), at(120), 2)]
+
+
+def test_what_is_seen_again_adds_no_line() -> None:
+    assert revise_holes([hole(2, 4)], [hole(2, 4)], asked_again=False) == []
+
+
+def test_a_hole_whose_bars_came_is_repaired_and_one_covered_by_another_merged() -> None:
+    assert [one.state for one in revise_holes([hole(2, 4)], [], asked_again=False)] == [HoleState.REPAIRED]
+    lines = revise_holes([hole(2, 3), hole(3, 5, Cause.NO_TRADES)], [hole(2, 5)], asked_again=False)
+    assert [(one.start, one.state) for one in lines] == [(at(2), HoleState.OPEN), (at(3), HoleState.MERGED)]
+
+
+def test_what_nobody_has_is_accepted_and_stays_so_until_it_changes() -> None:
+    down = hole(2, 4, Cause.VENUE_OUTAGE)
+    (accepted,) = revise_holes([down], [down], asked_again=True)
+    assert accepted.state is HoleState.ACCEPTED
+    assert revise_holes([accepted], [down], asked_again=False) == []
+    (again,) = revise_holes([accepted], [hole(2, 3, Cause.NO_TRADES)], asked_again=False)
+    assert again.state is HoleState.OPEN
+    unknown = hole(2, 4)
+    assert revise_holes([unknown], [unknown], asked_again=True) == []
+
+
+def test_an_empty_hole_is_refused() -> None:
+    with pytest.raises(DataError, match="holds no bar"):
+        hole(2, 2, missing=0)
+
+
+def test_a_series_adds_up_with_its_causes_and_days() -> None:
+    stored = opens(*(hour for hour in range(48) if hour not in {5, 6, 30}))
+    holes = [hole(5, 7, Cause.VENUE_OUTAGE)]
+    done = measure_series(
+        BTC, "1h", stored, end=at(48), holes=holes, history=[*holes, hole(10, 12), hole(20, 21, Cause.NOT_PUBLISHED)]
+    )
+    assert done is not None
+    assert (done.expected, done.stored, done.repaired) == (48, 45, 2)
+    assert done.missing == {Cause.VENUE_OUTAGE: 2, Cause.UNKNOWN: 1}
+    assert [(one.expected, one.stored) for one in done.days] == [(24, 22), (24, 23)]
+    told = done.as_dict()
+    assert told["complete"] == "93.7500%"
+    assert [one["day"] for one in told["incomplete_days"]] == ["2021-04-19", "2021-04-20"]
+    assert measure_series(BTC, "1h", opens(), end=at(1), holes=[], history=[]) is None
+
+
+def test_the_window_of_a_decision() -> None:
+    grid = DecisionGrid(timeframe="1h", delay_seconds=90)
+    assert window_fraction(opens(*range(10)), grid, at(10), bars=10) == 1.0
+    assert window_fraction(opens(0, 1, 2, 3, 8, 9), grid, at(10), bars=4) == pytest.approx(4 / 8)
+    assert window_fraction(opens(), grid, at(10), bars=4) == 0.0
+
+
+@given(have=st.sets(st.integers(0, 60)), cuts=st.lists(st.sampled_from([Cause.UNKNOWN, Cause.NO_TRADES]), min_size=60))
+def test_holes_and_stored_bars_make_up_what_is_expected(have: set[int], cuts: list[Cause]) -> None:
+    expected = expected_opens("1h", at(0), at(60))
+    stored = opens(*sorted(have))
+    missing = find_missing(expected, stored)
+    found = find_holes(BTC, "1h", expected, missing, [(cause, "") for cause in cuts[: len(missing)]])
+    kept = int(np.isin(expected, stored).sum())
+    assert sum(one.missing for one in found) + kept == len(expected)
+    assert all(one.end - one.start == one.missing * HOUR for one in found)
+    assert sum(one.stored for one in measure_days(expected, stored)) == kept
