@@ -273,7 +273,8 @@ def test_two_periods_joined_are_the_whole(seed: int, cut: int) -> None:
 def test_a_sweep_is_the_same_runs_one_by_one() -> None:
     recording = make_recording(2)
     plan = make_plan(recording)
-    sets = list(parameter_grid({"volatility_target_annual": [0.1, 0.25], "max_order_fraction": [0.05, 0.25]}))
+    own = float(plan.fills.slippage)
+    sets = list(parameter_grid({"volatility_target_annual": [0.1, 0.25], "slippage": [0.01, own]}))
     seen: list[tuple[int, int]] = []
     swept = sweep(recording, plan, sets, workers=3, on_trial=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -30,7 +30,7 @@ from tidemill.kernels import (
     open_state,
     run_forecasts,
 )
-from tidemill.matching.accounts import FEE_STEP
+from tidemill.matching.clearing import FEE_STEP
 from tidemill.recording import Recording
 from tidemill.reports import ORDER_COUNTS
 
