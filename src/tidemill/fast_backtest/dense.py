@@ -101,8 +101,8 @@ def build_dense(recording: Recording, plan: BacktestPlan, points: Sequence[datet
 
 def _reasons(prices: np.ndarray, fresh: np.ndarray) -> tuple[str, ...]:
     """Why each row is refused: no instrument trades (NaN), or of none the decided bar is known."""
-    gone: np.ndarray = np.isnan(prices).all(axis=1)
-    stale: np.ndarray = ~fresh.any(axis=1)
+    gone = np.asarray(np.isnan(prices).all(axis=1))
+    stale = np.asarray(~fresh.any(axis=1))
     return tuple(VENUE_DOWN if gone[row] else ALL_STALE * bool(stale[row]) for row in range(len(fresh)))
 
 

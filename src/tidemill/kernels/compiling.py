@@ -25,15 +25,17 @@ SOURCES = _sources_digest()
 
 def compiled(function: Kernel) -> Kernel:
     """``function`` as machine code, made at its first call and kept."""
-    return _kept(njit(cache=True, nogil=True, error_model="numpy")(function))
+    made: Kernel = njit(cache=True, nogil=True, error_model="numpy")(function)
+    return _kept(made)
 
 
 def inlined(function: Kernel) -> Kernel:
     """The same, but written out in its caller: handing arrays on costs more than a row's arithmetic."""
-    return _kept(njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
+    made: Kernel = njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    return _kept(made)
 
 
-def _kept(made: Any) -> Any:
+def _kept(made: Kernel) -> Kernel:
     # numba compares the date of the function's own file only, and would go on with what an edited
     # neighbour was compiled to
     kept = getattr(getattr(made, "_cache", None), "_cache_file", None)
