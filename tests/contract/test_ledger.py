@@ -7,18 +7,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tidemill.adapters import _sql
+from tidemill.adapters._ledger_stops import LOCK
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.sql_ledger import SqlLedger
-from tidemill.domain.errors import LeaseLost, TradingError, TradingStopped
+from tidemill.domain.errors import LeaseLost, TradingError, TradingStopped, TransientError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account, CashEvent
 from tidemill.domain.trading import (
@@ -368,3 +372,27 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path) -> None:
         acknowledged = int(last) + 1
         assert acknowledged <= ledger.load_portfolio("a").quantity("USDT") <= acknowledged + 1
         ledger.close()
+
+
+def test_a_writer_that_stands_still_does_not_hold_up_the_others(postgres_database, monkeypatch) -> None:
+    """A process stopped in mid-transaction loses it, and what it wrote; the next writer goes on."""
+    monkeypatch.setattr(_sql, "LONGEST_WAIT_MS", 1000)
+    ledger = SqlLedger(postgres_database)
+    ledger.open_account(Account(account="a", venue="T", currency="USDT", opened_at=NOW), {}, stamp=STAMP)
+    other = SqlLedger(postgres_database)
+    epoch = ledger.acquire("a", "one", ttl_seconds=LONG, now=NOW)
+    standing = _sql.open_engine(postgres_database, durable=True)
+
+    def stand_still() -> None:
+        with _sql.write(standing, lock=LOCK) as connection:
+            connection.execute(sa.text("UPDATE leases SET owner = 'nobody'"))
+            time.sleep(0.8)  # longer than a transaction may stand still
+            assert other.record_decision(decision(1), [intent(1)], epoch=epoch)
+            connection.execute(sa.text("SELECT 1"))
+
+    with pytest.raises(TransientError, match="did not answer"):
+        stand_still()
+    standing.dispose()
+    assert [one.decision_id for one in other.load_decisions("a")] == ["d1"]
+    ledger.close()
+    other.close()

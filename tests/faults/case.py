@@ -29,6 +29,9 @@ SPELL_SECONDS = {"query_lag": 0.25, "connection_refused": 0.4, "late": 0.15, "zo
 SILENT_SECONDS = 1.5
 AT_VENUE = RESTING | {OrderState.FILLED, OrderState.EXPIRED, OrderState.CANCELLED}
 
+Beside = tuple[Process, Part]
+"""A process that ran beside the first, and what it was to do: it too is run again until it ends well."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Verdict:
@@ -70,10 +73,12 @@ def run_case(case: Case, venue: Venue, store: SqliteStore | PostgresStore, folde
     first, others = _disturb(case, part, venue, store)
     ended = time.monotonic()
     verdict.struck = first.killed or case.combination == "holder wakes late"
-    verdict.recovery_seconds = _recover(part, venue, folder, ended)
-    for one in others:
+    verdict.recovery_seconds = _recover(part, folder, ended)
+    for one, twin in others:
         one.signal(signal.SIGCONT)
         one.wait()
+        if not one.done:
+            _recover(twin, folder, ended)
     verdict.fault_struck = _struck(venue, case) > before
     venue.admin("DELETE", "faults")
     _finish(part, folder)
@@ -107,7 +112,7 @@ def _struck(venue: Venue, case: Case) -> int:
     return int(truth["struck"].get(case.fault, 0))
 
 
-def _disturb(case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore) -> tuple[Process, list[Process]]:
+def _disturb(case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore) -> tuple[Process, list[Beside]]:
     """The first process with everything that happens beside it; and those that still run."""
     log = part.folder / f"{part.account}.log"
     chosen = random.Random(case.number)
@@ -131,15 +136,15 @@ def _disturb(case: Case, part: Part, venue: Venue, store: SqliteStore | Postgres
 
 def _beside(
     case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore, first: Process, log: Path
-) -> list[Process]:
+) -> list[Beside]:
     """What happens while the first process works; the first has ended, or been stopped, when this returns."""
-    others: list[Process] = []
+    others: list[Beside] = []
     if case.combination == "holder wakes late":
         if case.instant == NONE:
             time.sleep(case.delay)
             first.signal(signal.SIGSTOP)
         if not first.wait(stopped=True) or first.status is None:
-            others.append(first)
+            others.append((first, part))
         return others
     if (
         case.combination not in {NONE, "task retry", "flow retry", "full disk"}
@@ -152,23 +157,21 @@ def _beside(
         "reconcile while trade sends": replace(part, trades=False, reconciles=3),
     }
     if twin := twins.get(case.combination):
-        others.append(Process(lambda: run_part(twin), log))
+        others.append((Process(lambda: run_part(twin), log), twin))
     elif case.combination == "venue restart":
         venue.restart()
     elif case.combination == "database refuses":
         store.refuse(part.ledger_url, REFUSED_SECONDS)
     first.wait()
-    for one in others:
+    for one, _ in others:
         one.wait()
     return others
 
 
-def _recover(part: Part, venue: Venue, folder: Path, since: float) -> float | None:
+def _recover(part: Part, folder: Path, since: float) -> float | None:
     """Run it again until it ends well; seconds since the first process ended."""
-    del venue
-    again = replace(part, control=part.control)
     for _ in range(MOST_RECOVERIES):
-        process = Process(lambda: run_part(again), folder / f"{part.account}.log")
+        process = Process(lambda: run_part(part), folder / f"{part.account}.log")
         process.wait()
         if process.done:
             return time.monotonic() - since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -53,6 +54,9 @@ class LossyBroker(MemoryBroker):
     late: OrderRequest | None = None
     blind_queries: int = 0
     sends: int = 0
+    corrected: Decimal = Decimal(0)
+    """What the venue adds to each fee afterwards."""
+    exchange_of_test: Exchange
 
     def place_order(self, request: OrderRequest) -> Placement:
         self.sends += 1
@@ -63,9 +67,28 @@ class LossyBroker(MemoryBroker):
             self.late = request
             return Placement(outcome="unknown", evidence="no answer yet")
         done = super().place_order(request)
+        if lost.startswith("cancelled by hand") and done.order is not None:
+            self.cancel_by_hand(done.order.venue_order_id)
+            if lost.endswith("twice"):  # and one more of the same shape, which is not ours
+                other = super().place_order(replace(request, client_order_id="by-hand"))
+                self.cancel_by_hand(other.order.venue_order_id)
+            return Placement(outcome="unknown", evidence="cut after")
         if lost == "after":
             return Placement(outcome="unknown", evidence="cut after")
         return done
+
+    def cancel_by_hand(self, order_id: str) -> None:
+        """As a person does at the venue: the order gets another client order id."""
+        exchange, wall = self.exchange_of_test, START + timedelta(seconds=1)
+        name = f"web{order_id}"
+        done = exchange.cancel(
+            "a", BTC.id, order_id=int(order_id), client_order_id=None, new_client_order_id=name, wall=wall
+        )
+        assert done.client_order_id == name
+
+    def fetch_fills(self, instrument, after_trade_id):
+        fills = super().fetch_fills(instrument, after_trade_id)
+        return [replace(one, fee=one.fee + self.corrected) for one in fills]
 
     def fetch_order(self, instrument, client_order_id, venue_order_id):
         if self.late is not None:
@@ -98,6 +121,7 @@ class Table:
         self.exchange = Exchange({BTC.id: BTC}, RULES, ListTape({BTC.id: bars}), start=START)
         self.exchange.open_account("a", {"USD": Decimal(1000)})
         self.broker = LossyBroker(self.exchange, "a", self.market, self.wall)
+        self.broker.exchange_of_test = self.exchange
         self.ledger = MemoryLedger()
         self.desk = Desk(
             account="a",
@@ -178,6 +202,35 @@ def test_a_lost_answer_never_makes_two_orders(table: Table, lost: str) -> None:
     assert table.venue_orders() == 1
     await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
     assert not compare_account(table.desk, [BTC.id], since=START)
+
+
+def test_an_order_that_a_hand_cancelled_is_known_by_its_shape(table: Table) -> None:
+    """The cancel took its name away; to send it again would make two of one intent."""
+    table.record(TimeInForce.GTC, limit="90", number=1)
+    table.broker.lose = "cancelled by hand"
+    assert place_order(table.desk, "i1", epoch=table.epoch).state is OrderState.CANCELLED
+    assert (table.broker.sends, table.venue_orders()) == (1, 1)
+    assert not compare_account(table.desk, [BTC.id], since=START)
+
+
+def test_when_two_orders_could_be_it_a_person_decides(table: Table) -> None:
+    table.record(TimeInForce.GTC, limit="90", number=1)
+    table.broker.lose = "cancelled by hand twice"
+    assert place_order(table.desk, "i1", epoch=table.epoch).state is OrderState.UNKNOWN
+    assert table.broker.sends == 1
+    found = compare_account(table.desk, [BTC.id], since=START)
+    assert [one.kind for one in found] == ["unknown order", "unknown order"]
+
+
+def test_a_fee_that_the_venue_corrected_is_named_and_freezes(table: Table) -> None:
+    table.place()
+    await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+    table.broker.corrected = Decimal("0.0001")
+    found = compare_account(table.desk, [BTC.id], since=START)
+    assert [(one.kind, one.scope, one.ledger, one.venue) for one in found] == [
+        ("fee", BTC.id, Decimal("0.002"), Decimal("0.0021"))
+    ]
+    assert freeze_differences(table.desk, found) == 1
 
 
 def test_absence_is_believed_only_after_the_settle_time(table: Table) -> None:

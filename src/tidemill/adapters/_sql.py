@@ -21,6 +21,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.domain.market import from_micros, to_micros
 
+LONGEST_WAIT_MS = 15_000
+"""How long a writer waits for the one before it."""
+
 
 class Money(sa.types.TypeDecorator[Decimal]):
     """Decimal kept to the last digit: TEXT on SQLite (whose NUMERIC is a float), NUMERIC on PostgreSQL."""
@@ -72,7 +75,7 @@ def open_engine(url: str, *, durable: bool) -> Engine:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed)
+        engine = sa.create_engine(parsed, connect_args=_session(parsed))
     except (ArgumentError, OSError, ModuleNotFoundError) as error:
         raise ConfigurationError(f"the store {_safe(url)} cannot be opened: {error}") from error
     if engine.dialect.name == "sqlite":
@@ -80,11 +83,26 @@ def open_engine(url: str, *, durable: bool) -> Engine:
     return engine
 
 
+def _session(url: sa.URL) -> dict[str, Any]:
+    """What a PostgreSQL session is told: a writer that was stopped in mid-transaction must not hold up the others.
+
+    The server ends its transaction; when it wakes, its connection is gone and nothing of it was written.
+    """
+    if url.get_backend_name() != "postgresql":
+        return {}
+    waits = f"-c lock_timeout={LONGEST_WAIT_MS} -c idle_in_transaction_session_timeout={LONGEST_WAIT_MS // 2}"
+    return {"options": waits, "connect_timeout": LONGEST_WAIT_MS // 1000}
+
+
 def _tune_sqlite(engine: Engine, *, durable: bool) -> None:
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are ours, see write()
-        for pragma in ("journal_mode=WAL", f"synchronous={'FULL' if durable else 'NORMAL'}", "busy_timeout=15000"):
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={'FULL' if durable else 'NORMAL'}",
+            f"busy_timeout={LONGEST_WAIT_MS}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
@@ -118,7 +136,9 @@ def translated(engine: Engine) -> Iterator[None]:
     """Turn the driver's operational errors into ours; integrity errors are bugs and pass."""
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
+        if not isinstance(error, OperationalError) and not error.connection_invalidated:
+            raise
         text = str(error.orig)
         if "not a database" in text or "malformed" in text:
             raise ConfigurationError(f"the store {_safe(str(engine.url))} is damaged: {text}") from error

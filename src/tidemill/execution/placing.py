@@ -9,7 +9,7 @@ only after the window, the venue's internal timeout and a margin have passed and
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from tidemill.domain.errors import TradingError, TradingStopped, TransientError
@@ -145,14 +145,38 @@ def _settled(desk: Desk, order: LedgerOrder) -> bool:
 
 
 def _look(desk: Desk, order: LedgerOrder) -> VenueOrder | None:
-    """Ask for the order by id; once the settle time has passed, also through the lists of the venue."""
+    """Ask for the order by id; once the settle time has passed, also through the lists of the venue.
+
+    TransientError when the venue does not answer, or tells of several orders that this one could be.
+    """
     intent = order.intent
     found = desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
     if found is not None or not _settled(desk, order) or order.sent_at is None:
         return found
     seen = [*desk.broker.fetch_open_orders([intent.instrument])]
     seen += desk.broker.fetch_orders(intent.instrument, order.sent_at - timedelta(seconds=1))
-    return next((venue_order for venue_order in seen if venue_order.client_order_id == intent.client_order_id), None)
+    named = next((one for one in seen if one.client_order_id == intent.client_order_id), None)
+    return named or _renamed(desk, order, seen)
+
+
+def _renamed(desk: Desk, order: LedgerOrder, seen: Iterable[VenueOrder]) -> VenueOrder | None:
+    """The order under another name: who cancels it by hand takes its client order id away.
+
+    It is known by its shape, among the cancelled orders of no other intent. TransientError when several would
+    fit: then neither presence nor absence is proven, and a person decides.
+    """
+    known = {one.venue_order_id for one in desk.orders() if one.venue_order_id}
+    fitting = {one.venue_order_id: one for one in seen if one.venue_order_id not in known and _fits(order, one)}
+    if len(fitting) > 1:
+        ids = ", ".join(sorted(fitting))
+        raise TransientError(f"each of the cancelled orders {ids} could be {order.intent.client_order_id}")
+    return next(iter(fitting.values()), None)
+
+
+def _fits(order: LedgerOrder, seen: VenueOrder) -> bool:
+    intent = order.intent
+    same = (seen.side, seen.quantity, seen.limit_price) == (intent.side, order.quantity, intent.limit_price)
+    return same and seen.state is OrderState.CANCELLED
 
 
 def _absent(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int) -> LedgerOrder:

@@ -13,7 +13,7 @@ from tidemill.domain.portfolio import ZERO, Balance, Portfolio
 from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderState, VenueOrder
 from tidemill.execution.desk import Desk
 
-DifferenceKind = Literal["unknown order", "missing order", "fill", "balance"]
+DifferenceKind = Literal["unknown order", "missing order", "fill", "fee", "balance"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,7 @@ def _compare_once(desk: Desk, instruments: Collection[str], since: datetime) -> 
         theirs = desk.broker.fetch_orders(instrument, since)
         mine = [order for order in ours if order.intent.instrument == instrument]
         differences += _compare_orders(instrument, mine, theirs, since)
+        differences += _compare_fees(desk, instrument, since)
     bases = {split_instrument_id(instrument)[0]: instrument for instrument in instruments}
     in_flight = {split_instrument_id(o.intent.instrument) for o in ours if o.state in UNRESOLVED}
     busy = {asset for base, quote, _ in in_flight for asset in (base, quote)}
@@ -100,6 +101,25 @@ def _compare_orders(
         expected = order.sent_at is not None and order.sent_at >= since and order.state in _AT_VENUE
         if expected and order.intent.intent_id not in seen:
             differences.append(_differ("missing order", instrument, order.intent.intent_id, order.quantity, ZERO))
+    return differences
+
+
+def _compare_fees(desk: Desk, instrument: str, since: datetime) -> list[Difference]:
+    """Trade by trade: a venue may correct a fee after it was told, or take a trade back."""
+    fills = [one for one in desk.ledger.load_fills(desk.account) if one.instrument == instrument]
+    ours = [one for one in fills if one.traded_at >= since]
+    if not ours:
+        return []
+    before = [one.trade_id for one in fills if one.traded_at < since]
+    theirs = {one.trade_id: one for one in desk.broker.fetch_fills(instrument, before[-1] if before else None)}
+    differences = []
+    for fill in ours:
+        told = theirs.get(fill.trade_id)
+        if told is None:
+            differences.append(_differ("fill", instrument, f"trade {fill.trade_id}", fill.quantity, ZERO))
+        elif (told.fee, told.fee_asset) != (fill.fee, fill.fee_asset):
+            subject = f"trade {fill.trade_id} in {told.fee_asset}"
+            differences.append(_differ("fee", instrument, subject, fill.fee, told.fee))
     return differences
 
 
