@@ -24,6 +24,8 @@ from tidemill.domain.market import from_micros, to_micros
 LONGEST_WAIT_MS = 15_000
 """How long a writer waits for the one before it."""
 
+DAMAGE = ("not a database", "malformed")
+
 
 class Money(sa.types.TypeDecorator[Decimal]):
     """Decimal kept to the last digit: TEXT on SQLite (whose NUMERIC is a float), NUMERIC on PostgreSQL."""
@@ -75,12 +77,37 @@ def open_engine(url: str, *, durable: bool) -> Engine:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            check_whole(Path(parsed.database))
         engine = sa.create_engine(parsed, connect_args=_session(parsed))
     except (ArgumentError, OSError, ModuleNotFoundError) as error:
         raise ConfigurationError(f"the store {_safe(url)} cannot be opened: {error}") from error
     if engine.dialect.name == "sqlite":
         _tune_sqlite(engine, durable=durable)
     return engine
+
+
+def check_whole(path: Path) -> None:
+    """Raise ConfigurationError for a SQLite file that is none, or shorter than its header says.
+
+    SQLite itself notices a missing end only when it reads there; nothing must be decided on half a ledger. The
+    header may be older than the pages in the write-ahead log, never younger than the file.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        head = file.read(32)
+    if not head.startswith(b"SQLite format 3\x00") or len(head) < 32:
+        raise ConfigurationError(damaged(str(path), "file is not a database"))
+    size = int.from_bytes(head[16:18], "big")
+    expected = int.from_bytes(head[28:32], "big") * (65536 if size == 1 else size)
+    if path.stat().st_size < expected:
+        text = f"{path.stat().st_size:,} bytes are left of {expected:,}"
+        raise ConfigurationError(damaged(str(path), text))
+
+
+def damaged(store: str, how: str) -> str:
+    """Say that a store is damaged, and what to do."""
+    return f"the store {store} is damaged: {how}; nothing is traded on it, 'tidemill doctor' tells how to recover"
 
 
 def _session(url: sa.URL) -> dict[str, Any]:
@@ -137,11 +164,11 @@ def translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        text = str(error.orig)
+        if any(one in text for one in DAMAGE):
+            raise ConfigurationError(damaged(_safe(str(engine.url)), text)) from error
         if not isinstance(error, OperationalError) and not error.connection_invalidated:
             raise
-        text = str(error.orig)
-        if "not a database" in text or "malformed" in text:
-            raise ConfigurationError(f"the store {_safe(str(engine.url))} is damaged: {text}") from error
         raise TransientError(f"the store {_safe(str(engine.url))} did not answer: {text}") from error
 
 
@@ -154,6 +181,8 @@ def upgrade(engine: Engine, scripts: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
+        if any(one in str(error.orig) for one in DAMAGE):
+            raise ConfigurationError(damaged(_safe(str(engine.url)), str(error.orig))) from error
         raise ConfigurationError(f"the store {_safe(str(engine.url))} cannot be opened: {error.orig}") from error
 
 

@@ -1,0 +1,181 @@
+"""A ledger that is damaged trades nothing and says why; what a backup does not know, the venue tells."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from ledger_story import NOW, STAMP, decision, intent
+
+import tidemill.adapters
+from tidemill.adapters._sql import open_engine
+from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.memory_broker import MemoryBroker
+from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.market import Bar, Instrument
+from tidemill.domain.portfolio import Account
+from tidemill.domain.trading import OrderState, OrderTiming
+from tidemill.execution import Desk, compare_account, freeze_differences, place_order, settle_account
+from tidemill.matching import Exchange, FillRules, ListTape
+from tidemill.replay.doctor import examine
+from tidemill.settings import Settings
+
+BTC = Instrument(venue="T", base="BTC", quote="USDT", price_step=Decimal("0.01"), lot_step=Decimal("0.001"))
+
+
+def make_ledger(path: Path, orders: int = 40) -> None:
+    """A ledger with many decisions, all but one of whose orders were rejected; the last is planned."""
+    ledger = SqlLedger(f"sqlite:///{path}")
+    account = Account(account="a", venue="T", currency="USDT", opened_at=NOW)
+    ledger.open_account(account, {"USDT": Decimal(1000)}, stamp=STAMP)
+    epoch = ledger.acquire("a", "me", ttl_seconds=10**6, now=NOW) or 0
+    for number in range(orders):
+        ledger.record_decision(decision(number), [intent(number)], epoch=epoch)
+    ledger.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def write_over(path: Path) -> None:
+    path.write_bytes(b"not a database at all" * 1000)
+
+
+def cut_in_half(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def overwrite_the_middle(path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[8192:] = b"\xa5" * (len(whole) - 8192)
+    path.write_bytes(bytes(whole))
+
+
+@pytest.mark.parametrize("harm", [write_over, cut_in_half, overwrite_the_middle])
+def test_a_damaged_ledger_is_refused_with_a_sentence(harm: Callable[[Path], None], tmp_path: Path) -> None:
+    path = tmp_path / "ops.db"
+    make_ledger(path)
+    harm(path)
+
+    def use() -> None:
+        ledger = SqlLedger(f"sqlite:///{path}")
+        ledger.load_orders(account="a")
+        ledger.load_portfolio("a")
+
+    with pytest.raises(ConfigurationError, match=r"damaged: .*nothing is traded on it, 'tidemill doctor' tells"):
+        use()
+    settings = Settings(home=tmp_path, ops_url=f"sqlite:///{path}")
+    told = {one.subject: one for one in examine(lambda: settings, live=False)}
+    assert not told["ops store"].ok
+    for word in ("damaged", "stop all runs", "backup", "reconcile", "resume --accept-venue", "account open"):
+        assert word in told["ops store"].text
+
+
+def test_a_whole_ledger_is_no_damage(tmp_path: Path) -> None:
+    """The control: nothing was harmed, nothing is refused."""
+    make_ledger(tmp_path / "ops.db")
+    assert len(SqlLedger(f"sqlite:///{tmp_path / 'ops.db'}").load_orders(account="a")) == 40
+
+
+def test_what_a_backup_does_not_know_is_found_at_the_venue(tmp_path: Path) -> None:
+    path, backup = tmp_path / "ops.db", tmp_path / "backup.db"
+    make_ledger(path, orders=1)
+    shutil.copy(path, backup)
+    desk = open_desk(path)
+    epoch = desk.ledger.acquire("a", "me", ttl_seconds=10**6, now=NOW)
+    assert place_order(desk, intent(0).intent_id, epoch=epoch).state is OrderState.FILLED
+    settle_account(desk, epoch=epoch)
+    desk.ledger.close()
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    shutil.copy(backup, path)
+    desk = replace(desk, ledger=SqlLedger(f"sqlite:///{path}"))
+    found = compare_account(desk, [BTC.id], since=NOW - timedelta(days=1))
+    assert {one.kind for one in found} >= {"fill", "balance"}
+    assert freeze_differences(desk, found) > 0
+    desk.ledger.close()
+
+
+def open_desk(path: Path) -> Desk:
+    hours = [NOW + timedelta(hours=hour) for hour in range(3)]
+    bars = [
+        Bar(
+            open_time=one,
+            close_time=one + timedelta(hours=1),
+            open=Decimal(100),
+            high=Decimal(101),
+            low=Decimal(99),
+            close=Decimal(100),
+            volume=Decimal(50),
+        )
+        for one in hours
+    ]
+    rules = FillRules(
+        slippage=Decimal(0),
+        participation=Decimal(1),
+        decision_delay=timedelta(seconds=90),
+        fee_maker=Decimal("0.001"),
+        fee_taker=Decimal("0.001"),
+    )
+    exchange = Exchange({BTC.id: BTC}, rules, ListTape({BTC.id: bars}), start=NOW)
+    exchange.open_account("a", {"USDT": Decimal(1000)})
+    market, wall = ManualClock(NOW + timedelta(seconds=60)), ManualClock(NOW)
+
+    def sleep(seconds: float) -> None:
+        for clock in (market, wall):
+            clock.move_to(clock.now() + timedelta(seconds=seconds))
+
+    return Desk(
+        account="a",
+        ledger=SqlLedger(f"sqlite:///{path}"),
+        broker=MemoryBroker(exchange, "a", market, wall),
+        market_clock=market,
+        wall_clock=wall,
+        timing=OrderTiming(window_ms=5000, settle_seconds=17.0),
+        sleep=sleep,
+    )
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_an_upgrade_keeps_orders_in_doubt_and_open_ones(kind: str, tmp_path: Path, request) -> None:
+    """From the first version's tables to the newest, with an UNKNOWN and an OPEN order in them."""
+    sqlite = f"sqlite:///{tmp_path / 'ops.db'}"
+    url = sqlite if kind == "sqlite" else request.getfixturevalue("postgres_database")
+    upgrade_to(url, "0001")
+    old = SqlLedger.__new__(SqlLedger)
+    old._engine = open_engine(url, durable=True)
+    account = Account(account="a", venue="T", currency="USDT", opened_at=NOW)
+    old.open_account(account, {"USDT": Decimal(1000)}, stamp=STAMP)
+    epoch = old.acquire("a", "me", ttl_seconds=10**6, now=NOW)
+    old.record_decision(decision(0), [intent(0), intent(0, leg=1), intent(0, leg=2)], epoch=epoch)
+    for leg, state in ((0, OrderState.UNKNOWN), (1, OrderState.OPEN)):
+        old.begin_submit(f"i0l{leg}", epoch=epoch, window_ms=500, stamp=STAMP)
+        old.record_state(f"i0l{leg}", state, stamp=STAMP, reason="no answer")
+    before = (old.load_orders(account="a"), old.load_portfolio("a"), old.load_decisions("a"))
+    old.close()
+    new = SqlLedger(url)
+    assert (new.load_orders(account="a"), new.load_portfolio("a"), new.load_decisions("a")) == before
+    assert [one.state for one in before[0]] == [OrderState.UNKNOWN, OrderState.OPEN, OrderState.PLANNED]
+    new.record_state("i0l0", OrderState.NOT_PLACED, stamp=STAMP, reason="proven absent")
+    new.close()
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    config = Config()
+    scripts = Path(tidemill.adapters.__file__).parent / "migrations" / "ops"
+    config.set_main_option("script_location", str(scripts))
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
