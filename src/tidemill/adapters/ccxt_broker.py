@@ -172,9 +172,7 @@ class CcxtBroker:
 
     # -- asking
 
-    def _ask_for(
-        self, call: CcxtCall, instrument: str, client_order_id: str, known_id: str | None
-    ) -> VenueOrder | None:
+    def _ask_for(self, call: CcxtCall, instrument: str, our_id: str, known_id: str | None) -> VenueOrder | None:
         """One order by the venue's id once that is known, since a cancel may have replaced ours; else by ours."""
         market = self._raw(instrument)
         name = self._row.client_order_id(our_id)
