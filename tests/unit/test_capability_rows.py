@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.adapters._ccxt_outcomes import OUTCOMES
+from tidemill.adapters._venue_page import replace_rows
 from tidemill.adapters.capabilities import (
     CAPABILITIES,
     Basis,
@@ -96,3 +99,20 @@ def test_one_thing_missing_closes_a_row(change: dict[str, Any], reason: str) -> 
     row = replace(OPEN, **change)
     assert row.verified is None
     assert any(reason in one for one in row.missing)
+
+
+# -- the page for people
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "venues.md").read_text()
+
+
+def test_the_page_is_made_from_the_rows() -> None:
+    told = "run: python -m tidemill.adapters._venue_page docs/venues.md"
+    assert replace_rows(PAGE, ROWS) == PAGE, told
+    assert all(f"\n| {row.exchange} |" in PAGE for row in ROWS)
+
+
+def test_the_page_has_the_outcome_table() -> None:
+    lines = [f"| {row.because} | {row.outcome} |" for row in OUTCOMES]
+    assert "\n".join(lines) in PAGE
