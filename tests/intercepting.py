@@ -69,17 +69,18 @@ class Intercepted:
 
     def run(self, work: Any) -> dict[str, str]:
         """The fields of the one request that ``work`` makes of the client."""
-        asyncio.run(self._run(work))
+        asyncio.run(self.watch(work))
         ((self.method, self.url, fields),) = self.seen
         return fields
 
-    async def _run(self, work: Any) -> None:
+    async def watch(self, work: Any) -> None:
+        """Let ``work`` use the client until its request is stopped."""
         exchange = build_exchange(
             self.row.exchange, rest_url="", key="key", secret="c2VjcmV0", exact=True, options=self.row.options
         )
         exchange.password = "words"
         exchange.set_markets([market_of(self.row.exchange)])
-        exchange.fetch = self._stop
+        exchange.fetch = self.stop
         sign_as_recorded(exchange, self.row)
         try:
             with pytest.raises(Stopped):
@@ -87,7 +88,7 @@ class Intercepted:
         finally:
             await exchange.close()
 
-    async def _stop(self, url: str, method: str = "GET", headers: Any = None, body: Any = None, *_more: Any) -> None:
+    async def stop(self, url: str, method: str = "GET", headers: Any = None, body: Any = None, *_more: Any) -> None:
         self.seen.append((method, url, read_outgoing(url, headers, body)))
         raise Stopped
 

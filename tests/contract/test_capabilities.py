@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from intercepting import INTENT, REQUEST, SENT_AT, Intercepted, Stopped, market_
 from tidemill.adapters._ccxt_orders import (
     NotSent,
     check_outgoing,
+    send_order,
 )
 from tidemill.adapters.capabilities import (
     VenueCapability,
@@ -112,7 +114,8 @@ def test_coinbase_drops_the_unified_id() -> None:
     ("venue", "method", "lost"),
     [
         ("coinbase", "fetch_order", lambda fields: fields["path"] == "None"),
-        ("kraken", "fetch_order", lambda fields: "cl_ord_id" not in fields),
+        ("coinbase", "cancel_order", lambda fields: fields["order_ids"] == "None"),
+        ("kraken", "fetch_order", lambda fields: fields["userref"] == INTENT and "cl_ord_id" not in fields),
         ("bybit", "cancel_order", lambda fields: "orderLinkId" not in fields),
         ("gate", "cancel_order", lambda fields: fields["path"] == "None"),
     ],
@@ -129,6 +132,28 @@ def test_without_the_recorded_clock_the_guard_stops_the_order(venue: str) -> Non
     fields = Intercepted(replace(row, signs_with_clock=False)).create()
     with pytest.raises(NotSent, match="recorded is 1700000000123"):
         check_outgoing({row.client_order_id(INTENT): REQUEST}, fields, row)
+
+
+def test_mexc_overwrites_a_time_given_as_param() -> None:
+    row = capability("mexc")
+    as_params = replace(row.create, params={**capability("binance").create.params})
+    fields = Intercepted(replace(row, create=as_params, signs_with_clock=False)).create()
+    assert fields["timestamp"] != "1700000000123"
+    assert fields["recvWindow"] == "5000"
+
+
+def test_bybit_finds_no_order_by_the_unified_id() -> None:
+    client = Intercepted(capability("bybit"))
+    asked = {"clientOrderId": INTENT, "acknowledged": True}
+    fields = unified(client, "fetch_order", id=None, symbol="BTC/USDT", params=asked)
+    assert "orderLinkId" not in fields
+
+
+@pytest.mark.parametrize("venue", ["kucoin", "gate", "bitget"])
+def test_without_its_options_the_client_asks_for_the_account_first(venue: str) -> None:
+    client = Intercepted(replace(capability(venue), options={}))
+    asyncio.run(client.watch(lambda exchange: send_order(exchange, client.row, "BTC/USDT", REQUEST)))
+    assert client.row.create.path not in client.seen[0][1]
 
 
 @pytest.mark.parametrize("venue", ["okx", "gate"])
@@ -168,7 +193,7 @@ def test_the_broker_sends_what_the_row_says() -> None:
     row = capability("binance")
     broker = open_broker(row)
     client = Intercepted(row)
-    broker._send = client._stop
+    broker._send = client.stop
     broker._exchange.fetch = broker._guarded_fetch
     broker._exchange.set_markets([market_of("binance")])
     try:

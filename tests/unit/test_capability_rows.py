@@ -91,6 +91,7 @@ def test_a_row_opens_when_nothing_is_missing() -> None:
         ({"client_id_rule": MEMORY}, "from memory only"),
         ({"uniqueness": MEMORY}, "from memory only"),
         ({"query_after_close": Known(text="unknown", basis=Basis.UNKNOWN)}, "is unknown"),
+        ({"internal_timeout_basis": Basis.UNKNOWN}, "10 s are assumed"),
         ({"answers": ""}, "does not read its answers"),
         ({"gaps": ("something is odd",)}, "something is odd"),
     ],

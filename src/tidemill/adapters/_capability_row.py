@@ -84,8 +84,9 @@ class VenueCapability:
     ``client_id_form`` makes the id on the wire from an intent's id (``{uuid}``: a UUID derived from it), and
     ``client_id_pattern`` is what ccxt and the venue accept. ``deadline`` None: a late request cannot be refused
     by the venue. ``signs_with_clock``: ccxt signs with its own clock, which must then show the recorded send
-    time; ``headers`` go with each order. ``amounts`` are the fields of quantity and price. ``answers`` names
-    the protocol that the broker reads, if it does. ``gaps`` are what else is missing before live trading.
+    time; ``headers`` go with each order. The internal timeout is how long the venue may still work on a
+    request. ``amounts`` are the fields of quantity and price. ``answers`` names the protocol that the broker
+    reads, if it does. ``gaps`` are what else is missing before live trading.
     """
 
     exchange: str
@@ -107,6 +108,7 @@ class VenueCapability:
     answers: Literal["binance spot", ""] = ""
     window_ms: int = 5000
     internal_timeout_seconds: float = 10.0
+    internal_timeout_basis: Basis = Basis.UNKNOWN
     margin_seconds: float = 2.0
     gaps: tuple[str, ...] = ()
     intercepted: date | None = None
@@ -132,7 +134,10 @@ class VenueCapability:
     @property
     def missing(self) -> tuple[str, ...]:
         """What keeps live trading closed here, each as a clause; empty for a verified row."""
-        reasons = [*self.gaps]
+        return (*self.gaps, *self._unproven_facts(), *self._unpassed())
+
+    def _unproven_facts(self) -> list[str]:
+        reasons: list[str] = []
         if self.deadline is None:
             reasons.append(NO_DEADLINE)
         reasons += _unproven("how a client order id must look", self.client_id_rule)
@@ -140,13 +145,21 @@ class VenueCapability:
         reasons += _unproven("how long an order can be queried after its end", self.query_after_close)
         if self.deadline is not None:
             reasons += _unproven("that it refuses what comes late", self.deadline)
+        if self.internal_timeout_basis in {Basis.MEMORY, Basis.UNKNOWN}:
+            reasons.append(
+                f"how long it may work on a request is not known ({self.internal_timeout_seconds:g} s are assumed)"
+            )
+        return reasons
+
+    def _unpassed(self) -> list[str]:
+        reasons: list[str] = []
         if self.answers != "binance spot":
             reasons.append("the broker does not read its answers")
         if self.intercepted is None:
             reasons.append("its requests were never intercepted")
         if self.sandbox is None:
             reasons.append(NOT_ON_SANDBOX)
-        return tuple(reasons)
+        return reasons
 
     @property
     def verified(self) -> date | None:

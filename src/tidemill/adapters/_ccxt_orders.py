@@ -89,9 +89,13 @@ def sign_as_recorded(exchange: Any, row: VenueCapability) -> None:
         values = SENDING.get()
         if values is None:
             return sign(*args, **named)
+        own_window = exchange.options.get("recvWindow")
         if row.signs_with_clock:
             exchange.options["recvWindow"] = int(values["window_ms"])
-        signed = sign(*args, **named)
+        try:
+            signed = sign(*args, **named)
+        finally:
+            exchange.options["recvWindow"] = own_window
         return signed | {"headers": dict(signed.get("headers") or {}) | fill(row.headers, values)}
 
     exchange.nonce = recorded_nonce

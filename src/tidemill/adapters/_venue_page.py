@@ -47,7 +47,7 @@ def _facts(row: VenueCapability) -> Iterator[str]:
     yield _fact(row.uniqueness)
     yield _fact(row.query_after_close)
     yield "nothing" if row.deadline is None else _fact(row.deadline)
-    yield f"{row.timing().settle_seconds:g} s (window {row.window_ms} ms)"
+    yield f"{row.timing().settle_seconds:g} s = window {row.window_ms / 1000:g} + its own {_waits(row)}"
     yield row.sources
     yield "; ".join(row.missing) or "nothing"
 
@@ -71,9 +71,13 @@ def _fact(fact: Known) -> str:
     return f"{fact.text} ({fact.basis})" if fact.text != fact.basis else fact.text
 
 
+def _waits(row: VenueCapability) -> str:
+    return f"{row.internal_timeout_seconds:g} ({row.internal_timeout_basis}) + margin {row.margin_seconds:g}"
+
+
 def _call(call: CcxtCall) -> str:
     told = [f"{name}={value}" for name, value in call.arguments.items() if name != "symbol" and value]
-    return f"`{call.method}({', '.join(told + [_params(call.params)])})`"
+    return f"`{call.method}({', '.join([*told, _params(call.params)])})`"
 
 
 def _params(params: Mapping[str, str | bool]) -> str:

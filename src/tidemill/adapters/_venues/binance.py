@@ -7,6 +7,7 @@ from datetime import date
 
 from tidemill.adapters._capability_row import (
     UNIFIED,
+    Basis,
     CcxtCall,
     VenueCapability,
     documented,
@@ -42,6 +43,7 @@ BINANCE = VenueCapability(
     ),
     sources="Binance's spot API documents; measured on the paper venue",
     answers="binance spot",
+    internal_timeout_basis=Basis.DOCUMENTED,
     intercepted=date(2026, 11, 24),
 )
 
@@ -49,7 +51,9 @@ PAPER = replace(
     BINANCE,
     exchange="paper",
     internal_timeout_seconds=0.2,
+    internal_timeout_basis=Basis.MEASURED,
     margin_seconds=0.3,
     sources="this repository",
     gaps=("it is a simulator and there is nothing live about it",),
+    sandbox=date(2026, 11, 24),
 )
