@@ -70,6 +70,7 @@ def test_live_is_refused_with_one_sentence_that_says_what_is_missing(row: VenueC
     assert all(reason in text for reason in row.missing)
     assert "\n" not in text
     assert ". " not in text
+    assert "use mode paper" in text
 
 
 OPEN = replace(capability("binance"), sandbox=datetime(2026, 12, 1).date())

@@ -31,5 +31,6 @@ def check_live(exchange: str) -> None:
     row = capability(exchange)
     if row.verified is None:
         raise ConfigurationError(
-            f"live trading on {exchange} is refused: {'; '.join(row.missing)}; use mode paper or sandbox"
+            f"live trading on {exchange} is refused: {'; '.join(row.missing)}; "
+            "use mode paper, and see docs/venues.md for what opens a row"
         )
