@@ -221,14 +221,15 @@ def test_a_refusal_carries_the_venue_s_code(broker: CcxtBroker, changes: dict, c
 
 
 def test_the_guard_lets_no_foreign_order_out(broker: CcxtBroker) -> None:
-    from tidemill.adapters.ccxt_broker import NotSent, check_outgoing
+    from tidemill.adapters._ccxt_orders import NotSent, check_outgoing, read_outgoing
 
+    row = capability("paper")
     known = request("s5")
     good = (
         f"newClientOrderId=s5&timestamp={int(known.sent_at.timestamp() * 1000)}&recvWindow=5000&quantity=10"
         "&price=480.1234"
     )
-    check_outgoing({"s5": known}, good)
+    check_outgoing({"s5": known}, read_outgoing("", {}, good), row)
     for bad in (
         good.replace("s5", "other"),
         good.replace("recvWindow=5000", "recvWindow=60000"),
@@ -236,7 +237,7 @@ def test_the_guard_lets_no_foreign_order_out(broker: CcxtBroker) -> None:
         "symbol=X",
     ):
         with pytest.raises(NotSent, match="nothing was sent"):
-            check_outgoing({"s5": known}, bad)
+            check_outgoing({"s5": known}, read_outgoing("", {}, bad), row)
 
 
 def test_in_a_hole_the_venue_is_down(venue: VenueServer, market: CcxtMarket, broker: CcxtBroker) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from breaking import ForgetfulBroker, MortalBroker, MortalLedger, OpenLedger, Striker
 
 from tidemill import execution
-from tidemill.adapters.capabilities import VenueCapability, capability
+from tidemill.adapters.capabilities import capability
 from tidemill.adapters.clocks import ManualClock, WallClock
 from tidemill.domain.errors import LeaseLost, TransientError
 from tidemill.domain.market import Instrument
@@ -47,18 +47,7 @@ INSTRUMENTS = tuple(
     )
     for base, *_ in LEGS
 )
-SHORT_ROW = VenueCapability(
-    exchange="paper, in a hurry",
-    client_id_parameter="clientOrderId",
-    client_id_pattern=r"[a-zA-Z0-9-_]{1,36}",
-    uniqueness="among open orders",
-    query_after_close="by client order id in any state",
-    deadline="timestamp + recvWindow",
-    window_ms=500,
-    internal_timeout_seconds=0.2,
-    margin_seconds=0.3,
-    missing="it is a simulator; there is nothing live about it",
-)
+SHORT_ROW = replace(capability("paper"), exchange="paper, in a hurry", window_ms=500)
 LEASE_SECONDS = 0.6
 LEASE_WAIT_SECONDS = 6.0
 TASK_TRIES = 3

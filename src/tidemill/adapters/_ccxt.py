@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from tidemill.domain.errors import ConfigurationError
@@ -41,31 +42,34 @@ def build_exchange(
     secret: str = "",
     exact: bool = False,
     timeout_seconds: float = 10.0,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """A ccxt client: the exchange's own URLs, or ``rest_url`` of the paper venue.
 
     ``exact`` parses numbers as text (money), else as floats (market data). ccxt's own retries are off: a
-    retry of an order is a second order. ConfigurationError for an exchange that ccxt does not have.
+    retry of an order is a second order. ``options`` are the venue's own. ConfigurationError for an exchange
+    that ccxt does not have.
     """
     import ccxt.async_support as ccxt
 
     if exchange_id not in ccxt.exchanges:
         raise ConfigurationError(f"ccxt has no exchange '{exchange_id}'; see the list in its documentation")
     known: type[Any] = getattr(ccxt, exchange_id)
-    options: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         "defaultType": "spot",
         "fetchMarkets": {"types": ["spot"]},
         "fetchCurrencies": False,
         "fetchMargins": False,
         "maxRetriesOnFailure": 0,
         "warnOnFetchOpenOrdersWithoutSymbol": False,
+        **options,
     }
     config: dict[str, Any] = {
         "apiKey": key,
         "secret": secret,
         "timeout": int(timeout_seconds * 1000),
         "enableRateLimit": not rest_url,
-        "options": options,
+        "options": chosen,
     }
     if rest_url:
         known = _on_loopback(known)

@@ -1,75 +1,135 @@
-"""What is known after one order request: a table from evidence to outcome.
+"""What is known after one order request: a table from evidence to outcome, read from the top.
 
 The class of ccxt's exception alone decides nothing: a truncated answer comes as a bare ExchangeError and looks
-like a rejection, a clock that is off is a NetworkError and is one. Only the venue's own error code in the text
-proves a rejection; only its id together with ours proves an order. All else is unknown.
+like a rejection, a clock that is off is a NetworkError and is one. Only the venue's own error code proves a
+rejection of what has left; only its id together with ours proves an order. All else is unknown, and is asked for.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
-Outcome = Literal["rejected", "unknown"]
-
-# The venue's codes that say: this order was not placed, for certain.
-REJECTING_CODES = frozenset(
-    {
-        -1002,  # unauthorised
-        -1003,  # too many requests
-        -1013,  # filter failure
-        -1015,  # too many orders
-        -1021,  # outside of the window
-        -1022,  # signature
-        -1100,
-        -1101,
-        -1102,
-        -1103,
-        -1104,
-        -1105,
-        -1106,
-        -1111,  # precision
-        -1112,
-        -1115,
-        -1116,
-        -1117,
-        -1121,  # symbol
-        -1131,  # window too long
-        -1145,
-        -2010,  # refused by the matching engine (but see DUPLICATE)
-        -2014,
-        -2015,
-    }
-)
-# The venue has an order under this id already: ask for it.
-DUPLICATE = "duplicate order sent"
-# Raised by ccxt before anything leaves.
-NEVER_SENT = frozenset({"ArgumentsRequired", "BadSymbol", "NotSupported", "NotSent"})
+Outcome = Literal["acked", "rejected", "unknown"]
 BODY = "tidemill_body"
 CODE = re.compile(r'"code"\s*:\s*(-?\d+)')
+# The venue's codes that say: this order was not placed, for certain.
+REJECTING_CODES = {
+    -1002: "unauthorised",
+    -1003: "too many requests",
+    -1013: "filter failure",
+    -1015: "too many orders",
+    -1021: "outside of the window",
+    -1022: "signature",
+    -1100: "illegal characters",
+    -1101: "too many parameters",
+    -1102: "mandatory parameter",
+    -1103: "unknown parameter",
+    -1104: "unread parameters",
+    -1105: "empty parameter",
+    -1106: "parameter not required",
+    -1111: "precision",
+    -1112: "no orders in the book",
+    -1115: "time in force",
+    -1116: "order type",
+    -1117: "side",
+    -1121: "symbol",
+    -1131: "window too long",
+    -1145: "cancel restrictions",
+    -2010: "refused by the matching engine",
+    -2014: "key format",
+    -2015: "key, address or permission",
+}
+# The venue has an order under this id already.
+DUPLICATE = "duplicate order sent"
+# ccxt raises these before it sends; when the venue answered, its code decides instead.
+LOCAL_REFUSALS = frozenset({"ArgumentsRequired", "BadSymbol", "InvalidOrder", "NotSupported"})
 
 
-def judge_failure(error: BaseException) -> tuple[Outcome, str]:
-    """Outcome and evidence of an exception that an order request ended with."""
-    text = f"{error} {getattr(error, BODY, '')}"
-    evidence = f"{type(error).__name__}: {str(error)[:300]}"
-    if type(error).__name__ in NEVER_SENT:
-        return "rejected", evidence
-    found = CODE.search(text)
-    if found and int(found[1]) in REJECTING_CODES and DUPLICATE not in text.lower():
-        return "rejected", f"{found[1]} {evidence}"
-    return "unknown", evidence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one order request left behind: whether it left at all, and the answer or the failure."""
+
+    client_order_id: str
+    left: bool
+    answer: Any = None
+    failure: BaseException | None = None
+
+    @property
+    def text(self) -> str:
+        """For the ledger and for people."""
+        if self.failure is None:
+            return str(self.answer)[:200]
+        return f"{type(self.failure).__name__}: {str(self.failure)[:300]}"
+
+    @property
+    def code(self) -> int | None:
+        """The venue's error code, or None."""
+        return None if self.failure is None else venue_code(self.failure)
 
 
-def is_acknowledged(answer: Any, client_order_id: str) -> bool:
-    """Whether an answer carries the venue's id and ours: nothing less is an order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRow:
+    """One line of the table: when it ``holds``, what the outcome is, and why in words."""
+
+    because: str
+    outcome: Outcome
+    holds: Callable[[Evidence], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The outcome of one request, with what it rests on."""
+
+    outcome: Outcome
+    text: str
+
+
+def _is_acknowledged(seen: Evidence) -> bool:
+    answer = seen.answer
     return (
-        isinstance(answer, dict)
+        seen.failure is None
+        and isinstance(answer, dict)
         and bool(answer.get("id"))
-        and answer.get("clientOrderId") == client_order_id
+        and answer.get("clientOrderId") == seen.client_order_id
         and isinstance(answer.get("info"), dict)
         and bool(answer["info"].get("status"))
     )
+
+
+def _is_duplicate(seen: Evidence) -> bool:
+    return seen.failure is not None and DUPLICATE in f"{seen.failure} {getattr(seen.failure, BODY, '')}".lower()
+
+
+def _is_refused_here(seen: Evidence) -> bool:
+    return not seen.left and seen.code is None and type(seen.failure).__name__ in LOCAL_REFUSALS
+
+
+OUTCOMES: tuple[OutcomeRow, ...] = (
+    OutcomeRow(because="the venue's id and ours, with a state", outcome="acked", holds=_is_acknowledged),
+    OutcomeRow(
+        because="an answer without both ids is no order",
+        outcome="unknown",
+        holds=lambda seen: seen.failure is None,
+    ),
+    OutcomeRow(because="the venue has an order under this id: ask for it", outcome="unknown", holds=_is_duplicate),
+    OutcomeRow(
+        because="the venue's own code says that nothing was placed",
+        outcome="rejected",
+        holds=lambda seen: seen.code in REJECTING_CODES,
+    ),
+    OutcomeRow(because="refused before anything left", outcome="rejected", holds=_is_refused_here),
+    OutcomeRow(because="nothing proves either", outcome="unknown", holds=lambda _: True),
+)
+
+
+def judge(seen: Evidence) -> Judgement:
+    """The first row of the table that holds."""
+    row = next(one for one in OUTCOMES if one.holds(seen))
+    code = "" if seen.code is None else f"{seen.code} "
+    return Judgement(outcome=row.outcome, text=f"{row.because}: {code}{seen.text}")
 
 
 def venue_code(error: BaseException) -> int | None:
@@ -80,11 +140,11 @@ def venue_code(error: BaseException) -> int | None:
 
 def keep_body(exchange: Any) -> None:
     """Make ccxt's exceptions carry the raw answer: some of them drop the venue's code from their text."""
-    judge = exchange.handle_errors
+    judge_answer = exchange.handle_errors
 
     def handle_errors(code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any) -> Any:
         try:
-            return judge(code, reason, url, method, headers, body, *more)
+            return judge_answer(code, reason, url, method, headers, body, *more)
         except Exception as error:
             setattr(error, BODY, body)
             raise
