@@ -8,6 +8,7 @@ from tidemill.bootstrap.backtests import (
     prepare_backtest,
     report_backtest,
 )
+from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
 from tidemill.bootstrap.sources import build_live_market
@@ -24,5 +25,6 @@ __all__ = [
     "prepare_backtest",
     "report_backtest",
     "services",
+    "store_damage",
     "using",
 ]

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import requests
 
-from tidemill.adapters._sql import check_whole
 from tidemill.adapters.capabilities import check_live
-from tidemill.bootstrap import Services
+from tidemill.bootstrap import Services, store_damage
 from tidemill.domain.errors import TidemillError
 from tidemill.settings import Settings, settings_file
-
-RECOVERY = {
-    "ops": (
-        "stop all runs, move the file away, put your last backup in its place and run reconcile: it freezes whatever "
-        "the venue did since, tells it order by order, and 'tidemill resume --accept-venue' takes it over; without a "
-        "backup 'tidemill account open' begins a new ledger with the venue's balances"
-    ),
-    "market": "move the file away, put your last backup in its place or none, and run backfill: the venue has the bars",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +56,7 @@ def _examine_stores(settings: Settings) -> Iterator[Finding]:
     for name, part in (("market", "store"), ("ops", "ledger")):
         url = settings.database_url(name)  # type: ignore[arg-type]
         try:
-            if damage := _sqlite_damage(name, url):
+            if damage := store_damage(name, url):
                 yield Finding(subject=f"{name} store", ok=False, text=damage)
                 continue
             getattr(known, part)
@@ -76,22 +64,6 @@ def _examine_stores(settings: Settings) -> Iterator[Finding]:
         except TidemillError as error:
             yield Finding(subject=f"{name} store", ok=False, text=str(error))
     known.close()
-
-
-def _sqlite_damage(name: str, url: str) -> str:
-    """Say what SQLite's own check finds, with the way out; empty when all is well."""
-    path = Path(url.removeprefix("sqlite:///"))
-    if not url.startswith("sqlite:///") or not path.exists():
-        return ""
-    try:
-        check_whole(path)
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except (sqlite3.DatabaseError, TidemillError) as error:
-        answer = str(error).partition(" is damaged: ")[2].partition(";")[0] or str(error)
-    if answer == "ok":
-        return ""
-    return f"{path} is damaged ({answer}); {RECOVERY[name]}"
 
 
 def _examine_sources(settings: Settings) -> Iterator[Finding]:
