@@ -18,6 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+# Imported here once, so that every forked case finds them warm: the broker itself imports ccxt when it is made.
+import ccxt.async_support  # noqa: F401
 from case import Verdict, run_case
 from plan import CONTROLS, Case, coverage, draw_cases, draw_one, legal_cells
 from rich.console import Console
@@ -25,7 +27,6 @@ from rich.progress import Progress
 from rich.table import Table
 from rig import PostgresStore, SqliteStore, Venue
 
-# Imported here once, so that every forked case finds them warm.
 import tidemill.adapters.ccxt_broker  # noqa: F401
 
 console = Console(stderr=True)
@@ -36,14 +37,17 @@ def main() -> int:
     """Run the cases asked for; 0 when the protections held (or, with a control, when its damage was found)."""
     asked = _arguments()
     logging.disable(logging.ERROR)  # hundreds of cases warn; what matters is judged
-    cases = _cases(asked)
-    with _database(asked.db) as url:
-        verdicts = _run_all(cases, asked, url)
+    if asked.flows:
+        verdicts = _run_flows(asked)
+    else:
+        cases = _cases(asked)
+        with _database(asked.db) as url:
+            verdicts = _run_all(cases, asked, url)
     found = [one for one in verdicts if not one.is_clean]
     report = _report(verdicts, asked)
     _show(report, found)
     if asked.json:
-        Path(asked.json).write_text(json.dumps(report, indent=1) + "\n")
+        _write(asked, verdicts)
     if asked.control:
         return 0 if found else 1
     return 1 if found else 0
@@ -57,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--db", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--control", choices=CONTROLS, default="", help="take one protection out and find the damage")
     parser.add_argument("--production", type=int, default=0, help="add so many cases with Binance's own waits")
+    parser.add_argument("--flows", type=int, default=0, help="only this: so many cases of whole flows under a runner")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     parser.add_argument("--json", help="write the report here")
     return parser.parse_args()
@@ -122,10 +127,27 @@ def _run_all(cases: Sequence[Case], asked: argparse.Namespace, url: str) -> list
         while len(verdicts) < len(cases):
             verdict = done.get(timeout=600)
             verdicts.append(verdict)
+            if asked.json and len(verdicts) % 50 == 0:  # a long run that is cut off leaves what it saw
+                _write(asked, verdicts)
             progress.advance(bar)
     for one in workers:
         one.join()
     return verdicts
+
+
+def _write(asked: argparse.Namespace, verdicts: Sequence[Verdict]) -> None:
+    Path(asked.json).write_text(json.dumps(_report(verdicts, asked), indent=1) + "\n")
+
+
+def _run_flows(asked: argparse.Namespace) -> list[Verdict]:
+    """Whole flows: slower by a hundred times, and nothing replaced in them."""
+    from flow_cases import draw_flow_cases, run_flow_cases
+
+    cases = draw_flow_cases(asked.flows, asked.seed)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("flows", total=len(cases))
+        folder = Path(tempfile.mkdtemp(prefix="tidemill-flow-faults-"))
+        return run_flow_cases(cases, folder, min(asked.jobs, len(cases)), lambda: progress.advance(bar))
 
 
 def _work(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int) -> None:

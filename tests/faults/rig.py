@@ -41,6 +41,11 @@ class Venue:
         self.rest = str(self._told["rest"])
         self._port = int(self.rest.rpartition(":")[2])
 
+    @property
+    def admin_url(self) -> str:
+        """Where the admin API listens."""
+        return str(self._told["admin"])
+
     def restart(self) -> None:
         """Kill it and start it again on the same port and database."""
         self.stop(signal.SIGKILL)
