@@ -316,8 +316,9 @@ class OrderLedger(Protocol):
         decision_id: str | None = None,
         intent_id: str | None = None,
         states: Sequence[OrderState] | None = None,
+        sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
-        """Orders that match all that is given, by (as_of, attempt, leg)."""
+        """Orders that match all that is given, by (as_of, attempt, leg); ``sent_since`` leaves out what never left."""
         ...
 
     def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:

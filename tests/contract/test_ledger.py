@@ -351,3 +351,11 @@ def test_a_writer_that_stands_still_does_not_hold_up_the_others(postgres_databas
     assert [one.decision_id for one in other.load_decisions("a")] == ["d1"]
     ledger.close()
     other.close()
+
+
+def test_orders_sent_since_leave_out_what_never_left_and_what_left_before(ledger) -> None:
+    epoch = placed(ledger, intent(0), intent(0, leg=1))
+    ledger.begin_submit("i0l0", epoch=epoch, window_ms=500, stamp=STAMP)
+    assert [one.intent.intent_id for one in ledger.load_orders(account="a", sent_since=NOW)] == ["i0l0"]
+    assert not ledger.load_orders(account="a", sent_since=NOW + timedelta(microseconds=1))
+    assert not ledger.load_orders(account="a", sent_since=NOW, states=(OrderState.FILLED,))

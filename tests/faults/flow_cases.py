@@ -150,7 +150,7 @@ def _import(plan: ReplayPlan, as_of: datetime, values: dict[str, str]) -> None:
     os.environ.update(values)
     services = Services(load_settings())
     try:
-        import_history(services, plan, now=as_of)
+        import_history(services, plan, now=as_of - plan.grid.delay / 2)  # what is stored at as_of is not known then
     finally:
         services.close()
         os.environ.clear()

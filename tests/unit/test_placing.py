@@ -54,6 +54,8 @@ class LossyBroker(MemoryBroker):
     late: OrderRequest | None = None
     blind_queries: int = 0
     sends: int = 0
+    late_trades: int = 0
+    """How often the list of trades is asked before it knows any."""
     corrected: Decimal = Decimal(0)
     """What the venue adds to each fee afterwards."""
     exchange_of_test: Exchange
@@ -87,6 +89,9 @@ class LossyBroker(MemoryBroker):
         assert done.client_order_id == name
 
     def fetch_fills(self, instrument, after_trade_id):
+        if self.late_trades:
+            self.late_trades -= 1
+            return []
         fills = super().fetch_fills(instrument, after_trade_id)
         return [replace(one, fee=one.fee + self.corrected) for one in fills]
 
@@ -201,6 +206,24 @@ def test_a_lost_answer_never_makes_two_orders(table: Table, lost: str) -> None:
     assert table.place().state is OrderState.FILLED
     assert table.venue_orders() == 1
     await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+    assert not compare_account(table.desk, [BTC.id], since=START)
+
+
+def test_trades_that_are_told_late_are_waited_for(table: Table) -> None:
+    table.place()
+    table.broker.late_trades = 3
+    (order,) = await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+    assert order.filled == 2
+    assert not compare_account(table.desk, [BTC.id], since=START)
+
+
+def test_trades_that_are_told_later_still_are_taken_in_by_the_next_run(table: Table) -> None:
+    table.place()
+    table.broker.late_trades = 10**6
+    (order,) = await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+    assert (order.state, order.filled) == (OrderState.FILLED, 0)
+    table.broker.late_trades = 0
+    settle_account(table.desk, epoch=table.epoch)
     assert not compare_account(table.desk, [BTC.id], since=START)
 
 

@@ -41,6 +41,10 @@ class _Lease:
     expires: datetime
 
 
+LONGEST_LIFE = timedelta(days=32)
+"""More than the longest step between two decisions."""
+
+
 class MemoryLedger:
     """Every port of the ledger on dictionaries, behind one lock."""
 
@@ -107,6 +111,7 @@ class MemoryLedger:
         decision_id: str | None = None,
         intent_id: str | None = None,
         states: Sequence[OrderState] | None = None,
+        sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
         """See the port."""
         with self._lock:
@@ -116,6 +121,8 @@ class MemoryLedger:
                 chosen = self._by_decision.get(decision_id, [])
             elif states is not None and set(states) <= RESTING | UNRESOLVED | {OrderState.PLANNED}:
                 chosen = list(self._active)
+            elif sent_since is not None:
+                chosen = self._sent_since(sent_since)
             else:
                 chosen = list(self._orders)
             found = [self._orders[one] for one in chosen]
@@ -125,8 +132,19 @@ class MemoryLedger:
             if (account is None or one.intent.account == account)
             and (decision_id is None or one.intent.decision_id == decision_id)
             and (states is None or one.state in states)
+            and (sent_since is None or (one.sent_at is not None and one.sent_at >= sent_since))
         ]
         return sorted(found, key=self._order_key)
+
+    def _sent_since(self, moment: datetime) -> list[str]:
+        """Newest first, up to the first that was sent a decision's life before: time goes on, and so do sends."""
+        found = []
+        for name in reversed(self._orders):
+            sent_at = self._orders[name].sent_at
+            if sent_at is not None and sent_at < moment - LONGEST_LIFE:
+                break
+            found.append(name)
+        return found
 
     def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
         """The append-only story of one order."""

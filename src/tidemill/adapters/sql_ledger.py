@@ -113,10 +113,18 @@ class SqlLedger(SqlStops):
         decision_id: str | None = None,
         intent_id: str | None = None,
         states: Sequence[OrderState] | None = None,
+        sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
         """See the port."""
         with read(self._engine) as connection:
-            return _orders(connection, account=account, decision_id=decision_id, intent_id=intent_id, states=states)
+            return _orders(
+                connection,
+                account=account,
+                decision_id=decision_id,
+                intent_id=intent_id,
+                states=states,
+                sent_since=sent_since,
+            )
 
     def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
         """The append-only story of one order."""
@@ -258,6 +266,7 @@ def _orders(
     decision_id: str | None = None,
     intent_id: str | None = None,
     states: Sequence[OrderState] | frozenset[OrderState] | None = None,
+    sent_since: datetime | None = None,
 ) -> list[LedgerOrder]:
     query = (
         sa.select(INTENTS)
@@ -270,6 +279,8 @@ def _orders(
             query = query.where(INTENTS.c[name] == value)
     if states is not None:
         query = query.where(INTENTS.c.state.in_([str(state) for state in states]))
+    if sent_since is not None:
+        query = query.where(INTENTS.c.sent_at >= sent_since)
     rows = connection.execute(query).mappings().all()
     filled: dict[str, Decimal] = {}
     ids = [row["intent_id"] for row in rows]

@@ -19,6 +19,7 @@ from tidemill.execution.placing import resolve_order
 from tidemill.execution.planning import allow_buys
 
 POLL_SECONDS = 0.2
+LATE_FILLS = timedelta(days=1)
 
 
 def take_in_fills(desk: Desk, instruments: Collection[str]) -> int:
@@ -33,15 +34,22 @@ def take_in_fills(desk: Desk, instruments: Collection[str]) -> int:
 
 
 def settle_account(desk: Desk, *, epoch: int) -> tuple[LedgerOrder, ...]:
-    """Resolve every SUBMITTING and UNKNOWN order, refresh resting ones, take in their fills.
+    """Resolve every SUBMITTING and UNKNOWN order, refresh resting ones, take in their fills and late ones.
 
     Returns the orders that could not be resolved. TransientError when the venue does not answer.
     """
     unresolved = [resolve_order(desk, order, epoch=epoch) for order in desk.orders(states=tuple(UNRESOLVED))]
     resting = desk.orders(states=tuple(RESTING))
     refresh_orders(desk, resting)
-    take_in_fills(desk, {order.intent.instrument for order in [*unresolved, *resting]})
+    short = [order for order in _done_lately(desk) if order.filled < order.quantity]
+    take_in_fills(desk, {order.intent.instrument for order in [*unresolved, *resting, *short]})
     return tuple(order for order in unresolved if order.state in UNRESOLVED)
+
+
+def _done_lately(desk: Desk) -> Sequence[LedgerOrder]:
+    """Orders that are done at the venue: its list of trades may lag behind its orders, and be asked too early."""
+    since = desk.wall_clock.now() - LATE_FILLS
+    return desk.orders(states=(OrderState.FILLED, OrderState.EXPIRED, OrderState.CANCELLED), sent_since=since)
 
 
 def refresh_orders(desk: Desk, orders: Iterable[LedgerOrder]) -> None:
@@ -53,16 +61,22 @@ def refresh_orders(desk: Desk, orders: Iterable[LedgerOrder]) -> None:
 
 
 def await_fills(desk: Desk, decision_id: str, side: Side, *, wait_seconds: float) -> tuple[LedgerOrder, ...]:
-    """Take in the fills of a decision's orders of one side, waiting at most ``wait_seconds`` for those that rest."""
-    deadline = desk.wall_clock.now() + timedelta(seconds=wait_seconds)
+    """Take in the fills of a decision's orders of one side, waiting at most ``wait_seconds`` for those that rest.
+
+    For the trades of an order that is filled it waits a settle time: the venue has them, and may tell them late.
+    """
+    began = desk.wall_clock.now()
     while True:
         orders = [order for order in desk.orders(decision_id=decision_id) if order.intent.side is side]
         resting = [order for order in orders if order.state in RESTING]
         refresh_orders(desk, resting)
         placed = {order.intent.instrument for order in orders if order.state not in _NEVER_PLACED}
         take_in_fills(desk, placed)
-        if not resting or desk.wall_clock.now() >= deadline:
-            return tuple(order for order in desk.orders(decision_id=decision_id) if order.intent.side is side)
+        now = [order for order in desk.orders(decision_id=decision_id) if order.intent.side is side]
+        untold = any(order.state is OrderState.FILLED and order.filled < order.quantity for order in now)
+        wait = max(wait_seconds if resting else 0.0, desk.timing.settle_seconds if untold else 0.0)
+        if desk.wall_clock.now() >= began + timedelta(seconds=wait):
+            return tuple(now)
         desk.sleep(POLL_SECONDS)
 
 
