@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("bootstrap",),
     ("backtest", "lineage"),
-    ("repairing",),
+    ("repairing", "pages"),
     ("deciding", "ingesting", "learning", "reports"),
     ("adapters", "venue", "doubles", "settings"),
     (
@@ -33,8 +33,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "execution",
         "matching",
         "recording",
+        "performance",
     ),
-    ("ports",),
+    ("ports", "trials"),
     ("domain",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
