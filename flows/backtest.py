@@ -11,7 +11,7 @@ from flows.parameters import Mode
 from tasks.backtesting import run_exact_backtest
 from tasks.publishing import publish_page
 from tidemill.bootstrap import services
-from tidemill.reports import backtest_page
+from tidemill.pages import backtest_page
 
 
 @flow(name="backtest", flow_run_name="backtest-{strategy}-{start}", log_prints=False)
@@ -21,9 +21,10 @@ def backtest(
     strategy: Literal["model", "trend", "reversion"] = "trend",
     every: str = "",
     recording: str = "",
+    report: str = "",
     mode: Mode = "paper",
 ) -> dict[str, Any]:
-    """Run the exact backtest and publish its figures. It touches neither venue nor ledger.
+    """Run the exact backtest and publish its figures and warnings. It sends no order; it is counted as a trial.
 
     Args:
         start: First decided close (UTC). Empty: the last 12.
@@ -31,10 +32,11 @@ def backtest(
         strategy: What decides.
         every: Cadence as a timeframe such as 4h. Empty: every bar.
         recording: A recording's TOML file. Empty: the bundled prices.
+        report: Write the page with all figures to this HTML file. Empty: the artifact only.
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
     services().check_mode(mode, live=services().settings.live)
-    result = run_exact_backtest(start, end, strategy, every, recording)
+    result = run_exact_backtest(start, end, strategy, every, recording, report)
     publish_page("backtest", backtest_page(result), "Backtest")
     return result

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from tasks.options import step
-from tidemill.bootstrap import backtest_recording, services
+from tidemill.bootstrap import ReportOptions, report_backtest, services
 
 
 @step(name="run_backtest", run_name="backtest {strategy}", tags=["backtest"])
 def run_exact_backtest(
-    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str
+    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str, report: str
 ) -> dict[str, Any]:
-    """Every decision of the range, with the settings' fees, slippage and limits; the summary."""
-    return backtest_recording(
+    """Every decision of the range, with the settings' fees, slippage and limits; the summary, counted as a trial."""
+    options = ReportOptions(now=services().wall_clock.now(), page=Path(report) if report else None)
+    return report_backtest(
         services().settings,
+        services().trials,
+        options,
         data=Path(recording) if recording else None,
         start=start,
         end=end,
         strategy=strategy,
         every=every or None,
-    ).as_dict(strategy)
+    )

@@ -26,12 +26,25 @@ def backtest_recording(
     on_step: Callable[[int, int], None] | None = None,
 ) -> BacktestResult:
     """Backtest a recording (the bundled one when ``data`` is None) under the settings' fees and limits."""
+    recording, plan = plan_recorded(settings, data=data, start=start, end=end, strategy=strategy, every=every)
+    return run_backtest(recording, plan, on_step=on_step)
+
+
+def plan_recorded(
+    settings: Settings,
+    *,
+    data: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    strategy: str,
+    every: str | None,
+) -> tuple[Recording, BacktestPlan]:
+    """The recording (the bundled one when ``data`` is None) and the plan of its backtest."""
     recording = load_traded_recording(data)
     grid = make_grid(recording, every, settings.decision_delay_seconds)
     points, until = traded_part(recording, grid, start, end)
     chosen = recorded_settings(settings, recording, strategy)
-    plan = make_backtest_plan(chosen, recording, grid, start=points[0], end=until)
-    return run_backtest(recording, plan, on_step=on_step)
+    return recording, make_backtest_plan(chosen, recording, grid, start=points[0], end=until)
 
 
 def recorded_settings(settings: Settings, recording: Recording, strategy: str) -> Settings:

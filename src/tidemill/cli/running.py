@@ -109,24 +109,36 @@ def backtest(
     end: End = None,
     every: Every = None,
     json: JsonPath = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page with all figures and charts to this HTML file.")
+    ] = None,
 ) -> None:
-    """Run history through the same stages, execution and matching as live, order for order."""
-    from tidemill.bootstrap import backtest_recording
+    """Run history through the same stages, execution and matching as live, order for order.
+
+    Every run is counted as a trial: the more were made on the same data, the better a result must be.
+    """
+    from tidemill.bootstrap import ReportOptions, Services, report_backtest
     from tidemill.replay.screen import show_backtest
 
+    services = Services(load_settings())
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("deciding", total=None)
-        result = backtest_recording(
-            load_settings(),
+        result = report_backtest(
+            services.settings,
+            services.trials,
+            ReportOptions(now=services.wall_clock.now(), page=report),
             data=data,
             start=start,
             end=end,
             strategy=strategy,
             every=every,
             on_step=lambda done, total: progress.update(task, completed=done, total=total),
-        ).as_dict(strategy)
+        )
+    services.close()
     write_json(json, result)
     show_backtest(console, result)
+    if report is not None:
+        console.print(f"report: {report}")
 
 
 def parity(

@@ -52,7 +52,7 @@ def default_block(count: int) -> float:
 
     The rate of the best length (D. N. Politis, H. White, Econometric Reviews 23, 2004), without its constant.
     """
-    return max(1.0, float(count) ** (1.0 / 3.0))
+    return max(1.0, math.pow(count, 1.0 / 3.0))
 
 
 def resampled_rows(count: int, *, resamples: int, mean_block: float, seed: int) -> Iterator[np.ndarray]:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.tree import Tree
 
+from tidemill.pages import headline_rows, trial_sentence
 from tidemill.replay.plan import ReplayPlan
 from tidemill.reports import table
 
@@ -157,5 +158,12 @@ def show_backtest(console: Console, result: dict[str, Any]) -> None:
     shown.add_row("equity", f"{float(result['equity_start']):,.2f} -> {float(result['equity_end']):,.2f}")
     shown.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
     console.print(Panel(shown, title=f"backtest of {result['strategy']}", expand=False))
+    figures = Table("figure", "strategy", "buy and hold", box=None, padding=(0, 2))
+    for row in headline_rows(result["statistics"]):
+        figures.add_row(row["figure"], row["strategy"], row["buy and hold"])
+    console.print(figures)
+    console.print(trial_sentence(result["statistics"]))
+    for warning in result["statistics"]["warnings"]:
+        console.print(f"[yellow]warning[/yellow] {warning}", highlight=False)
     for one in result["refusals"]:
         console.print(f"refused {one['as_of']}: {one['reason']}")
