@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.trading import Side
+from tidemill.pages.summary import money
 from tidemill.pages.thinning import keep_every, keep_shape
 from tidemill.performance import Performance
 
 OWN, OTHER, GAIN, LOSS = "#3987e5", "#8a8f98", "#1f9e75", "#d9534f"
 PALETTE = ("#3987e5", "#e08e2b", "#1f9e75", "#9a6bd0", "#d9534f", "#2aa5b8", "#c4a000", "#b05a8c")
+MOST_BARS = 200
 Figure = Any
 
 
@@ -78,11 +80,11 @@ def turnover_chart(measured: Performance) -> Figure:
 
     figure = _figure(height=240, y_format=".0%")
     turnover = measured.turnover
-    parts = np.array_split(np.arange(len(turnover)), min(len(turnover), 250))
-    times = _times(turnover.index[[int(part[0]) for part in parts]])
-    sums = [float(turnover.iloc[part].sum()) for part in parts]
-    figure.add_trace(go.Bar(x=times, y=sums, name="turnover", marker_color=OWN))
-    return figure.update_layout(showlegend=False, bargap=0.15)
+    size = -(-len(turnover) // MOST_BARS)
+    sums = turnover.groupby(np.arange(len(turnover)) // size).sum()
+    times = _times(turnover.index[::size])
+    bars = go.Bar(x=times, y=sums.to_numpy(), name="turnover", marker={"color": OWN, "line": {"width": 0}})
+    return figure.add_trace(bars).update_layout(showlegend=False, bargap=0.1, margin_t=8)
 
 
 def cost_chart(measured: Performance) -> Figure:
@@ -161,20 +163,22 @@ def _sideways(names: list[str], values: list[float], *, costs: bool) -> Figure:
     import plotly.graph_objects as go
 
     good = [(value < 0) if costs else (value > 0) for value in values]
-    figure = _figure(height=90 + 34 * len(names))
+    figure = _figure(height=60 + 34 * len(names))
     figure.add_trace(
         go.Bar(
             x=values,
             y=names,
             orientation="h",
-            marker_color=[GAIN if one else LOSS for one in good],
-            text=[f"{value:,.2f}" for value in values],
-            textposition="auto",
-            cliponaxis=False,
+            marker={"color": [GAIN if one else LOSS for one in good], "line": {"width": 0}},
+            text=[money(value) for value in values],
+            textposition="outside",
         )
     )
-    figure.update_xaxes(zeroline=True)
-    return figure.update_layout(showlegend=False, hovermode=False)
+    # room for the figures beside the bars
+    room = 0.35 * max(max([*values, 0.0]) - min([*values, 0.0]), 1e-9)
+    low = min(values) - room if min(values) < 0 else 0.0
+    figure.update_xaxes(range=[low, max([*values, 0.0]) + room])
+    return figure.update_layout(showlegend=False, hovermode=False, margin_t=8)
 
 
 def _times(index: Any) -> list[str]:

@@ -122,7 +122,7 @@ def _heading(measured: Performance, facts: PageFacts, statistics: Mapping[str, A
     period = statistics["period"]
     span = f"{period['start'][:16].replace('T', ' ')} to {period['end'][:16].replace('T', ' ')} UTC"
     told = f"{span} · {period['returns']:,} periods · {len(measured.record.instruments)} instruments"
-    return f"<h1>{escape(measured.record.strategy)}</h1><p>{escape(facts.title)}</p><p>{escape(told)}</p>"
+    return f"<h1>Backtest of {escape(measured.record.strategy)}</h1><p>{escape(facts.title)}</p><p>{escape(told)}</p>"
 
 
 def _tiles(statistics: Mapping[str, Any]) -> str:
@@ -203,7 +203,7 @@ def _method(statistics: Mapping[str, Any]) -> str:
 
 def _settings(facts: PageFacts) -> str:
     rows = parts.setting_rows({**facts.settings, "written_at": format_time(facts.written_at)})
-    return f"<details><summary>{len(rows)} settings</summary>{parts.pair_table(rows)}</details>"
+    return f"<details><summary>{len(rows)} settings</summary>{parts.pair_table(rows, long=True)}</details>"
 
 
 def _asset(name: str) -> str:

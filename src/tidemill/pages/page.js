@@ -13,6 +13,9 @@
     made.autosize = true;
     // a finger scrolls the page; it does not zoom a chart
     made.dragmode = narrow.matches ? false : "zoom";
+    // plotly leaves out an axis that nothing was said about; it needs the colours all the same
+    made.xaxis ??= {};
+    made.yaxis ??= {};
     for (const name of Object.keys(made).filter((one) => /^[xy]axis/.test(one))) {
       Object.assign(made[name], {
         gridcolor: colour("--grid"), linecolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true,

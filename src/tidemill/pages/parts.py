@@ -31,10 +31,11 @@ def grid_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def pair_table(rows: Iterable[tuple[str, str]]) -> str:
-    """Name and value a line."""
+def pair_table(rows: Iterable[tuple[str, str]], *, long: bool = False) -> str:
+    """Name and value a line; ``long`` values are wrapped."""
     body = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
-    return f'<div class="scroll"><table class="pairs"><tbody>{body}</tbody></table></div>'
+    kind = "pairs long" if long else "pairs"
+    return f'<div class="scroll"><table class="{kind}"><tbody>{body}</tbody></table></div>'
 
 
 def month_table(monthly: pd.DataFrame) -> str:

@@ -30,7 +30,7 @@ def days(value: float | None) -> str:
 
 def money(value: float | str | None) -> str:
     """Money with two digits and thousands."""
-    return NOTHING if value is None else f"{float(value):,.2f}"
+    return NOTHING if value is None else f"{round(float(value), 2) + 0.0:,.2f}"
 
 
 HEADLINE: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
@@ -86,7 +86,7 @@ def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def trial_sentence(statistics: Mapping[str, Any]) -> str:
     """The trial count and what it does to the Sharpe ratio, in one sentence."""
     count = statistics["trials"]
-    runs = "the first trial" if count == 1 else f"{count} different trials so far"
+    runs = "The first trial" if count == 1 else f"{count} different trials so far"
     return f"{runs} on these data; deflated Sharpe ratio {percent(statistics['deflated_sharpe'])} (95% is asked for)"
 
 
@@ -99,7 +99,7 @@ def backtest_page(result: Mapping[str, Any]) -> str:
     told = [*activity_rows(statistics), *certainty_rows(statistics)]
     parts = [
         f"# Backtest of {result['strategy']}",
-        f"{statistics['period']['start']} to {statistics['period']['end']}; {trial_sentence(statistics)}.",
+        f"{statistics['period']['start']} to {statistics['period']['end']}. {trial_sentence(statistics)}.",
         "## Warnings\n\n" + warnings,
         "## Against buy and hold\n\n" + table(headline_rows(statistics), HEADLINE_COLUMNS),
         "## Activity and certainty\n\n"

@@ -32,12 +32,23 @@ class Deflated:
     probability: float
 
 
-def probabilistic_sharpe(returns: Array, benchmark: float = 0.0) -> float:
-    """Probability that the true Sharpe ratio lies above ``benchmark``; both per period, not annualised.
+def sharpe_confidence(sharpe: float, benchmark: float, *, count: int, skew: float, kurtosis: float) -> float:
+    """Probability that the true Sharpe ratio lies above ``benchmark`` when ``count`` returns show ``sharpe``.
 
     D. H. Bailey, M. Lopez de Prado, The Sharpe Ratio Efficient Frontier, Journal of Risk 15 (2012):
-    Phi((s - benchmark) * sqrt(n - 1) / sqrt(1 - skew * s + (kurtosis - 1) / 4 * s**2)), with the population skewness
-    and the kurtosis that is 3 for a normal. NaN below three returns or when they do not vary.
+    Phi((s - benchmark) * sqrt(n - 1) / sqrt(1 - skew * s + (kurtosis - 1) / 4 * s**2)). Ratios are per period, not
+    annualised; ``kurtosis`` is 3 for a normal. NaN where the formula's variance is not above 0.
+    """
+    spread = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    if not spread > 0:
+        return math.nan
+    return _NORMAL.cdf((sharpe - benchmark) * math.sqrt(count - 1) / math.sqrt(spread))
+
+
+def probabilistic_sharpe(returns: Array, benchmark: float = 0.0) -> float:
+    """:func:`sharpe_confidence` of ``returns``, with their population skewness and kurtosis.
+
+    NaN below three returns, when they do not vary, or when ``benchmark`` is NaN.
     """
     sharpe = period_sharpe(returns)
     if len(returns) < 3 or math.isnan(sharpe):
@@ -46,10 +57,7 @@ def probabilistic_sharpe(returns: Array, benchmark: float = 0.0) -> float:
     variance = float(np.mean(centred**2))
     skew = float(np.mean(centred**3)) / variance**1.5
     kurtosis = float(np.mean(centred**4)) / variance**2
-    spread = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
-    if spread <= 0:
-        return math.nan
-    return _NORMAL.cdf((sharpe - benchmark) * math.sqrt(len(returns) - 1) / math.sqrt(spread))
+    return sharpe_confidence(sharpe, benchmark, count=len(returns), skew=skew, kurtosis=kurtosis)
 
 
 def expected_best_sharpe(trials: int, variance: float) -> float:
