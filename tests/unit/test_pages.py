@@ -107,9 +107,9 @@ def test_a_run_without_orders_has_a_page() -> None:
 
 def test_short_positions_are_drawn_below_zero() -> None:
     short = measure(run_record(fills=[fill(0.1, "SELL", "5", "100")]))
-    assert [one.name for one in exposure_chart(short).data] == [BTC, f"{BTC} short"] or [
-        one.name for one in exposure_chart(short).data
-    ] == [f"{BTC} short"]
+    drawn = {one.name: list(one.y) for one in exposure_chart(short).data}
+    assert drawn == {f"{BTC} short": pytest.approx(list(short.exposure[BTC]))}
+    assert max(drawn[f"{BTC} short"]) < 0
 
 
 def test_the_equity_chart_draws_the_curve(measured) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,11 @@ def report_backtest(
         raise ConfigurationError(f"the report cannot be written: there is no folder {folder}; make it first")
     recording, plan = plan_recorded(settings, data=data, start=start, end=end, strategy=strategy, every=every)
     result = run_backtest(recording, plan, on_step=on_step)
-    trial = make_trial(recording, plan, result, now=options.now)
+    record = make_record(recording, plan, result)
+    trial = make_trial(recording, plan, record, now=options.now)
     number = trials.record_trial(trial)
     counted = distinct_trials(trials.load_trials(data_hash=trial.data_hash))
-    measured = measure(make_record(recording, plan, result, trial_sharpes=[one.sharpe for one in counted]))
+    measured = measure(replace(record, trial_sharpes=[one.sharpe for one in counted]))
     if options.page is not None:
         facts = PageFacts(
             title=recording.title,
@@ -70,9 +71,7 @@ def report_backtest(
     return {**result.as_dict(strategy), "statistics": as_statistics(measured), "trial": told}
 
 
-def make_record(
-    recording: Recording, plan: BacktestPlan, result: BacktestResult, *, trial_sharpes: Sequence[float | None] = ()
-) -> RunRecord:
+def make_record(recording: Recording, plan: BacktestPlan, result: BacktestResult) -> RunRecord:
     """What is measured of a backtest; the benchmark pays the plan's fee and slippage once."""
     rules, fills = plan.rules, plan.fills
     timeframe = rules.grid.timeframe
@@ -90,13 +89,12 @@ def make_record(
         days_per_year=DAYS_PER_YEAR[rules.grid.calendar],
         slippage_rate=fills.slippage,
         cost_rate=fills.fee_taker + fills.slippage,
-        trial_sharpes=trial_sharpes,
     )
 
 
-def make_trial(recording: Recording, plan: BacktestPlan, result: BacktestResult, *, now: datetime) -> Trial:
+def make_trial(recording: Recording, plan: BacktestPlan, record: RunRecord, *, now: datetime) -> Trial:
     """The row of the trial ledger for a backtest made at wall time ``now``."""
-    sharpe = run_sharpe(make_record(recording, plan, result))
+    sharpe = run_sharpe(record)
     parameters = json.dumps(plan_parameters(plan), sort_keys=True)
     return Trial(
         recorded_at=now,
@@ -106,7 +104,7 @@ def make_trial(recording: Recording, plan: BacktestPlan, result: BacktestResult,
         end=plan.end,
         data_hash=hash_recording(recording),
         sharpe=sharpe if math.isfinite(sharpe) else None,
-        orders=len(result.orders),
+        orders=len(record.orders),
     )
 
 

@@ -57,20 +57,19 @@ def exposure_chart(measured: Performance) -> Figure:
     rows = keep_every(len(measured.exposure))
     exposure = measured.exposure.iloc[rows]
     for place, name in enumerate(exposure.columns):
-        values = exposure[name].to_numpy()
+        values = exposure[name].fillna(0.0).to_numpy()
         for sign, part in (("long", np.maximum(values, 0.0)), ("short", np.minimum(values, 0.0))):
-            if not np.any(np.nan_to_num(part)) and not (sign == "long" and np.any(values == 0)):
-                continue
-            figure.add_trace(
-                go.Scatter(
-                    x=_times(exposure.index),
-                    y=part,
-                    name=str(name) if sign == "long" else f"{name} short",
-                    mode="lines",
-                    line={"width": 0, "shape": "hv", "color": PALETTE[place % len(PALETTE)]},
-                    stackgroup=sign,
+            if np.any(part):
+                figure.add_trace(
+                    go.Scatter(
+                        x=_times(exposure.index),
+                        y=part,
+                        name=str(name) if sign == "long" else f"{name} short",
+                        mode="lines",
+                        line={"width": 0, "shape": "hv", "color": PALETTE[place % len(PALETTE)]},
+                        stackgroup=sign,
+                    )
                 )
-            )
     return figure
 
 
