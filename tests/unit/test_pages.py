@@ -108,13 +108,13 @@ def test_a_run_without_orders_has_a_page() -> None:
 def test_short_positions_are_drawn_below_zero() -> None:
     short = measure(run_record(fills=[fill(0.1, "SELL", "5", "100")]))
     drawn = {one.name: list(one.y) for one in exposure_chart(short).data}
-    assert drawn == {f"{BTC} short": pytest.approx(list(short.exposure[BTC]))}
+    assert drawn == {f"{BTC} short": pytest.approx(list(short.activity.exposure[BTC]))}
     assert max(drawn[f"{BTC} short"]) < 0
 
 
 def test_the_equity_chart_draws_the_curve(measured) -> None:
     benchmark, own = equity_chart(measured).data
-    assert list(own.y) == pytest.approx(list(measured.curve))
+    assert list(own.y) == pytest.approx(list(measured.curves.own))
     assert own.x[0] == "2025-01-01T00:00:00"
     assert benchmark.name == "buy and hold"
     assert set(make_figures(measured)["equity"]) >= {"data", "layout"}

@@ -29,21 +29,21 @@ def test_a_run_by_hand() -> None:
     measured = measure(run_record(slippage_rate=Decimal(0), cost_rate=Decimal("0.01")))
     assert measured.own.total_return == pytest.approx(153.5 / 2000)
     assert measured.benchmark.end_equity == pytest.approx(2000 * 0.99 * 1.21)
-    book = measured.books[0]
+    book = measured.trading.books[0]
     # 10 cost 1001, so the 5 sold for 549.5 had cost 500.5
     assert (book.realised, book.unrealised, book.profit) == (49, Decimal("104.5"), Decimal("153.5"))
-    assert list(measured.exposure[BTC]) == pytest.approx([0.5, 550 / 2098.5, 605 / 2153.5])
-    assert list(measured.turnover) == pytest.approx([0.5, 550 / 2098.5, 0])
-    assert (measured.closings, measured.hit_rate, measured.profit_factor) == (1, 1.0, math.inf)
-    assert (measured.costs.fees, measured.costs.shortfall) == (Decimal("1.5"), 10)
+    assert list(measured.activity.exposure[BTC]) == pytest.approx([0.5, 550 / 2098.5, 605 / 2153.5])
+    assert list(measured.activity.turnover) == pytest.approx([0.5, 550 / 2098.5, 0])
+    assert (measured.trading.closings, measured.trading.hit_rate, measured.trading.profit_factor) == (1, 1.0, math.inf)
+    assert (measured.trading.costs.fees, measured.trading.costs.shortfall) == (Decimal("1.5"), 10)
     assert measured.own.max_drawdown_length == timedelta(0)
     assert run_sharpe(measured.record) == measured.own.sharpe
 
 
 def test_profit_by_instrument_adds_up_to_the_change_of_equity() -> None:
     measured = measure(run_record())
-    assert float(sum(book.profit for book in measured.books)) == pytest.approx(
-        measured.curve.iloc[-1] - measured.curve.iloc[0]
+    assert float(sum(book.profit for book in measured.trading.books)) == pytest.approx(
+        measured.curves.own.iloc[-1] - measured.curves.own.iloc[0]
     )
 
 
@@ -171,5 +171,5 @@ def test_costs_that_eat_the_profit_warn() -> None:
 def test_the_last_mark_values_what_is_open() -> None:
     """A price known only later than the last mark is not used."""
     later = bars({BTC: [100.0, 110.0, 121.0, 999.0]})
-    assert measure(run_record(bars=later)).books[0].last_price == 121
-    assert at(2) == measure(run_record()).curve.index[-1]
+    assert measure(run_record(bars=later)).trading.books[0].last_price == 121
+    assert at(2) == measure(run_record()).curves.own.index[-1]

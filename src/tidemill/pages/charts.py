@@ -21,16 +21,16 @@ Figure = Any
 def equity_chart(measured: Performance) -> Figure:
     """Equity of strategy and benchmark."""
     figure = _figure(height=380, y_title=measured.record.currency)
-    figure.add_trace(_line(measured.benchmark_curve, "buy and hold", OTHER, width=1.5))
-    figure.add_trace(_line(measured.curve, measured.record.strategy, OWN, width=2.2))
+    figure.add_trace(_line(measured.curves.benchmark, "buy and hold", OTHER, width=1.5))
+    figure.add_trace(_line(measured.curves.own, measured.record.strategy, OWN, width=2.2))
     return figure
 
 
 def drawdown_chart(measured: Performance) -> Figure:
     """Fall below the peak, downwards."""
     figure = _figure(height=260, y_format=".0%")
-    figure.add_trace(_line(-measured.benchmark_drawdowns, "buy and hold", OTHER, width=1.2))
-    own = _line(-measured.drawdowns, measured.record.strategy, LOSS, width=1.6)
+    figure.add_trace(_line(-measured.curves.benchmark_drawdowns, "buy and hold", OTHER, width=1.2))
+    own = _line(-measured.curves.own_drawdowns, measured.record.strategy, LOSS, width=1.6)
     figure.add_trace(own.update(fill="tozeroy", fillcolor="rgba(217,83,79,0.18)"))
     return figure
 
@@ -41,8 +41,8 @@ def rolling_chart(measured: Performance) -> Figure:
 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     figure.update_layout(**_layout(height=420))
-    figure.add_trace(_line(measured.rolling["sharpe"], "Sharpe ratio", OWN), row=1, col=1)
-    figure.add_trace(_line(measured.rolling["volatility"], "volatility", PALETTE[1]), row=2, col=1)
+    figure.add_trace(_line(measured.curves.rolling["sharpe"], "Sharpe ratio", OWN), row=1, col=1)
+    figure.add_trace(_line(measured.curves.rolling["volatility"], "volatility", PALETTE[1]), row=2, col=1)
     figure.add_hline(y=0, line_width=1, line_color=OTHER, line_dash="dot", row=1, col=1)
     figure.update_yaxes(title_text="Sharpe ratio", row=1, col=1)
     figure.update_yaxes(title_text="volatility", tickformat=".0%", rangemode="tozero", row=2, col=1)
@@ -54,8 +54,8 @@ def exposure_chart(measured: Performance) -> Figure:
     import plotly.graph_objects as go
 
     figure = _figure(height=300, y_format=".0%")
-    rows = keep_every(len(measured.exposure))
-    exposure = measured.exposure.iloc[rows]
+    rows = keep_every(len(measured.activity.exposure))
+    exposure = measured.activity.exposure.iloc[rows]
     for place, name in enumerate(exposure.columns):
         values = exposure[name].fillna(0.0).to_numpy()
         for sign, part in (("long", np.maximum(values, 0.0)), ("short", np.minimum(values, 0.0))):
@@ -78,7 +78,7 @@ def turnover_chart(measured: Performance) -> Figure:
     import plotly.graph_objects as go
 
     figure = _figure(height=240, y_format=".0%")
-    turnover = measured.turnover
+    turnover = measured.activity.turnover
     size = -(-len(turnover) // MOST_BARS)
     sums = turnover.groupby(np.arange(len(turnover)) // size).sum()
     times = _times(turnover.index[::size])
@@ -88,7 +88,7 @@ def turnover_chart(measured: Performance) -> Figure:
 
 def cost_chart(measured: Performance) -> Figure:
     """Costs by cause, in account currency."""
-    costs = measured.costs
+    costs = measured.trading.costs
     parts = [("fees", costs.fees)]
     if costs.slippage is None or costs.drift is None:
         parts.append(("shortfall against the decided close", costs.shortfall))
@@ -100,7 +100,7 @@ def cost_chart(measured: Performance) -> Figure:
 
 def instrument_chart(measured: Performance) -> Figure:
     """Profit of each instrument, net of fees."""
-    books = sorted(measured.books, key=lambda book: book.profit)
+    books = sorted(measured.trading.books, key=lambda book: book.profit)
     return _sideways([book.instrument for book in books], [float(book.profit) for book in books], costs=False)
 
 
@@ -112,7 +112,7 @@ def price_chart(measured: Performance, instrument: str) -> Figure:
     bars = record.bars[record.bars["instrument"] == instrument]
     closed = pd.DatetimeIndex(bars["open_time"]) + pd.Timedelta(seconds=record.bar_seconds)
     closes = pd.Series(bars["close"].to_numpy(dtype="float64"), index=closed)
-    closes = closes[(closes.index >= measured.curve.index[0]) & (closes.index <= measured.curve.index[-1])]
+    closes = closes[(closes.index >= measured.curves.own.index[0]) & (closes.index <= measured.curves.own.index[-1])]
     figure = _figure(height=400, y_title="price")
     figure.add_trace(_line(closes, "close", OTHER, width=1.4))
     for side, symbol, colour in ((Side.BUY, "triangle-up", GAIN), (Side.SELL, "triangle-down", LOSS)):

@@ -154,7 +154,7 @@ def _certainty(statistics: Mapping[str, Any]) -> str:
 
 
 def _rolling_note(measured: Performance) -> str:
-    return f"Annual figures of the last {measured.rolling_days:.0f} days at each mark."
+    return f"Annual figures of the last {measured.curves.rolling_days:.0f} days at each mark."
 
 
 def _cost_note(statistics: Mapping[str, Any]) -> str:
@@ -175,7 +175,7 @@ def _instruments(statistics: Mapping[str, Any]) -> str:
 
 
 def _prices(measured: Performance) -> str:
-    busiest = sorted(measured.books, key=lambda book: -book.fills)
+    busiest = sorted(measured.trading.books, key=lambda book: -book.fills)
     options = "".join(
         f'<option value="price:{escape(book.instrument)}">{escape(book.instrument)} ({book.fills} fills)</option>'
         for book in busiest

@@ -5,7 +5,8 @@
 """
 
 from tidemill.performance.booking import Closing, InstrumentBook
-from tidemill.performance.measuring import Headline, Performance, measure, run_sharpe
+from tidemill.performance.figures import Headline, Performance
+from tidemill.performance.measuring import measure, run_sharpe
 from tidemill.performance.record import RunRecord
 from tidemill.performance.telling import as_statistics
 

@@ -51,7 +51,9 @@ def attribute_costs(
     """Costs of ``fills``; the decided close comes from the record of each order's decision.
 
     ``slippage_rate`` is the modelled fraction of price that each fill was moved against us: a buy at p pays
-    p * rate / (1 + rate) for it, a sell p * rate / (1 - rate). None: not modelled, not recorded.
+    p * rate / (1 + rate) for it, a sell p * rate / (1 - rate). Every fill counts as taking, as all of our default
+    orders do; a resting order that filled at its limit would be told too dear, with as much less drift.
+    None: not modelled, not recorded.
     """
     prices = _decided_prices(orders, decisions)
     shortfall = ZERO

@@ -87,7 +87,7 @@ def buy_and_hold(closes: pd.DataFrame, start_equity: float, cost_rate: float) ->
     """Equity of the benchmark: the same money in every instrument at its first known close, never traded again.
 
     ``cost_rate`` (fee and slippage, a fraction) is paid once at the purchase. An instrument that is listed later
-    keeps its share in cash until its first close; there is no purchase at the last mark's close and no sale.
+    keeps its share in cash until its first close. Nothing is sold at the end.
     """
     share = start_equity / len(closes.columns)
     first = closes.bfill().iloc[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,10 +13,11 @@ import pandas as pd
 
 from tidemill.domain.portfolio import ZERO
 from tidemill.performance import cautions
-from tidemill.performance.booking import InstrumentBook, book_fills, hit_rate, profit_factor
+from tidemill.performance.booking import book_fills, hit_rate, profit_factor
 from tidemill.performance.calendar_months import monthly_table
-from tidemill.performance.costs import Costs, attribute_costs
+from tidemill.performance.costs import attribute_costs
 from tidemill.performance.drawdowns import drawdown_curve, longest_drawdown, worst_drawdown
+from tidemill.performance.figures import Activity, Certainty, Curves, Headline, Performance, Trading
 from tidemill.performance.holdings import (
     annual_turnover,
     buy_and_hold,
@@ -36,7 +37,7 @@ from tidemill.performance.ratios import (
     window_days,
 )
 from tidemill.performance.record import RunRecord
-from tidemill.performance.resampling import Intervals, bootstrap_intervals
+from tidemill.performance.resampling import bootstrap_intervals
 from tidemill.performance.returns import (
     annual_return,
     annual_volatility,
@@ -46,54 +47,7 @@ from tidemill.performance.returns import (
     periods_per_year,
     total_return,
 )
-from tidemill.performance.significance import Deflated, deflated_sharpe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Headline:
-    """The figures of one curve: fractions and annual ratios, NaN where not defined; spans of time."""
-
-    total_return: float
-    annual_return: float
-    volatility_annual: float
-    sharpe: float
-    sortino: float
-    calmar: float
-    max_drawdown: float
-    max_drawdown_length: timedelta
-    longest_drawdown: timedelta
-    end_equity: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Performance:
-    """Everything measured of a run. Curves are indexed by the marks' times; see each function for its unit."""
-
-    record: RunRecord
-    own: Headline
-    benchmark: Headline
-    curve: pd.Series[float]
-    benchmark_curve: pd.Series[float]
-    drawdowns: pd.Series[float]
-    benchmark_drawdowns: pd.Series[float]
-    rolling: pd.DataFrame
-    rolling_days: float
-    exposure: pd.DataFrame
-    turnover: pd.Series[float]
-    years: float
-    periods: float
-    time_in_market: float
-    mean_exposure: float
-    annual_turnover: float
-    books: tuple[InstrumentBook, ...]
-    hit_rate: float
-    profit_factor: float
-    closings: int
-    costs: Costs
-    intervals: Intervals
-    deflated: Deflated
-    monthly: pd.DataFrame
-    warnings: tuple[str, ...]
+from tidemill.performance.significance import deflated_sharpe
 
 
 def run_sharpe(record: RunRecord) -> float:
@@ -105,47 +59,71 @@ def run_sharpe(record: RunRecord) -> float:
 def measure(record: RunRecord) -> Performance:
     """Measure a run; see the modules of this package for each formula, and :class:`RunRecord` for its errors."""
     curve = make_curve(record.equity)
-    returns, years = make_returns(curve), elapsed_years(curve)
-    periods = periods_per_year(curve, record.days_per_year)
-    times = pd.DatetimeIndex(curve.index)
-    closes = closes_at(record.bars, times, record.instruments, record.bar_seconds)
-    benchmark = buy_and_hold(closes, float(curve.iloc[0]), float(record.cost_rate))
-    exposure = exposure_by_instrument(positions_at(record.fills, times, record.instruments), closes, curve)
-    turnover = turnover_curve(record.fills, curve)
-    gross = gross_exposure(exposure)
-    books = book_fills(record.fills, _last_prices(closes))
-    profits = [one.profit for book in books for one in book.closings]
-    window = rolling_window(len(returns), periods, record.days_per_year)
+    returns, periods = make_returns(curve), periods_per_year(curve, record.days_per_year)
+    closes = closes_at(record.bars, pd.DatetimeIndex(curve.index), record.instruments, record.bar_seconds)
+    curves = make_curves(record, curve, closes)
     measured = Performance(
         record=record,
-        own=make_headline(curve, record.days_per_year),
-        benchmark=make_headline(benchmark, record.days_per_year),
-        curve=curve,
-        benchmark_curve=benchmark,
-        drawdowns=drawdown_curve(curve),
-        benchmark_drawdowns=drawdown_curve(benchmark),
-        rolling=rolling_figures(curve, window, periods),
-        rolling_days=window_days(window, curve),
-        exposure=exposure,
-        turnover=turnover,
-        years=years,
+        years=elapsed_years(curve),
         periods=periods,
-        time_in_market=time_in_market(gross),
-        mean_exposure=float(gross.iloc[:-1].mean()) if len(gross) > 1 else math.nan,
-        annual_turnover=annual_turnover(turnover, years),
-        books=books,
-        hit_rate=hit_rate(profits),
-        profit_factor=profit_factor(profits),
-        closings=len(profits),
-        costs=attribute_costs(
-            record.fills, record.orders, record.decisions, slippage_rate=record.slippage_rate, funding=record.funding
+        own=make_headline(curve, record.days_per_year),
+        benchmark=make_headline(curves.benchmark, record.days_per_year),
+        curves=curves,
+        activity=make_activity(record, curve, closes),
+        trading=make_trading(record, closes),
+        certainty=Certainty(
+            intervals=bootstrap_intervals(returns, periods),
+            deflated=deflated_sharpe(returns, periods, record.trial_sharpes),
         ),
-        intervals=bootstrap_intervals(returns, periods),
-        deflated=deflated_sharpe(returns, periods, record.trial_sharpes),
         monthly=monthly_table(curve),
         warnings=(),
     )
     return replace(measured, warnings=make_warnings(measured))
+
+
+def make_curves(record: RunRecord, curve: pd.Series[float], closes: pd.DataFrame) -> Curves:
+    """The run's ``curve`` beside its benchmark's."""
+    benchmark = buy_and_hold(closes, float(curve.iloc[0]), float(record.cost_rate))
+    periods = periods_per_year(curve, record.days_per_year)
+    window = rolling_window(len(curve) - 1, periods, record.days_per_year)
+    return Curves(
+        own=curve,
+        benchmark=benchmark,
+        own_drawdowns=drawdown_curve(curve),
+        benchmark_drawdowns=drawdown_curve(benchmark),
+        rolling=rolling_figures(curve, window, periods),
+        rolling_days=window_days(window, curve),
+    )
+
+
+def make_activity(record: RunRecord, curve: pd.Series[float], closes: pd.DataFrame) -> Activity:
+    """What was held and traded, against the equity of ``curve``."""
+    held = positions_at(record.fills, pd.DatetimeIndex(curve.index), record.instruments)
+    exposure = exposure_by_instrument(held, closes, curve)
+    turnover = turnover_curve(record.fills, curve)
+    gross = gross_exposure(exposure)
+    return Activity(
+        exposure=exposure,
+        turnover=turnover,
+        time_in_market=time_in_market(gross),
+        mean_exposure=float(gross.iloc[:-1].mean()) if len(gross) > 1 else math.nan,
+        annual_turnover=annual_turnover(turnover, elapsed_years(curve)),
+    )
+
+
+def make_trading(record: RunRecord, closes: pd.DataFrame) -> Trading:
+    """Profit and cost of the fills, open positions valued at the last of ``closes``."""
+    books = book_fills(record.fills, _last_prices(closes))
+    profits = [one.profit for book in books for one in book.closings]
+    return Trading(
+        books=books,
+        closings=len(profits),
+        hit_rate=hit_rate(profits),
+        profit_factor=profit_factor(profits),
+        costs=attribute_costs(
+            record.fills, record.orders, record.decisions, slippage_rate=record.slippage_rate, funding=record.funding
+        ),
+    )
 
 
 def make_headline(curve: pd.Series[float], days_per_year: float) -> Headline:
@@ -173,12 +151,12 @@ def make_warnings(measured: Performance) -> tuple[str, ...]:
     record = measured.record
     told = (
         cautions.benchmark_wins(measured.own.total_return, measured.benchmark.total_return),
-        cautions.perhaps_zero(measured.intervals.sharpe),
-        cautions.perhaps_luck(measured.deflated),
-        cautions.too_few_closings(measured.closings),
+        cautions.perhaps_zero(measured.certainty.intervals.sharpe),
+        cautions.perhaps_luck(measured.certainty.deflated),
+        cautions.too_few_closings(measured.trading.closings),
         cautions.too_short(measured.years),
-        cautions.one_makes_it(measured.books),
-        cautions.costs_eat(measured.costs.total, sum((book.profit for book in measured.books), ZERO)),
+        cautions.one_makes_it(measured.trading.books),
+        cautions.costs_eat(measured.trading.costs.total, sum((book.profit for book in measured.trading.books), ZERO)),
         cautions.too_large(volume_shares(record)),
         cautions.survivors_only(count_ended(record), len(record.instruments)),
     )

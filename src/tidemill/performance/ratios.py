@@ -58,7 +58,7 @@ def rolling_window(returns: int, periods: float, days_per_year: float) -> int:
 
 
 def window_days(window: int, curve: pd.Series[float]) -> float:
-    """Median calendar days that ``window`` periods of the curve's grid span. NaN below two marks."""
+    """Mean calendar days that ``window`` periods of the curve's grid span. NaN below two marks."""
     if len(curve) < 2:
         return math.nan
     seconds = np.diff(curve.index.to_numpy("datetime64[us]").astype(np.int64)) / 1e6

@@ -12,34 +12,37 @@ import pandas as pd
 from tidemill.domain.market import format_time
 from tidemill.performance.booking import InstrumentBook
 from tidemill.performance.costs import Costs
-from tidemill.performance.measuring import Headline, Performance
+from tidemill.performance.figures import Headline, Performance
 from tidemill.performance.resampling import Interval
 
 
 def as_statistics(measured: Performance) -> dict[str, Any]:
     """The figures without the curves."""
-    record, intervals, deflated = measured.record, measured.intervals, measured.deflated
+    record, intervals, deflated = measured.record, measured.certainty.intervals, measured.certainty.deflated
     return {
         "period": {
-            "start": format_time(measured.curve.index[0].to_pydatetime()),
-            "end": format_time(measured.curve.index[-1].to_pydatetime()),
+            "start": format_time(measured.curves.own.index[0].to_pydatetime()),
+            "end": format_time(measured.curves.own.index[-1].to_pydatetime()),
             "years": _number(measured.years),
-            "returns": len(measured.curve) - 1,
+            "returns": len(measured.curves.own) - 1,
             "periods_per_year": _number(measured.periods),
             "days_per_year": record.days_per_year,
         },
         "currency": record.currency,
         "strategy": headline_values(measured.own),
         "benchmark": {"name": "equal-weight buy and hold", **headline_values(measured.benchmark)},
-        "exposure": {"mean": _number(measured.mean_exposure), "time_in_market": _number(measured.time_in_market)},
-        "turnover_annual": _number(measured.annual_turnover),
-        "trades": {
-            "closed": measured.closings,
-            "hit_rate": _number(measured.hit_rate),
-            "profit_factor": _number(measured.profit_factor),
+        "exposure": {
+            "mean": _number(measured.activity.mean_exposure),
+            "time_in_market": _number(measured.activity.time_in_market),
         },
-        "costs": cost_values(measured.costs),
-        "instruments": [book_values(book) for book in measured.books],
+        "turnover_annual": _number(measured.activity.annual_turnover),
+        "trades": {
+            "closed": measured.trading.closings,
+            "hit_rate": _number(measured.trading.hit_rate),
+            "profit_factor": _number(measured.trading.profit_factor),
+        },
+        "costs": cost_values(measured.trading.costs),
+        "instruments": [book_values(book) for book in measured.trading.books],
         "monthly": _months(measured.monthly),
         "intervals": {
             "sharpe": _interval(intervals.sharpe),
