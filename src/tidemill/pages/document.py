@@ -140,7 +140,7 @@ def _tiles(statistics: Mapping[str, Any]) -> str:
 
 def _headline(statistics: Mapping[str, Any]) -> str:
     return parts.grid_table(
-        HEADLINE_COLUMNS, [[row[one] for one in HEADLINE_COLUMNS] for row in headline_rows(statistics)]
+        HEADLINE_COLUMNS, [[row[one] for one in HEADLINE_COLUMNS] for row in headline_rows(statistics)], wrap=True
     )
 
 

@@ -28,12 +28,14 @@
     const figure = figures[place.dataset.figure];
     const layout = themed(figure.layout);
     place.style.height = layout.height + "px";
-    Plotly.react(place, figure.data, layout, { responsive: true, displaylogo: false, displayModeBar: false });
+    Plotly.react(place, figure.data, layout, { displaylogo: false, displayModeBar: false });
   }
 
   const places = [...document.querySelectorAll("[data-figure]")];
   const drawAll = () => places.forEach(draw);
   drawAll();
+  const watcher = new ResizeObserver((seen) => seen.forEach((one) => Plotly.Plots.resize(one.target)));
+  places.forEach((place) => watcher.observe(place));
   dark.addEventListener("change", drawAll);
   narrow.addEventListener("change", drawAll);
 

@@ -24,11 +24,12 @@ def chart(name: str) -> str:
     return f'<div class="figure" data-figure="{escape(name)}"></div>'
 
 
-def grid_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text and whose others are figures."""
+def grid_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrap: bool = False) -> str:
+    """A table whose first column is text, wrapped if told so, and whose others are figures."""
     head = "".join(f"<th>{escape(one)}</th>" for one in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = ' class="pairs"' if wrap else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def pair_table(rows: Iterable[tuple[str, str]], *, long: bool = False) -> str:

@@ -81,7 +81,8 @@ def deflated_sharpe(returns: Array, periods: float, trial_sharpes: Sequence[floa
 
     The variance of the trials' ratios is taken over those that are known; below two of them that of an
     estimate of zero stands in, periods / (n - 1) (A. W. Lo, Financial Analysts Journal 58, 2002). Trials count as
-    independent, which is cautious: variants of one idea are worth less than their number.
+    independent, which is cautious: variants of one idea are worth less than their number. Trials over short periods
+    have ratios that scatter widely and raise the bar for all; that is cautious as well.
     """
     count = max(1, len(trial_sharpes))
     known = [one for one in trial_sharpes if one is not None and math.isfinite(one)]
