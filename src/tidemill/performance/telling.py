@@ -126,4 +126,5 @@ def _number(value: float) -> float | None:
 
 
 def _money(value: Decimal) -> str:
-    return format(value, "f")
+    """To ten digits after the point: what lies behind comes from dividing for the average cost."""
+    return format(round(value, 10).normalize(), "f")
