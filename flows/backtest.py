@@ -11,7 +11,7 @@ from flows.parameters import Mode
 from tasks.backtesting import make_backtest
 from tasks.publishing import publish_page
 from tidemill.bootstrap import services
-from tidemill.reports import backtest_page
+from tidemill.pages import backtest_page
 
 
 @flow(name="backtest", flow_run_name="backtest-{strategy}-{start}", log_prints=False)
@@ -22,9 +22,10 @@ def backtest(
     every: str = "",
     recording: str = "",
     speed: Literal["exact", "fast"] = "exact",
+    report: str = "",
     mode: Mode = "paper",
 ) -> dict[str, Any]:
-    """Run a backtest and publish its figures. It touches neither venue nor ledger.
+    """Run a backtest and publish its figures and warnings. It sends no order; it is counted as a trial.
 
     Args:
         start: First decided close (UTC). Empty: the last 12.
@@ -33,10 +34,11 @@ def backtest(
         every: Cadence as a timeframe such as 4h. Empty: every bar.
         recording: A recording's TOML file. Empty: the bundled prices.
         speed: exact: order for order as live. fast: compiled loops for trend and reversion, to look and compare.
+        report: Write the page with all figures to this HTML file. Empty: the artifact only.
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
     services().check_mode(mode, live=services().settings.live)
-    result = make_backtest(start, end, strategy, every, recording, speed)
+    result = make_backtest(start, end, strategy, every, recording, speed, report)
     publish_page("backtest", backtest_page(result), "Backtest")
     return result

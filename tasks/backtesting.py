@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from tasks.options import step
-from tidemill.bootstrap import Speed, report_backtest, services
+from tidemill.bootstrap import ReportOptions, Speed, report_backtest, services
 
 
 @step(name="run_backtest", run_name="backtest {strategy}", tags=["backtest"])
 def make_backtest(
-    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str, speed: Speed
+    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str, speed: Speed, report: str
 ) -> dict[str, Any]:
-    """Every decision of the range, with the settings' fees, slippage and limits; the summary."""
+    """Every decision of the range, with the settings' fees, slippage and limits; the summary, counted as a trial."""
+    page = Path(report) if report else None
     return report_backtest(
         services().settings,
-        speed=speed,
+        services().trials,
+        ReportOptions(now=services().wall_clock.now(), page=page, speed=speed),
         data=Path(recording) if recording else None,
         start=start,
         end=end,

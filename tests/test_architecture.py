@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("bootstrap",),
     ("fast_backtest",),
     ("backtest", "lineage"),
-    ("repairing",),
+    ("repairing", "pages"),
     ("deciding", "ingesting", "learning", "reports"),
     ("adapters", "venue", "doubles", "settings"),
     (
@@ -35,8 +35,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "matching",
         "recording",
         "kernels",
+        "performance",
     ),
-    ("ports",),
+    ("ports", "trials"),
     ("domain",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

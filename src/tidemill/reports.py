@@ -226,25 +226,6 @@ def monitor_page(undecided: Sequence[str], stops: Sequence[Mapping[str, str]], r
     return "\n".join(parts)
 
 
-def backtest_page(result: Mapping[str, Any]) -> str:
-    """Page of a backtest: its figures, order counts and refusals."""
-    figures = (
-        "steps",
-        "strategy",
-        "forecasts",
-        "vetoed",
-        "dropped",
-        "fees",
-        "equity_start",
-        "equity_end",
-        "max_drawdown",
-    )
-    rows = [{"figure": name, "value": result[name]} for name in figures]
-    rows += [{"figure": f"orders {name}", "value": count} for name, count in result["orders"].items()]
-    refusals = table(result["refusals"], ("as_of", "reason")) if result["refusals"] else "none"
-    return "# Backtest\n\n" + table(rows, ("figure", "value")) + "\n\n## Refused decisions\n\n" + refusals
-
-
 ORDER_COLUMNS = ("id", "instrument", "side", "quantity", "limit_price", "state", "filled", "reason")
 
 

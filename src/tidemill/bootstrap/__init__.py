@@ -1,20 +1,20 @@
 """Settings become services. The only package that knows which adapter is real, and the only global state."""
 
 from tidemill.bootstrap.backtests import (
-    Speed,
     backtest_recording,
     keep_compiled_code,
     make_backtest_plan,
     prepare_backtest,
-    report_backtest,
 )
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.policies import build_fill_rules
+from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
 from tidemill.bootstrap.sources import build_live_market
 
 __all__ = [
     "BUNDLED",
+    "ReportOptions",
     "Services",
     "Speed",
     "backtest_recording",

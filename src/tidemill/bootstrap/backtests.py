@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap.environment import this_environment
@@ -16,8 +15,6 @@ from tidemill.domain.market import DecisionGrid
 from tidemill.recording import Recording
 from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
 from tidemill.settings import Settings
-
-Speed = Literal["exact", "fast"]
 
 
 def backtest_recording(
@@ -33,30 +30,6 @@ def backtest_recording(
     """Backtest a recording (the bundled one when ``data`` is None) under the settings' fees and limits."""
     recording, plan = prepare_backtest(settings, data=data, start=start, end=end, strategy=strategy, every=every)
     return run_backtest(recording, plan, on_step=on_step)
-
-
-def report_backtest(
-    settings: Settings,
-    *,
-    speed: Speed,
-    data: Path | None,
-    start: datetime | None,
-    end: datetime | None,
-    strategy: str,
-    every: str | None,
-    on_step: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """The summary of a backtest at either speed; DataError names what the fast one does not cover."""
-    if speed == "exact":
-        exact = backtest_recording(
-            settings, data=data, start=start, end=end, strategy=strategy, every=every, on_step=on_step
-        )
-        return {"speed": "exact", **exact.as_dict(strategy)}
-    keep_compiled_code(settings)
-    from tidemill.fast_backtest import run_fast_backtest
-
-    recording, plan = prepare_backtest(settings, data=data, start=start, end=end, strategy=strategy, every=every)
-    return run_fast_backtest(recording, plan, on_step=on_step).as_dict(strategy)
 
 
 def keep_compiled_code(settings: Settings) -> None:
@@ -81,7 +54,7 @@ def prepare_backtest(
     strategy: str,
     every: str | None,
 ) -> tuple[Recording, BacktestPlan]:
-    """Load the recording and make the plan of one backtest, which both speeds take."""
+    """The recording (the bundled one when ``data`` is None) and the plan of its backtest, which both speeds take."""
     recording = load_traded_recording(data)
     grid = make_grid(recording, every, settings.decision_delay_seconds)
     points, until = traded_part(recording, grid, start, end)

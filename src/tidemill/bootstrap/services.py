@@ -29,6 +29,7 @@ from tidemill.recording import Recording, bundled_recording, load_recording
 from tidemill.repairing import SeriesGroup
 from tidemill.settings import Settings, load_settings
 from tidemill.training import TrainingParams
+from tidemill.trials import TrialLedger
 
 BUNDLED = Path("bundled")
 RECORDED_BAR_DELAY_SECONDS = 1.0
@@ -104,6 +105,13 @@ class Services:
         from tidemill.adapters.sql_ledger import SqlLedger
 
         return SqlLedger(self.settings.database_url("ops"))
+
+    @cached_property
+    def trials(self) -> TrialLedger:
+        """Every backtest ever run."""
+        from tidemill.adapters.sql_trials import SqlTrialLedger
+
+        return SqlTrialLedger(self.settings.database_url("ops"))
 
     @cached_property
     def models(self) -> ModelRegistry:
@@ -272,7 +280,7 @@ class Services:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("store", "gaps", "ledger", "broker", "market_source", "witness", "market_clock"):
+        for name in ("store", "gaps", "ledger", "trials", "broker", "market_source", "witness", "market_clock"):
             part = self.__dict__.get(name)
             if part is not None and hasattr(part, "close"):
                 part.close()

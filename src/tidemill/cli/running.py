@@ -113,19 +113,25 @@ def backtest(
         typer.Option("--speed", help="exact: order for order as live. fast: compiled loops, trend and reversion only."),
     ] = "exact",
     json: JsonPath = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page with all figures and charts to this HTML file.")
+    ] = None,
 ) -> None:
     """Run history through the same stages, execution and matching as live, order for order.
 
-    Verdicts and reports use exact; fast is for looking and comparing, and says how often it was a close call.
+    Verdicts and the page use exact; fast is for looking and comparing, and says how often it was a close call.
+    Every run is counted as a trial: the more were made on the same data, the better a result must be.
     """
-    from tidemill.bootstrap import report_backtest
+    from tidemill.bootstrap import ReportOptions, Services, report_backtest
     from tidemill.replay.screen import show_backtest
 
+    services = Services(load_settings())
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("deciding", total=None)
         result = report_backtest(
-            load_settings(),
-            speed=speed,
+            services.settings,
+            services.trials,
+            ReportOptions(now=services.wall_clock.now(), page=report, speed=speed),
             data=data,
             start=start,
             end=end,
@@ -133,8 +139,11 @@ def backtest(
             every=every,
             on_step=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    services.close()
     write_json(json, result)
     show_backtest(console, result)
+    if report is not None:
+        console.print(f"report: {report}")
 
 
 def parity(

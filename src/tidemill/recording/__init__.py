@@ -1,6 +1,7 @@
 """Recordings: real bars and posts of a past period, read from files and served in memory."""
 
 from tidemill.recording.bundled import bundled_recording
+from tidemill.recording.hashing import hash_recording
 from tidemill.recording.importing import ImportedBars, read_bars_file, write_bars_file
 from tidemill.recording.loading import load_recording
 from tidemill.recording.posts import make_posts
@@ -14,6 +15,7 @@ __all__ = [
     "RecordedTape",
     "Recording",
     "bundled_recording",
+    "hash_recording",
     "load_recording",
     "make_posts",
     "read_bars_file",

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.tree import Tree
 
+from tidemill.pages import headline_rows, trial_sentence
 from tidemill.replay.plan import ReplayPlan
 from tidemill.reports import table
 
@@ -159,5 +160,17 @@ def show_backtest(console: Console, result: dict[str, Any]) -> None:
     if "near_threshold" in result:
         shown.add_row("close calls", f"{result['near_threshold']} (within 1e-9 of a threshold)")
     console.print(Panel(shown, title=f"{result['speed']} backtest of {result['strategy']}", expand=False))
+    if "statistics" in result:
+        _show_statistics(console, result["statistics"])
     for one in result["refusals"]:
         console.print(f"refused {one['as_of']}: {one['reason']}")
+
+
+def _show_statistics(console: Console, statistics: dict[str, Any]) -> None:
+    figures = Table("figure", "strategy", "buy and hold", box=None, padding=(0, 2))
+    for row in headline_rows(statistics):
+        figures.add_row(row["figure"], row["strategy"], row["buy and hold"])
+    console.print(figures)
+    console.print(trial_sentence(statistics))
+    for warning in statistics["warnings"]:
+        console.print(f"[yellow]warning[/yellow] {warning}", highlight=False)

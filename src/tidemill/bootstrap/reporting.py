@@ -1,0 +1,169 @@
+"""A backtest measured, counted as a trial, and told: JSON-ready, and as a page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
+from tidemill.bootstrap.backtests import keep_compiled_code, prepare_backtest
+from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.trials import Trial, distinct_trials
+from tidemill.pages import PageFacts, write_page
+from tidemill.performance import RunRecord, as_statistics, curve_sharpe, measure, run_sharpe
+from tidemill.recording import Recording, hash_recording
+from tidemill.settings import Settings
+from tidemill.trials import TrialLedger
+
+Speed = Literal["exact", "fast"]
+# Days on which the market trades, by calendar.
+DAYS_PER_YEAR = {"24x7": 365.0, "as-recorded": 252.0}
+BAR_COLUMNS = ["instrument", "open_time", "close", "volume"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Where the page goes (None: nowhere), the wall time of the run, and at which speed it is made."""
+
+    now: datetime
+    page: Path | None = None
+    speed: Speed = "exact"
+
+
+def report_backtest(
+    settings: Settings,
+    trials: TrialLedger,
+    options: ReportOptions,
+    *,
+    data: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    strategy: str,
+    every: str | None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Backtest a recording, record the trial, and return the summary; write the page if asked.
+
+    At the exact speed the summary has ``statistics``. ConfigurationError, before anything runs, when the page's
+    folder is not there, or when the page is asked of the fast speed; DataError names what that does not cover.
+    """
+    if options.page is not None and not options.page.parent.is_dir():
+        folder = options.page.parent
+        raise ConfigurationError(f"the report cannot be written: there is no folder {folder}; make it first")
+    recording, plan = prepare_backtest(settings, data=data, start=start, end=end, strategy=strategy, every=every)
+    if options.speed == "fast":
+        if options.page is not None:
+            raise ConfigurationError("the page is made at speed exact only; leave the report out, or the speed")
+        keep_compiled_code(settings)
+        return _glance(recording, plan, trials, options, on_step)
+    result = run_backtest(recording, plan, on_step=on_step)
+    record = make_record(recording, plan, result)
+    trial = make_trial(recording, plan, sharpe=run_sharpe(record), orders=len(record.orders), now=options.now)
+    number = trials.record_trial(trial)
+    counted = distinct_trials(trials.load_trials(data_hash=trial.data_hash))
+    measured = measure(replace(record, trial_sharpes=[one.sharpe for one in counted]))
+    if options.page is not None:
+        facts = PageFacts(
+            title=recording.title,
+            written_at=options.now,
+            settings={**plan_parameters(plan), "data_hash": trial.data_hash, "parameters_hash": trial.parameters_hash},
+        )
+        write_page(options.page, measured, facts)
+    told = {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash}
+    return {"speed": "exact", **result.as_dict(strategy), "statistics": as_statistics(measured), "trial": told}
+
+
+def _glance(
+    recording: Recording,
+    plan: BacktestPlan,
+    trials: TrialLedger,
+    options: ReportOptions,
+    on_step: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    """The same at the fast speed: counted as a trial like any other look at the data."""
+    from tidemill.fast_backtest import run_fast_backtest
+
+    result = run_fast_backtest(recording, plan, on_step=on_step)
+    moments = [*result.dense.as_of, plan.end]
+    marks = [Decimal(repr(float(one))) for one in result.equity[-len(moments) :]]
+    trial = make_trial(
+        recording,
+        plan,
+        sharpe=curve_sharpe(list(zip(moments, marks, strict=True)), DAYS_PER_YEAR[plan.rules.grid.calendar]),
+        orders=result.order_counts()["intended"],
+        now=options.now,
+    )
+    number = trials.record_trial(trial)
+    told = {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash}
+    return {**result.as_dict(plan.rules.strategy), "trial": told}
+
+
+def make_record(recording: Recording, plan: BacktestPlan, result: BacktestResult) -> RunRecord:
+    """What is measured of a backtest; the benchmark pays the plan's fee and slippage once."""
+    rules, fills = plan.rules, plan.fills
+    timeframe = rules.grid.timeframe
+    bars = recording.as_bars(None, recording.first_open, plan.end, timeframe=timeframe)
+    return RunRecord(
+        strategy=rules.strategy,
+        currency=rules.instruments[rules.universe[0]].quote,
+        equity=result.equity,
+        fills=result.fills,
+        orders=result.orders,
+        decisions=result.decisions,
+        instruments=rules.universe,
+        bars=bars[BAR_COLUMNS],
+        timeframe=timeframe,
+        days_per_year=DAYS_PER_YEAR[rules.grid.calendar],
+        slippage_rate=fills.slippage,
+        cost_rate=fills.fee_taker + fills.slippage,
+    )
+
+
+def make_trial(recording: Recording, plan: BacktestPlan, *, sharpe: float, orders: int, now: datetime) -> Trial:
+    """The row of the trial ledger for a backtest made at wall time ``now``."""
+    parameters = json.dumps(plan_parameters(plan), sort_keys=True)
+    return Trial(
+        recorded_at=now,
+        strategy=plan.rules.strategy,
+        parameters_hash=hashlib.sha256(parameters.encode()).hexdigest(),
+        start=plan.start,
+        end=plan.end,
+        data_hash=hash_recording(recording),
+        sharpe=sharpe if math.isfinite(sharpe) else None,
+        orders=orders,
+    )
+
+
+def plan_parameters(plan: BacktestPlan) -> dict[str, Any]:
+    """Everything but period and data that decides the outcome, JSON-ready."""
+    rules, grid, fills = plan.rules, plan.rules.grid, plan.fills
+    return {
+        "strategy": rules.strategy,
+        "universe": list(rules.universe),
+        "timeframe": grid.timeframe,
+        "calendar": grid.calendar,
+        "every_seconds": grid.every_seconds,
+        "delay_seconds": grid.delay_seconds,
+        "sizing": asdict(rules.sizing),
+        "limits": {name: str(value) for name, value in asdict(rules.limits).items()},
+        "price_cap_fraction": str(rules.price_cap_fraction),
+        "scorer": rules.scorer,
+        "min_completeness": rules.min_completeness,
+        "fills": {
+            name: str(getattr(fills, name))
+            for name in ("slippage", "participation", "fee_maker", "fee_taker", "fee_asset")
+        },
+        "start_cash": str(plan.start_cash),
+        "training": asdict(plan.training),
+        "retrain_every_days": plan.retrain_every_days,
+        "window_days": plan.window_days,
+        "promotion": plan.promotion,
+        "code": plan.environment.code,
+    }

@@ -1,0 +1,185 @@
+"""The charts of a run's page as plotly figures: colours of data only, all else comes from the page's theme."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tidemill.domain.trading import Side
+from tidemill.pages.summary import money
+from tidemill.pages.thinning import keep_every, keep_shape
+from tidemill.performance import Performance
+
+OWN, OTHER, GAIN, LOSS = "#3987e5", "#8a8f98", "#1f9e75", "#d9534f"
+PALETTE = ("#3987e5", "#e08e2b", "#1f9e75", "#9a6bd0", "#d9534f", "#2aa5b8", "#c4a000", "#b05a8c")
+MOST_BARS = 200
+Figure = Any
+
+
+def equity_chart(measured: Performance) -> Figure:
+    """Equity of strategy and benchmark."""
+    figure = _figure(height=380, y_title=measured.record.currency)
+    figure.add_trace(_line(measured.curves.benchmark, "buy and hold", OTHER, width=1.5))
+    figure.add_trace(_line(measured.curves.own, measured.record.strategy, OWN, width=2.2))
+    return figure
+
+
+def drawdown_chart(measured: Performance) -> Figure:
+    """Fall below the peak, downwards."""
+    figure = _figure(height=260, y_format=".0%")
+    figure.add_trace(_line(-measured.curves.benchmark_drawdowns, "buy and hold", OTHER, width=1.2))
+    own = _line(-measured.curves.own_drawdowns, measured.record.strategy, LOSS, width=1.6)
+    figure.add_trace(own.update(fill="tozeroy", fillcolor="rgba(217,83,79,0.18)"))
+    return figure
+
+
+def rolling_chart(measured: Performance) -> Figure:
+    """Rolling Sharpe ratio above, rolling volatility below."""
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    figure.update_layout(**_layout(height=420))
+    figure.add_trace(_line(measured.curves.rolling["sharpe"], "Sharpe ratio", OWN), row=1, col=1)
+    figure.add_trace(_line(measured.curves.rolling["volatility"], "volatility", PALETTE[1]), row=2, col=1)
+    figure.add_hline(y=0, line_width=1, line_color=OTHER, line_dash="dot", row=1, col=1)
+    figure.update_yaxes(title_text="Sharpe ratio", row=1, col=1)
+    figure.update_yaxes(title_text="volatility", tickformat=".0%", rangemode="tozero", row=2, col=1)
+    return figure
+
+
+def exposure_chart(measured: Performance) -> Figure:
+    """Share of equity in each instrument, stacked; short positions below zero."""
+    import plotly.graph_objects as go
+
+    figure = _figure(height=300, y_format=".0%")
+    rows = keep_every(len(measured.activity.exposure))
+    exposure = measured.activity.exposure.iloc[rows]
+    for place, name in enumerate(exposure.columns):
+        values = exposure[name].fillna(0.0).to_numpy()
+        for sign, part in (("long", np.maximum(values, 0.0)), ("short", np.minimum(values, 0.0))):
+            if np.any(part):
+                figure.add_trace(
+                    go.Scatter(
+                        x=_times(exposure.index),
+                        y=part,
+                        name=str(name) if sign == "long" else f"{name} short",
+                        mode="lines",
+                        line={"width": 0, "shape": "hv", "color": PALETTE[place % len(PALETTE)]},
+                        stackgroup=sign,
+                    )
+                )
+    return figure
+
+
+def turnover_chart(measured: Performance) -> Figure:
+    """Value traded per period over equity; summed where periods are too many to draw."""
+    import plotly.graph_objects as go
+
+    figure = _figure(height=240, y_format=".0%")
+    turnover = measured.activity.turnover
+    size = -(-len(turnover) // MOST_BARS)
+    sums = turnover.groupby(np.arange(len(turnover)) // size).sum()
+    times = _times(turnover.index[::size])
+    bars = go.Bar(x=times, y=sums.to_numpy(), name="turnover", marker={"color": OWN, "line": {"width": 0}})
+    return figure.add_trace(bars).update_layout(showlegend=False, bargap=0.1, margin_t=8)
+
+
+def cost_chart(measured: Performance) -> Figure:
+    """Costs by cause, in account currency."""
+    costs = measured.trading.costs
+    parts = [("fees", costs.fees)]
+    if costs.slippage is None or costs.drift is None:
+        parts.append(("shortfall against the decided close", costs.shortfall))
+    else:
+        parts += [("slippage and spread", costs.slippage), ("drift until the fill", costs.drift)]
+    parts.append(("funding", costs.funding))
+    return _sideways([name for name, _ in parts], [float(value) for _, value in parts], costs=True)
+
+
+def instrument_chart(measured: Performance) -> Figure:
+    """Profit of each instrument, net of fees."""
+    books = sorted(measured.trading.books, key=lambda book: book.profit)
+    return _sideways([book.instrument for book in books], [float(book.profit) for book in books], costs=False)
+
+
+def price_chart(measured: Performance, instrument: str) -> Figure:
+    """Closes of one instrument with its fills."""
+    import plotly.graph_objects as go
+
+    record = measured.record
+    bars = record.bars[record.bars["instrument"] == instrument]
+    closed = pd.DatetimeIndex(bars["open_time"]) + pd.Timedelta(seconds=record.bar_seconds)
+    closes = pd.Series(bars["close"].to_numpy(dtype="float64"), index=closed)
+    closes = closes[(closes.index >= measured.curves.own.index[0]) & (closes.index <= measured.curves.own.index[-1])]
+    figure = _figure(height=400, y_title="price")
+    figure.add_trace(_line(closes, "close", OTHER, width=1.4))
+    for side, symbol, colour in ((Side.BUY, "triangle-up", GAIN), (Side.SELL, "triangle-down", LOSS)):
+        fills = [one for one in record.fills if one.instrument == instrument and one.side is side]
+        figure.add_trace(
+            go.Scatter(
+                x=[one.traded_at.strftime("%Y-%m-%dT%H:%M:%S") for one in fills],
+                y=[float(one.price) for one in fills],
+                text=[f"{side.lower()} {one.quantity:f} at {one.price:f}" for one in fills],
+                hoverinfo="x+text",
+                name="bought" if side is Side.BUY else "sold",
+                mode="markers",
+                marker={"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1, "color": "#ffffff"}},
+            )
+        )
+    return figure.update_layout(hovermode="closest")
+
+
+def _figure(*, height: int, y_title: str = "", y_format: str = "") -> Figure:
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=_layout(height=height))
+    return figure.update_yaxes(title_text=y_title or None, tickformat=y_format or None)
+
+
+def _layout(*, height: int) -> dict[str, Any]:
+    return {
+        "height": height,
+        "template": None,
+        "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    }
+
+
+def _line(series: pd.Series[float], name: str, colour: str, *, width: float = 1.6) -> Any:
+    import plotly.graph_objects as go
+
+    values = series.to_numpy(dtype="float64")
+    rows = keep_shape(values)
+    return go.Scatter(
+        x=_times(series.index[rows]), y=values[rows], name=name, mode="lines", line={"color": colour, "width": width}
+    )
+
+
+def _sideways(names: list[str], values: list[float], *, costs: bool) -> Figure:
+    import plotly.graph_objects as go
+
+    good = [(value < 0) if costs else (value > 0) for value in values]
+    figure = _figure(height=60 + 34 * len(names))
+    figure.add_trace(
+        go.Bar(
+            x=values,
+            y=names,
+            orientation="h",
+            marker={"color": [GAIN if one else LOSS for one in good], "line": {"width": 0}},
+            text=[money(value) for value in values],
+            textposition="outside",
+        )
+    )
+    # room for the figures beside the bars
+    room = 0.35 * max(max([*values, 0.0]) - min([*values, 0.0]), 1e-9)
+    low = min(values) - room if min(values) < 0 else 0.0
+    figure.update_xaxes(range=[low, max([*values, 0.0]) + room])
+    return figure.update_layout(showlegend=False, hovermode=False, margin_t=8)
+
+
+def _times(index: Any) -> list[str]:
+    """Times without a zone, which plotly would shift to the reader's."""
+    return list(pd.DatetimeIndex(index).strftime("%Y-%m-%dT%H:%M:%S"))

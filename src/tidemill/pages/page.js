@@ -1,0 +1,48 @@
+(() => {
+  "use strict";
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const narrow = window.matchMedia("(max-width: 760px)");
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function themed(layout) {
+    const made = structuredClone(layout);
+    made.paper_bgcolor = made.plot_bgcolor = "rgba(0,0,0,0)";
+    made.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") };
+    made.hoverlabel = { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink") } };
+    made.autosize = true;
+    // a finger scrolls the page; it does not zoom a chart
+    made.dragmode = narrow.matches ? false : "zoom";
+    // plotly leaves out an axis that nothing was said about; it needs the colours all the same
+    made.xaxis ??= {};
+    made.yaxis ??= {};
+    for (const name of Object.keys(made).filter((one) => /^[xy]axis/.test(one))) {
+      Object.assign(made[name], {
+        gridcolor: colour("--grid"), linecolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true,
+      });
+    }
+    return made;
+  }
+
+  function draw(place) {
+    const figure = figures[place.dataset.figure];
+    const layout = themed(figure.layout);
+    place.style.height = layout.height + "px";
+    Plotly.react(place, figure.data, layout, { displaylogo: false, displayModeBar: false });
+  }
+
+  const places = [...document.querySelectorAll("[data-figure]")];
+  const drawAll = () => places.forEach(draw);
+  drawAll();
+  const watcher = new ResizeObserver((seen) => seen.forEach((one) => Plotly.Plots.resize(one.target)));
+  places.forEach((place) => watcher.observe(place));
+  dark.addEventListener("change", drawAll);
+  narrow.addEventListener("change", drawAll);
+
+  const select = document.getElementById("instrument");
+  const price = places.find((place) => place.dataset.figure.startsWith("price:"));
+  select.addEventListener("change", () => {
+    price.dataset.figure = select.value;
+    draw(price);
+  });
+})();

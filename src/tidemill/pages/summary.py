@@ -1,0 +1,120 @@
+"""The headline table in words, from the statistics of a run: for screen, artifact and page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidemill.reports import table
+
+NOTHING = "–"
+HEADLINE_COLUMNS = ("figure", "strategy", "buy and hold")
+
+
+def percent(value: float | None) -> str:
+    """A fraction as percent, with its sign where it is a loss."""
+    return NOTHING if value is None else f"{value:.2%}"
+
+
+def ratio(value: float | None) -> str:
+    """A ratio with two digits."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def days(value: float | None) -> str:
+    """A span in days; hours below two days."""
+    if value is None:
+        return NOTHING
+    return f"{value * 24:.0f} h" if 0 < value < 2 else f"{value:.0f} days"
+
+
+def money(value: float | str | None) -> str:
+    """Money with two digits and thousands."""
+    return NOTHING if value is None else f"{round(float(value), 2) + 0.0:,.2f}"
+
+
+HEADLINE: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
+    ("total return", "total_return", percent),
+    ("annual return", "annual_return", percent),
+    ("annual volatility", "volatility_annual", percent),
+    ("Sharpe ratio", "sharpe", ratio),
+    ("Sortino ratio", "sortino", ratio),
+    ("Calmar ratio", "calmar", ratio),
+    ("largest drawdown", "max_drawdown", percent),
+    ("its length, peak to recovery", "max_drawdown_days", days),
+    ("longest drawdown", "longest_drawdown_days", days),
+    ("equity at the end", "end_equity", money),
+)
+
+
+def headline_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Figure, strategy, equal-weight buy and hold."""
+    own, benchmark = statistics["strategy"], statistics["benchmark"]
+    return [
+        {"figure": name, "strategy": tell(own[key]), "buy and hold": tell(benchmark[key])}
+        for name, key, tell in HEADLINE
+    ]
+
+
+def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the strategy did: exposure, turnover, closed trades."""
+    trades, exposure = statistics["trades"], statistics["exposure"]
+    return [
+        ("mean exposure, of equity", percent(exposure["mean"])),
+        ("time in the market", percent(exposure["time_in_market"])),
+        ("turnover a year, both sides", f"{ratio(statistics['turnover_annual'])} × equity"),
+        ("orders that closed", str(trades["closed"])),
+        ("of them with a profit", percent(trades["hit_rate"])),
+        ("profit factor", ratio(trades["profit_factor"])),
+    ]
+
+
+def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How sure the figures are."""
+    sharpe, total = (statistics["intervals"][name] for name in ("sharpe", "total_return"))
+    level = f"{sharpe['level']:.0%}"
+    return [
+        (f"Sharpe ratio, {level} interval", f"{ratio(sharpe['low'])} to {ratio(sharpe['high'])}"),
+        (f"total return, {level} interval", f"{percent(total['low'])} to {percent(total['high'])}"),
+        ("probability that the true Sharpe ratio is above 0", percent(statistics["probabilistic_sharpe"])),
+        ("trials on these data so far", str(statistics["trials"])),
+        ("Sharpe ratio that the luckiest of them would show", ratio(statistics["expected_best_sharpe"])),
+        ("deflated Sharpe ratio: probability of being above that", percent(statistics["deflated_sharpe"])),
+    ]
+
+
+def trial_sentence(statistics: Mapping[str, Any]) -> str:
+    """The trial count and what it does to the Sharpe ratio, in one sentence."""
+    count = statistics["trials"]
+    runs = "The first trial" if count == 1 else f"{count} different trials so far"
+    return f"{runs} on these data; deflated Sharpe ratio {percent(statistics['deflated_sharpe'])} (95% is asked for)"
+
+
+def backtest_page(result: Mapping[str, Any]) -> str:
+    """Markdown page of a backtest: warnings, headline, what it did, order counts, refusals.
+
+    Without ``statistics`` (the fast speed has none) only what it did.
+    """
+    counts = [{"figure": name, "value": result[name]} for name in ("steps", "forecasts", "vetoed", "dropped", "fees")]
+    counts += [{"figure": f"orders {name}", "value": count} for name, count in result["orders"].items()]
+    did = [
+        "## Orders\n\n" + table(counts, ("figure", "value")),
+        "## Refused decisions\n\n" + (table(result["refusals"], ("as_of", "reason")) if result["refusals"] else "none"),
+    ]
+    title = f"# Backtest of {result['strategy']}"
+    if "statistics" not in result:
+        ends = f"Equity {result['equity_start']} to {result['equity_end']}, at the fast speed: to look and compare."
+        return "\n\n".join([title, ends, *did])
+    statistics = result["statistics"]
+    warnings = "\n".join(f"- {one}" for one in statistics["warnings"]) or "none"
+    told = [*activity_rows(statistics), *certainty_rows(statistics)]
+    parts = [
+        title,
+        f"{statistics['period']['start']} to {statistics['period']['end']}. {trial_sentence(statistics)}.",
+        "## Warnings\n\n" + warnings,
+        "## Against buy and hold\n\n" + table(headline_rows(statistics), HEADLINE_COLUMNS),
+        "## Activity and certainty\n\n"
+        + table([{"figure": name, "value": value} for name, value in told], ("figure", "value")),
+        *did,
+    ]
+    return "\n\n".join(parts)

@@ -1,0 +1,23 @@
+"""How good a run was, how sure that is, and what speaks against it: pure functions over marks and fills.
+
+``returns`` and ``ratios`` tell each formula and how it is annualised, ``booking`` how profit is told from fills,
+``resampling`` and ``significance`` how sure a Sharpe ratio is, ``cautions`` what is warned of.
+"""
+
+from tidemill.performance.booking import Closing, InstrumentBook
+from tidemill.performance.figures import Headline, Performance
+from tidemill.performance.measuring import curve_sharpe, measure, run_sharpe
+from tidemill.performance.record import RunRecord
+from tidemill.performance.telling import as_statistics
+
+__all__ = [
+    "Closing",
+    "Headline",
+    "InstrumentBook",
+    "Performance",
+    "RunRecord",
+    "as_statistics",
+    "curve_sharpe",
+    "measure",
+    "run_sharpe",
+]

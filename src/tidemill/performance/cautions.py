@@ -1,0 +1,118 @@
+"""What a reader must know before believing a result: plain sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tidemill.domain.portfolio import ZERO
+from tidemill.performance.booking import InstrumentBook
+from tidemill.performance.resampling import Interval
+from tidemill.performance.significance import Deflated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """When a result is doubted: counts, years, fractions, a probability."""
+
+    fewest_closings: int = 30
+    shortest_years: float = 1.0
+    volume_fraction: float = 0.01
+    probability: float = 0.95
+
+
+DEFAULTS = Thresholds()
+
+
+def too_few_closings(closings: int, limits: Thresholds = DEFAULTS) -> str:
+    """Warn below the fewest closings."""
+    if closings >= limits.fewest_closings:
+        return ""
+    told = "no order" if closings == 0 else "only 1 order" if closings == 1 else f"only {closings} orders"
+    return f"Too few trades: {told} closed a position; below {limits.fewest_closings} the figures are mostly chance."
+
+
+def too_short(years: float, limits: Thresholds = DEFAULTS) -> str:
+    """Warn below the shortest span, in years."""
+    if years >= limits.shortest_years:
+        return ""
+    return (
+        f"The period is short: {years * 365:.0f} days; annual figures of less than {limits.shortest_years:g} year "
+        f"multiply what chance there was."
+    )
+
+
+def one_makes_it(books: Sequence[InstrumentBook]) -> str:
+    """Warn when the whole profit is no more than what one closing or one open position made."""
+    total = sum((book.profit for book in books), ZERO)
+    parts = [(one.profit, f"one order of {one.instrument}") for book in books for one in book.closings]
+    parts += [(book.unrealised, f"the position in {book.instrument} that is open still") for book in books]
+    if total <= 0 or len(parts) < 2:
+        return ""
+    most, what = max(parts, key=lambda part: part[0])
+    if most < total:
+        return ""
+    return f"One trade makes the profit: {what} made {most:,.2f} of {total:,.2f}; without it the run would have lost."
+
+
+def too_large(shares: Sequence[float], limits: Thresholds = DEFAULTS) -> str:
+    """Warn when orders were large for the market; ``shares`` are orders over the decided bar's volume."""
+    large = [one for one in shares if one > limits.volume_fraction]
+    if not large:
+        return ""
+    return (
+        f"Capacity: {len(large)} of {len(shares)} orders were above {limits.volume_fraction:.0%} of their bar's volume "
+        f"(the largest {max(shares):.1%}); with more money, or in truth, fills would be worse."
+    )
+
+
+def survivors_only(ended: int, instruments: int) -> str:
+    """Warn when none of the instruments stopped trading before the end."""
+    if ended:
+        return ""
+    told = "the one instrument was" if instruments == 1 else f"all {instruments} instruments were"
+    return (
+        f"Survivorship: {told} still traded at the end; those that failed meanwhile are not in the data, "
+        f"which flatters the result."
+    )
+
+
+def perhaps_zero(sharpe: Interval) -> str:
+    """Warn when the interval of the Sharpe ratio contains 0 or is not known."""
+    if math.isnan(sharpe.low):
+        return "The Sharpe ratio cannot be told from zero: there are too few returns for an interval."
+    if not sharpe.contains(0.0):
+        return "" if sharpe.low > 0 else f"The Sharpe ratio is below zero: {_told(sharpe)}."
+    return f"The Sharpe ratio cannot be told from zero: {_told(sharpe)}."
+
+
+def _told(interval: Interval) -> str:
+    return f"its {interval.level:.0%} interval is {interval.low:.2f} to {interval.high:.2f}"
+
+
+def perhaps_luck(deflated: Deflated, limits: Thresholds = DEFAULTS) -> str:
+    """Warn when among so many trials the best would have looked as good by luck."""
+    if deflated.trials < 2 or not deflated.probability < limits.probability:
+        return ""
+    return (
+        f"Luck of {deflated.trials} trials: on these data the best of as many worthless strategies would show a Sharpe "
+        f"ratio of {deflated.expected_best:.2f}; that this one is truly above it has probability "
+        f"{deflated.probability:.0%}, {limits.probability:.0%} is asked for."
+    )
+
+
+def benchmark_wins(own: float, benchmark: float) -> str:
+    """Warn when equal-weight buy and hold earned more; total returns."""
+    if not benchmark > own:
+        return ""
+    return f"Buy and hold was better: it returned {benchmark:+.1%}, the strategy {own:+.1%}."
+
+
+def costs_eat(costs: Decimal, profit: Decimal) -> str:
+    """Warn when fees and shortfall took more than half of what was earned before them; money."""
+    gross = profit + costs
+    if gross <= 0 or costs * 2 <= gross:
+        return ""
+    return f"Costs decide: of {gross:,.2f} earned before fees and shortfall they took {costs:,.2f}."

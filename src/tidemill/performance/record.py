@@ -1,0 +1,58 @@
+"""What is measured: the record of a run, be it a backtest, a replay or an account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+import pandas as pd
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import timeframe_seconds
+from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import Decision, Fill, LedgerOrder
+
+BAR_COLUMNS = ("instrument", "open_time", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunRecord:
+    """Everything that performance is measured from.
+
+    ``equity`` are the marks, one per decision and a last one, in ``currency``; ``bars`` hold instrument, open_time,
+    close and volume of ``timeframe`` up to the last mark. ``slippage_rate`` is what fills were moved against us, None
+    where that is not recorded; ``cost_rate`` is what the benchmark pays to buy (fee and slippage). A year has
+    ``days_per_year`` trading days: 365 for what always trades, 252 for sessions. ``trial_sharpes`` are the annual
+    Sharpe ratios of all distinct trials on the same data, this run's included. DataError for an unknown
+    timeframe, no instruments, or bars without those columns.
+    """
+
+    strategy: str
+    currency: str
+    equity: Sequence[tuple[datetime, Decimal]]
+    fills: Sequence[Fill]
+    orders: Sequence[LedgerOrder]
+    decisions: Sequence[Decision]
+    instruments: tuple[str, ...]
+    bars: pd.DataFrame
+    timeframe: str
+    days_per_year: float = 365.0
+    slippage_rate: Decimal | None = None
+    cost_rate: Decimal = ZERO
+    funding: Decimal = ZERO
+    trial_sharpes: Sequence[float | None] = field(default=())
+
+    def __post_init__(self) -> None:
+        timeframe_seconds(self.timeframe)
+        if not self.instruments:
+            raise DataError("a run without instruments cannot be measured; name its universe")
+        missing = [name for name in BAR_COLUMNS if name not in self.bars.columns]
+        if missing:
+            raise DataError(f"the bars of the run lack the column {missing[0]}; they need {', '.join(BAR_COLUMNS)}")
+
+    @property
+    def bar_seconds(self) -> int:
+        """Length of a bar."""
+        return timeframe_seconds(self.timeframe)

@@ -1,0 +1,39 @@
+"""The flow backtest on a real Prefect API: its artifact, its page, its trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prefect.artifacts import Artifact
+from prefect.testing.utilities import prefect_test_harness
+
+from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.memory_trials import MemoryTrialLedger
+from tidemill.bootstrap import Services, using
+from tidemill.settings import Settings
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+pytestmark = pytest.mark.flow_run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefect_api() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+def test_it_publishes_headline_and_warnings_and_writes_the_page(tmp_path: Path) -> None:
+    from flows.backtest import backtest
+
+    trials = MemoryTrialLedger()
+    made = Services(Settings(home=tmp_path), trials=trials, wall_clock=ManualClock(NOW))
+    with using(made):
+        result = backtest(report=str(tmp_path / "page.html"))
+    page = Artifact.get("backtest").data
+    assert page.index("## Warnings") < page.index("## Against buy and hold")
+    assert all(warning in page for warning in result["statistics"]["warnings"])
+    assert [one.recorded_at for one in trials.load_trials()] == [NOW]
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -1,0 +1,132 @@
+"""A backtest becomes statistics, a trial and a page: from the command line, and again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tidemill.adapters.memory_trials import MemoryTrialLedger
+from tidemill.bootstrap import ReportOptions, report_backtest
+from tidemill.cli import app
+from tidemill.domain.errors import ConfigurationError
+from tidemill.recording import hash_recording, load_recording
+from tidemill.settings import load_settings
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOURS = 24 * 20
+FROM, TO = datetime(2021, 1, 12, tzinfo=UTC), datetime(2021, 1, 20, tzinfo=UTC)
+
+RECORDING = """
+title = "a made walk"
+calendar = "24x7"
+
+[[bars]]
+venue = "TEST"
+instrument = "BTC-USDT"
+timeframe = "1h"
+file = "bars.csv"
+price_step = "0.01"
+lot_step = "0.00001"
+min_notional = "5"
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    random = np.random.default_rng(5)
+    closes = np.round(100 * np.exp(np.cumsum(random.normal(0.001, 0.01, HOURS))), 2)
+    opens = np.concatenate([[100.0], closes[:-1]])
+    pd.DataFrame(
+        {
+            "open_time": pd.date_range("2021-01-01", periods=HOURS, freq="h", tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "open": opens,
+            "high": np.maximum(opens, closes),
+            "low": np.minimum(opens, closes),
+            "close": closes,
+            "volume": 1e6,
+        }
+    ).to_csv(tmp_path / "bars.csv", index=False)
+    path = tmp_path / "recording.toml"
+    path.write_text(RECORDING)
+    return path
+
+
+def report(trials: MemoryTrialLedger, data: Path, *, page: Path | None = None, **changes: object) -> dict:
+    told = {"data": data, "start": FROM, "end": TO, "strategy": "trend", "every": "12h"}
+    settings = load_settings(**changes.pop("settings", {}))
+    return report_backtest(settings, trials, ReportOptions(now=NOW, page=page), **{**told, **changes})
+
+
+def test_the_statistics_agree_with_the_run(data: Path, tmp_path: Path) -> None:
+    trials = MemoryTrialLedger()
+    page = tmp_path / "page.html"
+    result = report(trials, data, page=page)
+    statistics = result["statistics"]
+    json.dumps(result, allow_nan=False)
+    assert float(result["equity_end"]) == pytest.approx(statistics["strategy"]["end_equity"])
+    profit = sum(float(one["profit"]) for one in statistics["instruments"])
+    assert profit == pytest.approx(float(result["equity_end"]) - float(result["equity_start"]), abs=1e-6)
+    assert float(statistics["costs"]["fees"]) == pytest.approx(float(result["fees"]))
+    assert statistics["strategy"]["max_drawdown"] == pytest.approx(float(result["max_drawdown"]))
+    assert result["orders"]["filled"] > 3
+    assert "a made walk" in page.read_text(encoding="utf-8")
+    assert str(tmp_path) not in page.read_text(encoding="utf-8")
+
+
+def test_each_run_is_a_row_and_each_variant_a_trial(data: Path) -> None:
+    trials = MemoryTrialLedger()
+    first = report(trials, data)
+    again = report(trials, data)
+    other = report(trials, data, every="1d")
+    dearer = report(trials, data, settings={"fee_taker": "0.002"})
+    later = report(trials, data, start=datetime(2021, 1, 14, tzinfo=UTC))
+    assert [one["trial"]["number"] for one in (first, again, other, dearer, later)] == [1, 2, 3, 4, 5]
+    assert [one["statistics"]["trials"] for one in (first, again, other, dearer, later)] == [1, 1, 2, 3, 4]
+    recorded = trials.load_trials()[0]
+    assert (recorded.recorded_at, recorded.strategy, recorded.start, recorded.end) == (NOW, "trend", FROM, TO)
+    assert recorded.sharpe == first["statistics"]["strategy"]["sharpe"]
+    assert recorded.orders == first["orders"]["intended"]
+    assert first["statistics"] == again["statistics"]
+    assert first["trial"]["parameters_hash"] != dearer["trial"]["parameters_hash"]
+
+
+def test_the_data_hash_tells_data_and_not_names(data: Path) -> None:
+    recording = load_recording(data)
+    assert hash_recording(recording) == hash_recording(replace(recording, title="another"))
+    series = recording.series[0]
+    changed = series.bars.copy()
+    changed.loc[7, "close"] += 0.01
+    assert hash_recording(recording) != hash_recording(replace(recording, series=(replace(series, bars=changed),)))
+
+
+def test_a_page_without_a_folder_is_refused_before_anything_runs(data: Path, tmp_path: Path) -> None:
+    trials = MemoryTrialLedger()
+    with pytest.raises(ConfigurationError, match="make it first"):
+        report(trials, data, page=tmp_path / "no" / "page.html")
+    assert trials.load_trials() == []
+
+
+def test_the_command_writes_page_statistics_and_warnings(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TIDEMILL_HOME", str(tmp_path / "home"))
+    command = ["backtest", "--data", str(data), "--from", "2021-01-12T00:00:00Z", "--to", "2021-01-20T00:00:00Z"]
+    command += ["--every", "12h", "--json", "out.json", "--report", "out.html"]
+    for _ in range(2):
+        told = CliRunner().invoke(app, command)
+        assert told.exit_code == 0, told.output
+    assert "warning" in told.output
+    assert "buy and hold" in told.output
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["trial"]["number"] == 2
+    assert written["statistics"]["trials"] == 1
+    assert (tmp_path / "out.html").stat().st_size > 1_000_000
