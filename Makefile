@@ -47,9 +47,10 @@ format: install ## let ruff rewrite the code
 bench: install ## measure, and write docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)
 
-faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL=)
+faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL= FLOWS= NAIVE=)
 	$(BIN)/python tests/faults $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) \
-	  $(if $(JSON),--json $(JSON)) $(if $(CASE),--case $(CASE)) $(if $(CONTROL),--control $(CONTROL)) $(ARGS)
+	  $(if $(JSON),--json $(JSON)) $(if $(CASE),--case $(CASE)) $(if $(CONTROL),--control $(CONTROL)) \
+	  $(if $(FLOWS),--flows $(FLOWS)) $(if $(NAIVE),--naive $(NAIVE)) $(ARGS)
 
 conformance: install ## run clients written by others against the paper venue
 	$(BIN)/python -m pytest tests/conformance $(ARGS)

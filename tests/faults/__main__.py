@@ -37,6 +37,8 @@ def main() -> int:
     """Run the cases asked for; 0 when the protections held (or, with a control, when its damage was found)."""
     asked = _arguments()
     logging.disable(logging.ERROR)  # hundreds of cases warn; what matters is judged
+    if asked.naive:
+        return _show_naive(asked)
     if asked.flows:
         verdicts = _run_flows(asked)
     else:
@@ -62,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--control", choices=CONTROLS, default="", help="take one protection out and find the damage")
     parser.add_argument("--production", type=int, default=0, help="add so many cases with Binance's own waits")
     parser.add_argument("--flows", type=int, default=0, help="only this: so many cases of whole flows under a runner")
+    parser.add_argument("--naive", type=int, default=0, help="only this: so many cases against a plain retrying client")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     parser.add_argument("--json", help="write the report here")
     return parser.parse_args()
@@ -137,6 +140,22 @@ def _run_all(cases: Sequence[Case], asked: argparse.Namespace, url: str) -> list
 
 def _write(asked: argparse.Namespace, verdicts: Sequence[Verdict]) -> None:
     Path(asked.json).write_text(json.dumps(_report(verdicts, asked), indent=1) + "\n")
+
+
+def _show_naive(asked: argparse.Namespace) -> int:
+    from naive import draw_naive_cases, run_naive_cases
+
+    cases = draw_naive_cases(asked.naive, asked.seed)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("plain client", total=len(cases))
+        found = run_naive_cases(cases, Path(tempfile.mkdtemp(prefix="tidemill-naive-")), lambda: progress.advance(bar))
+    table = Table("what", "how many", title="a plain retrying client under the same faults")
+    for name, count in found.items():
+        table.add_row(name, str(count))
+    console.print(table)
+    if asked.json:
+        Path(asked.json).write_text(json.dumps(found, indent=1) + "\n")
+    return 0
 
 
 def _run_flows(asked: argparse.Namespace) -> list[Verdict]:

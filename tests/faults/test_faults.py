@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 def run(tmp_path: Path, *options: str) -> tuple[int, dict]:
     report = tmp_path / "report.json"
     command = [sys.executable, str(FOLDER), "--json", str(report), "--jobs", "2", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert report.exists(), done.stderr
     return done.returncode, json.loads(report.read_text())
 
@@ -34,3 +34,18 @@ def test_a_protection_taken_out_is_found_out(tmp_path: Path, control: str) -> No
     code, report = run(tmp_path, "--control", control, "--cases", "6")
     assert code == 0, f"no damage was found without {control}"
     assert report["found"]
+
+
+def test_whole_flows_under_a_runner_are_killed_and_lose_nothing(tmp_path: Path) -> None:
+    """Prefect's runner and nothing replaced; `make faults FLOWS=60` runs more."""
+    code, report = run(tmp_path, "--flows", "3", "--seed", "2")
+    assert (report["duplicates"], report["lost"], report["unexplained"]) == (0, 0, 0), report["found"]
+    assert code == 0
+    assert report["killed"] > 0
+
+
+def test_a_plain_client_under_the_same_faults_doubles_orders(tmp_path: Path) -> None:
+    """What is counted can be damaged: the venue's faults are no harmless ones."""
+    _, found = run(tmp_path, "--naive", "12", "--seed", "1")
+    assert found["cases with damage"] > 0
+    assert found["duplicates"] > 0
