@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,12 +13,26 @@ import numpy as np
 import pandas as pd
 
 from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread, OnPayload, build_exchange, unified_symbol
+from tidemill.adapters._ccxt_pages import KlineText, keep_text, with_body
+from tidemill.adapters._klines import from_rows, parse_klines
 from tidemill.domain.errors import DataError, TransientError
 from tidemill.domain.market import Instrument, timeframe_seconds, to_micros
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
 PAGE = 1000
+PAGES_AT_ONCE = 50
+"""How much of a long window is held as text at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Page:
+    """Klines asked for from ``since`` (ms): open times in ms, values (rows, 5), and the answer's body."""
+
+    since: int
+    opens: np.ndarray
+    values: np.ndarray
+    body: str
 
 
 class CcxtMarket:
@@ -44,7 +59,7 @@ class CcxtMarket:
         self._on_payload = on_payload
         self._timeout = timeout_seconds
         self._exchange = build_exchange(exchange_id, rest_url=rest_url, timeout_seconds=timeout_seconds)
-        self._exchange.enableLastHttpResponse = True
+        keep_text(self._exchange)
         self._thread = LoopThread(f"ccxt market {exchange_id}")
         self._markets: dict[str, Any] = {}
 
@@ -60,48 +75,63 @@ class CcxtMarket:
         length = timeframe_seconds(timeframe) * 1000
         symbol = self._known_symbol(instrument, timeframe)
         now = self._clock.now()
+        first = to_micros(start) // 1000
         last = min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
-        rows: list[Sequence[Any]] = []
-        since = to_micros(start) // 1000
-        while since <= last:
-            page = self._fetch_page(instrument, symbol, timeframe, since, last)
-            rows += page
-            if len(page) < PAGE:
-                break
-            since = int(page[-1][0]) + length
-        return self._to_frame(instrument, rows, since_micros=to_micros(start), last=last, length=length, now=now)
+        opens, values = [np.empty(0, np.int64)], [np.empty((0, 5))]
+        since: int | None = first
+        while since is not None and since <= last:
+            pages, since = self._call(self._fetch_pages(symbol, timeframe, since, last), requests=PAGES_AT_ONCE)
+            for page in pages:
+                self._keep(f"{instrument} {timeframe} from {page.since}", page)
+                opens.append(page.opens)
+                values.append(page.values)
+        found = np.concatenate(opens)
+        kept = (found <= last) & (found * 1000 >= to_micros(start))
+        return self._to_frame(instrument, found[kept], np.concatenate(values)[kept], length=length, now=now)
 
     def close(self) -> None:
         """Close the client and its thread."""
         self._thread.run(self._exchange.close(), GRACE_SECONDS)
         self._thread.close()
 
-    def _fetch_page(self, instrument: str, symbol: str, timeframe: str, since: int, last: int) -> list[Any]:
-        """One page of raw klines, in one pass where the protocol is known, else through ccxt's parser."""
-        if hasattr(self._exchange, "public_get_klines"):
+    async def _fetch_pages(self, symbol: str, timeframe: str, since: int, last: int) -> tuple[list[_Page], int | None]:
+        """The next few pages, and where those after them begin; None when the venue has told all."""
+        pages: list[_Page] = []
+        at = since
+        while at <= last and len(pages) < PAGES_AT_ONCE:
+            page = await self._fetch_page(symbol, timeframe, at, last)
+            pages.append(page)
+            if len(page.opens) < PAGE:
+                return pages, None
+            at = int(page.opens[-1]) + timeframe_seconds(timeframe) * 1000
+        return pages, at
+
+    async def _fetch_page(self, symbol: str, timeframe: str, since: int, last: int) -> _Page:
+        """One page of klines, in one pass where the protocol is known, else through ccxt's parser."""
+        exchange = self._exchange
+        if hasattr(exchange, "public_get_klines"):
             market = self._markets[symbol]["id"]
             request = {"symbol": market, "interval": timeframe, "startTime": since, "endTime": last, "limit": PAGE}
-            page: list[Any] = self._call(self._exchange.public_get_klines(request))
+            answer, body = await with_body(lambda: exchange.public_get_klines(request))
+            opens, values = parse_klines(answer.text) if isinstance(answer, KlineText) else from_rows(answer)
         else:
-            page = self._call(self._exchange.fetch_ohlcv(symbol, timeframe, since, PAGE))
-        body = self._exchange.last_http_response
-        if self._on_payload is not None and page and body:
-            self._on_payload(f"{instrument} {timeframe} from {since}", str(body).encode())
-        return page
+            answer, body = await with_body(lambda: exchange.fetch_ohlcv(symbol, timeframe, since, PAGE))
+            opens, values = from_rows(answer)
+        return _Page(since=since, opens=opens, values=values, body=body)
+
+    def _keep(self, request: str, page: _Page) -> None:
+        if self._on_payload is not None and len(page.opens) and page.body:
+            self._on_payload(request, page.body.encode())
 
     def _to_frame(
-        self, instrument: str, rows: list[Sequence[Any]], *, since_micros: int, last: int, length: int, now: datetime
+        self, instrument: str, opens: np.ndarray, values: np.ndarray, *, length: int, now: datetime
     ) -> pd.DataFrame:
-        values = np.array([row[:6] for row in rows], dtype=np.float64).reshape(len(rows), 6)
-        opens = values[:, 0].astype(np.int64)
-        kept = (opens <= last) & (opens * 1000 >= since_micros)
-        opens, values = opens[kept], values[kept]
         times = pd.DatetimeIndex((opens * 1000).astype("datetime64[us]")).tz_localize("UTC")
         frame = pd.DataFrame(
             {
                 "instrument": pd.Series([instrument] * len(opens), dtype="str"),
                 "open_time": times,
-                **{name: values[:, index + 1] for index, name in enumerate(("open", "high", "low", "close", "volume"))},
+                **{name: values[:, index] for index, name in enumerate(("open", "high", "low", "close", "volume"))},
                 "knowledge_time": self._known(times, length, now),
                 "assumed": self._delay is not None,
             }
@@ -139,16 +169,18 @@ class CcxtMarket:
             min_notional=_exact(cost or 0),
         )
 
-    def _call(self, work: Any) -> Any:
+    def _call(self, work: Any, *, requests: int = 1) -> Any:
         """Run one request; what the network or the exchange does wrong becomes our own error."""
         import ccxt
 
         try:
-            return self._thread.run(work, self._timeout + GRACE_SECONDS)
+            return self._thread.run(work, requests * self._timeout + GRACE_SECONDS)
         except (ccxt.BadSymbol, ccxt.BadRequest, ccxt.NotSupported) as error:
             raise DataError(f"{self._venue} refused the request for market data: {_short(error)}") from error
         except (ccxt.BaseError, TimeoutError) as error:
             raise TransientError(f"{self._venue} does not answer: {_short(error)}") from error
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise DataError(f"{self._venue} sent an answer that cannot be read: {_short(error)}") from error
 
 
 def _exact(value: Any) -> Decimal:
