@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread, OnPayload, build_exchange, unified_symbol
+from tidemill.adapters._ccxt import BINANCE_SPOT, OnPayload
+from tidemill.adapters._ccxt_calls import shape_checked
+from tidemill.adapters._ccxt_client import (
+    MarketAccess,
+    build_caller,
+    find_market,
+    is_offered,
+    need_timeframe,
+    page_size,
+)
 from tidemill.adapters._ccxt_pages import KlineText, keep_text, with_body
-from tidemill.adapters._klines import from_rows, parse_klines
-from tidemill.domain.errors import DataError, TransientError
-from tidemill.domain.market import Instrument, timeframe_seconds, to_micros
+from tidemill.adapters._klines import Page, from_rows, parse_klines
+from tidemill.domain.market import Instrument, from_micros, timeframe_seconds, to_micros
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
 PAGE = 1000
-PAGES_AT_ONCE = 50
-"""How much of a long window is held as text at a time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Page:
-    """Klines asked for from ``since`` (ms): open times in ms, values (rows, 5), and the answer's body."""
-
-    since: int
-    opens: np.ndarray
-    values: np.ndarray
-    body: str
+ALONE = MarketAccess()
 
 
 class CcxtMarket:
@@ -52,76 +49,93 @@ class CcxtMarket:
         assumed_delay_seconds: float | None = None,
         on_payload: OnPayload | None = None,
         timeout_seconds: float = 10.0,
+        access: MarketAccess = ALONE,
     ) -> None:
         self._venue = venue
         self._clock = market_clock
         self._delay = assumed_delay_seconds
         self._on_payload = on_payload
-        self._timeout = timeout_seconds
-        self._exchange = build_exchange(exchange_id, rest_url=rest_url, timeout_seconds=timeout_seconds)
+        self._access = access
+        self._exchange, self._caller = build_caller(
+            exchange_id, venue, rest_url=rest_url, timeout_seconds=timeout_seconds, access=access
+        )
         keep_text(self._exchange)
-        self._thread = LoopThread(f"ccxt market {exchange_id}")
         self._markets: dict[str, Any] = {}
 
     def fetch_instruments(self) -> Sequence[Instrument]:
-        """Active spot markets with their steps."""
-        markets = self._call(self._exchange.load_markets())
+        """Active markets of the chosen kind with their steps."""
+        markets = self._caller.call(self._exchange.load_markets)
         self._markets = markets
-        found = [one for one in markets.values() if one.get("spot") and one.get("active") is not False]
-        return [self._to_instrument(one) for one in found]
+        with shape_checked(self._venue):
+            found = [one for one in markets.values() if is_offered(one, self._access.kind)]
+            return [self._to_instrument(one) for one in found if one.get("active") is not False]
+
+    def fetch_time(self) -> datetime:
+        """The venue's own clock."""
+        return from_micros(int(self._caller.call(self._exchange.fetch_time)) * 1000)
 
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         """See the port; the bar that has not closed by the market clock is dropped."""
+        with shape_checked(self._venue):
+            return self._fetch_bars(instrument, timeframe, start, end)
+
+    def _fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         length = timeframe_seconds(timeframe) * 1000
         symbol = self._known_symbol(instrument, timeframe)
         now = self._clock.now()
-        first = to_micros(start) // 1000
-        last = min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
-        opens, values = [np.empty(0, np.int64)], [np.empty((0, 5))]
-        since: int | None = first
-        while since is not None and since <= last:
-            pages, since = self._call(self._fetch_pages(symbol, timeframe, since, last), requests=PAGES_AT_ONCE)
-            for page in pages:
-                self._keep(f"{instrument} {timeframe} from {page.since}", page)
-                opens.append(page.opens)
-                values.append(page.values)
-        found = np.concatenate(opens)
-        kept = (found <= last) & (found * 1000 >= to_micros(start))
-        return self._to_frame(instrument, found[kept], np.concatenate(values)[kept], length=length, now=now)
+        first, last = to_micros(start) // 1000, min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
+        if self._exchange.id in BINANCE_SPOT:
+            pages = list(self._fetch_pages(instrument, symbol, timeframe, first, last))
+        else:
+            pages = [from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last)))]
+        opens = np.concatenate([np.empty(0, np.int64), *(one[0] for one in pages)])
+        values = np.concatenate([np.empty((0, 5)), *(one[1] for one in pages)])
+        kept = (opens <= last) & (opens * 1000 >= to_micros(start))
+        return self._to_frame(instrument, opens[kept], values[kept], length=length, now=now)
 
     def close(self) -> None:
         """Close the client and its thread."""
-        self._thread.run(self._exchange.close(), GRACE_SECONDS)
-        self._thread.close()
+        self._caller.close()
 
-    async def _fetch_pages(self, symbol: str, timeframe: str, since: int, last: int) -> tuple[list[_Page], int | None]:
-        """The next few pages, and where those after them begin; None when the venue has told all."""
-        pages: list[_Page] = []
-        at = since
-        while at <= last and len(pages) < PAGES_AT_ONCE:
-            page = await self._fetch_page(symbol, timeframe, at, last)
-            pages.append(page)
-            if len(page.opens) < PAGE:
-                return pages, None
-            at = int(page.opens[-1]) + timeframe_seconds(timeframe) * 1000
-        return pages, at
-
-    async def _fetch_page(self, symbol: str, timeframe: str, since: int, last: int) -> _Page:
-        """One page of klines, in one pass where the protocol is known, else through ccxt's parser."""
-        exchange = self._exchange
-        if hasattr(exchange, "public_get_klines"):
-            market = self._markets[symbol]["id"]
-            request = {"symbol": market, "interval": timeframe, "startTime": since, "endTime": last, "limit": PAGE}
-            answer, body = await with_body(lambda: exchange.public_get_klines(request))
+    def _fetch_pages(self, instrument: str, symbol: str, timeframe: str, since: int, last: int) -> Iterator[Page]:
+        """Pages of klines of Binance's protocol, read in one pass over their text."""
+        request = {"symbol": self._markets[symbol]["id"], "interval": timeframe, "endTime": last, "limit": PAGE}
+        while since <= last:
+            answer, body = self._ask(self._exchange.public_get_klines, {**request, "startTime": since})
             opens, values = parse_klines(answer.text) if isinstance(answer, KlineText) else from_rows(answer)
-        else:
-            answer, body = await with_body(lambda: exchange.fetch_ohlcv(symbol, timeframe, since, PAGE))
-            opens, values = from_rows(answer)
-        return _Page(since=since, opens=opens, values=values, body=body)
+            self._keep(f"{instrument} {timeframe} from {since}", body, told=len(opens) > 0)
+            yield opens, values
+            if len(opens) < PAGE:
+                return
+            since = int(opens[-1]) + timeframe_seconds(timeframe) * 1000
 
-    def _keep(self, request: str, page: _Page) -> None:
-        if self._on_payload is not None and len(page.opens) and page.body:
-            self._on_payload(request, page.body.encode())
+    def _fetch_windows(
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int
+    ) -> Iterator[Sequence[Any]]:
+        """Rows through ccxt's parser, ascending and each once.
+
+        Asked for in windows of as many bars as the venue gives at once: venues differ in which end of a longer
+        range they answer, and an empty window is no end.
+        """
+        length = timeframe_seconds(timeframe) * 1000
+        size = page_size(self._exchange, symbol)
+        newest = -1
+        for begin in range(since, last + 1, size * length):
+            extra = {"until": min(last, begin + size * length - 1)}
+            page, body = self._ask(self._exchange.fetch_ohlcv, symbol, timeframe, begin, size, extra)
+            self._keep(f"{instrument} {timeframe} from {begin}", body, told=bool(page))
+            for row in sorted(page, key=lambda one: int(one[0])):
+                if int(row[0]) > newest:
+                    newest = int(row[0])
+                    yield row
+
+    def _ask(self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> tuple[Any, str]:
+        """The answer of a method of the client, and its body."""
+        return cast("tuple[Any, str]", self._caller.call(partial(with_body, partial(method, *arguments))))
+
+    def _keep(self, request: str, body: str, *, told: bool) -> None:
+        if self._on_payload is not None and told and body:
+            self._on_payload(request, body.encode())
 
     def _to_frame(
         self, instrument: str, opens: np.ndarray, values: np.ndarray, *, length: int, now: datetime
@@ -146,12 +160,9 @@ class CcxtMarket:
     def _known_symbol(self, instrument: str, timeframe: str) -> str:
         if not self._markets:
             self.fetch_instruments()
-        symbol = unified_symbol(instrument)
-        if symbol not in self._markets:
-            raise DataError(f"{instrument} is not traded at {self._venue}; check the universe in the settings")
-        if timeframe not in self._exchange.timeframes:
-            raise DataError(f"{self._venue} has no bars of {timeframe}")
-        return symbol
+        market = find_market(self._markets, instrument, self._venue, self._access.kind)
+        need_timeframe(self._exchange, timeframe, self._venue)
+        return str(market["symbol"])
 
     def _to_instrument(self, market: dict[str, Any]) -> Instrument:
         filters = {one["filterType"]: one for one in market["info"].get("filters", [])}
@@ -169,24 +180,7 @@ class CcxtMarket:
             min_notional=_exact(cost or 0),
         )
 
-    def _call(self, work: Any, *, requests: int = 1) -> Any:
-        """Run one request; what the network or the exchange does wrong becomes our own error."""
-        import ccxt
-
-        try:
-            return self._thread.run(work, requests * self._timeout + GRACE_SECONDS)
-        except (ccxt.BadSymbol, ccxt.BadRequest, ccxt.NotSupported) as error:
-            raise DataError(f"{self._venue} refused the request for market data: {_short(error)}") from error
-        except (ccxt.BaseError, TimeoutError) as error:
-            raise TransientError(f"{self._venue} does not answer: {_short(error)}") from error
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise DataError(f"{self._venue} sent an answer that cannot be read: {_short(error)}") from error
-
 
 def _exact(value: Any) -> Decimal:
     """A step as an exact decimal, from text where the exchange gives text."""
     return Decimal(str(value)).normalize()
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__} {str(error)[:160]}"
