@@ -3,110 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sqlalchemy.engine import Connection, Engine
 
-from tidemill.adapters._market_frames import check_frame, micros, times
-from tidemill.adapters._sql import read
-from tidemill.adapters._sqlite_columns import SqliteColumns, Unreadable
-from tidemill.domain.market import timeframe_seconds, to_micros
-from tidemill.ports import BAR_COLUMNS
+from tidemill.adapters._market_bulk import BulkBars
+from tidemill.adapters._market_columns import INTEGERS, VALUES, BarColumns, Limits, Part, Row, to_frame
+from tidemill.adapters._sql import read, write
+from tidemill.domain.market import timeframe_seconds
 
-VALUES = ("open", "high", "low", "close", "volume")
 COLUMNS = ("series_id", "open_time", "stored_at", *VALUES, "knowledge_time", "assumed")
-INTEGERS = ("open_time", "stored_at", "knowledge_time", "assumed")
 CONTENT = slice(3, 8)
 """What makes a re-fetched row a revision; another knowledge time of equal content does not."""
-MANY_ROWS = 20_000
-COPY_FROM = 500
-Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BarColumns:
-    """BARS as plain arrays; ``codes`` number the rows' instruments in ``names``."""
-
-    names: Sequence[str]
-    codes: np.ndarray
-    opens: np.ndarray
-    values: np.ndarray
-    known: np.ndarray
-    assumed: np.ndarray
-
-    @classmethod
-    def of(cls, bars: pd.DataFrame) -> BarColumns:
-        """Take BARS apart; DataError names what is missing, without zone, or not a number."""
-        try:
-            codes, names = pd.factorize(bars["instrument"])
-            values = bars[list(VALUES)].to_numpy(np.float64)
-            whole = len(codes) > 0 and codes.min() >= 0 and not np.isnan(values).any()
-            whole = whole and bars["assumed"].dtype == bool and not _any_missing(bars)
-        except (KeyError, TypeError, ValueError):
-            whole = False
-        if not whole:
-            bars = check_frame("bars", bars)
-            codes, names = pd.factorize(bars["instrument"])
-            values = bars[list(VALUES)].to_numpy(np.float64)
-        return cls(
-            names=[str(one) for one in names],
-            codes=codes,
-            opens=micros(bars["open_time"]),
-            values=values,
-            known=micros(bars["knowledge_time"]),
-            assumed=bars["assumed"].to_numpy(bool),
-        )
-
-    def ranges(self) -> list[tuple[int, int]]:
-        """First and last open time of each instrument."""
-        first = np.full(len(self.names), np.iinfo(np.int64).max)
-        last = np.full(len(self.names), np.iinfo(np.int64).min)
-        np.minimum.at(first, self.codes, self.opens)
-        np.maximum.at(last, self.codes, self.opens)
-        return list(zip(first.tolist(), last.tolist(), strict=True))
-
-    def rows(self, series: Sequence[int], stored: int) -> list[Row]:
-        """Rows of the table, ``series`` being the ids of ``names``."""
-        ids = np.array(series, dtype=np.int64)[self.codes].tolist()
-        values = (column.tolist() for column in self.values.T)
-        ends = self.known.tolist(), self.assumed.tolist()
-        return list(zip(ids, self.opens.tolist(), [stored] * len(ids), *values, *ends, strict=True))
-
-
-def _any_missing(bars: pd.DataFrame) -> bool:
-    columns = [bars[name] for name in ("open_time", "knowledge_time")]
-    zoned = all(isinstance(one.dtype, pd.DatetimeTZDtype) for one in columns)
-    return not zoned or any(one.isna().any() for one in columns)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Which bars are read: open times in [start, end), known and stored by then; None is no limit."""
-
-    start: datetime
-    end: datetime
-    known_at: datetime | None = None
-    stored_until: int | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Length of the range."""
-        return (self.end - self.start).total_seconds()
-
-    def query(self, mark: str) -> tuple[str, list[int]]:
-        """The query of one series, and what is bound behind its id."""
-        known = None if self.known_at is None else to_micros(self.known_at)
-        bounds = [("open_time >=", to_micros(self.start)), ("open_time <", to_micros(self.end))]
-        bounds += [("knowledge_time <=", known)] if known is not None else []
-        bounds += [("stored_at <=", self.stored_until)] if self.stored_until is not None else []
-        where = "".join(f" AND {text} {mark}" for text, _ in bounds)
-        names = ", ".join((*INTEGERS, *VALUES))
-        text = f"SELECT {names} FROM bars WHERE series_id = {mark}{where} ORDER BY open_time, stored_at"  # noqa: S608
-        return text, [value for _, value in bounds]
+MANY_ROWS = 5_000
+LONG_READ, COPY_FROM = 20_000, 500
 
 
 class BarTable:
@@ -116,13 +28,21 @@ class BarTable:
         self._engine = engine
         self._mark = "?" if engine.dialect.name == "sqlite" else "%s"
         self._series: dict[tuple[str, str], int] = {}
-        path = engine.url.database if engine.dialect.name == "sqlite" else None
-        self._columns = SqliteColumns(path) if path and path != ":memory:" else None
+        self._bulk = BulkBars(engine)
 
     def close(self) -> None:
-        """Close what reads long ranges."""
-        if self._columns is not None:
-            self._columns.close()
+        """Close what reads and writes long ranges."""
+        self._bulk.close()
+
+    def add_many(self, timeframe: str, bars: BarColumns, *, now: int) -> int | None:
+        """Write a long frame in a transaction of its own; rows added, or None when it is to go the ordinary way."""
+        if len(bars.codes) < MANY_ROWS or not self._bulk.is_there:
+            return None
+        with write(self._engine) as connection:
+            cursor = connection.connection.cursor()
+            series = [self._series_id(cursor, name, timeframe) for name in bars.names]
+            cursor.close()
+        return self._bulk.add(series, bars, now=now)
 
     def add(self, connection: Connection, timeframe: str, bars: BarColumns, stored: int) -> int:
         """Write what is new or changed as rows stored at ``stored``; return how many."""
@@ -143,23 +63,14 @@ class BarTable:
         with read(self._engine) as connection:
             cursor = connection.connection.cursor()
             ids = {name: found for name in names if (found := self._find_series(cursor, name, timeframe)) is not None}
-            long = len(ids) * limits.seconds > MANY_ROWS * timeframe_seconds(timeframe)
-            parts = self._long(list(ids.values()), limits) if long else None
+            long = len(ids) * limits.seconds > LONG_READ * timeframe_seconds(timeframe)
+            parts = self._bulk.read(list(ids.values()), limits) if long else None
             if parts is None:
                 parts = [self._short(cursor, one, limits) for one in ids.values()]
             cursor.close()
-        return _to_frame(list(ids), parts, revisions=revisions)
+        return to_frame(list(ids), parts, revisions=revisions)
 
-    def _long(self, series: Sequence[int], limits: Limits) -> list[_Part] | None:
-        if self._columns is None:
-            return None
-        text, values = limits.query(self._mark)
-        try:
-            return self._columns.select(text, [[one, *values] for one in series], integers=len(INTEGERS), reals=5)
-        except Unreadable:
-            return None
-
-    def _short(self, cursor: Any, series: int, limits: Limits) -> _Part:
+    def _short(self, cursor: Any, series: int, limits: Limits) -> Part:
         text, values = limits.query(self._mark)
         cursor.execute(text, [series, *values])
         rows = cursor.fetchall()
@@ -212,48 +123,9 @@ class BarTable:
         return None if row is None else int(row[0])
 
 
-_Part = tuple[np.ndarray, np.ndarray]
-
-
 def _changed(rows: list[Row], known: Mapping[tuple[int, int], Row]) -> list[Row]:
     """Rows unlike what is known; of several for one bar the last."""
-    if not known:
-        opens = [row[:2] for row in rows]
-        if len(set(opens)) == len(opens):
-            return rows
-    new: dict[tuple[int, int], Row] = {}
-    for row in rows:
-        key = row[:2]
-        if known.get(key) != row[CONTENT]:
-            new[key] = row
-    return list(new.values())
-
-
-def _to_frame(names: Sequence[str], parts: Sequence[_Part], *, revisions: bool) -> pd.DataFrame:
-    """BARS and stored_at of the series; of each bar the newest row unless all are wanted."""
-    kept = [part if revisions else _newest(part) for part in parts]
-    counts = [part[0].shape[1] for part in kept]
-    empty = np.empty((len(INTEGERS), 0), np.int64), np.empty((len(VALUES), 0))
-    integers = np.concatenate([one[0] for one in kept or [empty]], axis=1)
-    reals = np.concatenate([one[1] for one in kept or [empty]], axis=1)
-    columns: dict[str, Any] = {name: times(integers[row]) for row, name in enumerate(INTEGERS[:3])}
-    columns |= {name: reals[row] for row, name in enumerate(VALUES)}
-    columns |= {"assumed": integers[3].astype(bool), "instrument": _repeated(names, counts)}
-    return pd.DataFrame({name: columns[name] for name in (*BAR_COLUMNS, "stored_at")})
-
-
-def _newest(part: _Part) -> _Part:
-    """Of rows by open time and storage time the last of each open time."""
-    opens = part[0][0]
-    if len(opens) < 2:
-        return part
-    last = np.append(opens[1:] != opens[:-1], True)
-    return part if last.all() else (part[0][:, last], part[1][:, last])
-
-
-def _repeated(names: Sequence[str], counts: Sequence[int]) -> pd.Series:
-    """Each name as often as it has rows, as text."""
-    import pyarrow as pa
-
-    parts = [pa.repeat(pa.scalar(name, pa.large_string()), count) for name, count in zip(names, counts, strict=True)]
-    return pd.Series(pd.array(pa.chunked_array(parts, pa.large_string()), dtype="str"))
+    last = {row[:2]: row for row in rows}
+    if not known and len(last) == len(rows):
+        return rows
+    return [row for key, row in last.items() if known.get(key) != row[CONTENT]]

@@ -20,7 +20,7 @@ from alembic.config import Config
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from tidemill.domain.errors import ConfigurationError, TransientError
+from tidemill.domain.errors import ConfigurationError, TidemillError, TransientError
 from tidemill.domain.market import from_micros, to_micros
 
 LONGEST_WAIT_MS = 15_000
@@ -148,7 +148,7 @@ def write(engine: Engine, *, lock: int = 0) -> Iterator[Connection]:
 
     TransientError when the database refuses or is locked; nothing is written then.
     """
-    with translated(engine), _turn(engine), _begun(engine) as connection:
+    with translated(engine), turn(engine), _begun(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
         yield connection
@@ -167,7 +167,7 @@ def read(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _turn(engine: Engine) -> AbstractContextManager[object]:
+def turn(engine: Engine) -> AbstractContextManager[object]:
     """Threads of one process queue for a SQLite file; SQLite itself would let each sleep and look again."""
     return _turns[str(engine.url)] if engine.dialect.name == "sqlite" else nullcontext()
 
@@ -188,11 +188,17 @@ def translated(engine: Engine) -> Iterator[None]:
 
 def _tell(engine: Engine, error: BaseException, cause: BaseException, *, lost: bool) -> None:
     """Raise our own error for the driver's ``cause``; come back when it is a bug of ours."""
-    text, store = str(cause), _safe(str(engine.url))
+    damage = any(one in str(cause) for one in DAMAGE)
+    if damage or lost or isinstance(cause, engine.dialect.loaded_dbapi.OperationalError):
+        raise refused(engine, str(cause)) from error
+
+
+def refused(engine: Engine, text: str) -> TidemillError:
+    """What the database said, as an error of ours: damage is for a person, all else may pass."""
+    store = _safe(str(engine.url))
     if any(one in text for one in DAMAGE):
-        raise ConfigurationError(damaged(store, text)) from error
-    if isinstance(cause, engine.dialect.loaded_dbapi.OperationalError) or lost:
-        raise TransientError(f"the store {store} did not answer: {text}") from error
+        return ConfigurationError(damaged(store, text))
+    return TransientError(f"the store {store} did not answer: {text}")
 
 
 def upgrade(engine: Engine, scripts: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,9 +10,11 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tidemill.adapters._market_bars import BarColumns, BarTable, Limits
+from tidemill.adapters._market_bars import BarTable
+from tidemill.adapters._market_columns import BarColumns, Limits
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
 from tidemill.adapters._market_tables import BARS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
+from tidemill.adapters._payloads import digest_of, pack, unpack
 from tidemill.adapters._sql import open_engine, read, upgrade, write
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.ports import POST_COLUMNS, SCORE_COLUMNS
@@ -46,6 +46,9 @@ class SqlMarketStore:
         if not len(bars):
             return 0
         columns = BarColumns.of(bars)
+        many = self._bars.add_many(timeframe, columns, now=to_micros(now))
+        if many is not None:
+            return many
         with write(self._engine, lock=LOCK) as connection:
             stored = _next_stored(connection, now)
             added = self._bars.add(connection, timeframe, columns, stored)
@@ -117,13 +120,13 @@ class SqlMarketStore:
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
         """See the port."""
-        digest = hashlib.sha256(body).hexdigest()
+        digest = digest_of(body)
         with write(self._engine, lock=LOCK) as connection:
             known = connection.execute(sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest == digest)).scalar()
             if known is None:
                 stored = _next_stored(connection, now)
                 row = {"digest": digest, "source": source, "request": request, "stored_at": stored}
-                connection.execute(PAYLOADS.insert(), {**row, "body": zlib.compress(body)})
+                connection.execute(PAYLOADS.insert(), {**row, "body": pack(body)})
                 _keep_stored(connection, stored, 1)
         return digest
 
@@ -131,7 +134,7 @@ class SqlMarketStore:
         """See the port."""
         with read(self._engine) as connection:
             body = connection.execute(sa.select(PAYLOADS.c.body).where(PAYLOADS.c.digest == digest)).scalar()
-        return None if body is None else zlib.decompress(body)
+        return None if body is None else unpack(body)
 
     def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
         """The ten newest payloads of a source stored by then, newest first."""

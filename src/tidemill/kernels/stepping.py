@@ -1,6 +1,6 @@
-"""Rows of a prepared SQLite statement into arrays, without a Python object per number.
+"""Rows of prepared SQLite statements out of arrays and into them, without a Python object per number.
 
-The functions are SQLite's own, under names of ours: who calls ``step_rows`` first binds these names to the very
+The functions are SQLite's own, under names of ours: who calls these kernels first binds the names to the very
 copy of the library whose statement it hands in (``adapters/_sqlite_columns``).
 """
 
@@ -11,11 +11,17 @@ from numba import types
 
 from tidemill.kernels.compiling import compiled
 
-STEP, INTEGER, REAL = "tidemill_sqlite3_step", "tidemill_sqlite3_column_int64", "tidemill_sqlite3_column_double"
+STEP, RESET = "tidemill_sqlite3_step", "tidemill_sqlite3_reset"
+INTEGER, REAL = "tidemill_sqlite3_column_int64", "tidemill_sqlite3_column_double"
+BIND_INTEGER, BIND_REAL = "tidemill_sqlite3_bind_int64", "tidemill_sqlite3_bind_double"
+NAMES = (STEP, RESET, INTEGER, REAL, BIND_INTEGER, BIND_REAL)
 ROW, DONE = 100, 101
 
 _step = types.ExternalFunction(STEP, types.int32(types.intp))
 _integer = types.ExternalFunction(INTEGER, types.int64(types.intp, types.int32))
+_reset = types.ExternalFunction(RESET, types.int32(types.intp))
+_bind_integer = types.ExternalFunction(BIND_INTEGER, types.int32(types.intp, types.int32, types.int64))
+_bind_real = types.ExternalFunction(BIND_REAL, types.int32(types.intp, types.int32, types.float64))
 _real = types.ExternalFunction(REAL, types.float64(types.intp, types.int32))
 
 
@@ -37,3 +43,24 @@ def step_rows(statement: int, integers: np.ndarray, reals: np.ndarray) -> tuple[
             reals[column, taken] = _real(statement, np.int32(integers.shape[0] + column))
         taken += 1
     return taken, code
+
+
+@compiled
+def insert_rows(statement: int, integers: np.ndarray, reals: np.ndarray) -> tuple[int, int]:
+    """Run an INSERT once per row; (rows written, SQLite's last code: DONE unless it refused).
+
+    ``integers`` (columns, rows) int64 are bound to the first parameters, ``reals`` (columns, rows) float64 to those
+    behind; what is bound to later ones stays.
+    """
+    written, code = 0, DONE
+    while written < integers.shape[1]:
+        for column in range(integers.shape[0]):
+            _bind_integer(statement, np.int32(column + 1), integers[column, written])
+        for column in range(reals.shape[0]):
+            _bind_real(statement, np.int32(integers.shape[0] + column + 1), reals[column, written])
+        code = _step(statement)
+        _reset(statement)
+        if code != DONE:
+            break
+        written += 1
+    return written, code
