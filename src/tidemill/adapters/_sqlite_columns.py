@@ -16,7 +16,8 @@ from functools import cache
 import numpy as np
 
 OPEN_READ_WRITE, BUSY_MS, ROOM = 2, 15_000, 65_536
-SETTINGS = "PRAGMA synchronous=NORMAL"
+# a long write would have its pages copied into the file over and over while it goes on
+SETTINGS = "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8000"
 Handle = ctypes.c_void_p
 Columns = tuple[np.ndarray, np.ndarray]
 """int64 (columns, rows) and float64 (columns, rows)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from tidemill.adapters._ccxt import BINANCE_SPOT, OnPayload
+from tidemill.adapters._ccxt import BINANCE_SPOT
 from tidemill.adapters._ccxt_calls import shape_checked
 from tidemill.adapters._ccxt_client import (
     MarketAccess,
@@ -28,15 +29,36 @@ from tidemill.domain.market import Instrument, from_micros, timeframe_seconds, t
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
-PAGE = 1000
+OnPayloads = Callable[[Sequence[tuple[str, bytes]]], None]
+PAGE, PAGES_HELD = 1000, 50
 ALONE = MarketAccess()
+
+
+class _Payloads:
+    """Raw answers on their way to who keeps them, not more than a few pages held at a time."""
+
+    def __init__(self, keep: OnPayloads | None) -> None:
+        self._keep = keep
+        self._waiting: list[tuple[str, bytes]] = []
+
+    def add(self, request: str, body: str) -> None:
+        if self._keep is not None and body:
+            self._waiting.append((request, body.encode()))
+            if len(self._waiting) >= PAGES_HELD:
+                self.hand_over()
+
+    def hand_over(self) -> None:
+        if self._keep is not None and self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._keep(waiting)
 
 
 class CcxtMarket:
     """The market source port on one ccxt client.
 
     ``assumed_delay_seconds`` None: a bar is known when it is received (market clock); a number: it is taken as
-    known that long after its close, and marked as assumed. ``on_payload`` gets the raw answers.
+    known that long after its close, and marked as assumed. ``on_payloads`` gets the raw answers of
+    a fetch, some pages at a time, as (request, body).
     """
 
     def __init__(
@@ -47,14 +69,14 @@ class CcxtMarket:
         rest_url: str = "",
         market_clock: Clock,
         assumed_delay_seconds: float | None = None,
-        on_payload: OnPayload | None = None,
+        on_payloads: OnPayloads | None = None,
         timeout_seconds: float = 10.0,
         access: MarketAccess = ALONE,
     ) -> None:
         self._venue = venue
         self._clock = market_clock
         self._delay = assumed_delay_seconds
-        self._on_payload = on_payload
+        self._on_payloads = on_payloads
         self._access = access
         self._exchange, self._caller = build_caller(
             exchange_id, venue, rest_url=rest_url, timeout_seconds=timeout_seconds, access=access
@@ -84,33 +106,38 @@ class CcxtMarket:
         symbol = self._known_symbol(instrument, timeframe)
         now = self._clock.now()
         first, last = to_micros(start) // 1000, min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
-        if self._exchange.id in BINANCE_SPOT:
-            pages = list(self._fetch_pages(instrument, symbol, timeframe, first, last))
-        else:
-            pages = [from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last)))]
+        pages: list[Page] = []
+        with self._payloads() as kept:
+            if self._exchange.id in BINANCE_SPOT:
+                pages += self._fetch_pages(instrument, symbol, timeframe, first, last, kept)
+            else:
+                pages.append(from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last, kept))))
         opens = np.concatenate([np.empty(0, np.int64), *(one[0] for one in pages)])
         values = np.concatenate([np.empty((0, 5)), *(one[1] for one in pages)])
-        kept = (opens <= last) & (opens * 1000 >= to_micros(start))
-        return self._to_frame(instrument, opens[kept], values[kept], length=length, now=now)
+        wanted = (opens <= last) & (opens * 1000 >= to_micros(start))
+        return self._to_frame(instrument, opens[wanted], values[wanted], length=length, now=now)
 
     def close(self) -> None:
         """Close the client and its thread."""
         self._caller.close()
 
-    def _fetch_pages(self, instrument: str, symbol: str, timeframe: str, since: int, last: int) -> Iterator[Page]:
+    def _fetch_pages(
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, kept: _Payloads
+    ) -> Iterator[Page]:
         """Pages of klines of Binance's protocol, read in one pass over their text."""
         request = {"symbol": self._markets[symbol]["id"], "interval": timeframe, "endTime": last, "limit": PAGE}
         while since <= last:
             answer, body = self._ask(self._exchange.public_get_klines, {**request, "startTime": since})
             opens, values = parse_klines(answer.text) if isinstance(answer, KlineText) else from_rows(answer)
-            self._keep(f"{instrument} {timeframe} from {since}", body, told=len(opens) > 0)
+            if len(opens):
+                kept.add(f"{instrument} {timeframe} from {since}", body)
             yield opens, values
             if len(opens) < PAGE:
                 return
             since = int(opens[-1]) + timeframe_seconds(timeframe) * 1000
 
     def _fetch_windows(
-        self, instrument: str, symbol: str, timeframe: str, since: int, last: int
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, kept: _Payloads
     ) -> Iterator[Sequence[Any]]:
         """Rows through ccxt's parser, ascending and each once.
 
@@ -123,7 +150,8 @@ class CcxtMarket:
         for begin in range(since, last + 1, size * length):
             extra = {"until": min(last, begin + size * length - 1)}
             page, body = self._ask(self._exchange.fetch_ohlcv, symbol, timeframe, begin, size, extra)
-            self._keep(f"{instrument} {timeframe} from {begin}", body, told=bool(page))
+            if page:
+                kept.add(f"{instrument} {timeframe} from {begin}", body)
             for row in sorted(page, key=lambda one: int(one[0])):
                 if int(row[0]) > newest:
                     newest = int(row[0])
@@ -133,9 +161,14 @@ class CcxtMarket:
         """The answer of a method of the client, and its body."""
         return cast("tuple[Any, str]", self._caller.call(partial(with_body, partial(method, *arguments))))
 
-    def _keep(self, request: str, body: str, *, told: bool) -> None:
-        if self._on_payload is not None and told and body:
-            self._on_payload(request, body.encode())
+    @contextmanager
+    def _payloads(self) -> Iterator[_Payloads]:
+        """Raw answers of one fetch; what came before a failure is kept too."""
+        kept = _Payloads(self._on_payloads)
+        try:
+            yield kept
+        finally:
+            kept.hand_over()
 
     def _to_frame(
         self, instrument: str, opens: np.ndarray, values: np.ndarray, *, length: int, now: datetime

@@ -120,15 +120,24 @@ class SqlMarketStore:
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
         """See the port."""
-        digest = digest_of(body)
+        return self.write_payloads([(source, request, body)], now=now)[0]
+
+    def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
+        """See the port; they are packed before the transaction begins."""
+        digests = [digest_of(body) for _, _, body in answers]
+        made = {
+            digest: {"digest": digest, "source": source, "request": request, "body": pack(body)}
+            for digest, (source, request, body) in zip(digests, answers, strict=True)
+        }
         with write(self._engine, lock=LOCK) as connection:
-            known = connection.execute(sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest == digest)).scalar()
-            if known is None:
-                stored = _next_stored(connection, now)
-                row = {"digest": digest, "source": source, "request": request, "stored_at": stored}
-                connection.execute(PAYLOADS.insert(), {**row, "body": pack(body)})
-                _keep_stored(connection, stored, 1)
-        return digest
+            query = sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest.in_(list(made)))
+            known = set(connection.execute(query).scalars())
+            stored = _next_stored(connection, now)
+            new = [{**row, "stored_at": stored} for digest, row in made.items() if digest not in known]
+            if new:
+                connection.execute(PAYLOADS.insert(), new)
+            _keep_stored(connection, stored, len(new))
+        return digests
 
     def read_payload(self, digest: str) -> bytes | None:
         """See the port."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -133,7 +133,7 @@ class Services:
             rest_url=venue.rest_url,
             market_clock=self.market_clock,
             assumed_delay_seconds=RECORDED_BAR_DELAY_SECONDS if recorded else None,
-            on_payload=lambda request, body: self.keep_payload(f"bars {request.split()[0]}", request, body),
+            on_payloads=self.keep_bar_payloads,
         )
 
     @cached_property
@@ -284,6 +284,11 @@ class Services:
             part = self.__dict__.get(name)
             if part is not None and hasattr(part, "close"):
                 part.close()
+
+    def keep_bar_payloads(self, answers: Sequence[tuple[str, bytes]]) -> None:
+        """Keep raw answers about bars; each request begins with the instrument."""
+        rows = [(f"bars {request.split()[0]}", request, body) for request, body in answers]
+        self.store.write_payloads(rows, now=self.market_clock.now())
 
     def keep_payload(self, source: str, request: str, body: bytes) -> None:
         """Keep a raw answer as evidence."""
