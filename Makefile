@@ -44,8 +44,8 @@ format: install ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## measure, and write docs/performance.md
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: install ## measure, and write docs/performance.md (ARRAYS= a folder of arrays)
+	$(BIN)/python -m benchmarks $(if $(ARRAYS),--arrays $(ARRAYS)) $(ARGS)
 
 faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL= FLOWS= NAIVE=)
 	$(BIN)/python tests/faults $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) \
