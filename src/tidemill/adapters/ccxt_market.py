@@ -18,6 +18,7 @@ from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
 PAGE = 1000
+BOOK_LEVELS = 50
 
 
 class CcxtMarket:
@@ -71,6 +72,13 @@ class CcxtMarket:
             since = int(page[-1][0]) + length
         return self._to_frame(instrument, rows, since_micros=to_micros(start), last=last, length=length, now=now)
 
+    def fetch_book(self, instrument: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """Bids and asks as (price, quantity), best first: the best levels that the exchange tells at once."""
+        symbol = self._known_symbol(instrument)
+        found = self._call(self._exchange.fetch_order_book(symbol, BOOK_LEVELS))
+        bids, asks = ([(float(row[0]), float(row[1])) for row in found[side]] for side in ("bids", "asks"))
+        return bids, asks
+
     def close(self) -> None:
         """Close the client and its thread."""
         self._thread.run(self._exchange.close(), GRACE_SECONDS)
@@ -113,13 +121,13 @@ class CcxtMarket:
             return pd.DatetimeIndex([now] * len(opens), tz="UTC").as_unit("us")
         return opens + timedelta(milliseconds=length) + timedelta(seconds=self._delay)
 
-    def _known_symbol(self, instrument: str, timeframe: str) -> str:
+    def _known_symbol(self, instrument: str, timeframe: str | None = None) -> str:
         if not self._markets:
             self.fetch_instruments()
         symbol = unified_symbol(instrument)
         if symbol not in self._markets:
             raise DataError(f"{instrument} is not traded at {self._venue}; check the universe in the settings")
-        if timeframe not in self._exchange.timeframes:
+        if timeframe is not None and timeframe not in self._exchange.timeframes:
             raise DataError(f"{self._venue} has no bars of {timeframe}")
         return symbol
 

@@ -102,7 +102,8 @@ class MarketApi:
         None means now. Books are not recorded, so the levels stand for one.
         """
         at = self.state.now if moment is None else moment
-        fed = self.state.exchange.book(one.id)
+        prices = self.state.prices
+        fed = prices.fetch_book(one.id) if prices.is_live else self.state.exchange.book(one.id)
         if fed is not None:
             most = max(1, limit or FED_LEVELS)
             sides = {name: [[number(a), number(b)] for a, b in getattr(fed, name)[:most]] for name in ("bids", "asks")}

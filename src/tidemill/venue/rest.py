@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
+from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub
 from tidemill.venue.limits import Usage
 from tidemill.venue.market_api import MarketApi
@@ -35,12 +37,13 @@ JSON = "application/json"
 class Rest:
     """Routes, checks and answers; one instance a server."""
 
-    def __init__(self, state: VenueState, market: MarketApi, account: AccountApi, hub: Hub) -> None:
+    def __init__(self, state: VenueState, market: MarketApi, account: AccountApi, hub: Hub, follower: Follower) -> None:
         self.state = state
         self.usage = Usage(state.options.limits)
         self._market = market
         self._account = account
         self._hub = hub
+        self._follower = follower
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer any request: its weight, its fault, its route; nothing is told before it is on disk."""
@@ -51,22 +54,31 @@ class Rest:
         except errors.VenueError as error:
             return error.answer()
 
+        kind = KINDS.get((request.method, path)) or (
+            "account" if (request.method, path) in self._account.routes else "market"
+        )
+
         async def proceed() -> web.StreamResponse:
-            made = self._route(request, path, body)
+            made = await self._routed(request, path, body, kind)
             try:
                 await self._hub.settle()
             except TidemillError:
                 return errors.BROKEN.answer()
             return made
 
-        kind = KINDS.get((request.method, path)) or (
-            "account" if (request.method, path) in self._account.routes else "market"
-        )
         fault = self.state.faults.take_request(kind, f"{request.query_string}&{body}")
         made = await (strike(fault, request, proceed) if fault else proceed())
         if not made.prepared:
             made.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
         return made
+
+    async def _routed(self, request: web.Request, path: str, body: str, kind: str) -> web.Response:
+        if kind == "order":
+            sent = dict(parse_qsl(f"{request.rel_url.raw_query_string}&{body}"))
+            await self._follower.before_order(sent.get("symbol"))
+        if kind == "market":
+            return await self._follower.read(lambda: self._route(request, path, body))
+        return self._route(request, path, body)
 
     def _route(self, request: web.Request, path: str, body: str) -> web.Response:
         try:
