@@ -48,11 +48,18 @@ class Hub:
         """Tell an account's events to a connection."""
         self._subscribers.setdefault(key, {})[socket, number] = None
 
-    def unsubscribe(self, socket: Socket, number: int | None = None) -> None:
-        """Tell no more to a connection: one subscription of it, or all."""
+    def hears(self, key: str, socket: Socket) -> bool:
+        """Whether a connection is told an account's events."""
+        return any(one is socket for one, _ in self._subscribers.get(key, ()))
+
+    def unsubscribe(self, socket: Socket, number: int | None = None) -> bool:
+        """Tell no more to a connection: one subscription of it, or all. Whether there was one."""
+        found = False
         for known in self._subscribers.values():
             for one in [one for one in known if one[0] is socket and number in {None, one[1]}]:
                 del known[one]
+                found = True
+        return found
 
     async def settle(self) -> None:
         """Wait until every change so far is on disk, then tell its events."""

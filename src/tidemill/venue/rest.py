@@ -12,9 +12,9 @@ from aiohttp import web
 from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
+from tidemill.venue.endpoints import check_known, weight_of
 from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub
-from tidemill.venue.limits import Usage
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.parameters import Parameters
 from tidemill.venue.state import VenueState
@@ -39,7 +39,6 @@ class Rest:
 
     def __init__(self, state: VenueState, market: MarketApi, account: AccountApi, hub: Hub, follower: Follower) -> None:
         self.state = state
-        self.usage = Usage(state.options.limits)
         self._market = market
         self._account = account
         self._hub = hub
@@ -49,7 +48,7 @@ class Rest:
         """Answer any request: its weight, its fault, its route; nothing is told before it is on disk."""
         path = request.path.removeprefix(PREFIX)
         try:
-            used = self.usage.weigh(path, time.time())
+            used = self.state.usage.weigh(weight_of(request.method, path, request.query_string), time.time())
             body = await _body(request)
         except errors.VenueError as error:
             return error.answer()
@@ -100,16 +99,18 @@ class Rest:
         signed = self._account.routes.get((request.method, path))
         if signed is not None:
             key = check_sender(self.state, request.headers.get("X-MBX-APIKEY", ""), parameters)
+            check_known(request.method, path, parameters)
             if (request.method, path) not in ORDERS:
                 return _json(signed(key, parameters))
-            self.usage.count_order(key, time.time())
-            return _json(signed(key, parameters), self.usage.order_counts(key))
+            self.state.usage.count_order(key, time.time())
+            return _json(signed(key, parameters), self.state.usage.order_counts(key))
         public = self._market.routes.get(path)
         if public is None:
             known = any(path == name for _, name in self._account.routes)
             raise web.HTTPMethodNotAllowed(request.method, []) if known else web.HTTPNotFound(reason="Not Found")
         if request.method != "GET":
             raise web.HTTPMethodNotAllowed(request.method, ["GET"])
+        check_known("GET", path, parameters)
         return _json(public(parameters))
 
 

@@ -121,7 +121,7 @@ class VenueServer:
         follower = Follower(self.state)
         hub = Hub(self.state, MarketStreams(self.state, market), follower)
         rest = Rest(self.state, market, account, hub, follower)
-        sockets = SocketApi(self.state, market, account, hub, rest.usage, follower)
+        sockets = SocketApi(self.state, market, account, hub, follower)
         public = web.Application(client_max_size=LONGEST_BODY)
         public.router.add_get("/ws", sockets.market_streams)
         public.router.add_get("/ws/{names:.*}", sockets.market_streams)

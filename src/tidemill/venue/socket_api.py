@@ -6,15 +6,16 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
+from tidemill.venue.endpoints import check_known, weight_of
 from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub, Listener
-from tidemill.venue.limits import Usage
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.parameters import Parameters
 from tidemill.venue.rest import check_sender
@@ -25,6 +26,7 @@ from tidemill.venue.state import VenueState
 SIGNED = {
     "account.status": ("GET", "account"),
     "account.commission": ("GET", "account/commission"),
+    "account.rateLimits.orders": ("GET", "rateLimit/order"),
     "order.place": ("POST", "order"),
     "order.test": ("POST", "order/test"),
     "order.cancelReplace": ("POST", "order/cancelReplace"),
@@ -50,6 +52,7 @@ PUBLIC = {
     "ticker.price": "ticker/price",
     "ticker.book": "ticker/bookTicker",
 }
+ROUTES = SIGNED | {method: ("GET", path) for method, path in PUBLIC.items()}
 ORDERS = {"order.place", "order.cancelReplace"}
 
 
@@ -62,14 +65,13 @@ class SocketApi:
         market: MarketApi,
         account: AccountApi,
         hub: Hub,
-        usage: Usage,
         follower: Follower,
     ) -> None:
         self._state = state
         self._market = market
         self._account = account
         self._hub = hub
-        self._usage = usage
+        self._usage = state.usage
         self._follower = follower
         self._subscriptions = 0
 
@@ -155,8 +157,8 @@ class SocketApi:
             message = read_request(text)
             number = message.get("id")
             method = str(message.get("method", "")).removeprefix("v3/")
-            self._usage.weigh(SIGNED.get(method, ("", PUBLIC.get(method, "")))[1], time.time())
             parameters = read_parameters(message.get("params") or {})
+            self._usage.weigh(weight_of(*ROUTES.get(method, ("", "")), urlencode(parameters.values)), time.time())
             if method in ORDERS:
                 await self._follower.before_order(parameters.text("symbol"))
 
@@ -170,7 +172,7 @@ class SocketApi:
             return {"id": number, "status": 400, "error": errors.INVALID_INTERVAL.body()}
         except TidemillError:
             return {"id": number, "status": 503, "error": errors.BROKEN.body()}
-        return {"id": number, "status": 200, "result": result, "rateLimits": []}
+        return {"id": number, "status": 200, "result": result, "rateLimits": self._usage.used_rows()}
 
     def _result(self, socket: Socket, method: str, parameters: Parameters) -> Any:
         stream: dict[str, Callable[[], Any]] = {
@@ -183,23 +185,28 @@ class SocketApi:
             raise errors.DOWN
         if method in SIGNED:
             key = check_sender(self._state, parameters.text("apiKey") or "", parameters)
+            check_known(*SIGNED[method], parameters)
             if method in ORDERS:
                 self._usage.count_order(key, time.time())
             return self._account.routes[SIGNED[method]](key, parameters)
         if method not in PUBLIC:
             raise errors.UNSUPPORTED
+        check_known("GET", PUBLIC[method], parameters)
         answer = self._market.routes[PUBLIC[method]](parameters)
         return json.loads(answer) if isinstance(answer, bytes) else answer
 
     def _subscribe(self, socket: Socket, parameters: Parameters) -> dict[str, Any]:
         key = check_sender(self._state, parameters.text("apiKey") or "", parameters)
+        if self._hub.hears(key, socket):
+            raise errors.SUBSCRIBED
         number = self._subscriptions
         self._subscriptions += 1
         self._hub.subscribe(key, socket, number)
         return {"subscriptionId": number}
 
     def _unsubscribe(self, socket: Socket, parameters: Parameters) -> dict[str, Any]:
-        self._hub.unsubscribe(socket, parameters.integer("subscriptionId"))
+        if not self._hub.unsubscribe(socket, parameters.integer("subscriptionId")):
+            raise errors.NOT_SUBSCRIBED
         return {}
 
 

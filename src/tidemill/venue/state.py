@@ -16,6 +16,7 @@ from tidemill.venue.errors import VenueError
 from tidemill.venue.events import AccountEvents
 from tidemill.venue.faults import Faults
 from tidemill.venue.journal import Journal
+from tidemill.venue.limits import Usage
 from tidemill.venue.options import VenueOptions
 from tidemill.venue.prices import name_symbols, open_prices
 
@@ -34,6 +35,7 @@ class VenueState:
         self.exchange = Exchange(self.prices.instruments, options.rules, self.prices.tape, start=begun.start)
         self.secrets: dict[str, str] = {}
         self.faults = Faults()
+        self.usage = Usage(options.limits)
         self.outbox: deque[AccountEvents] = deque()
         self._cancels = 0
         self._fed: dict[str, Book] = {}
@@ -144,6 +146,8 @@ class VenueState:
     def _tell(self, events: AccountEvents) -> None:
         """Keep events for the account's streams until the change that made them is on disk."""
         self.outbox.append(events.after(self.journal.appended))
+        if any(one.is_first_fill for one in events.reports):
+            self.usage.forgive_order(events.account)
 
     def _tell_trades(self, done: Sequence[SimTrade]) -> int:
         for trade in done:
