@@ -60,7 +60,6 @@ EXPECTED: dict[str, tuple[Seen, bool]] = {
     "html_502_before": (is_page(502), False),
     "html_200": (is_page(200), True),
     "forbidden_403": (is_page(403), False),
-    "bad_request_400": (is_page(400), False),
     "truncated_body": (is_cut, True),
     "truncated_json": (is_broken_json, True),
     "empty_body": (is_broken_json, True),

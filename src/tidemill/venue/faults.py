@@ -22,7 +22,6 @@ REQUEST_FAULTS = {
     "html_502_before": "a gateway's HTML page with status 502, and nothing was done",
     "html_200": "an HTML page with status 200 after the request was done",
     "forbidden_403": "a firewall's HTML page with status 403, and nothing was done",
-    "bad_request_400": "a gateway's HTML page with status 400, and nothing was done",
     "truncated_body": "half of the announced answer, then the line is cut, after the request was done",
     "truncated_json": "half of the JSON as a whole answer after the request was done",
     "empty_body": "an empty answer after the request was done",

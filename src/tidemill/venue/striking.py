@@ -100,7 +100,6 @@ BEFORE: dict[str, Before] = {
     "no_answer_before": _silence,
     "html_502_before": _502,
     "forbidden_403": _page(403, "403 Forbidden"),
-    "bad_request_400": _page(400, "400 Bad Request"),
     "error_1006_before": _1006,
     "error_1007_before": _1007,
     "error_1008": _error(
