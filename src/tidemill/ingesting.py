@@ -260,10 +260,10 @@ def ingest_posts(source: PostSource, store: PostStore, *, bases: Sequence[str], 
 
 def _posts_before(posts: pd.DataFrame, store: PostStore, now: datetime) -> pd.DataFrame | None:
     """Stored posts that may have said the same before; None where there can be none."""
-    times = posts["event_time"].dropna() if isinstance(posts["event_time"].dtype, pd.DatetimeTZDtype) else []
-    if not len(times):
+    if not len(posts) or not isinstance(posts["event_time"].dtype, pd.DatetimeTZDtype):
         return None
-    return store.read_posts(times.min().to_pydatetime() - REPEAT_WINDOW, now)
+    first = posts["event_time"].min()
+    return None if pd.isna(first) else store.read_posts(first.to_pydatetime() - REPEAT_WINDOW, now)
 
 
 def store_posts(posts: pd.DataFrame, store: PostStore, *, bases: Sequence[str], now: datetime) -> tuple[int, int, int]:
