@@ -33,8 +33,8 @@ $(STAMP):
 demo: install ## the whole pipeline on real prices, in about two minutes
 	$(BIN)/tidemill demo $(ARGS)
 
-test: install ## unit, contract, flow-run and architecture tests
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## unit, contract, flow-run and architecture tests, on all cores
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
