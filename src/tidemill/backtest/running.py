@@ -7,6 +7,7 @@ asked for, so the numbers are those of a live run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -105,7 +106,7 @@ class _Run:
         decided = pd.Timestamp(self.rules.grid.decided_open(point))
         known = self.history.bars[self.history.bars["open_time"] <= decided]
         last = known.groupby("instrument").tail(1)
-        return view_market(
+        seen = view_market(
             self.rules,
             point,
             last,
@@ -113,6 +114,7 @@ class _Run:
             to_micros(self.rules.grid.as_of(point)),
             incomplete=find_incomplete(self.rules, point, known),
         )
+        return replace(seen, history=lambda: known)
 
     def decide(self, as_of: datetime, champion: FittedModel | None) -> Decision:
         """Steps 4 to 12."""
