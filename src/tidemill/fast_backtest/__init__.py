@@ -15,7 +15,6 @@ from tidemill.fast_backtest.running import (
     run_dense,
     run_fast_backtest,
 )
-from tidemill.fast_backtest.sweeping import PARAMETERS, Sweep, Trial, parameter_grid, sweep
 
 __all__ = [
     "PARAMETERS",
