@@ -111,11 +111,13 @@ def make_engine(folder: str) -> Backtesting:
     config: dict[str, Any] = {
         "exchange": {"name": "binance", "pair_whitelist": PAIRS, "pair_blacklist": [], "key": "", "secret": ""},
         "stake_currency": "USDT", "stake_amount": STAKE if WHICH == "P1" else "unlimited", "dry_run": True,
-        "dry_run_wallet": CASH, "max_open_trades": len(PAIRS), "order_time_in_force": {"entry": "GTC", "exit": "GTC"}, "tradable_balance_ratio": 1.0,
+        "dry_run_wallet": CASH, "max_open_trades": len(PAIRS),
+        "order_time_in_force": {"entry": "GTC", "exit": "GTC"}, "tradable_balance_ratio": 1.0,
         "timeframe": strategy.timeframe, "runmode": RunMode.BACKTEST, "fee": FEE, "trading_mode": "spot",
         "margin_mode": "", "candle_type_def": CandleType.SPOT, "pairlists": [{"method": "StaticPairList"}],
         "datadir": Path(folder) / "data", "user_data_dir": Path(folder), "dataformat_ohlcv": "feather",
-        "export": "none", "stoploss": -0.9999, "minimal_roi": {}, "entry_pricing": {"price_side": "other"}, "exit_pricing": {"price_side": "other"},
+        "export": "none", "stoploss": -0.9999, "minimal_roi": {},
+        "entry_pricing": {"price_side": "other"}, "exit_pricing": {"price_side": "other"},
         "strategy": strategy.__name__, "internals": {}, "unfilledtimeout": {"entry": 10, "exit": 10, "unit": "minutes"},
         "order_types": {"entry": "market", "exit": "market", "stoploss": "market", "stoploss_on_exchange": False},
     }  # fmt: skip

@@ -105,8 +105,9 @@ def bar_type(one: CurrencyPair) -> BarType:
 
 
 def bars(one: CurrencyPair, number: int) -> list[Bar]:
+    names = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
     frame = pd.DataFrame(
-        {name: arrays[key][:rows, number] for name, key in zip(("open", "high", "low", "close", "volume"), "ohlcv")},
+        {name: arrays[key][:rows, number] for name, key in names.items()},
         index=pd.to_datetime(arrays["ts"][:rows], unit="ms", utc=True),
     )
     frame["volume"] = 1e9

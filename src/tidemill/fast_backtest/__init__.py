@@ -17,18 +17,13 @@ from tidemill.fast_backtest.running import (
 )
 
 __all__ = [
-    "PARAMETERS",
     "DenseMarket",
     "FastResult",
-    "Sweep",
-    "Trial",
     "build_dense",
     "check_subset",
     "make_bounds",
     "make_costs",
     "make_sizing",
-    "parameter_grid",
     "run_dense",
     "run_fast_backtest",
-    "sweep",
 ]

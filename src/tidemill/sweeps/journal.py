@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from tidemill.domain.errors import DataError
 from tidemill.sweeps.outcomes import Failed, Found, Outcome
 from tidemill.sweeps.spaces import Params
 
 
 class Journal:
-    """Append-only JSON lines; a last line that a kill has torn is not counted, and written over."""
+    """Append-only JSON lines; a last line that a kill has torn is not counted, and written over.
+
+    DataError when another process has it open.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise DataError(
+                f"another run of this sweep is under way and writes {path}; wait for it, or stop it"
+            ) from None
         self._found: dict[str, Found] = {}
+        self._file.truncate(self._load())
+
+    def _load(self) -> int:
+        """Take in what is there; the length of its whole lines."""
         whole = 0
-        if path.exists():
-            for line in path.read_bytes().splitlines(keepends=True):
-                if not line.endswith(b"\n"):
-                    break
+        for line in self.path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):
                 one = _read(line)
                 self._found[params_key(one.params)] = one
                 whole += len(line)
-        self._file = path.open("ab")
-        self._file.truncate(whole)
+        return whole
 
     def __len__(self) -> int:
         return len(self._found)
@@ -60,9 +75,9 @@ def params_key(params: Params) -> str:
 
 
 def _read(line: bytes) -> Found:
-    told = json.loads(line)
+    told: dict[str, Any] = json.loads(line)
     if told.pop("kind") == "failed":
         return Failed(**told)
     count, total, squares = told.pop("returns")
-    money = {name: float(told.pop(name)) for name in ("equity_end", "fees")}
-    return Outcome(**told, **money, returns=(count, total, squares))
+    told |= {name: float(told[name]) for name in ("equity_end", "fees")}
+    return Outcome(**told, returns=(count, total, squares))

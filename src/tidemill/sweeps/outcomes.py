@@ -76,7 +76,13 @@ def make_outcome(
 def rank_outcomes(found: Iterable[Found]) -> list[Outcome]:
     """Outcomes by Sharpe ratio, the best first; equal ones by return, then as they came. Without a ratio: last."""
     tried = [one for one in found if isinstance(one, Outcome)]
-    return sorted(tried, key=lambda one: (-math.inf if one.sharpe is None else one.sharpe, one.total_return), reverse=True)
+    return sorted(
+        tried, key=lambda one: (-math.inf if one.sharpe is None else one.sharpe, one.total_return), reverse=True
+    )
+
+
+def _rank(one: Outcome) -> tuple[float, float]:
+    return (-math.inf if one.sharpe is None else one.sharpe), one.total_return
 
 
 def best_of(found: Iterable[Found]) -> Outcome | None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tidemill.sweeps.outcomes import Found, Outcome
 from tidemill.sweeps.spaces import Params
 
+WORST = -1e9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """``count`` sets between the ends of ``ranges`` (and of ``choices``), ``batch`` at a time, from ``seed``.
 
-    A batch is proposed when the one before it is done, and depends on nothing else: a search that was stopped goes on
-    with the sets that it would have tried.
+    A batch is proposed when the one before it is done. A search that was stopped goes on from all that it has tried.
     """
 
     ranges: Mapping[str, tuple[float, float]]
@@ -48,5 +48,4 @@ def propose(search: Search, found: Iterable[Found]) -> list[Params]:
 
 
 def _value(found: Found) -> float:
-    known = isinstance(found, Outcome) and found.sharpe is not None and math.isfinite(found.sharpe)
-    return found.sharpe if isinstance(found, Outcome) and found.sharpe is not None and known else -1e9
+    return WORST if not isinstance(found, Outcome) or found.sharpe is None else found.sharpe

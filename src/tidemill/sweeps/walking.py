@@ -20,7 +20,9 @@ class Window:
     test_end: datetime
 
 
-def make_windows(start: datetime, end: datetime, *, train: timedelta, test: timedelta, purge: timedelta) -> list[Window]:
+def make_windows(
+    start: datetime, end: datetime, *, train: timedelta, test: timedelta, purge: timedelta
+) -> list[Window]:
     """Windows that roll on by ``test``; tests follow one another without overlap, each ``purge`` after its train.
 
     What a strategy forecasts in the last bars before ``train_end`` comes true in the gap, never in the test. A last
@@ -37,7 +39,9 @@ def make_windows(start: datetime, end: datetime, *, train: timedelta, test: time
         )
         first += test
     if not made:
-        raise DataError(f"{train + purge + test} of train, gap and test do not fit into {end - start}; make them shorter")
+        raise DataError(
+            f"{train + purge + test} of train, gap and test do not fit into {end - start}; make them shorter"
+        )
     return made
 
 
