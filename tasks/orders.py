@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from prefect.runtime import flow_run
 
@@ -61,6 +62,18 @@ def load_portfolio() -> AccountView:
 def submit_order(intent_id: str, epoch: int) -> LedgerOrder:
     """Place one intent exactly once, or find out what became of it."""
     return execution.place_order(services().desk, intent_id, epoch=epoch)
+
+
+@step(name="cancel_order", run_name="cancel {intent_id}", tags=["trade", "order"], retries=2)
+def cancel_order(intent_id: str, epoch: int) -> LedgerOrder:
+    """End one order, whatever state it is in; again, it changes nothing."""
+    return execution.cancel_order(services().desk, intent_id, epoch=epoch)
+
+
+@step(name="replace_order", run_name="replace {intent_id}", tags=["trade", "order"], retries=2)
+def replace_order(intent_id: str, limit_price: Decimal, epoch: int) -> LedgerOrder:
+    """Cancel one order and place its rest at another limit, exactly once."""
+    return execution.replace_order(services().desk, intent_id, limit_price=limit_price, epoch=epoch)
 
 
 @step(name="await_fills", run_name="await {side} {decision_id}", tags=["trade", "order"], retries=2)

@@ -297,6 +297,14 @@ class DecisionLedger(Protocol):
         """
         ...
 
+    def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
+        """Append a PLANNED intent to a decision that is there; False when it was there already.
+
+        It takes a cancelled order's place. LeaseLost as for decisions; TradingError when the account has no such
+        decision.
+        """
+        ...
+
     def load_decision(self, decision_id: str) -> Decision | None:
         """The decision, or None."""
         ...
@@ -338,8 +346,13 @@ class OrderLedger(Protocol):
         stamp: Stamp,
         reason: str = "",
         order: VenueOrder | None = None,
+        seen: LedgerOrder | None = None,
     ) -> None:
-        """Append a move (an equal state with nothing new adds nothing); TradingError when it is illegal."""
+        """Append a move (an equal state with nothing new adds nothing); TradingError when it is illegal.
+
+        ``seen`` is the order as the caller last saw it. When it was sent (again) since, what the caller has to tell
+        is of an older send and proves nothing about the newer one: nothing is written.
+        """
         ...
 
     def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:

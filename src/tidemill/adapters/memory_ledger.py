@@ -91,6 +91,19 @@ class MemoryLedger:
                 self._plan(intent, stamp)
             return True
 
+    def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
+        """See the port."""
+        with self._lock:
+            if intent.intent_id in self._orders:
+                return False
+            self._check_epoch(intent.account, epoch, stamp.wall)
+            decision = self._decisions.get(intent.decision_id)
+            if decision is None or decision.account != intent.account:
+                raise TradingError(f"account {intent.account} has no decision {intent.decision_id}")
+            self._by_decision[intent.decision_id].append(intent.intent_id)
+            self._plan(intent, stamp)
+            return True
+
     def load_decision(self, decision_id: str) -> Decision | None:
         """See the port."""
         return self._decisions.get(decision_id)
@@ -165,11 +178,20 @@ class MemoryLedger:
             return self._move(self._orders[intent_id], OrderState.SUBMITTING, stamp, "")
 
     def record_state(
-        self, intent_id: str, state: OrderState, *, stamp: Stamp, reason: str = "", order: VenueOrder | None = None
+        self,
+        intent_id: str,
+        state: OrderState,
+        *,
+        stamp: Stamp,
+        reason: str = "",
+        order: VenueOrder | None = None,
+        seen: LedgerOrder | None = None,
     ) -> None:
         """See the port."""
         with self._lock:
             known = self._orders[intent_id]
+            if seen is not None and seen.sent_at != known.sent_at:
+                return
             venue_id = order.venue_order_id if order else None
             if is_new(known, state, venue_id, order.filled if order else None):
                 self._move(known, state, stamp, reason, venue_id)

@@ -39,7 +39,7 @@ from tidemill.adapters._ledger_values import (
     peak_equity,
     reserved_amounts,
 )
-from tidemill.adapters._sql import open_engine, read, upgrade, write
+from tidemill.adapters._sql import LONGEST_WAIT_MS, open_engine, read, upgrade, write
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import ZERO, Account, CashEvent, Portfolio
@@ -60,8 +60,8 @@ from tidemill.domain.trading import (
 class SqlLedger(SqlStops):
     """Every port of the ledger on one database; opening it brings the tables up to date."""
 
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url, durable=True)
+    def __init__(self, url: str, *, wait_ms: int = LONGEST_WAIT_MS) -> None:
+        self._engine = open_engine(url, durable=True, wait_ms=wait_ms)
         upgrade(self._engine, "ops")
 
     def close(self) -> None:
@@ -86,6 +86,19 @@ class SqlLedger(SqlStops):
             for intent in intents:
                 connection.execute(INTENTS.insert(), intent_row(intent))
                 _write_event(connection, intent, OrderState.PLANNED, stamp, quantity=intent.quantity)
+        return True
+
+    def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
+        """See the port."""
+        with write(self._engine, lock=LOCK) as connection:
+            if connection.execute(sa.select(INTENTS).where(INTENTS.c.intent_id == intent.intent_id)).first():
+                return False
+            check_epoch(connection, intent.account, epoch, stamp.wall)
+            ours = (DECISIONS.c.decision_id == intent.decision_id) & (DECISIONS.c.account == intent.account)
+            if not connection.execute(sa.select(DECISIONS.c.decision_id).where(ours)).first():
+                raise TradingError(f"account {intent.account} has no decision {intent.decision_id}")
+            connection.execute(INTENTS.insert(), intent_row(intent))
+            _write_event(connection, intent, OrderState.PLANNED, stamp, quantity=intent.quantity)
         return True
 
     def load_decision(self, decision_id: str) -> Decision | None:
@@ -146,11 +159,20 @@ class SqlLedger(SqlStops):
             return _order(connection, intent_id)
 
     def record_state(
-        self, intent_id: str, state: OrderState, *, stamp: Stamp, reason: str = "", order: VenueOrder | None = None
+        self,
+        intent_id: str,
+        state: OrderState,
+        *,
+        stamp: Stamp,
+        reason: str = "",
+        order: VenueOrder | None = None,
+        seen: LedgerOrder | None = None,
     ) -> None:
         """See the port."""
         with write(self._engine, lock=LOCK) as connection:
             known = _order(connection, intent_id)
+            if seen is not None and seen.sent_at != known.sent_at:
+                return
             venue_id = order.venue_order_id if order else None
             if is_new(known, state, venue_id, order.filled if order else None):
                 _move(connection, known, state, stamp, reason, venue_order_id=venue_id)

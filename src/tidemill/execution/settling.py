@@ -97,17 +97,19 @@ def reduce_to_cash(
 
 def cancel_resting(desk: Desk) -> int:
     """Cancel every resting order of the account, safe to call again; return how many ended cancelled."""
-    cancelled = 0
-    for order in desk.orders(states=tuple(RESTING)):
-        intent = order.intent
-        told = desk.broker.cancel_order(intent.instrument, intent.client_order_id, order.venue_order_id)
-        # Not found on cancel: it may have filled first, so the venue's own record decides.
-        told = told or desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
-        if told is not None and told.state is not order.state:
-            desk.ledger.record_state(intent.intent_id, told.state, stamp=desk.stamp(), order=told)
-            cancelled += told.state is OrderState.CANCELLED
-        take_in_fills(desk, {intent.instrument})
-    return cancelled
+    return sum(cancel_at_venue(desk, order) for order in desk.orders(states=tuple(RESTING)))
+
+
+def cancel_at_venue(desk: Desk, order: LedgerOrder) -> bool:
+    """Cancel one order that rests, and take in its fills; whether it ended cancelled."""
+    intent = order.intent
+    told = desk.broker.cancel_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    # Not found on cancel: it may have filled first, so the venue's own record decides.
+    told = told or desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    if told is not None and told.state is not order.state:
+        desk.ledger.record_state(intent.intent_id, told.state, stamp=desk.stamp(), order=told)
+    take_in_fills(desk, {intent.instrument})
+    return told is not None and told.state is OrderState.CANCELLED
 
 
 _NEVER_PLACED = UNRESOLVED | {OrderState.PLANNED, OrderState.REJECTED, OrderState.NOT_PLACED}
