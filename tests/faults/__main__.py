@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from rig import PostgresStore, SqliteStore, Venue
 import tidemill.adapters.ccxt_broker  # noqa: F401
 
 console = Console(stderr=True)
+BEGAN = time.monotonic()
+JOBS = 6 * (os.cpu_count() or 2)
+"""Cases mostly wait, so many share a core."""
 PRODUCTION_FAULTS = ("drop_after", "drop_before", "no_answer_after", "error_1007_before", "zombie")
 
 
@@ -65,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--production", type=int, default=0, help="add so many cases with Binance's own waits")
     parser.add_argument("--flows", type=int, default=0, help="only this: so many cases of whole flows under a runner")
     parser.add_argument("--naive", type=int, default=0, help="only this: so many cases against a plain retrying client")
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--json", help="write the report here")
     return parser.parse_args()
 
@@ -183,7 +187,8 @@ def _work(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int
 
 def _report(verdicts: Sequence[Verdict], asked: argparse.Namespace) -> dict[str, Any]:
     waits = sorted(one.recovery_seconds for one in verdicts if one.recovery_seconds is not None and one.struck)
-    cases = [one.case for one in verdicts]
+    ran = [one.case for one in verdicts]
+    struck = {one.case.cell for one in verdicts if one.all_struck}
     return {
         "cases": len(verdicts),
         "duplicates": sum(len(one.duplicates) for one in verdicts),
@@ -199,7 +204,9 @@ def _report(verdicts: Sequence[Verdict], asked: argparse.Namespace) -> dict[str,
         "control": asked.control,
         "database": asked.db,
         "seed": asked.seed,
-        "coverage": coverage(cases, asked.db),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "seconds": round(time.monotonic() - BEGAN),
+        "coverage": coverage(ran, struck, asked.db),
         "found": [
             {"case": one.case.number, "cell": one.case.cell, "told": [*one.duplicates, *one.lost, *one.unexplained]}
             for one in verdicts
@@ -218,6 +225,7 @@ def _show(report: dict[str, Any], found: Sequence[Verdict]) -> None:
     table.add_row("recovery, p99", f"{report['recovery_seconds']['p99']} s")
     cover = report["coverage"]
     table.add_row("cells of the matrix", f"{cover['cells']} of {cover['legal_cells']}")
+    table.add_row("of these, all of it struck", str(cover["cells_struck"]))
     console.print(table)
     for one in found[:20]:
         told = "; ".join([*one.duplicates, *one.lost, *one.unexplained])
@@ -225,7 +233,6 @@ def _show(report: dict[str, Any], found: Sequence[Verdict]) -> None:
 
 
 if __name__ == "__main__":
-    began = time.monotonic()
     code = main()
-    console.print(f"{time.monotonic() - began:.0f} s")
+    console.print(f"{time.monotonic() - BEGAN:.0f} s")
     raise SystemExit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,12 +106,27 @@ def _draw(number: int, cell: tuple[str, str, str], control: str) -> Case:
     )
 
 
-def coverage(cases: Sequence[Case], database: str) -> dict[str, object]:
-    """How often each instant, fault and combination came, and which legal cells did not."""
-    ran = {case.cell for case in cases}
-    empty = [cell for cell in legal_cells(database) if cell not in ran]
+def coverage(cases: Sequence[Case], struck: set[tuple[str, str, str]], database: str) -> dict[str, object]:
+    """How often each instant, fault and combination came, how often each cell, and which legal cells did not.
+
+    ``struck``: the cells in which all that they name came to pass. Some of it cannot: a kill inside the ledger's
+    transaction waits for an acknowledgement that a fault of the first request may take away.
+    """
+    ran = Counter(case.cell for case in cases)
+    legal = legal_cells(database)
     counts = {
         name: {value: sum(getattr(case, name) == value for case in cases) for value in values}
         for name, values in (("instant", INSTANTS), ("fault", FAULTS), ("combination", COMBINATIONS))
     }
-    return {**counts, "cells": len(ran), "legal_cells": len(legal_cells(database)), "empty_cells": len(empty)}
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for instant, fault, combination in legal:
+        row = table.setdefault(instant, {}).setdefault(fault, {})
+        row[combination] = ran[instant, fault, combination]
+    return {
+        **counts,
+        "cells": len(ran),
+        "cells_struck": len(struck),
+        "legal_cells": len(legal),
+        "empty_cells": sum(not ran[cell] for cell in legal),
+        "table": table,
+    }

@@ -156,6 +156,14 @@ def test_while_the_old_order_is_in_doubt_no_new_one_is_made() -> None:
     assert table.broker.sends == 1
 
 
+def test_an_order_that_never_was_at_the_venue_is_not_replaced() -> None:
+    """A later decision ended it, or this call did: what was not placed is decided anew, not brought back."""
+    table = Table()
+    ended = replace_order(table.desk, "i0", limit_price=Decimal(91), epoch=table.epoch)
+    assert (ended.intent.intent_id, ended.state) == ("i0", OrderState.NOT_PLACED)
+    assert table.broker.sends == 0
+
+
 def test_a_stop_ends_the_replacement(table: Table) -> None:
     table.ledger.freeze("*", "drill", stamp=table.desk.stamp())
     new = swap(table)

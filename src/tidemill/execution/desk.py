@@ -8,10 +8,10 @@ from typing import Protocol
 
 from tidemill.domain.market import Stamp
 from tidemill.domain.trading import LedgerOrder, OrderTiming
-from tidemill.ports import AccountBroker, Clock, FillLedger, FreezeStore, OrderBroker, OrderLedger, Sleep
+from tidemill.ports import AccountBroker, Clock, DecisionLedger, FillLedger, FreezeStore, OrderBroker, OrderLedger, Sleep
 
 
-class TradingLedger(OrderLedger, FillLedger, FreezeStore, Protocol):
+class TradingLedger(DecisionLedger, OrderLedger, FillLedger, FreezeStore, Protocol):
     """The parts of the ledger that orders touch."""
 
 

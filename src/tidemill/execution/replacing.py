@@ -41,8 +41,9 @@ def replace_order(desk: Desk, intent_id: str, *, limit_price: Decimal, epoch: in
     """Cancel one order, then place what is left of it at another limit; return the order in its place.
 
     The new order belongs to the same decision, under an id that follows from the old one's: called again, after a
-    crash at any point, it is the same order and placed once, at the limit of the first call. When nothing is left
-    the old order is returned. TransientError while the venue has not told how the old one ended.
+    crash at any point, it is the same order and placed once, at the limit of the first call. When nothing is left,
+    or the old order never was at the venue, nothing takes its place and it is returned: the next decision decides
+    anew. TransientError while the venue has not told how the old one ended.
     """
     new_id = replacement_id(intent_id)
     if desk.ledger.load_orders(intent_id=new_id):
@@ -61,7 +62,7 @@ def _rest_of(desk: Desk, old: LedgerOrder) -> Decimal:
     if old.state in UNRESOLVED | RESTING:
         raise TransientError(f"order {intent.client_order_id} is {old.state}; what is left of it is not known yet")
     if old.venue_order_id is None:
-        return old.quantity
+        return ZERO
     told = desk.broker.fetch_order(intent.instrument, intent.client_order_id, old.venue_order_id)
     take_in_fills(desk, {intent.instrument})
     filled = desk.order(intent.intent_id).filled
