@@ -32,8 +32,8 @@ $(STAMP):
 demo: install ## the whole pipeline on real prices, in about two minutes
 	$(BIN)/tidemill demo $(ARGS)
 
-test: install ## unit, contract, flow-run and architecture tests
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## unit, contract, flow-run and architecture tests, on all cores
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -44,8 +44,8 @@ format: install ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## measure, and write docs/performance.md
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: install ## measure, and write docs/performance.md (ARRAYS= a folder of arrays)
+	$(BIN)/python -m benchmarks $(if $(ARRAYS),--arrays $(ARRAYS)) $(ARGS)
 
 faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL= FLOWS= NAIVE=)
 	$(BIN)/python tests/faults $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) \

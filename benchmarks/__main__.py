@@ -1,186 +1,86 @@
-"""Measure, print, and write docs/performance.md: medians of several runs, with machine and date.
+"""Measure, print, and write docs/performance.md: `python -m benchmarks [--only NAME ...] [--arrays DIR]`.
 
-`python -m benchmarks` takes about four minutes; `--quick` leaves the demo out.
+A part is a module of this package with ``TITLE`` and ``rows(options: Options) -> list[Row]``; its name stands in
+PARTS. Each runs in a process of its own and writes its own section of the page, so that one can be measured anew
+without the others. A part that fails keeps its old section, is named, and makes the exit code 1.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import importlib.util
 import json
 import os
 import platform
-import resource
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
+from benchmarks.page import section, write_page
+from benchmarks.timing import Options, Row, peak_megabytes
 
-ROOT = Path(__file__).parents[1]
-RUNS = 5
-Row = tuple[str, str, str]
-"""What, measured, wanted."""
+PARTS = ("deciding", "engines", "sweeps", "venue", "matching", "orders", "market", "demo")
 
 
-def median_seconds(work: Callable[[], object], runs: int = RUNS) -> float:
-    work()
-    taken = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+def main() -> int:
+    options = read_options()
+    if options.part:
+        return measure_here(options)
+    made: dict[str, str] = {}
+    failed = []
+    for part in options.only or [one for one in PARTS if options.all or one != "demo"]:
+        if importlib.util.find_spec(f"benchmarks.{part}") is None:
+            continue
+        told = measure_apart(part, options)
+        if told is None:
+            failed.append(part)
+            continue
+        made[part] = section(part, told["title"], machine(), [Row(*row) for row in told["rows"]])
+        sys.stdout.write(made[part])
+        sys.stdout.flush()
+    write_page(made, PARTS)
+    for part in failed:
+        sys.stderr.write(f"the part '{part}' failed; its section of the page is the old one\n")
+    return 1 if failed else 0
 
 
-def decision_of_fifty() -> float:
-    """Seconds of one decision for 50 instruments from stored bars to recorded intents, without Prefect."""
-    from tidemill.adapters.sql_ledger import SqlLedger
-    from tidemill.adapters.sql_market import SqlMarketStore
-    from tidemill.bootstrap.environment import this_environment
-    from tidemill.deciding import DecisionRules, build_decision, draft_decision, load_market
-    from tidemill.domain.market import DecisionGrid, Instrument, Stamp
-    from tidemill.domain.portfolio import Account
-    from tidemill.risk import Limits
-    from tidemill.sizing import SizingPolicy
-
-    start, count = datetime(2021, 1, 1, tzinfo=UTC), 240
-    cent = Decimal("0.01")
-    made = [Instrument(venue="T", base=f"A{n}", quote="USD", price_step=cent, lot_step=cent) for n in range(50)]
-    random = np.random.default_rng(1)
-    times = pd.DatetimeIndex([start + timedelta(hours=hour) for hour in range(count)]).as_unit("us")
-    frames = []
-    for one in made:
-        close = np.round(100 * np.exp(np.cumsum(random.normal(0.0005, 0.01, count))), 2)
-        prices = {"open": close, "high": close + 1, "low": close - 1, "close": close, "volume": 1e6}
-        known = times + pd.Timedelta(hours=1, seconds=1)
-        frames.append(
-            pd.DataFrame({"instrument": one.id, "open_time": times, **prices, "knowledge_time": known, "assumed": True})
-        )
-    rules = DecisionRules(
-        account="a",
-        strategy="trend",
-        mode="paper",
-        grid=DecisionGrid(timeframe="1h", delay_seconds=90),
-        universe=tuple(one.id for one in made),
-        instruments={one.id: one for one in made},
-        sizing=SizingPolicy(volatility_target_annual=0.25, max_instrument_fraction=0.4, buffer_fraction=0.1),
-        limits=Limits(
-            max_gross_fraction=Decimal("0.95"),
-            max_position_fraction=Decimal("0.4"),
-            max_order_fraction=Decimal("0.25"),
-            max_volume_fraction=Decimal("0.05"),
-            max_drawdown=Decimal("0.25"),
-        ),
-        price_cap_fraction=Decimal("0.02"),
-        scorer="vader-1",
-    )
-    as_of = rules.grid.as_of(start + timedelta(hours=count))
-    stamp = Stamp(market=as_of, wall=as_of)
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqlMarketStore(f"sqlite:///{folder}/market.db")
-        store.write_bars("1h", pd.concat(frames, ignore_index=True), now=start)
-        ledger = SqlLedger(f"sqlite:///{folder}/ops.db")
-        account = Account(account="a", venue="T", currency="USD", opened_at=start)
-        ledger.open_account(account, {"USD": Decimal(100_000)}, stamp=stamp)
-        epoch = ledger.acquire("a", "bench", ttl_seconds=1e6, now=as_of) or 0
-        environment = this_environment()
-        attempt = iter(range(1000))
-
-        def decide() -> None:
-            key = rules.key(as_of, next(attempt))
-            market = load_market(rules, as_of, store, store)
-            portfolio = ledger.load_portfolio("a")
-            draft = draft_decision(rules, key, market=market, champion=None, portfolio=portfolio, stopped={})
-            decision = build_decision(rules, key, draft, stamp=stamp, environment=environment, stopped={})
-            assert draft.plan.intents
-            assert ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
-
-        return median_seconds(decide)
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts alone")
+    parser.add_argument("--arrays", type=Path, help="folder with m1.npz, h1.npz, k1.npz; default: made here")
+    parser.add_argument("--peers", type=Path, help="interpreter of the environment in which the peers are installed")
+    parser.add_argument("--quick", dest="all", action="store_false", help="leave the demo out")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
-def whole_demo() -> dict[str, float]:
-    """Seconds of the demo's 12 steps, and peak memory of its flow process in MB."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.json"
-        command = [sys.executable, "-m", "tidemill", "demo", "--json", str(out)]
-        began = time.perf_counter()
-        child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(child.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-        summary = json.loads(out.read_text())
-        return {
-            "seconds": time.perf_counter() - began,
-            "steps": summary["steps"],
-            "megabytes": used.ru_maxrss / 1024,
-        }
+def measure_here(options: argparse.Namespace) -> int:
+    """Measure one part in this process; its rows are the last line printed, as JSON."""
+    module = importlib.import_module(f"benchmarks.{options.part}")
+    rows = [*module.rows(Options(arrays=options.arrays, peers=options.peers))]
+    rows.append(Row("peak memory of the measuring process", f"{peak_megabytes():.0f} MB"))
+    sys.stdout.write("\n" + json.dumps({"title": module.TITLE, "rows": rows}) + "\n")
+    return 0
 
 
-def backtest_of_the_bundle() -> float:
-    """Seconds of the exact backtest of 12 bundled sessions with the trend rule."""
-    from tidemill.bootstrap import backtest_recording
-    from tidemill.settings import load_settings
-
-    settings = load_settings()
-    run = {"data": None, "start": None, "end": None, "strategy": "trend", "every": None}
-    return median_seconds(lambda: backtest_recording(settings, **run), runs=3)
-
-
-def venue_rows() -> list[Row]:
-    """What one venue process serves, durably, over keep-alive loopback."""
-    from benchmarks.venue import LINES
-    from benchmarks.venue import measure as measure_venue
-
-    found = measure_venue()
-    return [
-        (f"paper venue: durable orders a second over {LINES} lines", f"{found['orders_per_second']:,.0f}", "≥ 1,000"),
-        ("paper venue: durable orders a second over one line", f"{found['orders_per_second_one_line']:,.0f}", ""),
-        ("paper venue: bars a second as klines", f"{found['bars_per_second']:,.0f}", "≥ 1,000,000"),
-    ]
+def measure_apart(part: str, options: argparse.Namespace) -> dict[str, list[list[str]] | str] | None:
+    """Measure one part in a process of its own, or None when it failed; what it prints beside its rows is shown."""
+    command = [sys.executable, "-m", "benchmarks", "--part", part]
+    command += ["--arrays", str(options.arrays)] if options.arrays else []
+    command += ["--peers", str(options.peers)] if options.peers else []
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.stdout.write(done.stdout)
+        return None
+    return json.loads(done.stdout.rstrip().rpartition("\n")[2])
 
 
-def matching_rows() -> list[Row]:
-    """What matching alone costs for each order."""
-    from benchmarks.matching import measure as measure_matching
-
-    bounds = ("arrives", "market_order", "one_resting", "each_of_150", "a_resting")
-    return [
-        (f"matching: {name.replace('_', ' ')}", f"{micros:.1f} µs", "20 µs" if name.startswith(bounds) else "")
-        for name, micros in measure_matching().items()
-    ]
+def machine() -> str:
+    """When and on what."""
+    found = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return f"{datetime.now(UTC):%Y-%m-%d}; {found}."
 
 
-def main() -> None:
-    rows = [
-        ("a decision for 50 instruments, stored bars to recorded intents", f"{decision_of_fifty():.3f} s", "0.5 s"),
-        ("exact backtest of 12 bundled sessions, posts scored anew", f"{backtest_of_the_bundle():.2f} s", ""),
-    ]
-    rows += venue_rows() + matching_rows()
-    if "--quick" not in sys.argv:
-        demo = whole_demo()
-        rows.append((f"`tidemill demo`, {demo['steps']} steps, installed", f"{demo['seconds']:.0f} s", "120 s"))
-        rows.append(("peak memory of the demo's flow process", f"{demo['megabytes']:.0f} MB", "700 MB"))
-    bench = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rows.append(("peak memory of this program", f"{bench:.0f} MB", ""))
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    lines = [
-        "# Performance",
-        "",
-        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}; {machine}, a shared and noisy machine: medians of",
-        f"{RUNS} runs after a warm-up (the demo: one run). Absolute figures do not carry over to another machine.",
-        "",
-        "| what | measured | wanted (at most, unless said) |",
-        "|---|---|---|",
-        *(f"| {name} | {value} | {bound} |" for name, value, bound in rows),
-    ]
-    text = "\n".join(lines) + "\n"
-    (ROOT / "docs" / "performance.md").write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
-
-
-main()
+sys.exit(main())

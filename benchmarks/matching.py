@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from benchmarks.timing import Options, Row
 from tidemill.domain.market import Bar, Instrument
 from tidemill.domain.trading import OrderType, Side, TimeInForce
 from tidemill.matching import Exchange, FillRules, ListTape, SimOrder, Ticket
@@ -166,6 +167,18 @@ def measure() -> dict[str, float]:
         work()
         found[name] = round(statistics.median(work() for _ in range(RUNS)), 2)
     return found
+
+
+TITLE = "Matching alone"
+BOUNDED = ("arrives", "market_order", "one_resting", "each_of_150", "a_resting")
+
+
+def rows(_options: Options) -> list[Row]:
+    """What matching alone costs for each order."""
+    return [
+        Row(name.replace("_", " "), f"{micros:.1f} µs", "20 µs" if name.startswith(BOUNDED) else "")
+        for name, micros in measure().items()
+    ]
 
 
 if __name__ == "__main__":

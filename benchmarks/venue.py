@@ -20,6 +20,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.timing import Options, Row
+
 KEY, SECRET = "k1", "s1"
 ORDERS, LINES, RUNS = 4000, 16, 3
 PAGES, PAGE_ROWS = 400, 1000
@@ -113,6 +115,19 @@ def measure() -> dict[str, float]:
             child.wait(20)
     named = {"orders_per_second": many, "orders_per_second_one_line": alone, "bars_per_second": bars}
     return {name: round(statistics.median(values)) for name, values in named.items()}
+
+
+TITLE = "Paper venue"
+
+
+def rows(_options: Options) -> list[Row]:
+    """What one venue process serves, durably, over keep-alive loopback."""
+    found = measure()
+    return [
+        Row(f"durable orders a second over {LINES} lines", f"{found['orders_per_second']:,.0f}", "≥ 1,000"),
+        Row("durable orders a second over one line", f"{found['orders_per_second_one_line']:,.0f}"),
+        Row("bars a second as klines", f"{found['bars_per_second']:,.0f}", "≥ 1,000,000"),
+    ]
 
 
 if __name__ == "__main__":

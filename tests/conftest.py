@@ -16,6 +16,13 @@ settings.register_profile(
 settings.load_profile("tidemill")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one worker, and all that starts a Prefect server to the same one, one after another."""
+    for item in items:
+        group = "flow runs" if item.get_closest_marker("flow_run") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a server: TIDEMILL_TEST_POSTGRES_URL, else one of our own on loopback, else a visible skip."""

@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("bootstrap",),
     ("fast_backtest",),
-    ("backtest", "lineage"),
+    ("backtest", "lineage", "strategies"),
     ("repairing", "pages"),
     ("deciding", "ingesting", "learning", "reports"),
     ("adapters", "venue", "doubles", "settings"),

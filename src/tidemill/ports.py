@@ -12,6 +12,9 @@ QUARANTINE  BARS with timeframe, reason, source (which step met it) and payload_
          ``quality.hash_bars``); open_time, prices and volume may be missing: that may be the reason.
          Reads add stored_at, released_at (NaT while it stands) and because
 
+RECORDS  by kind, see ``domain.records``: instrument, event_time, texts and float64 numbers of the kind, knowledge_time,
+         assumed; never NaN (reads add stored_at)
+
 event_time of a bar is its close, open_time + timeframe, so it is not stored twice.
 """
 
@@ -25,9 +28,12 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from tidemill.domain.budgets import Block, BudgetRule
 from tidemill.domain.gaps import Fetch, Hole, HoleEvent
 from tidemill.domain.market import Bar, Calendar, Instrument, Stamp
 from tidemill.domain.portfolio import Account, Balance, CashEvent, Portfolio
+from tidemill.domain.records import RecordKind
+from tidemill.domain.series import MarkEvent, SeriesMark
 from tidemill.domain.trading import (
     Decision,
     Fill,
@@ -247,6 +253,84 @@ class QuarantineStore(Protocol):
 
 class GapRecords(GapLedger, FetchLog, QuarantineStore, Protocol):
     """The whole ledger of what is missing or refused."""
+
+
+class RecordSource(Protocol):
+    """Where trades, books, funding rates, open interest, or splits and dividends come from."""
+
+    @property
+    def kinds(self) -> Sequence[RecordKind]:
+        """What can be had there."""
+        ...
+
+    def fetch_records(self, kind: RecordKind, instrument: str, start: datetime, end: datetime) -> pd.DataFrame:
+        """RECORDS of ``kind`` with ``start`` <= event_time < ``end``, ascending; may be empty.
+
+        Of books the one that stands now, whatever the range. TransientError when the source is down or out of
+        quota; DataError for an instrument or kind that it does not have.
+        """
+        ...
+
+
+class RecordStore(Protocol):
+    """Records with their revisions."""
+
+    def write_records(self, kind: RecordKind, records: pd.DataFrame, *, now: datetime) -> int:
+        """Store RECORDS atomically; return the rows added. The rules are those of bars."""
+        ...
+
+    def read_records(
+        self,
+        kind: RecordKind,
+        instruments: Sequence[str],
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+        revisions: bool = False,
+    ) -> pd.DataFrame:
+        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at).
+
+        Which revision counts is told as for bars.
+        """
+        ...
+
+    def latest_event(self, kind: RecordKind, instrument: str) -> datetime | None:
+        """event_time of the newest stored record, or None."""
+        ...
+
+
+class RateBudgets(Protocol):
+    """One line of moments per venue at which all processes together may send."""
+
+    def lease_block(self, name: str, owner: str, rule: BudgetRule, units: float, *, now: datetime) -> Block:
+        """The next free ``units`` of the line, for ``owner`` alone: no other lease ever overlaps them.
+
+        They begin now, up to the burst earlier after a pause, or later when others leased before. Nothing is
+        given back: what its owner does not spend in time is lost with it. ``now`` is wall time.
+        """
+        ...
+
+    def pause(self, name: str, seconds: float, *, now: datetime) -> None:
+        """Begin no lease sooner than ``seconds`` from ``now``: the venue asked for it."""
+        ...
+
+
+class SeriesMarks(Protocol):
+    """The state of each series, with its history."""
+
+    def record_mark(self, mark: SeriesMark, *, now: datetime) -> bool:
+        """Append the mark; False when it equals the series' newest one, or is the first and says that all is fine."""
+        ...
+
+    def load_marks(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesMark]:
+        """The newest mark of each series, by (instrument, timeframe)."""
+        ...
+
+    def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
+        """Every mark of a series, oldest first."""
+        ...
 
 
 class OrderBroker(Protocol):

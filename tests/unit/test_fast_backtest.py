@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from views import make_view
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap import keep_compiled_code, make_backtest_plan
@@ -34,7 +35,7 @@ from tidemill.fast_backtest import (
     sweep,
 )
 from tidemill.features import build_features
-from tidemill.forecasting import make_forecasts
+from tidemill.forecasting import find_shipped, make_forecasts
 from tidemill.kernels import State, open_state
 from tidemill.recording import RecordedSeries, Recording
 from tidemill.recording.traded import make_grid
@@ -174,7 +175,7 @@ def test_forecasts_are_those_of_the_stage_functions(seed: int, strategy: str) ->
             assert np.isnan(dense.strength[row]).all()
             continue
         rows = table.xs(pd.Timestamp(point), level="point")
-        made = make_forecasts(strategy, rows, champion=None, grid=grid, point=point)
+        made = make_forecasts(find_shipped(strategy), make_view(rows, grid, point))
         known = {one.instrument: one for one in made.forecasts}
         for s, name in enumerate(dense.names):
             one = known.get(name)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument, split_instrument_id
@@ -14,6 +15,8 @@ from tidemill.domain.market import Instrument, split_instrument_id
 T = TypeVar("T")
 OnPayload = Callable[[str, bytes], None]
 GRACE_SECONDS = 30.0
+# these speak the paper venue's own protocol
+BINANCE_SPOT = frozenset({"binance", "binanceus"})
 
 
 class LoopThread:
@@ -43,18 +46,24 @@ def build_exchange(
     exact: bool = False,
     timeout_seconds: float = 10.0,
     options: Mapping[str, Any] = MappingProxyType({}),
+    adapt: Callable[[type[Any]], type[Any]] | None = None,
+    streaming: bool = False,
 ) -> Any:
     """A ccxt client: the exchange's own URLs, or ``rest_url`` of the paper venue.
 
     ``exact`` parses numbers as text (money), else as floats (market data). ccxt's own retries are off: a
-    retry of an order is a second order. ``options`` are the venue's own. ConfigurationError for an exchange
-    that ccxt does not have.
+    retry of an order is a second order. ``options`` are the venue's own. ``adapt`` makes a subclass of ccxt's
+    class; ``streaming`` takes its WebSocket class. ConfigurationError for an exchange that ccxt does not have.
     """
-    import ccxt.async_support as ccxt
+    if streaming:
+        import ccxt.pro as ccxt
+    else:
+        import ccxt.async_support as ccxt
 
     if exchange_id not in ccxt.exchanges:
         raise ConfigurationError(f"ccxt has no exchange '{exchange_id}'; see the list in its documentation")
     known: type[Any] = getattr(ccxt, exchange_id)
+    known = adapt(known) if adapt is not None else known
     chosen: dict[str, Any] = {
         "defaultType": "spot",
         "fetchMarkets": {"types": ["spot"]},
@@ -71,7 +80,9 @@ def build_exchange(
         "enableRateLimit": not rest_url,
         "options": chosen,
     }
-    if rest_url:
+    if rest_url and exchange_id not in BINANCE_SPOT:
+        known = _on_host(known, rest_url)
+    elif rest_url:
         known = _on_loopback(known)
         base = f"{rest_url}/api/v3"
         config["urls"] = {"api": dict.fromkeys(("public", "private", "v1", "sapi"), base)}
@@ -97,6 +108,18 @@ def _on_loopback(known: type[Any]) -> type[Any]:
             return self.safe_dict(self.safe_dict(self.exceptions, "spot", {}), exact_or_broad, {})
 
     return OnLoopback
+
+
+def _on_host(known: type[Any], rest_url: str) -> type[Any]:
+    """The class with every request sent to ``rest_url``, its path and query as they are."""
+
+    class OnHost(known):  # type: ignore[misc]
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            parts = urlsplit(url)
+            query = f"?{parts.query}" if parts.query else ""
+            return await super().fetch(f"{rest_url}{parts.path}{query}", method, headers, body)
+
+    return OnHost
 
 
 def unified_symbol(instrument_id: str) -> str:

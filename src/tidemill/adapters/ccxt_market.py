@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread, OnPayload, build_exchange, unified_symbol
-from tidemill.domain.errors import DataError, TransientError
-from tidemill.domain.market import Instrument, timeframe_seconds, to_micros
+from tidemill.adapters._ccxt import BINANCE_SPOT, OnPayload
+from tidemill.adapters._ccxt_calls import shape_checked
+from tidemill.adapters._ccxt_client import (
+    MarketAccess,
+    build_caller,
+    find_market,
+    is_offered,
+    need_timeframe,
+    page_size,
+)
+from tidemill.domain.market import Instrument, from_micros, timeframe_seconds, to_micros
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
 PAGE = 1000
+ALONE = MarketAccess()
 
 
 class CcxtMarket:
@@ -37,32 +47,46 @@ class CcxtMarket:
         assumed_delay_seconds: float | None = None,
         on_payload: OnPayload | None = None,
         timeout_seconds: float = 10.0,
+        access: MarketAccess = ALONE,
     ) -> None:
         self._venue = venue
         self._clock = market_clock
         self._delay = assumed_delay_seconds
         self._on_payload = on_payload
-        self._timeout = timeout_seconds
-        self._exchange = build_exchange(exchange_id, rest_url=rest_url, timeout_seconds=timeout_seconds)
+        self._access = access
+        self._exchange, self._caller = build_caller(
+            exchange_id, venue, rest_url=rest_url, timeout_seconds=timeout_seconds, access=access
+        )
         self._exchange.enableLastHttpResponse = True
-        self._thread = LoopThread(f"ccxt market {exchange_id}")
         self._markets: dict[str, Any] = {}
 
     def fetch_instruments(self) -> Sequence[Instrument]:
-        """Active spot markets with their steps."""
-        markets = self._call(self._exchange.load_markets())
+        """Active markets of the chosen kind with their steps."""
+        markets = self._caller.call(self._exchange.load_markets)
         self._markets = markets
-        found = [one for one in markets.values() if one.get("spot") and one.get("active") is not False]
-        return [self._to_instrument(one) for one in found]
+        with shape_checked(self._venue):
+            found = [one for one in markets.values() if is_offered(one, self._access.kind)]
+            return [self._to_instrument(one) for one in found if one.get("active") is not False]
+
+    def fetch_time(self) -> datetime:
+        """The venue's own clock."""
+        return from_micros(int(self._caller.call(self._exchange.fetch_time)) * 1000)
 
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         """See the port; the bar that has not closed by the market clock is dropped."""
+        with shape_checked(self._venue):
+            return self._fetch_bars(instrument, timeframe, start, end)
+
+    def _fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         length = timeframe_seconds(timeframe) * 1000
         symbol = self._known_symbol(instrument, timeframe)
         now = self._clock.now()
         last = min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
         rows: list[Sequence[Any]] = []
         since = to_micros(start) // 1000
+        if self._exchange.id not in BINANCE_SPOT:
+            rows = list(self._fetch_windows(instrument, symbol, timeframe, since, last))
+            return self._to_frame(instrument, rows, since_micros=to_micros(start), last=last, length=length, now=now)
         while since <= last:
             page = self._fetch_page(instrument, symbol, timeframe, since, last)
             rows += page
@@ -73,21 +97,40 @@ class CcxtMarket:
 
     def close(self) -> None:
         """Close the client and its thread."""
-        self._thread.run(self._exchange.close(), GRACE_SECONDS)
-        self._thread.close()
+        self._caller.close()
 
     def _fetch_page(self, instrument: str, symbol: str, timeframe: str, since: int, last: int) -> list[Any]:
-        """One page of raw klines, in one pass where the protocol is known, else through ccxt's parser."""
-        if hasattr(self._exchange, "public_get_klines"):
-            market = self._markets[symbol]["id"]
-            request = {"symbol": market, "interval": timeframe, "startTime": since, "endTime": last, "limit": PAGE}
-            page: list[Any] = self._call(self._exchange.public_get_klines(request))
-        else:
-            page = self._call(self._exchange.fetch_ohlcv(symbol, timeframe, since, PAGE))
-        body = self._exchange.last_http_response
-        if self._on_payload is not None and page and body:
-            self._on_payload(f"{instrument} {timeframe} from {since}", str(body).encode())
+        """One page of raw klines of Binance's protocol."""
+        market = self._markets[symbol]["id"]
+        request = {"symbol": market, "interval": timeframe, "startTime": since, "endTime": last, "limit": PAGE}
+        page: list[Any] = self._caller.call(lambda: self._exchange.public_get_klines(request))
+        self._keep(f"{instrument} {timeframe} from {since}", told=bool(page))
         return page
+
+    def _fetch_windows(
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int
+    ) -> Iterator[Sequence[Any]]:
+        """Rows through ccxt's parser, ascending and each once.
+
+        Asked for in windows of as many bars as the venue gives at once: venues differ in which end of a longer
+        range they answer, and an empty window is no end.
+        """
+        length = timeframe_seconds(timeframe) * 1000
+        size = page_size(self._exchange, symbol)
+        newest = -1
+        for begin in range(since, last + 1, size * length):
+            extra = {"until": min(last, begin + size * length - 1)}
+            page = self._caller.call(partial(self._exchange.fetch_ohlcv, symbol, timeframe, begin, size, extra))
+            self._keep(f"{instrument} {timeframe} from {begin}", told=bool(page))
+            for row in sorted(page, key=lambda one: int(one[0])):
+                if int(row[0]) > newest:
+                    newest = int(row[0])
+                    yield row
+
+    def _keep(self, request: str, *, told: bool) -> None:
+        body = self._exchange.last_http_response
+        if self._on_payload is not None and told and body:
+            self._on_payload(request, str(body).encode())
 
     def _to_frame(
         self, instrument: str, rows: list[Sequence[Any]], *, since_micros: int, last: int, length: int, now: datetime
@@ -116,12 +159,9 @@ class CcxtMarket:
     def _known_symbol(self, instrument: str, timeframe: str) -> str:
         if not self._markets:
             self.fetch_instruments()
-        symbol = unified_symbol(instrument)
-        if symbol not in self._markets:
-            raise DataError(f"{instrument} is not traded at {self._venue}; check the universe in the settings")
-        if timeframe not in self._exchange.timeframes:
-            raise DataError(f"{self._venue} has no bars of {timeframe}")
-        return symbol
+        market = find_market(self._markets, instrument, self._venue, self._access.kind)
+        need_timeframe(self._exchange, timeframe, self._venue)
+        return str(market["symbol"])
 
     def _to_instrument(self, market: dict[str, Any]) -> Instrument:
         filters = {one["filterType"]: one for one in market["info"].get("filters", [])}
@@ -139,22 +179,7 @@ class CcxtMarket:
             min_notional=_exact(cost or 0),
         )
 
-    def _call(self, work: Any) -> Any:
-        """Run one request; what the network or the exchange does wrong becomes our own error."""
-        import ccxt
-
-        try:
-            return self._thread.run(work, self._timeout + GRACE_SECONDS)
-        except (ccxt.BadSymbol, ccxt.BadRequest, ccxt.NotSupported) as error:
-            raise DataError(f"{self._venue} refused the request for market data: {_short(error)}") from error
-        except (ccxt.BaseError, TimeoutError) as error:
-            raise TransientError(f"{self._venue} does not answer: {_short(error)}") from error
-
 
 def _exact(value: Any) -> Decimal:
     """A step as an exact decimal, from text where the exchange gives text."""
     return Decimal(str(value)).normalize()
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__} {str(error)[:160]}"

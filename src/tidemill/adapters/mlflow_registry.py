@@ -29,12 +29,12 @@ class MlflowRegistry:
 
     def __init__(self, tracking_url: str, artifacts: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
         import mlflow
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
+        for noisy in ("mlflow", "alembic"):  # after the import, which sets a level of its own
+            logging.getLogger(noisy).setLevel(logging.ERROR)
         artifacts.mkdir(parents=True, exist_ok=True)
         self._mlflow = mlflow
         self._error = MlflowException

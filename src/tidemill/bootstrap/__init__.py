@@ -5,12 +5,14 @@ from tidemill.bootstrap.backtests import (
     keep_compiled_code,
     make_backtest_plan,
     prepare_backtest,
+    recorded_settings,
 )
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
 from tidemill.bootstrap.sources import build_live_market
+from tidemill.bootstrap.strategies import examine_setting, require_sound
 
 __all__ = [
     "BUNDLED",
@@ -20,10 +22,13 @@ __all__ = [
     "backtest_recording",
     "build_fill_rules",
     "build_live_market",
+    "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",
     "prepare_backtest",
+    "recorded_settings",
     "report_backtest",
+    "require_sound",
     "services",
     "store_damage",
     "using",

@@ -77,7 +77,12 @@ def report_backtest(
         )
         write_page(options.page, measured, facts)
     told = {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash}
-    return {"speed": "exact", **result.as_dict(strategy), "statistics": as_statistics(measured), "trial": told}
+    return {
+        "speed": "exact",
+        **result.as_dict(plan.rules.strategy),
+        "statistics": as_statistics(measured),
+        "trial": told,
+    }
 
 
 def _glance(
@@ -146,6 +151,7 @@ def plan_parameters(plan: BacktestPlan) -> dict[str, Any]:
     rules, grid, fills = plan.rules, plan.rules.grid, plan.fills
     return {
         "strategy": rules.strategy,
+        "strategy_code": rules.own.code_hash if rules.own else "",
         "universe": list(rules.universe),
         "timeframe": grid.timeframe,
         "calendar": grid.calendar,

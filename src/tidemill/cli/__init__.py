@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed or a difference, 2 bad input, 3 interrupted.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import typer
 from rich.console import Console
@@ -28,12 +29,11 @@ app.add_typer(data.app, name="data")
 app.add_typer(records.account_app, name="account")
 
 
-def main() -> None:
-    """Run the command line; turn errors into one sentence and an exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line (default: the process's own arguments); turn errors into one sentence and an exit code."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        code = app(arguments, standalone_mode=False)  # what a command's typer.Exit says comes back as a value
+        sys.exit(code or 0)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(3)
     except TidemillError as error:

@@ -13,7 +13,10 @@ from tidemill.cli.options import Data, End, Every, JsonPath, Start, write_json
 from tidemill.settings import load_settings
 
 console = Console()
-Strategy = Annotated[str | None, typer.Option("--strategy", help="model, trend or reversion; default: the settings'.")]
+Strategy = Annotated[
+    str | None,
+    typer.Option("--strategy", help="model, trend, reversion, or a strategy's file (.py); default: the settings'."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -104,7 +107,9 @@ def venue(
 
 def backtest(
     data: Data = None,
-    strategy: Annotated[str, typer.Option("--strategy", help="model, trend or reversion.")] = "trend",
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="model, trend, reversion, or a strategy's file (.py).")
+    ] = "trend",
     start: Start = None,
     end: End = None,
     every: Every = None,

@@ -31,6 +31,7 @@ def rerun_decision(decision_id: str) -> dict[str, Any]:
         grid=known.grid,
         environment=known.environment,
         quarantine=known.gaps,
+        own=known.rules.own,
     )
     return {**asdict(done), "differences": list(done.differences)}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from rich.console import RenderableType
 from rich.table import Table
 
 from tidemill.bootstrap import services
@@ -12,9 +15,22 @@ from tidemill.reports import ORDER_COLUMNS, order_row
 NEWEST = 10
 
 
-def status_tables() -> list[Table]:
-    """Holdings, newest decisions, open orders, stops."""
-    return [holdings_table(), decisions_table(), orders_table(), stops_table()]
+def status_tables() -> list[RenderableType]:
+    """Holdings, newest decisions, open orders, stops; a sentence where a table would be empty."""
+    told = (
+        (holdings_table(), "the account holds nothing; tidemill account open records its balances"),
+        (decisions_table(), "no decision yet"),
+        (orders_table(), "no open order"),
+        (stops_table(), "no stop in force"),
+    )
+    return [table if table.row_count else sentence for table, sentence in told]
+
+
+def short(amount: object) -> str:
+    """An amount without the zeros at its end."""
+    if amount in (None, ""):
+        return ""
+    return format(Decimal(str(amount)).normalize(), "f")
 
 
 def holdings_table() -> Table:
@@ -23,18 +39,23 @@ def holdings_table() -> Table:
     portfolio = known.ledger.load_portfolio(known.settings.account)
     shown = Table("asset", "quantity", "tied up in orders", title=f"account {known.settings.account}")
     for asset, quantity in sorted(portfolio.assets.items()):
-        shown.add_row(asset, str(quantity), str(portfolio.reserved.get(asset, 0)))
+        shown.add_row(asset, short(quantity), short(portfolio.reserved.get(asset, 0)))
     return shown
 
 
 def decisions_table() -> Table:
     """The newest decisions and refusals."""
     known = services()
-    shown = Table("as of", "decision", "outcome", "decided by", "equity", title="newest decisions")
+    shown = Table(title="newest decisions")
+    for column, whole in (("as of", True), ("decision", True), ("outcome", False), ("decided by", False)):
+        shown.add_column(column, no_wrap=whole, overflow="fold")  # an id is there to be copied
+    shown.add_column("equity", justify="right")
     for one in known.ledger.load_decisions(known.settings.account)[-NEWEST:]:
         what = one.outcome if one.outcome == "decided" else f"refused: {one.reason}"
         named = f"{one.model} {one.model_version}".strip()
-        shown.add_row(format_time(one.as_of), one.decision_id, what, named, str(one.record.get("equity", "")))
+        equity = one.record.get("equity")
+        worth = f"{Decimal(str(equity)):,.2f}" if equity not in (None, "") else ""
+        shown.add_row(f"{one.as_of:%Y-%m-%d %H:%M:%S}", one.decision_id, what, named, worth)
     return shown
 
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.kernels [--arrays DIR]`: the kernels on P1 and P2, and a sweep; medians of several runs.
+"""`python -m benchmarks.engines [--arrays DIR]`: the kernels on P1 and P2, and a sweep; medians of several runs.
 
 P1: one instrument, 525,600 bars, a cross of means over 20 and 100 closes, filled at the next open, a stake of
 1,000, fee 0.1 %. P2: 50 instruments x 17,520 bars, rebalanced each day at the open to weights inverse to the
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import Options, Row
 from tidemill.bootstrap import keep_compiled_code
 from tidemill.settings import load_settings
 
@@ -94,7 +95,7 @@ def first_call_seconds() -> float:
     """Seconds of the first engine call of a fresh process, its machine code already on disk; the import apart."""
     code = (
         "import time\n"
-        "from benchmarks.kernels import *\n"
+        "from benchmarks.engines import *\n"
         "m1 = walk(2000, 1, 1)\n"
         "began = time.perf_counter()\n"
         "cross_engine(m1, cross_signal(m1))\n"
@@ -123,6 +124,19 @@ def measure(folder: Path | None) -> dict[str, dict[str, float]]:
         },
         "first call": {"seconds": first_call_seconds()},
     }
+
+
+TITLE = "Backtest engines"
+
+
+def rows(options: Options) -> list[Row]:
+    """The compiled loops on P1 and P2."""
+    found = measure(options.arrays)
+    return [
+        *(Row(f"fast, {name}, engine alone", f"{found[name]['engine_ms']:.2f} ms") for name in STATED),
+        *(Row(f"fast, {name}, with its signals", f"{found[name]['with_signal_ms']:.2f} ms") for name in STATED),
+        Row("first call of a fresh process, compiled code on disk", f"{found['first call']['seconds']:.2f} s", "1 s"),
+    ]
 
 
 def main() -> None:

@@ -1,0 +1,186 @@
+"""One request to an exchange for market data: paced by the shared budget, tried again, its errors made ours."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread
+from tidemill.domain.budgets import Block, BudgetRule
+from tidemill.domain.errors import DataError, TransientError
+from tidemill.domain.series import SeriesError, SeriesState
+from tidemill.ports import Clock, RateBudgets, Sleep
+
+Work = Callable[[], Coroutine[Any, Any, Any]]
+LONGEST_WAIT_SECONDS = 60.0
+"""A caller that would wait longer for its turn, or for the venue, is told to come back."""
+
+
+class SharedBudget:
+    """Units of one venue's budget, leased in blocks and spent one by one at their moments."""
+
+    def __init__(self, budgets: RateBudgets, name: str, rule: BudgetRule, *, owner: str, clock: Clock) -> None:
+        self._budgets = budgets
+        self._name = name
+        self._rule = rule
+        self._owner = owner
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._next: datetime | None = None
+        self._left = 0.0
+
+    async def spend(self, cost: float) -> None:
+        """Wait for the moment of the next ``cost`` units; TransientError when that is more than a minute away."""
+        async with self._lock:
+            while True:
+                moment = await self._take(cost)
+                wait = (moment - self._clock.now()).total_seconds()
+                if wait > LONGEST_WAIT_SECONDS:
+                    self._left = 0.0
+                    raise TransientError(
+                        f"the request budget of {self._name} is spent for {wait:.0f} s; the rest of it comes later",
+                        retry_after_seconds=wait,
+                    )
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                if self._clock.now() <= moment + timedelta(seconds=self._rule.grace_seconds) + self._rule.tolerance:
+                    return
+
+    def pause(self, seconds: float) -> None:
+        """Nobody spends anything until the venue's pause is over; what was leased before is given up."""
+        self._left = 0.0
+        self._budgets.pause(self._name, seconds, now=self._clock.now())
+
+    async def _take(self, cost: float) -> datetime:
+        oldest = self._clock.now() - timedelta(seconds=self._rule.grace_seconds) - self._rule.tolerance
+        if self._next is None or self._left < cost or self._next < oldest:
+            units = max(cost, self._rule.block_units)
+            block: Block = await asyncio.to_thread(
+                self._budgets.lease_block, self._name, self._owner, self._rule, units, now=self._clock.now()
+            )
+            self._next, self._left = block.start, block.units
+        moment = self._next
+        self._next = moment + cost * self._rule.unit
+        self._left -= cost
+        return moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often a request is tried, and the pauses between: doubled each time, with jitter, or as the venue says."""
+
+    tries: int = 4
+    first_seconds: float = 0.5
+    longest_seconds: float = 20.0
+
+    def pause(self, failed: int) -> float:
+        """Seconds before the next try after ``failed`` failures."""
+        longest: float = min(self.longest_seconds, self.first_seconds * 2.0 ** (failed - 1))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, not a secret
+
+
+ONCE = Patience(tries=1)
+
+
+class Caller:
+    """Runs the requests of one client on its thread.
+
+    ``budget`` None: the client paces itself. TransientError, DataError and SeriesError are all that comes out.
+    """
+
+    def __init__(
+        self,
+        exchange: Any,
+        venue: str,
+        *,
+        timeout_seconds: float,
+        sleep: Sleep,
+        budget: SharedBudget | None = None,
+        patience: Patience = ONCE,
+    ) -> None:
+        self._exchange = exchange
+        self._venue = venue
+        self._timeout = timeout_seconds + GRACE_SECONDS + (LONGEST_WAIT_SECONDS if budget else 0)
+        self._sleep = sleep
+        self._budget = budget
+        self._patience = patience
+        self._thread = LoopThread(f"ccxt market {exchange.id}")
+
+    def call(self, work: Work) -> Any:
+        """The answer to one request; what may pass is tried again, with the pauses that the venue asks for."""
+        failed = 0
+        while True:
+            try:
+                return self._once(work)
+            except TransientError as error:
+                failed += 1
+                wait = error.retry_after_seconds
+                if failed >= self._patience.tries or (wait or 0) > LONGEST_WAIT_SECONDS:
+                    raise
+                self._sleep(self._patience.pause(failed) if wait is None else wait)
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The result of a coroutine as it is, errors too."""
+        return self._thread.run(work, self._timeout)
+
+    def close(self) -> None:
+        """Close the client and its thread."""
+        self._thread.run(self._exchange.close(), GRACE_SECONDS)
+        self._thread.close()
+
+    def _once(self, work: Work) -> Any:
+        import ccxt
+
+        try:
+            with shape_checked(self._venue):
+                return self._thread.run(work(), self._timeout)
+        except ccxt.BadSymbol as error:
+            raise SeriesError(_refused(self._venue, error), state=SeriesState.UNKNOWN_SYMBOL) from error
+        except (ccxt.BadRequest, ccxt.NotSupported) as error:
+            raise DataError(_refused(self._venue, error)) from error
+        except ccxt.DDoSProtection as error:
+            raise self._told_to_wait(error) from error
+        except (ccxt.BaseError, TimeoutError) as error:
+            raise TransientError(f"{self._venue} does not answer: {_short(error)}") from error
+
+    def _told_to_wait(self, error: Exception) -> TransientError:
+        wait, self._exchange.told_to_wait = self._exchange.told_to_wait, None
+        if wait is not None and self._budget is not None:
+            self._budget.pause(wait)
+        return TransientError(f"{self._venue} asks for fewer requests: {_short(error)}", retry_after_seconds=wait)
+
+
+@contextmanager
+def shape_checked(venue: str) -> Iterator[None]:
+    """What a parser trips over is an answer of another shape than the one that is known: SeriesError."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise SeriesError(
+            f"{venue} answered in a shape that is not known ({_short(error)}); nothing of it was stored",
+            state=SeriesState.CHANGED_SHAPE,
+        ) from error
+
+
+def retry_after(headers: Any) -> float | None:
+    """Seconds that a Retry-After header asks for, or None."""
+    for name, value in dict(headers or {}).items():
+        if str(name).lower() == "retry-after":
+            try:
+                return max(0.0, float(value))
+            except ValueError:
+                return None
+    return None
+
+
+def _refused(venue: str, error: Exception) -> str:
+    return f"{venue} refused the request for market data: {_short(error)}"
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__} {str(error)[:160]}"

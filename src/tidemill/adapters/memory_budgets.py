@@ -1,0 +1,31 @@
+"""Request budgets of one process, for tests and for threads that share a venue."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+from tidemill.domain.budgets import Block, BudgetRule
+
+
+class MemoryBudgets:
+    """The budget port in memory."""
+
+    def __init__(self) -> None:
+        self._free: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+
+    def lease_block(self, name: str, owner: str, rule: BudgetRule, units: float, *, now: datetime) -> Block:
+        """See the port."""
+        with self._lock:
+            start = max(self._free.get(name, now - rule.tolerance), now - rule.tolerance)
+            self._free[name] = start + units * rule.unit
+        return Block(start=start, units=units, owner=owner)
+
+    def pause(self, name: str, seconds: float, *, now: datetime) -> None:
+        """See the port."""
+        with self._lock:
+            self._free[name] = max(self._free.get(name, now), now + timedelta(seconds=seconds))
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,37 @@
+"""Marks of series in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tidemill.domain.market import to_micros
+from tidemill.domain.series import MarkEvent, SeriesMark, SeriesState
+
+
+class MemoryMarks:
+    """The marks of one process."""
+
+    def __init__(self) -> None:
+        self._events: list[MarkEvent] = []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def record_mark(self, mark: SeriesMark, *, now: datetime) -> bool:
+        """See the port."""
+        newest = {one.mark.key: one.mark for one in self._events}.get(mark.key)
+        if mark == newest or (newest is None and mark.state is SeriesState.FINE):
+            return False
+        last = self._events[-1].stored_at if self._events else 0
+        self._events.append(MarkEvent(mark=mark, stored_at=max(to_micros(now), last + 1)))
+        return True
+
+    def load_marks(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesMark]:
+        """See the port."""
+        newest = {one.mark.key: one.mark for one in self._events}
+        return [mark for key, mark in sorted(newest.items()) if instruments is None or key[0] in instruments]
+
+    def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
+        """See the port."""
+        return [one for one in self._events if one.mark.key == (instrument, timeframe)]

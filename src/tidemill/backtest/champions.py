@@ -1,0 +1,58 @@
+"""The champion of each decision, trained on the way as `retrain` would."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidemill.adapters.memory_registry import MemoryRegistry
+from tidemill.backtest.history import History
+from tidemill.backtest.values import BacktestPlan
+from tidemill.learning import (
+    build_training_table,
+    is_due,
+    judge,
+    load_training_data,
+    register_candidate,
+    train_candidate,
+)
+from tidemill.ports import FittedModel
+
+MODEL_NAME = "tidemill"
+
+
+class Champions:
+    """A registry in memory, and the training that fills it."""
+
+    def __init__(self, history: History, plan: BacktestPlan) -> None:
+        self._history = history
+        self._plan = plan
+        self._models = MemoryRegistry()
+
+    def at(self, as_of: datetime) -> FittedModel | None:
+        """The champion at ``as_of``, trained anew when one is due; None for a strategy without a model."""
+        if self._plan.rules.strategy != "model":
+            return None
+        champion = self._models.load_champion(MODEL_NAME)
+        if is_due(champion, as_of, self._plan.retrain_every_days):
+            self._train(as_of)
+            champion = self._models.load_champion(MODEL_NAME)
+        return champion
+
+    def _train(self, as_of: datetime) -> None:
+        plan, rules, store = self._plan, self._plan.rules, self._history.store
+        grid, universe = rules.grid, rules.universe
+        data = load_training_data(
+            store,
+            store,
+            universe=universe,
+            grid=grid,
+            scorer=rules.scorer,
+            as_of=as_of,
+            window_days=plan.window_days,
+            live=False,
+            min_completeness=rules.min_completeness,
+        )
+        table = build_training_table(data, universe=universe, grid=grid, horizon=plan.training.horizon_bars)
+        candidate = train_candidate(table, params=plan.training, as_of=as_of, name=MODEL_NAME)
+        verdict = judge(candidate, data, universe=universe, grid=grid, promotion=plan.promotion)
+        register_candidate(self._models, candidate, table, verdict)

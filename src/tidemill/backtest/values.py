@@ -1,0 +1,92 @@
+"""What a backtest is asked, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from tidemill.deciding import DecisionRules, Environment
+from tidemill.domain.market import format_time
+from tidemill.domain.portfolio import ZERO, drawdown
+from tidemill.domain.trading import Decision, Fill, LedgerOrder
+from tidemill.matching import FillRules
+from tidemill.reports import add_counts, count_orders
+from tidemill.training import TrainingParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestPlan:
+    """What to run: rules as for live, fills as at the paper venue, and how a model is trained on the way."""
+
+    rules: DecisionRules
+    fills: FillRules
+    start: datetime
+    end: datetime
+    start_cash: Decimal
+    training: TrainingParams
+    retrain_every_days: float
+    window_days: int
+    promotion: Literal["proven", "paper"]
+    quote_fee_rate: Decimal
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestResult:
+    """Everything that happened, in memory. ``equity`` has one mark per decision and the final one."""
+
+    decisions: tuple[Decision, ...]
+    orders: tuple[LedgerOrder, ...]
+    fills: tuple[Fill, ...]
+    equity: tuple[tuple[datetime, Decimal], ...]
+    fees: Decimal
+
+    @property
+    def max_drawdown(self) -> Decimal:
+        """Largest 1 - equity/peak over the marks."""
+        peak = worst = ZERO
+        for _, value in self.equity:
+            peak = max(peak, value)
+            worst = max(worst, drawdown(value, peak))
+        return worst
+
+    def as_dict(self, strategy: str) -> dict[str, Any]:
+        """The summary as JSON-ready values, money as decimal strings."""
+        counts = count_orders(self.orders)
+        refused = [one for one in self.decisions if one.outcome == "refused"]
+        totals: dict[str, int] = {}
+        for decision in self.decisions:
+            record = decision.record
+            totals = add_counts(
+                totals,
+                {
+                    "forecasts": len(record.get("forecasts", ())),
+                    "vetoed": len(record.get("vetoes", ())),
+                    "dropped": len(record.get("dropped", ())),
+                },
+            )
+        last = next((one for one in reversed(self.decisions) if one.outcome == "decided"), None)
+        return {
+            "steps": len(self.decisions),
+            "strategy": strategy,
+            "model": (last.record["model"] or {"name": last.model, "version": "", "verdict": "rule"}) if last else None,
+            **totals,
+            "orders": counts,
+            "fees": str(self.fees),
+            "equity_start": str(self.equity[0][1]),
+            "equity_end": str(self.equity[-1][1]),
+            "max_drawdown": str(self.max_drawdown),
+            "refusals": [{"as_of": format_time(one.as_of), "reason": one.reason} for one in refused],
+        }
+
+
+def fees_in_currency(fills: Sequence[Fill]) -> Decimal:
+    """Fees in quote units; a fee taken in another asset counts at its fill's price."""
+    total = ZERO
+    for fill in fills:
+        quote = fill.instrument.rpartition(".")[0].partition("-")[2]
+        total += fill.fee if fill.fee_asset == quote else fill.fee * fill.price
+    return total

@@ -1,0 +1,52 @@
+"""One suite for the marks of series in memory, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tidemill.adapters.memory_marks import MemoryMarks
+from tidemill.adapters.sql_marks import SqlMarks
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import to_micros
+from tidemill.domain.series import Listing, SeriesMark, SeriesState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+GONE = SeriesMark(
+    instrument="LUNA-USDT.T", timeframe="1h", state=SeriesState.DELISTED, why="traded no more", listed_until=NOW
+)
+
+
+@pytest.fixture
+def marks(backend: str, tmp_path, request) -> Iterator[object]:
+    if backend == "memory":
+        made = MemoryMarks()
+    elif backend == "sqlite":
+        made = SqlMarks(f"sqlite:///{tmp_path / 'market.db'}")
+    else:
+        made = SqlMarks(request.getfixturevalue("postgres_database"))
+    yield made
+    made.close()
+
+
+def test_a_mark_is_kept_with_its_history_and_told_once(marks) -> None:
+    fine = SeriesMark(instrument=GONE.instrument, timeframe="1h")
+    assert not marks.record_mark(fine, now=NOW), "that all is fine is no news"
+    assert marks.record_mark(GONE, now=NOW)
+    assert not marks.record_mark(GONE, now=NOW)
+    assert marks.record_mark(fine, now=NOW), "but that it is fine again is"
+    assert marks.record_mark(replace(GONE, timeframe="1d"), now=NOW + timedelta(days=1))
+    assert list(marks.load_marks()) == [replace(GONE, timeframe="1d"), fine]
+    assert list(marks.load_marks(["BTC-USDT.T"])) == []
+    events = marks.load_mark_events(GONE.instrument, "1h")
+    assert [one.mark for one in events] == [GONE, fine]
+    assert events[0].stored_at == to_micros(NOW)
+    assert events[1].stored_at > events[0].stored_at
+
+
+def test_a_listing_without_time_is_refused() -> None:
+    with pytest.raises(DataError, match="holds no bar"):
+        Listing(start=NOW, end=NOW)
