@@ -431,8 +431,10 @@ class OrderLedger(Protocol):
         reason: str = "",
         order: VenueOrder | None = None,
         seen: LedgerOrder | None = None,
-    ) -> None:
-        """Append a move (an equal state with nothing new adds nothing); TradingError when it is illegal.
+    ) -> LedgerOrder:
+        """Append a move (an equal state with nothing new adds nothing) and return the order as it then is.
+
+        TradingError when the move is illegal.
 
         ``seen`` is the order as the caller last saw it. When it was sent (again) since, what the caller has to tell
         is of an older send and proves nothing about the newer one: nothing is written.
@@ -479,6 +481,10 @@ class AccountLedger(Protocol):
 
     def load_account(self, account: str) -> Account | None:
         """The account, or None."""
+        ...
+
+    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
+        """Every cash event of the account, oldest first."""
         ...
 
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:

@@ -15,6 +15,10 @@ from tidemill.domain.market import EPOCH, Stamp
 from tidemill.domain.trading import Freeze
 
 LOCK = 7302
+HELD = sa.select(LEASES).where(LEASES.c.name == sa.bindparam("wanted"))
+STANDING = sa.select(FREEZES).where(
+    FREEZES.c.scope.in_(sa.bindparam("scopes", expanding=True)), FREEZES.c.resumed.is_(None)
+)
 
 
 class SqlStops:
@@ -76,13 +80,12 @@ class SqlStops:
 
 def check_epoch(connection: Connection, account: str, epoch: int, wall: datetime) -> None:
     """Raise LeaseLost unless ``epoch`` holds the account's lease at ``wall``."""
-    held = connection.execute(sa.select(LEASES).where(LEASES.c.name == account)).mappings().first()
+    held = connection.execute(HELD, {"wanted": account}).mappings().first()
     if held is None or held["epoch"] != epoch or held["expires"] <= wall:
         raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
 
 
 def check_stops(connection: Connection, *scopes: str) -> None:
     """Raise TradingStopped when a freeze of any scope stands."""
-    query = sa.select(FREEZES).where(FREEZES.c.scope.in_(scopes), FREEZES.c.resumed.is_(None))
-    if found := connection.execute(query).mappings().first():
+    if found := connection.execute(STANDING, {"scopes": scopes}).mappings().first():
         raise TradingStopped(f"{found['scope']} is stopped: {found['reason']}")

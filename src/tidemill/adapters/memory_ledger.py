@@ -186,15 +186,15 @@ class MemoryLedger:
         reason: str = "",
         order: VenueOrder | None = None,
         seen: LedgerOrder | None = None,
-    ) -> None:
+    ) -> LedgerOrder:
         """See the port."""
         with self._lock:
             known = self._orders[intent_id]
-            if seen is not None and seen.sent_at != known.sent_at:
-                return
             venue_id = order.venue_order_id if order else None
-            if is_new(known, state, venue_id, order.filled if order else None):
-                self._move(known, state, stamp, reason, venue_id)
+            told = is_new(known, state, venue_id, order.filled if order else None)
+            if not told or (seen is not None and seen.sent_at != known.sent_at):
+                return known
+            return self._move(known, state, stamp, reason, venue_id)
 
     def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
         """See the port."""
@@ -269,6 +269,10 @@ class MemoryLedger:
     def load_account(self, account: str) -> Account | None:
         """See the port."""
         return self._accounts.get(account)
+
+    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
+        """See the port."""
+        return [one for one in self._cash.values() if one.account == account]
 
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
         """See the port."""

@@ -8,7 +8,16 @@ from typing import Protocol
 
 from tidemill.domain.market import Stamp
 from tidemill.domain.trading import LedgerOrder, OrderTiming
-from tidemill.ports import AccountBroker, Clock, DecisionLedger, FillLedger, FreezeStore, OrderBroker, OrderLedger, Sleep
+from tidemill.ports import (
+    AccountBroker,
+    Clock,
+    DecisionLedger,
+    FillLedger,
+    FreezeStore,
+    OrderBroker,
+    OrderLedger,
+    Sleep,
+)
 
 
 class TradingLedger(DecisionLedger, OrderLedger, FillLedger, FreezeStore, Protocol):

@@ -79,10 +79,10 @@ def _send(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = MOST_
     except TradingStopped as stop:
         return give_up(desk, order, str(stop))
     placement = desk.broker.place_order(_request(order))
-    _record_placement(desk, order, placement)
-    if placement.outcome == "unknown":
-        return resolve_order(desk, desk.order(intent_id), epoch=epoch, sends_left=sends_left)
-    return desk.order(intent_id)
+    order = _record_placement(desk, order, placement)
+    if placement.outcome == "unknown" and order.state in UNRESOLVED:
+        return resolve_order(desk, order, epoch=epoch, sends_left=sends_left)
+    return order
 
 
 def _request(order: LedgerOrder) -> OrderRequest:
@@ -102,16 +102,14 @@ def _request(order: LedgerOrder) -> OrderRequest:
     )
 
 
-def _record_placement(desk: Desk, order: LedgerOrder, placement: Placement) -> None:
+def _record_placement(desk: Desk, order: LedgerOrder, placement: Placement) -> LedgerOrder:
     if placement.order is not None:
-        _record_found(desk, order, placement.order)
-        return
-    _record(desk, order, PLACEMENT_STATES[placement.outcome], placement.evidence)
+        return _record_found(desk, order, placement.order)
+    return _record(desk, order, PLACEMENT_STATES[placement.outcome], placement.evidence)
 
 
 def _record_found(desk: Desk, order: LedgerOrder, found: VenueOrder) -> LedgerOrder:
-    desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
-    return desk.order(order.intent.intent_id)
+    return desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
 
 
 def _why_not(desk: Desk, order: LedgerOrder) -> str:
@@ -124,13 +122,12 @@ def _why_not(desk: Desk, order: LedgerOrder) -> str:
 
 def give_up(desk: Desk, order: LedgerOrder, reason: str) -> LedgerOrder:
     """Never send this intent (again), unless another process has done so since; the order as it then is."""
-    _record(desk, order, OrderState.NOT_PLACED, reason)
-    return desk.order(order.intent.intent_id)
+    return _record(desk, order, OrderState.NOT_PLACED, reason)
 
 
-def _record(desk: Desk, order: LedgerOrder, state: OrderState, reason: str) -> None:
-    """Record what is concluded of the send that ``order`` shows, and of no later one."""
-    desk.ledger.record_state(order.intent.intent_id, state, stamp=desk.stamp(), reason=reason, seen=order)
+def _record(desk: Desk, order: LedgerOrder, state: OrderState, reason: str) -> LedgerOrder:
+    """Record what is concluded of the send that ``order`` shows, and of no later one; the order as it then is."""
+    return desk.ledger.record_state(order.intent.intent_id, state, stamp=desk.stamp(), reason=reason, seen=order)
 
 
 def _polls(desk: Desk) -> Iterator[int]:
