@@ -84,9 +84,10 @@ def await_fills(decision_id: str, side: Side) -> Sequence[LedgerOrder]:
 
 
 @step(name="reduce_buys", run_name="reduce {decision_id}", tags=["trade", "ledger"], retries=2)
-def reduce_buys(decision_id: str) -> Sequence[LedgerOrder]:
+def reduce_buys(decision_id: str, epoch: int) -> Sequence[LedgerOrder]:
     """Cut the buys, once, to the cash that is free now that the sells are done."""
-    return execution.reduce_to_cash(services().desk, decision_id, services().instruments, services().quote_fee_rate)
+    known = services()
+    return execution.reduce_to_cash(known.desk, decision_id, known.instruments, known.quote_fee_rate, epoch=epoch)
 
 
 def intents_of(decision_id: str, side: Side) -> list[str]:

@@ -441,10 +441,13 @@ class OrderLedger(Protocol):
         """
         ...
 
-    def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
+    def reduce_buys(
+        self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
+    ) -> Sequence[LedgerOrder]:
         """Once per decision: cut each PLANNED buy to ``allowed[intent_id]``, never raising it; 0 -> NOT_PLACED.
 
-        A second call changes nothing. Returns the decision's buys as they now are.
+        A second call changes nothing. Returns the decision's buys as they now are. LeaseLost as for a send: what was
+        free may be another's by now.
         """
         ...
 
@@ -504,6 +507,10 @@ class LeaseStore(Protocol):
 
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
         """Extend; False when the lease is no longer ours."""
+        ...
+
+    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
+        """Whether ``epoch`` is current and unexpired at ``now``."""
         ...
 
     def release(self, name: str, owner: str, epoch: int) -> None:

@@ -247,16 +247,31 @@ def test_a_fill_that_comes_before_its_order_is_tied_later(ledger) -> None:
 
 
 def test_buys_are_reduced_once_and_never_raised(ledger) -> None:
-    placed(ledger, intent(0, 0), intent(0, 1), intent(0, 2))
+    epoch = placed(ledger, intent(0, 0), intent(0, 1), intent(0, 2))
     allowed = {"i0l0": Decimal(1), "i0l1": Decimal(9), "i0l2": Decimal(0)}
-    done = ledger.reduce_buys("d0", allowed, stamp=STAMP)
+    done = ledger.reduce_buys("d0", allowed, epoch=epoch, stamp=STAMP)
     assert [(one.quantity, one.state) for one in done] == [
         (Decimal(1), OrderState.PLANNED),
         (Decimal(2), OrderState.PLANNED),
         (Decimal(0), OrderState.NOT_PLACED),
     ]
-    again = ledger.reduce_buys("d0", {"i0l0": Decimal("0.1"), "i0l1": Decimal(0)}, stamp=STAMP)
+    again = ledger.reduce_buys("d0", {"i0l0": Decimal("0.1"), "i0l1": Decimal(0)}, epoch=epoch, stamp=STAMP)
     assert [one.quantity for one in again] == [Decimal(1), Decimal(2), Decimal(0)]
+
+
+def test_a_holder_whose_lease_is_gone_reduces_nothing(ledger) -> None:
+    """Another run decides on the account now; it must not move under it."""
+    old = placed(ledger)
+    ledger.release("a", "me", old)
+    new = ledger.acquire("a", "other", ttl_seconds=LONG, now=NOW)
+    assert not ledger.is_held("a", old, now=NOW)
+    before = ledger.load_portfolio("a").ledger_sequence
+    with pytest.raises(LeaseLost):
+        ledger.reduce_buys("d0", {"i0l0": Decimal(1)}, epoch=old, stamp=STAMP)
+    assert ledger.load_portfolio("a").ledger_sequence == before
+    # the control: who holds the account may
+    assert ledger.is_held("a", new, now=NOW)
+    assert [one.quantity for one in ledger.reduce_buys("d0", {"i0l0": Decimal(1)}, epoch=new, stamp=STAMP)] == [1]
 
 
 def test_open_orders_tie_up_cash(ledger) -> None:

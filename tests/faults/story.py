@@ -180,7 +180,7 @@ def trade(desk: Desk, part: Part, epoch: int) -> None:
         known = ledger.load_decision(key.decision_id)
     carry_out(desk, known.decision_id, part, epoch)
     replace_resting(desk, known.decision_id, epoch)
-    execution.cancel_resting(desk)
+    execution.cancel_resting(desk, epoch=epoch)
 
 
 def carry_out(desk: Desk, decision: str, part: Part, epoch: int) -> None:
@@ -188,7 +188,7 @@ def carry_out(desk: Desk, decision: str, part: Part, epoch: int) -> None:
     execution.settle_account(desk, epoch=epoch)
     for side in (Side.SELL, Side.BUY):
         if side is Side.BUY:
-            execution.reduce_to_cash(desk, decision, {one.id: one for one in INSTRUMENTS}, Decimal(0))
+            execution.reduce_to_cash(desk, decision, {one.id: one for one in INSTRUMENTS}, Decimal(0), epoch=epoch)
         for order in desk.ledger.load_orders(decision_id=decision):
             if order.intent.side is side:
                 submit(desk, order.intent.intent_id, part, epoch)

@@ -176,7 +176,7 @@ def test_a_lost_lease_places_nothing(table: Table) -> None:
     table.ledger.acquire("a", "other", ttl_seconds=100, now=START)
     with pytest.raises(LeaseLost):
         swap(table)
-    assert states(table) == ["cancelled"]
+    assert states(table) == ["open"]
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -44,6 +44,11 @@ class SqlStops:
         """See the port."""
         return self._expire(name, owner, epoch, now + timedelta(seconds=ttl_seconds))
 
+    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
+        """See the port."""
+        with read(self._engine) as connection:
+            return holds(connection, name, epoch, now)
+
     def release(self, name: str, owner: str, epoch: int) -> None:
         """See the port."""
         self._expire(name, owner, epoch, EPOCH)
@@ -80,9 +85,14 @@ class SqlStops:
 
 def check_epoch(connection: Connection, account: str, epoch: int, wall: datetime) -> None:
     """Raise LeaseLost unless ``epoch`` holds the account's lease at ``wall``."""
-    held = connection.execute(HELD, {"wanted": account}).mappings().first()
-    if held is None or held["epoch"] != epoch or held["expires"] <= wall:
+    if not holds(connection, account, epoch, wall):
         raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
+
+
+def holds(connection: Connection, name: str, epoch: int, wall: datetime) -> bool:
+    """Whether ``epoch`` is current and unexpired."""
+    held = connection.execute(HELD, {"wanted": name}).mappings().first()
+    return held is not None and held["epoch"] == epoch and held["expires"] > wall
 
 
 def check_stops(connection: Connection, *scopes: str) -> None:

@@ -196,11 +196,14 @@ class MemoryLedger:
                 return known
             return self._move(known, state, stamp, reason, venue_id)
 
-    def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
+    def reduce_buys(
+        self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
+    ) -> Sequence[LedgerOrder]:
         """See the port."""
         with self._lock:
             buys = [one for one in self.load_orders(decision_id=decision_id) if one.intent.side is Side.BUY]
-            if not any(one.reduced for one in buys):
+            if buys and not any(one.reduced for one in buys):
+                self._check_epoch(buys[0].intent.account, epoch, stamp.wall)
                 for order in buys:
                     if order.state is OrderState.PLANNED:
                         self._reduce(order, allowed.get(order.intent.intent_id, order.quantity), stamp)
@@ -307,6 +310,11 @@ class MemoryLedger:
             held.expires = now + timedelta(seconds=ttl_seconds)
             return True
 
+    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
+        """See the port."""
+        held = self._leases.get(name)
+        return held is not None and held.epoch == epoch and held.expires > now
+
     def release(self, name: str, owner: str, epoch: int) -> None:
         """See the port."""
         with self._lock:
@@ -343,8 +351,7 @@ class MemoryLedger:
         return self._sequence
 
     def _check_epoch(self, account: str, epoch: int, wall: datetime) -> None:
-        held = self._leases.get(account)
-        if held is None or held.epoch != epoch or held.expires <= wall:
+        if not self.is_held(account, epoch, now=wall):
             raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
 
     def _select(self, account: str, states: set[OrderState] | frozenset[OrderState]) -> list[LedgerOrder]:

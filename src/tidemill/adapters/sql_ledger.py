@@ -170,12 +170,15 @@ class SqlLedger(SqlStops):
                 return known
             return move(connection, known, state, stamp, reason, venue_order_id=venue_id)
 
-    def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
+    def reduce_buys(
+        self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
+    ) -> Sequence[LedgerOrder]:
         """See the port."""
         with write(self._engine, lock=LOCK) as connection:
             buys = [one for one in find_orders(connection, decision_id=decision_id) if one.intent.side is Side.BUY]
-            if any(one.reduced for one in buys):
+            if not buys or any(one.reduced for one in buys):
                 return buys
+            check_epoch(connection, buys[0].intent.account, epoch, stamp.wall)
             return [
                 reduce(connection, one, min(allowed.get(one.intent.intent_id, one.quantity), one.quantity), stamp)
                 if one.state is OrderState.PLANNED

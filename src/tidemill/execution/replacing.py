@@ -25,8 +25,9 @@ def cancel_order(desk: Desk, intent_id: str, *, epoch: int) -> LedgerOrder:
     """End one order: an intent not yet sent is never sent, one in doubt is resolved first, one that rests cancelled.
 
     Safe to call again at any time; an order that is done is left alone. The result may still be UNKNOWN when the
-    venue does not answer. TransientError when it does not answer to the cancel.
+    venue does not answer. TransientError when it does not answer to the cancel; LeaseLost as for placing.
     """
+    desk.check_lease(epoch)
     order = desk.order(intent_id)
     if order.state is OrderState.PLANNED:
         order = give_up(desk, order, "cancelled before it was sent")
