@@ -215,7 +215,8 @@ class MemoryLedger:
         """See the port."""
         del stamp
         with self._lock:
-            new = [one for one in fills if (account, one.instrument, one.trade_id) not in self._known_fills]
+            told = {(account, one.instrument, one.trade_id): one for one in reversed(fills)}
+            new = [one for key, one in reversed(told.items()) if key not in self._known_fills]
             for fill in new:
                 self._known_fills.add((account, fill.instrument, fill.trade_id))
                 intent_id = self._by_venue_id.get((account, fill.venue_order_id))
