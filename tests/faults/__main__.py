@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 # Imported here once, so that every forked case finds them warm: the broker itself imports ccxt when it is made.
 import ccxt.async_support  # noqa: F401
 from case import Verdict, run_case
-from plan import CONTROLS, Case, draw_cases, draw_one, legal_cells
+from plan import CONTROLS, Case, draw_cases, draw_flow_cases, draw_one, flow_cells, legal_cells
 from report import BEGAN, Diary, console, make_report, show_report
 from rich.progress import Progress
 from rich.table import Table
@@ -43,17 +43,18 @@ def main() -> int:
     logging.disable(logging.ERROR)  # hundreds of cases warn; what matters is judged
     if asked.naive:
         return _show_naive(asked)
+    diary = Diary(asked.diary)
+    verdicts = diary.read()
+    known = {one.case.number for one in verdicts}
+    cases = [one for one in _cases(asked) if one.number not in known][: asked.at_most]
     if asked.flows:
-        verdicts = _run_flows(asked)
+        verdicts += _run_flows(cases, asked, diary)
     else:
-        diary = Diary(asked.diary)
-        verdicts = diary.read()
-        known = {one.case.number for one in verdicts}
-        cases = [one for one in _cases(asked) if one.number not in known][: asked.at_most]
         with _database(asked.db) as url:
             verdicts += _run_all(cases, asked, url, diary)
     found = [one for one in verdicts if not one.is_clean]
-    report = make_report(verdicts, control=asked.control, database=asked.db, seed=asked.seed)
+    legal = flow_cells() if asked.flows else legal_cells(asked.db)
+    report = make_report(verdicts, legal, control=asked.control, database=asked.db, seed=asked.seed)
     show_report(report, found)
     if asked.json:
         Path(asked.json).write_text(json.dumps(report, indent=1) + "\n")
@@ -80,6 +81,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _cases(asked: argparse.Namespace) -> list[Case]:
+    if asked.flows:
+        return draw_flow_cases(asked.flows, asked.seed)
     if asked.case is not None:
         return [draw_one(asked.case, asked.db, asked.control)]
     count = asked.cases or (20 if asked.control else len(legal_cells(asked.db)))
@@ -166,15 +169,19 @@ def _show_naive(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _run_flows(asked: argparse.Namespace) -> list[Verdict]:
+def _run_flows(cases: Sequence[Case], asked: argparse.Namespace, diary: Diary) -> list[Verdict]:
     """Whole flows: slower by a hundred times, and nothing replaced in them."""
-    from flow_cases import draw_flow_cases, run_flow_cases
+    from flow_cases import run_flow_cases
 
-    cases = draw_flow_cases(asked.flows, asked.seed)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("flows", total=len(cases))
+
+        def on_case(verdict: Verdict) -> None:
+            diary.write(verdict)
+            progress.advance(bar)
+
         folder = Path(tempfile.mkdtemp(prefix="tidemill-flow-faults-"))
-        return run_flow_cases(cases, folder, min(asked.jobs or FLOW_JOBS, len(cases)), lambda: progress.advance(bar))
+        return run_flow_cases(cases, folder, min(asked.jobs or FLOW_JOBS, len(cases)), on_case)
 
 
 def _work(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int) -> None:

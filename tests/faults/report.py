@@ -18,6 +18,7 @@ from rich.table import Table
 
 BEGAN = time.monotonic()
 console = Console(stderr=True)
+Cell = tuple[str, str, str]
 
 
 class Diary:
@@ -40,7 +41,9 @@ class Diary:
                 file.write(json.dumps(asdict(verdict)) + "\n")
 
 
-def make_report(verdicts: Sequence[Verdict], *, control: str, database: str, seed: int) -> dict[str, Any]:
+def make_report(
+    verdicts: Sequence[Verdict], legal: Sequence[Cell], *, control: str, database: str, seed: int
+) -> dict[str, Any]:
     waits = sorted(one.recovery_seconds for one in verdicts if one.recovery_seconds is not None and one.struck)
     ran = [one.case for one in verdicts]
     struck = {one.case.cell for one in verdicts if one.all_struck}
@@ -61,7 +64,7 @@ def make_report(verdicts: Sequence[Verdict], *, control: str, database: str, see
         "seed": seed,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "seconds_of_cases": round(sum(one.seconds for one in verdicts)),
-        "coverage": coverage(ran, struck, database),
+        "coverage": coverage(ran, struck, legal),
         "found": [
             {"case": one.case.number, "cell": one.case.cell, "told": [*one.duplicates, *one.lost, *one.unexplained]}
             for one in verdicts
