@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("flows",),
     ("tasks",),
     ("bootstrap",),
+    ("sweeps",),
     ("fast_backtest",),
     ("backtest", "lineage", "strategies"),
     ("repairing", "pages"),

@@ -53,7 +53,7 @@ class _Run:
             span = f"from {format_time(plan.start)} to {format_time(plan.end)}"
             raise DataError(f"there is nothing to decide {span} in this recording")
         self.tape = recording.tape()
-        self.history = History(recording, plan, self.points)
+        self.history = History(recording, plan, self.points, self.tape)
         self.champions = Champions(self.history, plan)
         self.clock = ManualClock(recording.first_open)
         instruments = {one.instrument.id: one.instrument for one in recording.series}
@@ -104,7 +104,8 @@ class _Run:
     def view(self, point: datetime) -> MarketView:
         """The last bar of each instrument known at this point's as_of."""
         decided = pd.Timestamp(self.rules.grid.decided_open(point))
-        known = self.history.bars[self.history.bars["open_time"] <= decided]
+        bars = self.history.bars_at(self.rules.grid.as_of(point))
+        known = bars[bars["open_time"] <= decided]
         last = known.groupby("instrument").tail(1)
         seen = view_market(
             self.rules,
