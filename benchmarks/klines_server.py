@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from bisect import bisect_left, bisect_right
 from urllib.parse import parse_qs, urlsplit
 
@@ -96,9 +97,13 @@ async def serve(path: str) -> None:
     port = server.sockets[0].getsockname()[1]
     sys.stdout.write(json.dumps({"rest": f"http://127.0.0.1:{port}"}) + "\n")
     sys.stdout.flush()
-    parent = os.getppid()
+    await asyncio.to_thread(wait_for_the_end, os.getppid())
+    server.close()
+
+
+def wait_for_the_end(parent: int) -> None:
     while os.getppid() == parent:
-        await asyncio.sleep(0.5)
+        time.sleep(0.5)
 
 
 async def read_head(reader: asyncio.StreamReader) -> bytes:

@@ -13,6 +13,7 @@ from tidemill.recording import RecordedSeries, Recording, bundled_recording, loa
 from tidemill.settings import Settings
 from tidemill.venue import UNLIMITED, Limits, VenueOptions, serve
 
+HIGHEST_PORT = 65_535
 STORE_END = EPOCH + timedelta(days=365 * 200)
 
 
@@ -29,12 +30,22 @@ def serve_venue(
     certificate: Path | None = None,
     certificate_key: Path | None = None,
     unlimited: bool = False,
+    live_url: str = "",
+    protocol: str = "binance",
+    host: str = "127.0.0.1",
+    beyond_loopback: bool = False,
 ) -> int:
     """Serve until interrupted; DataError unless exactly one source of prices is named."""
+    if live_url and live is None:
+        raise DataError("--live-url needs --live EXCHANGE, which says how to speak to it")
+    if not 0 <= port <= HIGHEST_PORT:
+        raise DataError(f"--port is from 0 (any free one) to {HIGHEST_PORT}, not {port}")
     if (certificate is None) != (certificate_key is None):
         raise DataError("TLS needs both --tls-cert and --tls-key")
     if sum(one is not None for one in (recording, store, live)) != 1:
         raise DataError("name one source of prices: --recording FILE, --store URL or --live EXCHANGE")
+    if protocol not in {"binance", "bybit"}:
+        raise DataError(f"--protocol '{protocol}' is unknown; use binance or bybit")
     if clock not in {"real", "recorded"}:
         raise DataError(f"--clock '{clock}' is unknown; use real or recorded")
     if live is not None and clock == "recorded":
@@ -43,11 +54,14 @@ def serve_venue(
     timeframe = prices.timeframe if prices else settings.timeframe
     options = VenueOptions(
         recording=prices,
-        live=build_live_market(live, settings.venue.name) if live else None,
+        live=build_live_market(live, settings.venue.name, live_url) if live else None,
         universe=settings.universe,
         timeframe=timeframe,
         rules=build_fill_rules(settings, settings.decision_delay_seconds or default_decision_delay(timeframe)),
         clock=cast("Literal['real', 'recorded']", clock),
+        protocol=cast("Literal['binance', 'bybit']", protocol),
+        host=host,
+        allow_remote=beyond_loopback,
         port=port,
         database=database,
         seed=seed,
@@ -66,6 +80,9 @@ def _recording_from_store(settings: Settings, url: str) -> Recording:
     from tidemill.adapters.sql_market import SqlMarketStore
     from tidemill.bootstrap import Services
 
+    scheme, _, path = url.partition(":///")
+    if scheme == "sqlite" and not Path(path).is_file():  # opening it would make an empty one
+        raise DataError(f"there is no store {path}; --store takes a URL such as sqlite:///.tidemill/market.db")
     market = SqlMarketStore(url)
     bars = market.read_bars(settings.universe, settings.timeframe, EPOCH, STORE_END)
     market.close()

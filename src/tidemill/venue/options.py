@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from tidemill.matching import FillRules
-from tidemill.ports import MarketSource
 from tidemill.recording import Recording
+from tidemill.venue.live import LiveSource
 
 WEEK = timedelta(weeks=1)
 DAY_SECONDS = 86_400.0
@@ -38,16 +38,20 @@ UNLIMITED = Limits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOptions:
-    """Prices from a recording or a live source, on which clock, port and certificate.
+    """Prices from a recording or a live source, in which protocol, on which clock, port and certificate.
 
+    ``ack_seconds`` is how long after its acknowledgement an order is seen by queries, where a protocol only
+    acknowledges.
     ``tls`` names a certificate chain and its key; REST and WebSocket then speak TLS only.
     """
 
     rules: FillRules
     recording: Recording | None = None
-    live: MarketSource | None = None
+    live: LiveSource | None = None
     universe: tuple[str, ...] = ()
     timeframe: str = "1h"
+    protocol: Literal["binance", "bybit"] = "binance"
+    ack_seconds: float = 0.05
     clock: Literal["real", "recorded"] = "recorded"
     host: str = "127.0.0.1"
     port: int = 0
@@ -56,6 +60,25 @@ class VenueOptions:
     limits: Limits = Limits()
     tls: tuple[Path, Path] | None = None
     allow_remote: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """Where the market clock of a venue's database began, and how far it is behind the wall's."""
+
+    start: datetime
+    offset: timedelta
+
+    @classmethod
+    def of(cls, options: VenueOptions, wall: datetime) -> Self:
+        """For a venue that begins at ``wall``."""
+        recording = options.recording
+        if recording is None:
+            return cls(start=wall, offset=timedelta(0))
+        if options.clock == "recorded":
+            return cls(start=recording.first_open, offset=timedelta(0))
+        offset = shift_to_now(recording, wall)
+        return cls(start=wall - offset, offset=offset)
 
 
 def shift_to_now(recording: Recording, now: datetime) -> timedelta:
