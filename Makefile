@@ -72,6 +72,6 @@ up: install ## run on schedules until ^C
 
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --quiet --extra demo --group dev pyproject.toml -o requirements.lock
+	  --no-emit-find-links --no-header --quiet --extra demo --extra equities --group dev pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --quiet tests/conformance/requirements.in -o tests/conformance/requirements.lock

@@ -26,6 +26,7 @@ FLOWS = {
     "reconcile",
     "repair",
     "retrain",
+    "stream_market",
     "trade",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,9 +125,9 @@ class Caller:
                     raise
                 self._sleep(self._patience.pause(failed) if wait is None else wait)
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """The result of a coroutine as it is, errors too."""
-        return self._thread.run(work, self._timeout)
+    def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """A coroutine that runs on beside the caller, until it is cancelled."""
+        return self._thread.start(work)
 
     def close(self) -> None:
         """Close the client and its thread."""
