@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -166,6 +167,29 @@ def shape_checked(venue: str) -> Iterator[None]:
             f"{venue} answered in a shape that is not known ({_short(error)}); nothing of it was stored",
             state=SeriesState.CHANGED_SHAPE,
         ) from error
+
+
+def need_empty(body: Any, venue: str) -> None:
+    """SeriesError unless an answer of which nothing was read is an empty one: it has a list, and all are empty.
+
+    ccxt reads an answer whose key is not there as an empty one; kept as such it would say that nothing was traded.
+    """
+    lists = list(_lists(json.loads(body))) if body else []
+    if lists and not any(lists):
+        return
+    raise SeriesError(
+        f"{venue} answered in a shape that is not known: no bar can be read from {str(body)[:80]!r}",
+        state=SeriesState.CHANGED_SHAPE,
+    )
+
+
+def _lists(value: Any) -> Iterator[list[Any]]:
+    """Every list in a JSON value."""
+    if isinstance(value, list):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _lists(one)
 
 
 def retry_after(headers: Any) -> float | None:

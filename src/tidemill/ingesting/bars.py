@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
-from tidemill.domain.series import SeriesError, SeriesState
+from tidemill.domain.series import NotKept, SeriesError, SeriesState
 from tidemill.ingesting.storing import as_backfilled, note_fetch, store_checked
 from tidemill.ingesting.values import Ingested, sum_by_name
 from tidemill.ports import BarStore, GapRecords, MarketSource
@@ -105,9 +105,17 @@ def ingest_bars(
     past = newest is None or _was_backfilling(series, newest)
     start = newest + series.length if newest else now - history
     done = [Ingested(name=instrument.id, timeframe=timeframe)]
-    for begin, end in parts(start, now, series.length):
-        done.append(series.take(begin, end, past=past, after=newest))
+    while start < now:
+        end = min(now, start + PART_BARS * series.length)
+        try:
+            done.append(series.take(start, end, past=past, after=newest))
+        except NotKept as error:
+            # what the source keeps begins later: of a series that begins there nothing is missing
+            if newest is not None or not start < error.first < now:
+                raise
+            end = error.first
         newest = store.latest_open(instrument.id, timeframe)
+        start = end
     return sum_by_name(done)[0]
 
 
