@@ -14,7 +14,7 @@ import pandas as pd
 
 from tidemill.adapters._ccxt_calls import shape_checked
 from tidemill.adapters._ccxt_client import MarketAccess, build_caller, find_market, need_timeframe
-from tidemill.domain.errors import DataError, TransientError
+from tidemill.domain.errors import TransientError
 from tidemill.domain.records import RECORD_SHAPES, RecordKind
 from tidemill.ports import BAR_COLUMNS, Clock, StreamPart
 
@@ -86,7 +86,7 @@ class CcxtStream:
             watches += [self._watch_trades(name, symbol, told) for name, symbol in symbols.items()]
         try:
             await asyncio.gather(*watches)
-        except DataError as error:
+        except Exception as error:  # noqa: BLE001 -- told to whoever follows, who would wait in vain otherwise
             told.put(error)
 
     async def _watch_bars(self, name: str, symbol: str, timeframe: str, told: queue.Queue[Any]) -> None:

@@ -77,6 +77,11 @@ class Markets:
                 self._sources[name] = build_market_source(self.described[name], self._parts)
             return self._sources[name]
 
+    def use(self, name: str, source: MarketSource) -> None:
+        """Take bars of the venue ``name`` from ``source``, whatever the settings say of it."""
+        with self._lock:
+            self._sources[name] = source
+
     def records(self, name: str) -> RecordSource:
         """Where records of the venue ``name`` come from."""
         with self._lock:

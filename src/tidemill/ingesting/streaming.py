@@ -146,7 +146,7 @@ class _Follower:
             timeframe=plan.timeframe,
             calendar=plan.calendar,
             sessions=(),
-            start=self._whole_until(instrument.id, now - plan.history, newest),
+            start=self._whole_until(instrument.id, newest),
             end=now,
             now=now,
             doubts=plan.doubts,
@@ -155,9 +155,9 @@ class _Follower:
         self._heal_trades(instrument.id)
         return healed
 
-    def _whole_until(self, name: str, start: datetime, newest: datetime) -> datetime:
+    def _whole_until(self, name: str, newest: datetime) -> datetime:
         """Open time of the last bar before the first hole near the end: its own content may be torn as well."""
-        reach = max(start, newest - LOOK_BACK_BARS * self._length)
+        reach = newest - LOOK_BACK_BARS * self._length
         kept = self._plan.store.read_bars([name], self._plan.timeframe, reach, newest + timedelta(microseconds=1))
         opens = kept["open_time"]
         leaps = opens[opens.diff().shift(-1) > self._length]
