@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOREIGN := .venv-foreign
+PEERS_VENV := .venv-peers
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 export UV_PYTHON_DOWNLOADS := never
@@ -11,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test lint bench faults conformance fuzz replay-week up lock format
+.PHONY: help install demo test lint bench faults conformance fuzz replay-week up lock format peers
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,8 +45,17 @@ format: install ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## measure, and write docs/performance.md (ARRAYS= a folder of arrays)
-	$(BIN)/python -m benchmarks $(if $(ARRAYS),--arrays $(ARRAYS)) $(ARGS)
+bench: install $(if $(PEERS),peers) ## measure, and write docs/performance.md (ARRAYS= a folder of arrays, PEERS=1 runs the peers too)
+	$(BIN)/python -m benchmarks $(if $(ARRAYS),--arrays $(ARRAYS)) $(if $(PEERS),--peers $(PEERS_VENV)) $(ARGS)
+
+peers: install
+	@for lock in requirements nautilus; do \
+	  made=$(PEERS_VENV)/$$lock; \
+	  [ -f $$made/.installed ] && [ $$made/.installed -nt benchmarks/peers/$$lock.lock ] && continue; \
+	  { $(PYTHON) -m venv --clear $$made \
+	    && VIRTUAL_ENV=$$made $(BIN)/uv pip install --quiet --require-hashes --requirements benchmarks/peers/$$lock.lock \
+	    && touch $$made/.installed; } || echo "the peers of benchmarks/peers/$$lock.lock cannot be installed here"; \
+	done
 
 faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL= FLOWS= NAIVE=)
 	$(BIN)/python tests/faults $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) \
@@ -73,5 +83,7 @@ up: install ## run on schedules until ^C
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --quiet --extra demo --extra equities --group dev pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --quiet tests/conformance/requirements.in -o tests/conformance/requirements.lock
+	for part in tests/conformance/requirements benchmarks/peers/requirements benchmarks/peers/nautilus; do \
+	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-header --quiet $$part.in -o $$part.lock || exit 1; \
+	done

@@ -18,7 +18,7 @@ from tidemill.pages import backtest_page
 def backtest(
     start: datetime | None = None,
     end: datetime | None = None,
-    strategy: Literal["model", "trend", "reversion"] = "trend",
+    strategy: Literal["model", "trend", "reversion", "settings"] = "trend",
     every: str = "",
     recording: str = "",
     speed: Literal["exact", "fast"] = "exact",
@@ -30,7 +30,7 @@ def backtest(
     Args:
         start: First decided close (UTC). Empty: the last 12.
         end: Decided closes before this (UTC). Empty: to the end.
-        strategy: What decides.
+        strategy: What decides; settings: the strategy that the settings name, which may be a file.
         every: Cadence as a timeframe such as 4h. Empty: every bar.
         recording: A recording's TOML file. Empty: the bundled prices.
         speed: exact: order for order as live. fast: compiled loops for trend and reversion, to look and compare.

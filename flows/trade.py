@@ -14,9 +14,11 @@ from tasks.models import load_champion
 from tasks.options import patiently
 from tasks.publishing import publish_page
 from tidemill.bootstrap import services
-from tidemill.deciding import Draft, TradingRun, open_run, why_refused
-from tidemill.domain.errors import TransientError
+from tidemill.deciding import Draft, MarketView, TradingRun, open_run, why_refused
+from tidemill.domain.errors import StrategyError, TransientError
 from tidemill.domain.trading import Decision, LedgerOrder, Side
+from tidemill.execution import DecisionKey
+from tidemill.ports import FittedModel
 from tidemill.reports import decision_page, decision_summary, skipped_summary
 
 
@@ -69,12 +71,21 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
     champion = load_champion()
     if reason := why_refused(market, doubtful, [one.sentence for one in account.differences], account.stopped):
         return decide.record_refusal(key, reason, epoch)
+    try:
+        draft = think(key, market, champion, account)
+    except StrategyError as error:
+        return decide.record_refusal(key, str(error), epoch)
+    return decide.record_decision(key, draft, account.stopped, epoch)
+
+
+def think(key: DecisionKey, market: MarketView, champion: FittedModel | None, account: orders.AccountView) -> Draft:
+    """Steps 5 to 11: nothing is stored or sent."""
     table = decide.build_features(key.as_of, market)
-    forecasts = decide.make_forecasts(key.as_of, table, champion)
+    forecasts = decide.make_forecasts(key.as_of, table, champion, market, account.portfolio)
     sizing = decide.size_positions(forecasts, account.portfolio, market)
     approved = decide.apply_limits(sizing, account.portfolio, market, account.stopped)
     plan = decide.plan_orders(key, approved, account.portfolio)
-    draft = Draft(
+    return Draft(
         market=market,
         table=table,
         champion=champion,
@@ -84,13 +95,12 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
         approved=approved,
         plan=plan,
     )
-    return decide.record_decision(key, draft, account.stopped, epoch)
 
 
 def carry_out(decision: Decision, epoch: int) -> Sequence[LedgerOrder]:
     """Steps 13 and 14: sells first, then the buys that the cash then free allows."""
     sells = place(decision, Side.SELL, epoch)
-    orders.reduce_buys(decision.decision_id)
+    orders.reduce_buys(decision.decision_id, epoch)
     return [*sells, *place(decision, Side.BUY, epoch)]
 
 

@@ -23,6 +23,6 @@ def make_backtest(
         data=Path(recording) if recording else None,
         start=start,
         end=end,
-        strategy=strategy,
+        strategy=services().settings.strategy if strategy == "settings" else strategy,
         every=every or None,
     )

@@ -33,9 +33,16 @@ def build_features(as_of: datetime, market: deciding.MarketView) -> pd.DataFrame
 
 
 @step(name="make_forecasts", tags=["trade"])
-def make_forecasts(as_of: datetime, table: pd.DataFrame, champion: FittedModel | None) -> Forecasts:
-    """Signed strengths, or why there is none."""
-    return deciding.make_decision_forecasts(services().rules, as_of, table, champion)
+def make_forecasts(
+    as_of: datetime,
+    table: pd.DataFrame,
+    champion: FittedModel | None,
+    market: deciding.MarketView,
+    portfolio: Portfolio,
+) -> Forecasts:
+    """What the strategy says: signed strengths or targets, or why there is none."""
+    rules = services().rules
+    return deciding.make_decision_forecasts(rules, as_of, table, champion, market=market, portfolio=portfolio)
 
 
 @step(name="size_positions", tags=["trade"])
@@ -78,6 +85,8 @@ def record_decision(key: DecisionKey, draft: deciding.Draft, stopped: Mapping[st
     decision = deciding.build_decision(
         known.rules, key, draft, stamp=known.stamp(), environment=known.environment, stopped=stopped
     )
+    if known.rules.own is not None:
+        known.keep_payload("strategy", known.rules.own.name, known.rules.own.source.encode())
     known.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
     return load_recorded(key)
 

@@ -43,7 +43,7 @@ def rerun_sample() -> dict[str, Any]:
     known = services()
     since = known.market_clock.now() - LOOK_BACK
     decided = known.ledger.load_decisions(known.settings.account, since=since)
-    computed = [one for one in decided if one.outcome == "decided" and one.strategy == known.settings.strategy]
+    computed = [one for one in decided if one.outcome == "decided" and one.strategy == known.rules.strategy]
     if not computed:
         return {"decision": None}
     done = lineage.rerun(
@@ -55,6 +55,7 @@ def rerun_sample() -> dict[str, Any]:
         grid=known.grid,
         environment=known.environment,
         quarantine=known.gaps,
+        own=known.rules.own,
     )
     return {
         "decision": done.decision_id,

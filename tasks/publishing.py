@@ -45,9 +45,9 @@ class Progress:
         shown = services().artifacts and parts > 0
         self._artifact = create_progress_artifact(progress=0.0, description=what) if shown else None
 
-    def advance(self) -> None:
-        """One part is done."""
-        self._done += 1
+    def advance(self, parts: int = 1) -> None:
+        """So many parts more are done."""
+        self._done += parts
         if self._artifact is None:
             return
         elapsed = services().wall_clock.now() - self._began

@@ -62,7 +62,7 @@ def load_training_data(
     stored = to_micros(as_of) if live else None
     known = bars.read_bars(universe, grid.timeframe, start, as_of, known_at=as_of, stored_until=stored, revisions=True)
     if quarantine is not None:
-        refused = quarantine.read_quarantine(universe, grid.timeframe, stored_until=stored)
+        refused = quarantine.read_quarantine(universe, grid.timeframe, stored_until=to_micros(as_of))
         known = honour_quarantine(known, refused)
     left_out = _find_incomplete(known, grid, as_of, min_completeness)
     return TrainingData(

@@ -21,6 +21,7 @@ from tidemill.deciding.record import feature_record
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import DecisionGrid, format_time, from_micros, parse_time
 from tidemill.domain.trading import Decision, LedgerOrder
+from tidemill.forecasting import Strategy
 from tidemill.ports import (
     BarStore,
     DecisionLedger,
@@ -126,7 +127,7 @@ def _explain_order(
         },
         "forecast": next(iter(of_instrument(record["forecasts"])), None),
         "features": record["features"].get(name, {}),
-        "model": record["model"] or {"rule": record["rule"]},
+        "model": record["model"] or {"rule": record["rule"], "code": record.get("strategy_code", "")},
         "data": {
             "watermark": format_time(from_micros(decision.store_watermark)),
             "decided_bar": record["decided_open"],
@@ -157,12 +158,15 @@ def _raw_inputs(instrument: str, decision: Decision, payloads: RawPayloads) -> l
     return rows
 
 
+Promise = Literal["bit for bit", "within 1e-9", "none: the strategy's file is another"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rerun:
     """A decision made again. ``promise`` says what may be expected: equal bits, or equal within a tolerance."""
 
     decision_id: str
-    promise: Literal["bit for bit", "within 1e-9"]
+    promise: Promise
     same: bool
     differences: tuple[str, ...]
     features: int
@@ -179,18 +183,21 @@ def rerun(
     grid: DecisionGrid,
     environment: Environment,
     quarantine: QuarantineStore | None = None,
+    own: Strategy | None = None,
 ) -> Rerun:
     """Make a recorded decision again from stored inputs and compare features, forecasts and intents.
 
-    ``quarantine`` keeps out what stood there then. The promise is bit for bit when code lock and
-    processor are the recorded ones, else 1e-9 relative. A refusal has nothing to compute and is the
-    same by definition.
+    ``quarantine`` keeps out what stood there then; ``own`` is the strategy of the settings' file, when the
+    decision was made by one. The promise is bit for bit when code lock and processor are the recorded ones,
+    else 1e-9 relative; none when the strategy's file is another now. A refusal has nothing to compute and is
+    the same by definition. DataError when the strategy is not at hand.
     """
     exact = decision.record.get("environment") == asdict(environment)
-    differences: list[str] = []
+    differences = _compare_code(decision, own)
+    promise: Promise = "none: the strategy's file is another" if differences else _promise(exact)
     features = intents = 0
     if decision.outcome == "decided":
-        draft = _draft_again(decision, bars, posts, models, grid, quarantine)
+        draft = _draft_again(decision, bars, posts, models, recorded_rules(decision, grid, own), quarantine)
         again = feature_record(draft)
         features = sum(len(row) for row in again.values())
         tolerance = 0.0 if exact else FLOAT_TOLERANCE
@@ -203,7 +210,7 @@ def rerun(
         differences += _compare_intents(stored, list(draft.plan.intents))
     return Rerun(
         decision_id=decision.decision_id,
-        promise="bit for bit" if exact else "within 1e-9",
+        promise=promise,
         same=not differences,
         differences=tuple(differences),
         features=features,
@@ -211,7 +218,26 @@ def rerun(
     )
 
 
-def recorded_rules(decision: Decision, grid: DecisionGrid) -> DecisionRules:
+def _promise(exact: bool) -> Promise:
+    return "bit for bit" if exact else "within 1e-9"
+
+
+def _compare_code(decision: Decision, own: Strategy | None) -> list[str]:
+    """Whether the strategy's file is the one that decided; nothing to say of a strategy that ships."""
+    recorded = decision.record.get("strategy_code", "")
+    if not recorded:
+        return []
+    if own is None or own.name != decision.strategy:
+        raise DataError(
+            f"decision {decision.decision_id} was made by the strategy file {decision.strategy}.py; "
+            "name it in TIDEMILL_STRATEGY to run the decision again"
+        )
+    if own.code_hash == recorded:
+        return []
+    return [f"the file of strategy '{own.name}': was sha256 {recorded}, is {own.code_hash}"]
+
+
+def recorded_rules(decision: Decision, grid: DecisionGrid, own: Strategy | None = None) -> DecisionRules:
     """The rules that were in force when ``decision`` was made, read from its record."""
     record = decision.record
     return DecisionRules(
@@ -227,6 +253,7 @@ def recorded_rules(decision: Decision, grid: DecisionGrid) -> DecisionRules:
         scorer=record["scorer"],
         # decisions recorded before there was a limit were made without one
         min_completeness=record.get("min_completeness", 0.0),
+        own=own if record.get("strategy_code") else None,
     )
 
 
@@ -235,10 +262,10 @@ def _draft_again(
     bars: BarStore,
     posts: PostStore,
     models: ModelRegistry | None,
-    grid: DecisionGrid,
+    rules: DecisionRules,
     quarantine: QuarantineStore | None,
 ) -> Draft:
-    rules = recorded_rules(decision, grid)
+    grid = rules.grid
     if grid.point_of(decision.as_of) != parse_time(decision.record["point"], "point"):
         raise DataError(f"decision {decision.decision_id} was made on another grid of decisions than the settings'")
     key = rules.key(decision.as_of, decision.attempt)

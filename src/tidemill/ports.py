@@ -419,6 +419,14 @@ class DecisionLedger(Protocol):
         """
         ...
 
+    def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
+        """Append a PLANNED intent to a decision that is there; False when it was there already.
+
+        It takes a cancelled order's place. LeaseLost as for decisions; TradingError when the account has no such
+        decision.
+        """
+        ...
+
     def load_decision(self, decision_id: str) -> Decision | None:
         """The decision, or None."""
         ...
@@ -460,14 +468,24 @@ class OrderLedger(Protocol):
         stamp: Stamp,
         reason: str = "",
         order: VenueOrder | None = None,
-    ) -> None:
-        """Append a move (an equal state with nothing new adds nothing); TradingError when it is illegal."""
+        seen: LedgerOrder | None = None,
+    ) -> LedgerOrder:
+        """Append a move (an equal state with nothing new adds nothing) and return the order as it then is.
+
+        TradingError when the move is illegal.
+
+        ``seen`` is the order as the caller last saw it. When it was sent (again) since, what the caller has to tell
+        is of an older send and proves nothing about the newer one: nothing is written.
+        """
         ...
 
-    def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
+    def reduce_buys(
+        self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
+    ) -> Sequence[LedgerOrder]:
         """Once per decision: cut each PLANNED buy to ``allowed[intent_id]``, never raising it; 0 -> NOT_PLACED.
 
-        A second call changes nothing. Returns the decision's buys as they now are.
+        A second call changes nothing. Returns the decision's buys as they now are. LeaseLost as for a send: what was
+        free may be another's by now.
         """
         ...
 
@@ -506,6 +524,10 @@ class AccountLedger(Protocol):
         """The account, or None."""
         ...
 
+    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
+        """Every cash event of the account, oldest first."""
+        ...
+
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
         """Append by event id; False when it was there already."""
         ...
@@ -523,6 +545,10 @@ class LeaseStore(Protocol):
 
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
         """Extend; False when the lease is no longer ours."""
+        ...
+
+    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
+        """Whether ``epoch`` is current and unexpired at ``now``."""
         ...
 
     def release(self, name: str, owner: str, epoch: int) -> None:

@@ -156,7 +156,10 @@ class Settings(BaseSettings):
     ops_url: str = Field("", description="database of the ledger; empty: SQLite in home")
     mlflow_url: str = Field("", description="MLflow tracking store; empty: SQLite in home")
     influx_url: str = Field("", description="InfluxDB; empty: bars stay in market_url")
-    strategy: str = Field("model", description="model, trend or reversion; trend trades while there is no champion")
+    strategy: str = Field(
+        "model",
+        description="model (trend trades while there is no champion), trend, reversion, or a file that ends in .py",
+    )
     promotion: Literal["proven", "paper"] = "paper"
     task_runner: Literal["threads", "dask"] = "threads"
     live: bool = Field(False, description="one of the two switches of live trading")

@@ -71,6 +71,21 @@ def size_positions(
     return Sizing(targets=tuple(targets), kept=tuple(kept))
 
 
+def hold_targets(
+    wanted: Mapping[str, Decimal], *, instruments: Mapping[str, Instrument], prices: Mapping[str, Decimal]
+) -> Sizing:
+    """Targets that a strategy gave, in base units: whole lots toward zero; a negative one becomes 0 on spot.
+
+    There is no buffer: who names a quantity means it.
+    """
+    targets = []
+    for name, quantity in wanted.items():
+        lots = floor_to_step(max(quantity, Decimal(0)), instruments[name].lot_step)
+        reason = "spot cannot be short: a negative target becomes 0" if quantity < 0 else ""
+        targets.append(TargetPosition(instrument=name, quantity=lots, price=prices[name], reason=reason))
+    return Sizing(targets=tuple(targets), kept=())
+
+
 def _wanted(
     forecast: Forecast, instrument: Instrument, price: Decimal, equity: Decimal, count: int, policy: SizingPolicy
 ) -> Decimal:

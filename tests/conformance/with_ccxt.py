@@ -119,9 +119,13 @@ class Ccxt:
         await asyncio.sleep(1.0)
         acting = asyncio.ensure_future(act())
         while last not in heard:
-            found = await first
-            heard += [(one["clientOrderId"], STATUS[one["status"]]) for one in found]
-            first = asyncio.ensure_future(self._client.watch_orders(SYMBOL))
+            done, _ = await asyncio.wait({first}, timeout=0.5)
+            if done:
+                heard += _heard(first.result())
+                first = asyncio.ensure_future(self._client.watch_orders(SYMBOL))
+            elif acting.done():
+                # What came between two watches woke nobody, but ccxt keeps it.
+                heard += [one for one in _heard(self._client.orders) if one not in heard]
         first.cancel()
         await acting
         return heard
@@ -129,6 +133,10 @@ class Ccxt:
     async def close(self) -> None:
         if not self._blocks:
             await self._client.close()
+
+
+def _heard(rows: Any) -> list[Heard]:
+    return [(one["clientOrderId"], STATUS[one["status"]]) for one in rows or ()]
 
 
 def _order(found: dict[str, Any]) -> Order:

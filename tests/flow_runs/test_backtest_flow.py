@@ -37,3 +37,16 @@ def test_it_publishes_headline_and_warnings_and_writes_the_page(tmp_path: Path) 
     assert all(warning in page for warning in result["statistics"]["warnings"])
     assert [one.recorded_at for one in trials.load_trials()] == [NOW]
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_sweep_runs_on_the_task_runner_and_tells_the_best(tmp_path: Path) -> None:
+    from flows.sweep import sweep
+
+    trials = MemoryTrialLedger()
+    made = Services(Settings(home=tmp_path), trials=trials, wall_clock=ManualClock(NOW))
+    with using(made):
+        told = sweep(values=["buffer_fraction=0.05,0.1", "volatility_target_annual=0.1,9"])
+    page = Artifact.get("sweep").data
+    assert (told["sets"], len(trials.load_trials())) == (4, 2)
+    assert page.startswith("# Sweep, trend, fast")
+    assert "Skipped buffer_fraction=0.05, volatility_target_annual=9" in page

@@ -27,6 +27,7 @@ FLOWS = {
     "repair",
     "retrain",
     "stream_market",
+    "sweep",
     "trade",
 }
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from views import make_view
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap import keep_compiled_code, make_backtest_plan
@@ -28,13 +29,11 @@ from tidemill.fast_backtest import (
     make_bounds,
     make_costs,
     make_sizing,
-    parameter_grid,
     run_dense,
     run_fast_backtest,
-    sweep,
 )
 from tidemill.features import build_features
-from tidemill.forecasting import make_forecasts
+from tidemill.forecasting import find_shipped, make_forecasts
 from tidemill.kernels import State, open_state
 from tidemill.recording import RecordedSeries, Recording
 from tidemill.recording.traded import make_grid
@@ -174,7 +173,7 @@ def test_forecasts_are_those_of_the_stage_functions(seed: int, strategy: str) ->
             assert np.isnan(dense.strength[row]).all()
             continue
         rows = table.xs(pd.Timestamp(point), level="point")
-        made = make_forecasts(strategy, rows, champion=None, grid=grid, point=point)
+        made = make_forecasts(find_shipped(strategy), make_view(rows, grid, point))
         known = {one.instrument: one for one in made.forecasts}
         for s, name in enumerate(dense.names):
             one = known.get(name)
@@ -265,34 +264,6 @@ def test_two_periods_joined_are_the_whole(seed: int, cut: int) -> None:
     assert np.array_equal(second.state.money, whole.state.money)
     assert second.equity[-1] == whole.equity[-1]
     assert first.fees + second.fees == pytest.approx(whole.fees)
-
-
-# -- many parameter sets
-
-
-def test_a_sweep_is_the_same_runs_one_by_one() -> None:
-    recording = make_recording(2)
-    plan = make_plan(recording)
-    own = float(plan.fills.slippage)
-    sets = list(parameter_grid({"volatility_target_annual": [0.1, 0.25], "slippage": [0.01, own]}))
-    seen: list[tuple[int, int]] = []
-    swept = sweep(recording, plan, sets, workers=3, on_trial=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert [one.params for one in swept.trials] == sets
-    assert len({one.equity_end for one in swept.trials}) == 4
-    whole = run_fast_backtest(recording, plan)
-    assert swept.trials[3].equity_end == whole.equity[-1]
-    assert swept.trials[3].filled == whole.order_counts()["filled"]
-
-
-def test_a_set_that_raises_is_skipped_and_said_so() -> None:
-    recording = make_recording(2)
-    sets = [{"buffer_fraction": 0.1}, {"buffer_fraction": -1.0}, {"lookback": 3.0}]
-    swept = sweep(recording, make_plan(recording), sets, workers=1)
-    assert (len(swept.trials), swept.tried) == (1, 3)
-    assert [params for params, _ in swept.skipped] == sets[1:]
-    assert "buffer_fraction -1.0 must lie between 0 and 1" in swept.skipped[0][1]
-    assert "no parameter 'lookback'" in swept.skipped[1][1]
 
 
 # -- what lies outside

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from views import make_view
 
 from tidemill.domain.market import DecisionGrid
 from tidemill.features import FEATURE_NAMES, LOOKBACK, build_features, find_leaks
-from tidemill.forecasting import make_forecasts, make_strengths
+from tidemill.forecasting import find_shipped, make_forecasts, model_strengths, reversion_strengths, trend_strengths
 from tidemill.ports import BAR_COLUMNS
 from tidemill.training import TrainingParams, build_labels, judge_candidate, train_model
 
@@ -202,16 +203,20 @@ def test_a_forecast_does_not_depend_on_how_many_are_asked_for(strategy: str) -> 
     champion = trained().model
     point = START + 399 * HOUR.to_pytimedelta()
     table = row(WHOLE, point)
-    made = make_forecasts(strategy, table, champion=champion, grid=GRID, point=point)
+    made = make_forecasts(find_shipped(strategy), make_view(table, GRID, point, champion))
     assert [one.instrument for one in made.forecasts] == list(UNIVERSE)
-    strengths = make_strengths(strategy, table, champion, GRID)
+    strengths = {
+        "trend": trend_strengths(table, GRID),
+        "reversion": reversion_strengths(table),
+        "model": model_strengths(table, champion),
+    }[strategy]
     assert [one.strength for one in made.forecasts] == [float(one) for one in strengths]
     assert all(-1 <= one.strength <= 1 for one in made.forecasts)
 
 
 def test_without_its_features_an_instrument_has_no_forecast_but_a_reason() -> None:
     point = START + 100 * HOUR.to_pytimedelta()
-    made = make_forecasts("trend", row(WHOLE, point), champion=None, grid=GRID, point=point)
+    made = make_forecasts(find_shipped("trend"), make_view(row(WHOLE, point), GRID, point))
     assert not made.forecasts
     assert "ret_168" in made.without[0].reason
     assert LOOKBACK == 169

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from locations import need
 
+from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.domain.errors import DataError
+from tidemill.ingesting import store_posts
 from tidemill.ports import POST_COLUMNS
 from tidemill.quality.posts import check_posts
 
@@ -76,6 +79,36 @@ def test_the_fourth_repeat_within_an_hour_is_spam_whatever_its_blanks_and_case()
     checked = check_posts(make_posts(*({"text": text} for text in texts)), as_of=NOW)
     assert checked.rejected["post_id"].tolist() == ["3", "4"]
     assert checked.reasons == {"repeated text": 2}
+
+
+def test_only_good_posts_count_as_said() -> None:
+    texts = [{"text": "buy", "event_time": NOW - timedelta(minutes=ago)} for ago in (100, 99, 98, 50, 39, 38, 30)]
+    assert check_posts(make_posts(*texts), as_of=NOW).rejected["post_id"].tolist() == ["3"]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 200)), min_size=1, max_size=40),
+    st.lists(st.integers(1, 199), max_size=5),
+)
+def test_the_size_of_a_batch_does_not_matter(said: list[tuple[str, int]], cuts: list[int]) -> None:
+    posts = make_posts(*({"text": text, "event_time": NOW - timedelta(minutes=ago)} for text, ago in said))
+    posts = posts.astype({"event_time": "datetime64[us, UTC]", "knowledge_time": "datetime64[us, UTC]"})
+    store = MemoryMarketStore()
+    borders = [NOW - timedelta(minutes=ago) for ago in (10_000, *sorted(set(cuts), reverse=True), -1)]
+    for start, end in pairwise(borders):
+        batch = posts[(posts["event_time"] >= start) & (posts["event_time"] < end)]
+        store_posts(batch, store, bases=(), now=NOW)
+    kept = store.read_posts(NOW - timedelta(days=10), NOW + timedelta(days=1))
+    assert sorted(kept["post_id"]) == sorted(check_posts(posts, as_of=NOW).good["post_id"])
+
+
+def test_without_what_was_said_before_a_batch_would_matter() -> None:
+    posts = make_posts(*({"text": "buy"} for _ in range(6)))
+    parts = [check_posts(part, as_of=NOW) for part in (posts.iloc[:3], posts.iloc[3:])]
+    assert sum(len(part.good) for part in parts) == 6
+    assert len(check_posts(posts, as_of=NOW).good) == 3
+    assert not len(check_posts(posts.iloc[3:], as_of=NOW, before=parts[0].good).good)
 
 
 def test_repeats_of_other_channels_or_hours_are_no_spam() -> None:

@@ -28,6 +28,7 @@ from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
 PAGE = 1000
+BOOK_LEVELS = 50
 ALONE = MarketAccess()
 
 
@@ -99,6 +100,14 @@ class CcxtMarket:
             since = int(page[-1][0]) + length
         return self._to_frame(instrument, rows, since_micros=to_micros(start), last=last, length=length, now=now)
 
+    def fetch_book(self, instrument: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """Bids and asks as (price, quantity), best first: the best levels that the exchange tells at once."""
+        symbol = self._known_symbol(instrument)
+        found = self._caller.call(partial(self._exchange.fetch_order_book, symbol, BOOK_LEVELS))
+        with shape_checked(self._venue):
+            bids, asks = ([(float(row[0]), float(row[1])) for row in found[side]] for side in ("bids", "asks"))
+        return bids, asks
+
     def close(self) -> None:
         """Close the client and its thread."""
         self._caller.close()
@@ -167,11 +176,12 @@ class CcxtMarket:
             return pd.DatetimeIndex([now] * len(opens), tz="UTC").as_unit("us")
         return opens + timedelta(milliseconds=length) + timedelta(seconds=self._delay)
 
-    def _known_symbol(self, instrument: str, timeframe: str) -> str:
+    def _known_symbol(self, instrument: str, timeframe: str | None = None) -> str:
         if not self._markets:
             self.fetch_instruments()
         market = find_market(self._markets, instrument, self._venue, self._access.kind)
-        need_timeframe(self._exchange, timeframe, self._venue)
+        if timeframe is not None:
+            need_timeframe(self._exchange, timeframe, self._venue)
         return str(market["symbol"])
 
     def _to_instrument(self, market: dict[str, Any]) -> Instrument:

@@ -50,6 +50,7 @@ class Champions:
             as_of=as_of,
             window_days=plan.window_days,
             live=False,
+            quarantine=self._history.refused,
             min_completeness=rules.min_completeness,
         )
         table = build_training_table(data, universe=universe, grid=grid, horizon=plan.training.horizon_bars)

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 
 import pandas as pd
 
 from tidemill.adapters.memory_market import MemoryMarketStore
+from tidemill.backtest.doubting import find_refused
 from tidemill.backtest.values import BacktestPlan
+from tidemill.domain.market import to_micros
 from tidemill.features import build_features
 from tidemill.ingesting import store_posts
+from tidemill.ports import BarTape
+from tidemill.quality import honour_quarantine
 from tidemill.recording import Recording
 
 
 class History:
-    """Bars (BARS + stored_at, by instrument and open time), scores and feature rows of one backtest."""
+    """Bars (BARS + stored_at, by instrument and open time), scores and feature rows of one backtest.
 
-    def __init__(self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime]) -> None:
-        rules = plan.rules
+    ``refused`` is the quarantine of the bars that a run would have doubted, None when there are none.
+    """
+
+    def __init__(self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: BarTape) -> None:
+        self._rules = plan.rules
         self.store = MemoryMarketStore()
         self.bars = self._load(recording, plan)
-        self.features = build_features(
-            self.bars,
-            self.store.read_scores(rules.scorer, recording.first_open, plan.end),
-            grid=rules.grid,
-            points=points,
-            universe=rules.universe,
-        )
+        self.refused = find_refused(self.bars, plan, points, tape)
+        scores = self.store.read_scores(plan.rules.scorer, recording.first_open, plan.end)
+        self.features = pd.concat([self._features(scores, part) for part in self._parts(points)])
+
+    def bars_at(self, as_of: datetime) -> pd.DataFrame:
+        """The bars but those that stood in quarantine at ``as_of``; later ones are still among them."""
+        if self.refused is None:
+            return self.bars
+        stood = self.refused.read_quarantine(stored_until=to_micros(as_of))
+        return honour_quarantine(self.bars, stood)
+
+    def _parts(self, points: Sequence[datetime]) -> Iterator[Sequence[datetime]]:
+        """Points with the same bars in quarantine, together: one part when there is no quarantine."""
+        if self.refused is None:
+            yield points
+            return
+        for _, part in groupby(points, key=lambda point: len(self.bars_at(self._rules.grid.as_of(point)))):
+            yield list(part)
+
+    def _features(self, scores: pd.DataFrame, points: Sequence[datetime]) -> pd.DataFrame:
+        rules = self._rules
+        bars = self.bars_at(rules.grid.as_of(points[0]))
+        return build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
 
     def _load(self, recording: Recording, plan: BacktestPlan) -> pd.DataFrame:
         """Put the recording into the store, as an import would."""

@@ -7,6 +7,7 @@ asked for, so the numbers are those of a live run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -52,7 +53,7 @@ class _Run:
             span = f"from {format_time(plan.start)} to {format_time(plan.end)}"
             raise DataError(f"there is nothing to decide {span} in this recording")
         self.tape = recording.tape()
-        self.history = History(recording, plan, self.points)
+        self.history = History(recording, plan, self.points, self.tape)
         self.champions = Champions(self.history, plan)
         self.clock = ManualClock(recording.first_open)
         instruments = {one.instrument.id: one.instrument for one in recording.series}
@@ -103,9 +104,10 @@ class _Run:
     def view(self, point: datetime) -> MarketView:
         """The last bar of each instrument known at this point's as_of."""
         decided = pd.Timestamp(self.rules.grid.decided_open(point))
-        known = self.history.bars[self.history.bars["open_time"] <= decided]
+        bars = self.history.bars_at(self.rules.grid.as_of(point))
+        known = bars[bars["open_time"] <= decided]
         last = known.groupby("instrument").tail(1)
-        return view_market(
+        seen = view_market(
             self.rules,
             point,
             last,
@@ -113,6 +115,7 @@ class _Run:
             to_micros(self.rules.grid.as_of(point)),
             incomplete=find_incomplete(self.rules, point, known),
         )
+        return replace(seen, history=lambda: known)
 
     def decide(self, as_of: datetime, champion: FittedModel | None) -> Decision:
         """Steps 4 to 12."""
@@ -149,7 +152,8 @@ class _Run:
         """Steps 13 and 14: sells, then the buys that fit into the cash then free."""
         for side in (Side.SELL, Side.BUY):
             if side is Side.BUY:
-                reduce_to_cash(self.desk, decision_id, self.rules.instruments, self.plan.quote_fee_rate)
+                fee_rate = self.plan.quote_fee_rate
+                reduce_to_cash(self.desk, decision_id, self.rules.instruments, fee_rate, epoch=self.epoch)
             orders = self.ledger.load_orders(decision_id=decision_id)
             for order in orders:
                 if order.intent.side is side:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import ZERO, drawdown
 from tidemill.domain.trading import Decision, Fill, LedgerOrder
 from tidemill.matching import FillRules
+from tidemill.quality import DoubtRules
 from tidemill.reports import add_counts, count_orders
 from tidemill.training import TrainingParams
 
@@ -32,6 +33,7 @@ class BacktestPlan:
     promotion: Literal["proven", "paper"]
     quote_fee_rate: Decimal
     environment: Environment
+    doubts: DoubtRules = field(default_factory=DoubtRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,25 +5,43 @@ from tidemill.bootstrap.backtests import (
     keep_compiled_code,
     make_backtest_plan,
     prepare_backtest,
+    recorded_settings,
 )
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
 from tidemill.bootstrap.sources import build_live_market
+from tidemill.bootstrap.strategies import examine_setting, require_sound
+from tidemill.bootstrap.sweep_jobs import Fan, SweepJob, SweepRequest, open_fan, run_job
+from tidemill.bootstrap.sweeping import Sweeper, run_sweep
+from tidemill.bootstrap.walk_forward import WalkForward, run_walk_forward, run_wanted
 
 __all__ = [
     "BUNDLED",
+    "Fan",
     "ReportOptions",
     "Services",
     "Speed",
+    "SweepJob",
+    "SweepRequest",
+    "Sweeper",
+    "WalkForward",
     "backtest_recording",
     "build_fill_rules",
     "build_live_market",
+    "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",
+    "open_fan",
     "prepare_backtest",
+    "recorded_settings",
     "report_backtest",
+    "require_sound",
+    "run_job",
+    "run_sweep",
+    "run_walk_forward",
+    "run_wanted",
     "services",
     "store_damage",
     "using",

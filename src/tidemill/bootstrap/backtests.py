@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap.environment import this_environment
-from tidemill.bootstrap.policies import build_fill_rules, build_rules, build_training, quote_fee_rate
+from tidemill.bootstrap.policies import build_doubts, build_fill_rules, build_rules, build_training, quote_fee_rate
+from tidemill.bootstrap.strategies import require_sound
 from tidemill.domain.market import DecisionGrid
 from tidemill.recording import Recording
 from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
@@ -59,6 +60,7 @@ def prepare_backtest(
     grid = make_grid(recording, every, settings.decision_delay_seconds)
     points, until = traded_part(recording, grid, start, end)
     chosen = recorded_settings(settings, recording, strategy)
+    require_sound(chosen, recording, grid)
     return recording, make_backtest_plan(chosen, recording, grid, start=points[0], end=until)
 
 
@@ -91,4 +93,5 @@ def make_backtest_plan(
         promotion=settings.promotion,
         quote_fee_rate=quote_fee_rate(settings),
         environment=this_environment(),
+        doubts=build_doubts(settings),
     )

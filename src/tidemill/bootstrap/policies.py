@@ -15,14 +15,16 @@ from tidemill.risk import Limits
 from tidemill.scoring import SCORER
 from tidemill.settings import Settings
 from tidemill.sizing import SizingPolicy
+from tidemill.strategies import choose_strategy
 from tidemill.training import TrainingParams
 
 
 def build_rules(settings: Settings, grid: DecisionGrid, instruments: Mapping[str, Instrument]) -> DecisionRules:
-    """What all decisions of the account have in common."""
+    """What all decisions of the account have in common; ConfigurationError when the strategy cannot be loaded."""
+    strategy, own = choose_strategy(settings.strategy)
     return DecisionRules(
         account=settings.account,
-        strategy=settings.strategy,
+        strategy=strategy,
         mode=settings.mode,
         grid=grid,
         universe=settings.universe,
@@ -32,6 +34,7 @@ def build_rules(settings: Settings, grid: DecisionGrid, instruments: Mapping[str
         price_cap_fraction=_fraction(settings.risk.price_cap_fraction),
         scorer=SCORER,
         min_completeness=settings.quality.min_completeness,
+        own=own,
     )
 
 

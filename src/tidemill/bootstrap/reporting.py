@@ -77,7 +77,12 @@ def report_backtest(
         )
         write_page(options.page, measured, facts)
     told = {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash}
-    return {"speed": "exact", **result.as_dict(strategy), "statistics": as_statistics(measured), "trial": told}
+    return {
+        "speed": "exact",
+        **result.as_dict(plan.rules.strategy),
+        "statistics": as_statistics(measured),
+        "trial": told,
+    }
 
 
 def _glance(
@@ -126,8 +131,16 @@ def make_record(recording: Recording, plan: BacktestPlan, result: BacktestResult
     )
 
 
-def make_trial(recording: Recording, plan: BacktestPlan, *, sharpe: float, orders: int, now: datetime) -> Trial:
-    """The row of the trial ledger for a backtest made at wall time ``now``."""
+def make_trial(
+    recording: Recording,
+    plan: BacktestPlan,
+    *,
+    sharpe: float,
+    orders: int,
+    now: datetime,
+    data_hash: str = "",
+) -> Trial:
+    """The row of the trial ledger for a backtest made at wall time ``now``; ``data_hash`` when it is known already."""
     parameters = json.dumps(plan_parameters(plan), sort_keys=True)
     return Trial(
         recorded_at=now,
@@ -135,7 +148,7 @@ def make_trial(recording: Recording, plan: BacktestPlan, *, sharpe: float, order
         parameters_hash=hashlib.sha256(parameters.encode()).hexdigest(),
         start=plan.start,
         end=plan.end,
-        data_hash=hash_recording(recording),
+        data_hash=data_hash or hash_recording(recording),
         sharpe=sharpe if math.isfinite(sharpe) else None,
         orders=orders,
     )
@@ -146,6 +159,7 @@ def plan_parameters(plan: BacktestPlan) -> dict[str, Any]:
     rules, grid, fills = plan.rules, plan.rules.grid, plan.fills
     return {
         "strategy": rules.strategy,
+        "strategy_code": rules.own.code_hash if rules.own else "",
         "universe": list(rules.universe),
         "timeframe": grid.timeframe,
         "calendar": grid.calendar,

@@ -7,18 +7,22 @@ from functools import partial
 from typing import Any
 
 from tidemill.adapters.clocks import WallClock
-from tidemill.ports import Clock, MarketSource, PostSource
+from tidemill.ports import Clock, PostSource
 from tidemill.settings import Settings
+from tidemill.venue.live import LiveSource
 
 RECORDED_POST_DELAY_SECONDS = 0.0
 KeepPayload = Callable[[str, str, bytes], None]
 
 
-def build_live_market(exchange: str, venue: str) -> MarketSource:
-    """Public market data of an exchange, as the paper venue on live data needs it; no key."""
+def build_live_market(exchange: str, venue: str, rest_url: str = "") -> LiveSource:
+    """Public market data of an exchange, as the paper venue on live data needs it; no key.
+
+    ``rest_url`` takes the place of the exchange's own URLs.
+    """
     from tidemill.adapters.ccxt_market import CcxtMarket
 
-    return CcxtMarket(exchange, venue=venue, market_clock=WallClock())
+    return CcxtMarket(exchange, venue=venue, rest_url=rest_url, market_clock=WallClock())
 
 
 def build_post_sources(settings: Settings, market_clock: Clock, keep: KeepPayload) -> tuple[PostSource, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 from rich.console import Console
 
-from tidemill.cli import data, records, running, setting_up
+from tidemill.cli import data, records, research, running, setting_up
 from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 running.register(app)
+research.register(app)
 setting_up.register(app)
 records.register(app)
 app.add_typer(data.app, name="data")

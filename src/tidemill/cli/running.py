@@ -13,7 +13,10 @@ from tidemill.cli.options import Data, End, Every, JsonPath, Start, write_json
 from tidemill.settings import load_settings
 
 console = Console()
-Strategy = Annotated[str | None, typer.Option("--strategy", help="model, trend or reversion; default: the settings'.")]
+Strategy = Annotated[
+    str | None,
+    typer.Option("--strategy", help="model, trend, reversion, or a strategy's file (.py); default: the settings'."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,18 +59,40 @@ def up(
 
 def venue(
     recording: Annotated[
-        Path | None, typer.Option("--recording", help="Serve this recording (a TOML file), or 'bundled'.")
+        Path | None,
+        typer.Option("--recording", help="Serve the prices of this recording (a TOML file); 'bundled': those shipped."),
     ] = None,
-    store: Annotated[str | None, typer.Option("--store", help="Serve the bars of this market store (URL).")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="Serve the bars of a market store, such as sqlite:///.tidemill/market.db."),
+    ] = None,
     live: Annotated[
-        str | None, typer.Option("--live", help="Serve live public data of this exchange (a ccxt id).")
+        str | None,
+        typer.Option("--live", help="Serve an exchange's public bars and order books as they are now (a ccxt id)."),
     ] = None,
-    clock: Annotated[str, typer.Option("--clock", help="real: the wall's; recorded: stands until moved.")] = "real",
-    port: Annotated[int, typer.Option("--port", help="REST port on loopback; 0: any free one.")] = 0,
-    db: Annotated[Path | None, typer.Option("--db", help="Keep accounts and orders here, across restarts.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    live_url: Annotated[
+        str, typer.Option("--live-url", help="With --live: ask this base URL, not the exchange's own.")
+    ] = "",
+    clock: Annotated[
+        str,
+        typer.Option(
+            "--clock",
+            help="real: prices move with the wall clock, a recording shown as of whole weeks ago; "
+            "recorded: they begin with the first bar and stand still until POST /clock moves them.",
+        ),
+    ] = "real",
+    port: Annotated[int, typer.Option("--port", help="Port of REST and WebSocket; 0: any free one.")] = 0,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    beyond_loopback: Annotated[
+        bool, typer.Option("--beyond-loopback", help="Allow a --host that other machines can reach.")
+    ] = False,
+    db: Annotated[
+        Path | None,
+        typer.Option("--db", help="Keep accounts and orders in this file, across restarts and kills; else in memory."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Part of the ids that the venue makes up for cancels.")] = 0,
     tls_cert: Annotated[
-        Path | None, typer.Option("--tls-cert", help="Serve TLS with this certificate chain (PEM).")
+        Path | None, typer.Option("--tls-cert", help="Serve https and wss with this certificate chain (PEM).")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="The certificate's private key (PEM).")] = None,
     unlimited: Annotated[
@@ -76,12 +101,17 @@ def venue(
 ) -> None:
     """Run the paper venue alone: a simulated exchange on loopback that speaks Binance spot's protocol.
 
-    Point any client of that exchange at the URLs it prints: the first line on stdout is a JSON object with
-    "rest", "ws" and "ws_api" for clients, "admin" with its "token" for you, and the process id.
-    Orders fill on recorded bars by stated rules; no order leaves this machine.
+    Name one source of prices, and point any client of that exchange at what the first line on stdout says. It is a
+    JSON object: "rest", "ws" and "ws_api" are for clients; "admin" with its "token", and the "pid", are for you.
+
+    Orders fill on bars by stated rules, or on an order book while there is one; no order leaves this machine.
+    Fees, slippage and the like come from the settings (tidemill.toml). Ctrl-C ends it.
 
     On the admin URL, with the token in the header X-Admin-Token: POST /accounts opens an account under a key,
-    POST /clock moves a recorded clock, POST /faults makes trouble by name, GET /truth tells what really happened.
+    POST /clock moves a recorded clock, POST /book lets a symbol trade on a book, POST /faults makes trouble by
+    name (an unknown name lists all), DELETE /faults ends it, GET /truth tells what really happened.
+
+    Try: tidemill venue --recording bundled --clock recorded
     """
     from tidemill.replay.venue_alone import serve_venue
 
@@ -91,8 +121,11 @@ def venue(
             recording=recording,
             store=store,
             live=live,
+            live_url=live_url,
             clock=clock,
             port=port,
+            host=host,
+            beyond_loopback=beyond_loopback,
             database=db,
             seed=seed,
             certificate=tls_cert,
@@ -104,7 +137,9 @@ def venue(
 
 def backtest(
     data: Data = None,
-    strategy: Annotated[str, typer.Option("--strategy", help="model, trend or reversion.")] = "trend",
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="model, trend, reversion, or a strategy's file (.py).")
+    ] = "trend",
     start: Start = None,
     end: End = None,
     every: Every = None,

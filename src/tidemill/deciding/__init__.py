@@ -1,5 +1,7 @@
 """One decision: from what was known to what is asked of the venue, and what is written down of it."""
 
+from tidemill.deciding.asking import make_decision_forecasts
+from tidemill.deciding.market import MarketView, find_incomplete, load_market, view_market, window_start
 from tidemill.deciding.opening import TradingRun, missing_decisions, open_run, why_refused
 from tidemill.deciding.record import (
     Environment,
@@ -9,23 +11,16 @@ from tidemill.deciding.record import (
     load_recorded_portfolio,
     portfolio_record,
 )
+from tidemill.deciding.rules import DecisionRules, mark_equity, rule_in_use
 from tidemill.deciding.steps import (
-    DecisionRules,
     Draft,
-    MarketView,
     build_table,
     draft_decision,
     draft_flat,
-    find_incomplete,
     limit_decision,
-    load_market,
-    make_decision_forecasts,
-    mark_equity,
     plan_decision,
     rows_at,
-    rule_in_use,
     size_decision,
-    view_market,
     without_incomplete,
 )
 
@@ -56,5 +51,6 @@ __all__ = [
     "size_decision",
     "view_market",
     "why_refused",
+    "window_start",
     "without_incomplete",
 ]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidemill.deciding.steps import DecisionRules, MarketView
+from tidemill.deciding.market import MarketView
+from tidemill.deciding.rules import DecisionRules
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import DecisionGrid, format_time, require_utc
 from tidemill.domain.trading import Decision, LedgerOrder

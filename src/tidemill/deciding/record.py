@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from tidemill.deciding.steps import DecisionRules, Draft, mark_equity, rule_in_use
+from tidemill.deciding.rules import DecisionRules, mark_equity, rule_in_use
+from tidemill.deciding.steps import Draft
 from tidemill.domain.market import Instrument, Stamp, format_time
 from tidemill.domain.portfolio import Portfolio
 from tidemill.domain.trading import Decision, Dropped, TargetPosition, Veto
@@ -140,6 +141,7 @@ def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
     grid = rules.grid
     point = grid.point_of(key.as_of)
     return {
+        "strategy_code": rules.own.code_hash if rules.own else "",
         "universe": list(rules.universe),
         "instruments": {name: _instrument_record(rules.instruments[name]) for name in rules.universe},
         "timeframe": grid.timeframe,

@@ -5,6 +5,7 @@
     TidemillError
     ├── TransientError       the other side or the network failed; the same call may succeed later
     ├── DataError            what came in is wrong; the sentence names the thing and the way out
+    │   └── StrategyError    a strategy failed, or gave what cannot be used
     ├── TradingError         an order may not be sent, or the ledger and the venue disagree
     │   ├── LeaseLost        another run holds the account
     │   └── TradingStopped   a freeze or a halt stands
@@ -32,6 +33,10 @@ class TransientError(TidemillError):
 
 class DataError(TidemillError):
     """Input that cannot be used: a malformed file, an unknown instrument, a time without zone."""
+
+
+class StrategyError(DataError):
+    """A strategy raised, or gave what cannot be used; the sentence names it, the time and the instrument."""
 
 
 class TradingError(TidemillError):

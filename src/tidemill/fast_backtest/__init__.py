@@ -15,21 +15,15 @@ from tidemill.fast_backtest.running import (
     run_dense,
     run_fast_backtest,
 )
-from tidemill.fast_backtest.sweeping import PARAMETERS, Sweep, Trial, parameter_grid, sweep
 
 __all__ = [
-    "PARAMETERS",
     "DenseMarket",
     "FastResult",
-    "Sweep",
-    "Trial",
     "build_dense",
     "check_subset",
     "make_bounds",
     "make_costs",
     "make_sizing",
-    "parameter_grid",
     "run_dense",
     "run_fast_backtest",
-    "sweep",
 ]

@@ -2,5 +2,15 @@
 
 from tidemill.pages.document import PageFacts, write_page
 from tidemill.pages.summary import backtest_page, headline_rows, trial_sentence
+from tidemill.pages.sweeps import outcome_rows, sweep_page, verdict_lines
 
-__all__ = ["PageFacts", "backtest_page", "headline_rows", "trial_sentence", "write_page"]
+__all__ = [
+    "PageFacts",
+    "backtest_page",
+    "headline_rows",
+    "outcome_rows",
+    "sweep_page",
+    "trial_sentence",
+    "verdict_lines",
+    "write_page",
+]

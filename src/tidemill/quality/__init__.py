@@ -8,7 +8,15 @@ from tidemill.quality.completeness import (
     measure_series,
     window_fraction,
 )
-from tidemill.quality.doubts import DoubtRules, find_doubts, hash_bars, honour_quarantine, to_quarantine, trust
+from tidemill.quality.doubts import (
+    DoubtRules,
+    find_doubts,
+    hash_bars,
+    honour_quarantine,
+    may_doubt,
+    to_quarantine,
+    trust,
+)
 from tidemill.quality.gaps import (
     Evidence,
     Neighbour,
@@ -37,6 +45,7 @@ __all__ = [
     "hash_bars",
     "honour_quarantine",
     "judge_cause",
+    "may_doubt",
     "measure_days",
     "measure_series",
     "revise_holes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,13 +32,14 @@ class CheckedPosts:
         return {str(reason): int(count) for reason, count in self.rejected["reason"].value_counts().items()}
 
 
-def check_posts(posts: pd.DataFrame, *, as_of: datetime) -> CheckedPosts:
+def check_posts(posts: pd.DataFrame, *, as_of: datetime, before: pd.DataFrame | None = None) -> CheckedPosts:
     """Judge POSTS, in any order; each refused one has the first reason that applies.
 
     Refused: without id, without time or with a time that has no zone, created after ``as_of``, without any
-    text, an id seen before, and spam: a title and text (blanks and case aside) that the same channel of
-    the same source wrote three times already within the hour before. The hour, and not the whole batch,
-    so that a month judged at once and a month judged hour by hour are refused alike.
+    text, an id seen before, and spam: a title and text (blanks and case aside) of which three are good
+    already from the same channel of the same source within the hour before, in the order of creation, then
+    of ids. ``before`` are the POSTS found good earlier: with them a month judged at once and a month judged
+    in batches of whatever size are refused alike, so that a backtest and a live run read the same posts.
 
     Missing titles and texts of good posts become "". DataError when a column is missing.
     """
@@ -50,7 +52,7 @@ def check_posts(posts: pd.DataFrame, *, as_of: datetime) -> CheckedPosts:
     for reason, wrong in _judgements(frame, times, to_micros(as_of)):
         codes[wrong & (codes == 0)] = len(known)
         known.append(reason)
-    codes[_repeats(frame, times, codes == 0)] = len(known)
+    codes[_repeats(frame, times, codes == 0, before)] = len(known)
     reasons = np.array([*known, "repeated text"], dtype=object)[codes]
     refused = codes != 0
     rejected = frame[refused].assign(reason=pd.Series(reasons[refused], dtype="str").array)
@@ -85,16 +87,38 @@ def _words(frame: pd.DataFrame) -> pd.Series:
     return joined.map(lambda words: " ".join(words.lower().split())).astype(str)
 
 
-def _repeats(frame: pd.DataFrame, times: np.ndarray, fine: np.ndarray) -> np.ndarray:
+def _repeats(frame: pd.DataFrame, times: np.ndarray, fine: np.ndarray, before: pd.DataFrame | None) -> np.ndarray:
     """Which of the ``fine`` rows say what their channel said MOST_REPEATS times within the hour before."""
+    said = _sayings(frame[fine], times[fine], np.flatnonzero(fine))
+    if before is not None and len(before):
+        earlier = before[~before["post_id"].isin(frame["post_id"])]
+        said = pd.concat([said, _sayings(earlier, _micros(earlier["event_time"]), -1)], ignore_index=True)
     found = np.zeros(len(frame), dtype=bool)
-    rows = np.flatnonzero(fine)
-    rows = rows[np.argsort(times[rows], kind="stable")]
-    chosen = frame.iloc[rows]
-    said = pd.Series(times[rows], index=chosen.index)
-    before = said.groupby([chosen["source"], chosen["channel"].fillna(""), _words(chosen)]).shift(MOST_REPEATS)
-    found[rows] = (said - before <= REPEAT_MICROS).to_numpy(bool)
+    often = said.groupby("saying")["row"].transform("size") > MOST_REPEATS
+    for _, group in said[often].sort_values(["time", "post_id"], kind="stable").groupby("saying", sort=False):
+        found[_too_often(group["time"].to_numpy(), group["row"].to_numpy())] = True
     return found
+
+
+def _sayings(posts: pd.DataFrame, times: np.ndarray, rows: np.ndarray | int) -> pd.DataFrame:
+    """What each post says and where: time, post_id, saying (a key of source, channel and words), row."""
+    keys = zip(posts["source"], posts["channel"].fillna(""), _words(posts), strict=True)
+    sayings = pd.Series(["\x1f".join(map(str, key)) for key in keys], dtype="str")
+    return pd.DataFrame(
+        {"time": times, "post_id": posts["post_id"].astype(str).to_numpy(), "saying": sayings, "row": rows}
+    )
+
+
+def _too_often(times: np.ndarray, rows: np.ndarray) -> list[int]:
+    """Rows (those >= 0) that come when MOST_REPEATS good ones lie within the hour before; ``times`` ascend."""
+    good: deque[int] = deque(maxlen=MOST_REPEATS)
+    refused = []
+    for time, row in zip(times.tolist(), rows.tolist(), strict=True):
+        if row >= 0 and len(good) == MOST_REPEATS and time - good[0] <= REPEAT_MICROS:
+            refused.append(row)
+        else:
+            good.append(time)
+    return refused
 
 
 def _clean(good: pd.DataFrame) -> pd.DataFrame:

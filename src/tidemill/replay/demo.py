@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tidemill.bootstrap import Services, build_fill_rules, using
+from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using
 from tidemill.replay.drive import StepLog, import_history, open_ledger, quiet_prefect, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
@@ -47,6 +47,7 @@ def replay_recording(
 ) -> tuple[Services, dict[str, Any]]:
     """Servers up (``stack`` stops them), all steps, the summary. ``keep`` also runs Prefect's own services."""
     began = time.monotonic()
+    require_sound(recorded_settings(base, plan.recording, plan.strategy), plan.recording, plan.grid)
     prefect = PrefectServer(plan.folder, services=keep)
     stack.callback(prefect.stop)
     prefect.start()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import requests
 
 from tidemill.adapters.capabilities import check_live
-from tidemill.bootstrap import Services, store_damage
+from tidemill.bootstrap import BUNDLED, Services, examine_setting, recorded_settings, store_damage
 from tidemill.domain.errors import TidemillError
+from tidemill.recording.traded import load_traded_recording, make_grid
 from tidemill.settings import Settings, settings_file
 
 
@@ -34,7 +35,7 @@ def examine(load: Callable[[], Settings], *, live: bool) -> list[Finding]:
     text = f"read from {where}" if where.exists() else "no file; defaults and environment (tidemill init writes one)"
     findings = [Finding(subject="settings", ok=True, text=text)]
     findings += [*_examine_home(settings), *_examine_stores(settings), *_examine_sources(settings)]
-    findings += [*_examine_recording(settings), *_examine_prefect(settings)]
+    findings += [*_examine_recording(settings), *_examine_strategy(settings), *_examine_prefect(settings)]
     if live or settings.mode == "live":
         findings += _examine_live(settings)
     return findings
@@ -85,6 +86,20 @@ def _examine_recording(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="recording", ok=True, text=recording.title if recording else "")
     except TidemillError as error:
         yield Finding(subject="recording", ok=False, text=str(error))
+
+
+def _examine_strategy(settings: Settings) -> Iterator[Finding]:
+    """Deterministic, no clock, no look-ahead: on the settings' recording, else on the bundled prices."""
+    try:
+        recording = load_traded_recording(None if settings.recording in {None, BUNDLED} else settings.recording)
+        chosen = recorded_settings(settings, recording, settings.strategy)
+        found = examine_setting(chosen, recording, make_grid(recording, None, settings.decision_delay_seconds))
+    except TidemillError as error:
+        yield Finding(subject="strategy", ok=False, text=str(error))
+        return
+    passed = f"'{found.strategy}' gives the same answer twice and looks at nothing later, at {found.points} points"
+    for text in found.problems or (passed,):
+        yield Finding(subject="strategy", ok=not found.problems, text=text)
 
 
 def _examine_prefect(settings: Settings) -> Iterator[Finding]:

@@ -63,10 +63,15 @@ def make_plan(options: ReplayOptions, base: Settings, *, folder: Path | None = N
         start=points[0],
         end=end,
         every=options.every or recording.timeframe,
-        strategy=options.strategy or base.strategy,
+        strategy=_absolute(options.strategy or base.strategy),
         folder=folder or new_folder(base.home),
         generated_posts=options.data is None,
     )
+
+
+def _absolute(strategy: str) -> str:
+    """A strategy's file by its full path, since a replay has a folder of its own."""
+    return str(Path(strategy).absolute()) if strategy.endswith(".py") else strategy
 
 
 def new_folder(home: Path) -> Path:

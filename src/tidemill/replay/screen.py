@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -86,6 +87,16 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("refused decisions", str(len(summary["refusals"]))),
         ("seconds", str(summary["seconds"])),
     ]
+
+
+def plain_table(rows: Sequence[Mapping[str, str]]) -> Table:
+    """Rows under the names of their columns."""
+    shown = Table(box=None)
+    for name in rows[0]:
+        shown.add_column(name, overflow="fold")
+    for row in rows:
+        shown.add_row(*row.values())
+    return shown
 
 
 def summary_page(summary: dict[str, Any]) -> str:

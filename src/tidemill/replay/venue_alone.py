@@ -13,6 +13,7 @@ from tidemill.recording import RecordedSeries, Recording, bundled_recording, loa
 from tidemill.settings import Settings
 from tidemill.venue import UNLIMITED, Limits, VenueOptions, serve
 
+HIGHEST_PORT = 65_535
 STORE_END = EPOCH + timedelta(days=365 * 200)
 
 
@@ -29,8 +30,15 @@ def serve_venue(
     certificate: Path | None = None,
     certificate_key: Path | None = None,
     unlimited: bool = False,
+    live_url: str = "",
+    host: str = "127.0.0.1",
+    beyond_loopback: bool = False,
 ) -> int:
     """Serve until interrupted; DataError unless exactly one source of prices is named."""
+    if live_url and live is None:
+        raise DataError("--live-url needs --live EXCHANGE, which says how to speak to it")
+    if not 0 <= port <= HIGHEST_PORT:
+        raise DataError(f"--port is from 0 (any free one) to {HIGHEST_PORT}, not {port}")
     if (certificate is None) != (certificate_key is None):
         raise DataError("TLS needs both --tls-cert and --tls-key")
     if sum(one is not None for one in (recording, store, live)) != 1:
@@ -43,11 +51,13 @@ def serve_venue(
     timeframe = prices.timeframe if prices else settings.timeframe
     options = VenueOptions(
         recording=prices,
-        live=build_live_market(live, settings.venue.name) if live else None,
+        live=build_live_market(live, settings.venue.name, live_url) if live else None,
         universe=settings.universe,
         timeframe=timeframe,
         rules=build_fill_rules(settings, settings.decision_delay_seconds or default_decision_delay(timeframe)),
         clock=cast("Literal['real', 'recorded']", clock),
+        host=host,
+        allow_remote=beyond_loopback,
         port=port,
         database=database,
         seed=seed,
@@ -66,6 +76,9 @@ def _recording_from_store(settings: Settings, url: str) -> Recording:
     from tidemill.adapters.sql_market import SqlMarketStore
     from tidemill.bootstrap import Services
 
+    scheme, _, path = url.partition(":///")
+    if scheme == "sqlite" and not Path(path).is_file():  # opening it would make an empty one
+        raise DataError(f"there is no store {path}; --store takes a URL such as sqlite:///.tidemill/market.db")
     market = SqlMarketStore(url)
     bars = market.read_bars(settings.universe, settings.timeframe, EPOCH, STORE_END)
     market.close()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from tidemill.domain.market import Instrument
+from tidemill.domain.trading import OrderState
+from tidemill.matching import SimOrder
 from tidemill.venue import errors
 from tidemill.venue.parameters import Parameters, to_millis
 from tidemill.venue.shapes import cancelled_shape, number, order_shape, placed_shape, trade_shape
 from tidemill.venue.state import VenueState
-from tidemill.venue.tickets import read_identity, read_range, read_ticket
+from tidemill.venue.tickets import LONG_AFTER, read_identity, read_range, read_ticket
 
 Handler = Callable[[str, Parameters], Any]
 RESPONSES = ("ACK", "RESULT", "FULL")
+RESTING = (OrderState.OPEN, OrderState.PARTLY_FILLED)
+NOT_DONE = (OrderState.CANCELLED, OrderState.EXPIRED)
+RESTRICTIONS = {"ONLY_NEW": OrderState.OPEN, "ONLY_PARTIALLY_FILLED": OrderState.PARTLY_FILLED}
+ARCHIVED_AFTER = timedelta(days=90)
 REPLACE_MODES = ("STOP_ON_FAILURE", "ALLOW_FAILURE")
 
 
@@ -34,6 +41,7 @@ class AccountApi:
             ("GET", "allOrders"): self.all_orders,
             ("GET", "myTrades"): self.my_trades,
             ("GET", "account/commission"): self.commission,
+            ("GET", "rateLimit/order"): lambda key, _parameters: self.state.usage.order_rows(key),
         }
 
     def account(self, key: str, parameters: Parameters) -> dict[str, Any]:
@@ -89,14 +97,19 @@ class AccountApi:
         """Judge an order without placing it."""
         _, instrument = self._symbol(parameters)
         self.state.check(key, read_ticket(parameters, instrument, self._next_id()))
-        return {}
+        if parameters.text("computeCommissionRates") != "true":
+            return {}
+        maker, taker = number(self.state.options.rules.fee_maker), number(self.state.options.rules.fee_taker)
+        return {"standardCommissionForOrder": {"maker": maker, "taker": taker}}
 
     def query(self, key: str, parameters: Parameters) -> dict[str, Any]:
         """One order by the exchange's id or ours."""
         symbol, instrument = self._symbol(parameters)
-        order = self.state.exchange.find_order(key, instrument.id, **read_identity(parameters))
+        order = self._find(key, instrument.id, read_identity(parameters))
         if order is None or not self.state.faults.sees(order.order_id):
             raise errors.NO_SUCH_ORDER
+        if order.state in NOT_DONE and not order.filled and self.state.wall() - order.updated_wall > ARCHIVED_AFTER:
+            raise errors.ARCHIVED
         return order_shape(order, symbol)
 
     def cancel(self, key: str, parameters: Parameters) -> dict[str, Any]:
@@ -143,6 +156,8 @@ class AccountApi:
         """Orders of a symbol, oldest first: from an id, or within times."""
         symbol, instrument = self._symbol(parameters)
         first, start, end, limit = read_range(parameters, "orderId")
+        if parameters.integer("orderId") is not None:  # from an id on, whenever that was
+            start, end = 0, LONG_AFTER
         found = [one for one in self.state.exchange.orders(key, instrument.id) if one.order_id >= first]
         within = [one for one in found if start <= to_millis(one.placed_wall) <= end]
         shown = [one for one in within if self.state.faults.sees(one.order_id)]
@@ -153,6 +168,8 @@ class AccountApi:
         """Executions of a symbol, oldest first: from an id, or within times."""
         symbol, instrument = self._symbol(parameters)
         first, start, end, limit = read_range(parameters, "fromId")
+        if {"fromId", "orderId"} & set(parameters.values) and {"startTime", "endTime"} & set(parameters.values):
+            raise errors.BAD_COMBINATION
         found = self.state.exchange.trades(key, instrument.id, after_trade_id=max(first - 1, 0))
         within = [one for one in found if start <= to_millis(one.wall_time) <= end]
         order_id = parameters.integer("orderId")
@@ -162,16 +179,35 @@ class AccountApi:
 
     def _cancel(self, key: str, parameters: Parameters, identity: dict[str, Any], new_id: str | None) -> dict[str, Any]:
         symbol, instrument = self._symbol(parameters)
-        known = self.state.exchange.find_order(key, instrument.id, **identity)
+        restricted = parameters.text("cancelRestrictions")
+        if restricted not in {None, *RESTRICTIONS}:
+            raise errors.BAD_RESTRICTIONS
+        known = self._find(key, instrument.id, identity)
+        if (
+            known is not None
+            and known.state in RESTING
+            and RESTRICTIONS.get(restricted or "") not in {None, known.state}
+        ):
+            raise errors.RESTRICTED
         original = known.client_order_id if known else ""
+        parameters.check_window(self.state.wall())
         done = self.state.cancel(key, instrument.id, identity["order_id"], identity["client_order_id"], new_id)
         return cancelled_shape(done, symbol, original)
+
+    def _find(self, key: str, instrument: str, identity: dict[str, Any]) -> SimOrder | None:
+        """The order meant; when both its ids were sent they must belong together."""
+        order = self.state.exchange.find_order(key, instrument, **identity)
+        if order is None or identity["order_id"] is None:
+            return order
+        if identity["client_order_id"] not in {None, order.client_order_id}:
+            raise errors.WRONG_CLIENT_ID
+        return order
 
     def _next_id(self) -> str:
         return f"venue{self.state.exchange.order_count + 1}"
 
     def _symbol(self, parameters: Parameters) -> tuple[str, Instrument]:
-        symbol = parameters.need("symbol")
+        symbol = parameters.symbol()
         instrument = self.state.symbols.get(symbol)
         if instrument is None:
             raise errors.INVALID_SYMBOL

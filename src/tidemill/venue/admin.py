@@ -53,7 +53,7 @@ class Admin:
                 if inspect.isawaitable(done):
                     done = await done
                 await self._hub.settle()
-                self._hub.tell_market()
+                await self._hub.tell_market()
                 return web.json_response(done)
             except (DataError, KeyError, ValueError, InvalidOperation, TypeError) as error:
                 text = str(error) if isinstance(error, DataError) else f"malformed body: {error!r}"

@@ -1,12 +1,13 @@
-"""Orders and books as rows of the journal."""
+"""Orders, books, bars and rules as rows of the journal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from tidemill.domain.market import Bar, format_time, parse_time
 from tidemill.domain.trading import OrderType, Side, TimeInForce
-from tidemill.matching import Ticket
+from tidemill.matching import FillRules, Ticket
 
 Level = Sequence[Decimal]
 
@@ -50,6 +51,27 @@ def book_row(bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, list[lis
 def to_side(rows: Sequence[Sequence[str]]) -> list[list[Decimal]]:
     """One side of a book as :func:`book_row` wrote it."""
     return [[Decimal(text) for text in row] for row in rows]
+
+
+def bar_row(bar: Bar) -> list[str]:
+    """A closed bar as text."""
+    numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+    return [format_time(bar.open_time), format_time(bar.close_time), *(str(one) for one in numbers)]
+
+
+def to_bar(row: Sequence[str]) -> Bar:
+    """The bar that :func:`bar_row` wrote."""
+    opened, closed = (parse_time(text, "bar") for text in row[:2])
+    first, high, low, last, volume = (Decimal(text) for text in row[2:])
+    return Bar(open_time=opened, close_time=closed, open=first, high=high, low=low, close=last, volume=volume)
+
+
+def rules_row(rules: FillRules) -> dict[str, str]:
+    """What decides at which price and cost orders fill, as text."""
+    row = {name: str(getattr(rules, name)) for name in ("slippage", "participation", "fee_maker", "fee_taker")}
+    row |= {"decision_delay": str(rules.decision_delay), "fee_asset": rules.fee_asset}
+    prices = sorted(rules.fee_asset_prices.items())
+    return row | {"fee_asset_prices": ", ".join(f"{quote} {price}" for quote, price in prices)}
 
 
 def _side_row(levels: Sequence[Level]) -> list[list[str]]:

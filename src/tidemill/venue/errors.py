@@ -40,9 +40,20 @@ def missing(name: str) -> VenueError:
     return VenueError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
-def illegal(name: str) -> VenueError:
+def illegal(name: str, legal: str = "") -> VenueError:
     """A parameter with characters that its kind does not allow."""
-    return VenueError(-1100, f"Illegal characters found in parameter '{name}'.")
+    behind = f"; legal range is '{legal}'" if legal else ""
+    return VenueError(-1100, f"Illegal characters found in parameter '{name}'{behind}.")
+
+
+def empty(name: str) -> VenueError:
+    """An optional parameter that was sent without a value."""
+    return VenueError(-1105, f"Parameter '{name}' was empty.")
+
+
+def too_precise(name: str) -> VenueError:
+    """A number with more decimals than any asset has."""
+    return VenueError(-1111, f"Parameter '{name}' has too much precision.")
 
 
 def not_required(name: str) -> VenueError:
@@ -68,6 +79,16 @@ TOO_EARLY = VenueError(-1021, "Timestamp for this request was 1000ms ahead of th
 CLOSED = VenueError(-1013, "Market is closed.")
 NO_SUCH_ORDER = VenueError(-2013, "Order does not exist.")
 UNKNOWN_ORDER = VenueError(-2011, "Unknown order sent.")
+WRONG_CLIENT_ID = VenueError(-2039, "Client order ID is not correct for this order ID.")
+ARCHIVED = VenueError(
+    -2026, "Order was canceled or expired with no executed qty over 90 days ago and has been archived."
+)
+RESTRICTED = VenueError(-2011, "Order was not canceled due to cancel restrictions.")
+BAD_RESTRICTIONS = VenueError(-1145, "Invalid cancelRestrictions")
+TOO_LONG = VenueError(-1127, "More than 24 hours between startTime and endTime.")
+BAD_COMBINATION = VenueError(-1128, "Combination of optional parameters invalid.")
+SUBSCRIBED = VenueError(-2035, "User Data Stream subscription already active.")
+NOT_SUBSCRIBED = VenueError(-2036, "User Data Stream subscription not active.")
 BAD_JSON = VenueError(-1135, "Invalid JSON Request")
 UNSUPPORTED = VenueError(-1020, "This operation is not supported.")
 # What an exchange answers while it is down for maintenance; ccxt reads it as not available.

@@ -28,6 +28,11 @@ class Report:
     trade: SimTrade | None = None
     original_id: str = ""
 
+    @property
+    def is_first_fill(self) -> bool:
+        """Whether the order had not traded before."""
+        return self.kind == "TRADE" and len(self.order.trades) == 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountEvents:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.venue.events import AccountEvents, Event, build_events
+from tidemill.venue.following import Follower
 from tidemill.venue.market_streams import MarketStreams
 from tidemill.venue.sockets import Socket
 from tidemill.venue.state import VenueState
@@ -28,8 +28,9 @@ class Listener:
 class Hub:
     """All connections of one venue; used from the venue's loop only."""
 
-    def __init__(self, state: VenueState, streams: MarketStreams) -> None:
+    def __init__(self, state: VenueState, streams: MarketStreams, follower: Follower) -> None:
         self._state = state
+        self._follower = follower
         self._streams = streams
         self._listeners: dict[Listener, None] = {}
         self._subscribers: dict[str, dict[tuple[Socket, int], None]] = {}
@@ -47,11 +48,18 @@ class Hub:
         """Tell an account's events to a connection."""
         self._subscribers.setdefault(key, {})[socket, number] = None
 
-    def unsubscribe(self, socket: Socket, number: int | None = None) -> None:
-        """Tell no more to a connection: one subscription of it, or all."""
+    def hears(self, key: str, socket: Socket) -> bool:
+        """Whether a connection is told an account's events."""
+        return any(one is socket for one, _ in self._subscribers.get(key, ()))
+
+    def unsubscribe(self, socket: Socket, number: int | None = None) -> bool:
+        """Tell no more to a connection: one subscription of it, or all. Whether there was one."""
+        found = False
         for known in self._subscribers.values():
             for one in [one for one in known if one[0] is socket and number in {None, one[1]}]:
                 del known[one]
+                found = True
+        return found
 
     async def settle(self) -> None:
         """Wait until every change so far is on disk, then tell its events."""
@@ -60,17 +68,21 @@ class Hub:
         while state.outbox and state.outbox[0].written <= state.journal.written:
             self._tell_account(state.outbox.popleft())
 
-    def tell_market(self) -> None:
+    async def tell_market(self) -> None:
         """Tell what the market did since the last time."""
         since, self._told_until = self._told_until, self._state.now
+        until = self._told_until
         wanted = dict.fromkeys(name for one in self._listeners for name in one.streams)
-        if self._told_until <= since:
+        if until <= since or not wanted:
             return
-        for name in wanted:
-            self._publish(name, self._streams.events(name, since, self._told_until))
 
-    def _publish(self, name: str, events: Iterable[Any]) -> None:
-        told = list(events)
+        def tell() -> list[tuple[str, list[Any]]]:
+            return [(name, list(self._streams.events(name, since, until))) for name in wanted]
+
+        for name, told in await self._follower.read(tell):
+            self._publish(name, told)
+
+    def _publish(self, name: str, told: list[Any]) -> None:
         fault = self._state.faults.take_stream(name)
         struck = fault.name if fault else ""
         for listener in list(self._listeners):

@@ -6,10 +6,14 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.market import format_time, parse_time
+from tidemill.venue.calls import rules_row
+from tidemill.venue.options import Beginning, VenueOptions
 
 
 class Journal:
@@ -20,6 +24,7 @@ class Journal:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._path = path
         self._connection: sqlite3.Connection | None = None
         self._pending: list[str] = []
         self._commit: asyncio.Task[None] | None = None
@@ -37,11 +42,37 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(f"the venue's database {path} cannot be opened: {error}") from error
 
+    def begin(self, options: VenueOptions, wall: datetime) -> Beginning:
+        """Where the clock began when this database did, or begins now; ConfigurationError when it does not fit."""
+        told = {"rules": rules_row(options.rules), "clock": options.clock}
+        first = next(self._rows(), None)
+        if first is not None and first["call"] == "begin":
+            _check_fits(self._path, first, told)
+            return Beginning(
+                start=parse_time(first["start"], "start"), offset=timedelta(seconds=first["offset_seconds"])
+            )
+        begun = Beginning.of(options, wall)
+        if first is None:
+            offset = int(begun.offset.total_seconds())
+            self.append({"call": "begin", "start": format_time(begun.start), "offset_seconds": offset, **told})
+            self._flush()
+        return begun
+
     def read(self) -> Iterator[dict[str, Any]]:
         """All calls, oldest first."""
+        return (call for call in self._rows() if call["call"] != "begin")
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
         if self._connection is not None:
             for (text,) in self._connection.execute("SELECT call FROM calls ORDER BY id"):
                 yield json.loads(text)
+
+    def _flush(self) -> None:
+        """Write what waits, here and now."""
+        if self._connection is not None and self._pending:
+            group, self._pending = self._pending, []
+            self._insert(group)
+            self.written += len(group)
 
     def append(self, call: dict[str, Any]) -> None:
         """Take one call; it is on disk once :meth:`settled` has returned."""
@@ -64,8 +95,8 @@ class Journal:
     def close(self) -> None:
         """Write what is left and close the file."""
         if self._connection is not None:
-            if self._pending and self.failure is None:
-                self._insert(self._pending)
+            if self.failure is None:
+                self._flush()
             self._connection.close()
 
     async def _write_pending(self) -> None:
@@ -89,3 +120,14 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _check_fits(path: Path | None, first: dict[str, Any], told: dict[str, Any]) -> None:
+    """What is in the database came about by other rules: made again it would be something else."""
+    then, now = ({"clock": one["clock"], **one["rules"]} for one in (first, told))
+    for name in now:
+        if then.get(name) != now[name]:
+            raise ConfigurationError(
+                f"{path} was made with {name} {then.get(name)}, and now it is {now[name]}: set it back, or start the "
+                "venue with another --db"
+            )

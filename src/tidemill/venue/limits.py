@@ -7,24 +7,11 @@ from collections import deque
 from tidemill.venue.errors import VenueError
 from tidemill.venue.options import DAY_SECONDS, Limits
 
-WEIGHTS = {
-    "exchangeInfo": 20,
-    "account": 20,
-    "allOrders": 20,
-    "myTrades": 20,
-    "openOrders": 6,
-    "order": 1,
-    "klines": 2,
-    "depth": 5,
-    "trades": 25,
-    "aggTrades": 4,
-    "ticker/24hr": 2,
-    "ticker/price": 2,
-    "ticker/bookTicker": 2,
-}
 MINUTE, ORDER_SECONDS = 60.0, 10.0
 REFUSED_BEFORE_BAN = 50
 BAN_SECONDS = 120
+BAN_ADVICE = "Please use WebSocket Streams for live updates to avoid bans."
+WEIGHT_ADVICE = "Please use WebSocket Streams for live updates to avoid polling the API."
 
 
 class Usage:
@@ -45,19 +32,20 @@ class Usage:
             DAY_SECONDS: ("1 DAY", limits.orders_per_day),
         }
 
-    def weigh(self, path: str, now: float) -> int:
+    def weigh(self, weight: int, now: float) -> int:
         """Count one request and give the weight used in this minute; 429 beyond the limit, 418 for who goes on."""
         if now < self._banned_until:
-            raise _too_much(418, "Way too much request weight used; IP banned.", self._banned_until - now)
+            text = f"Way too much request weight used; IP banned until {int(self._banned_until * 1000)}."
+            raise _too_much(418, f"{text} {BAN_ADVICE}", self._banned_until - now)
         if int(now // MINUTE) != self._minute:
             self._minute, self.weight, self._refused = int(now // MINUTE), 0, 0
-        self.weight += WEIGHTS.get(path, 1)
+        self.weight += weight
         if self.weight > self._limits.weight_per_minute:
             self._refused += 1
             if self._refused > REFUSED_BEFORE_BAN:
                 self._banned_until = now + BAN_SECONDS
             limit = f"current limit is {self._limits.weight_per_minute} request weight per 1 MINUTE"
-            raise _too_much(429, f"Too much request weight used; {limit}.", MINUTE - now % MINUTE)
+            raise _too_much(429, f"Too much request weight used; {limit}. {WEIGHT_ADVICE}", MINUTE - now % MINUTE)
         return self.weight
 
     def count_order(self, key: str, now: float) -> None:
@@ -71,6 +59,22 @@ class Usage:
                 raise VenueError(-1015, text, 429, {"Retry-After": str(int(ORDER_SECONDS))})
         for span in self._spans:
             self._orders[key, span].append(now)
+
+    def forgive_order(self, key: str) -> None:
+        """An order of the key has traded for the first time: it counts no more."""
+        for span in self._spans:
+            if sent := self._orders.get((key, span)):
+                sent.pop()
+
+    def order_rows(self, key: str) -> list[dict[str, object]]:
+        """The limits on new orders, each with what the key has used of it."""
+        counts = self.order_counts(key).values()
+        rows = (row for row in self.rows() if row["rateLimitType"] == "ORDERS")
+        return [row | {"count": int(count)} for row, count in zip(rows, counts, strict=True)]
+
+    def used_rows(self) -> list[dict[str, object]]:
+        """The limit on weight with what is used of it, as requests over a socket are told."""
+        return [self.rows()[0] | {"count": self.weight}]
 
     def order_counts(self, key: str) -> dict[str, str]:
         """The headers that tell the new orders of a key so far."""

@@ -10,10 +10,8 @@ from typing import Any
 from tidemill.domain.market import Instrument, timeframe_seconds
 from tidemill.domain.portfolio import ZERO
 from tidemill.venue import errors
-from tidemill.venue.klines import Kline
-from tidemill.venue.limits import Usage
 from tidemill.venue.parameters import Parameters, to_millis
-from tidemill.venue.shapes import number, symbol_shape
+from tidemill.venue.shapes import bar_trade, number, symbol_shape
 from tidemill.venue.state import VenueState
 
 DAY_BARS = 24
@@ -49,7 +47,7 @@ class MarketApi:
         return {
             "timezone": "UTC",
             "serverTime": to_millis(self.state.wall()),
-            "rateLimits": Usage(self.state.options.limits).rows(),
+            "rateLimits": self.state.usage.rows(),
             "exchangeFilters": [],
             "symbols": [symbol_shape(one) for one in self._chosen(parameters)],
         }
@@ -61,7 +59,7 @@ class MarketApi:
         return self.state.prices.kline_body(
             instrument.id,
             interval,
-            parameters.integer("startTime") or 0,
+            parameters.moment("startTime") or 0,
             _end(parameters),
             _limit(parameters),
             self.state.now,
@@ -102,7 +100,8 @@ class MarketApi:
         None means now. Books are not recorded, so the levels stand for one.
         """
         at = self.state.now if moment is None else moment
-        fed = self.state.exchange.book(one.id)
+        prices = self.state.prices
+        fed = prices.fetch_book(one.id) if prices.is_live else self.state.exchange.book(one.id)
         if fed is not None:
             most = max(1, limit or FED_LEVELS)
             sides = {name: [[number(a), number(b)] for a, b in getattr(fed, name)[:most]] for name in ("bids", "asks")}
@@ -126,7 +125,9 @@ class MarketApi:
         """As trades, in the aggregated shape, from an id or within times."""
         one, limit = self._one(parameters), _limit(parameters)
         first_id = parameters.integer("fromId")
-        start = first_id + 1 if first_id is not None else parameters.integer("startTime") or 0
+        if first_id is not None and {"startTime", "endTime"} & set(parameters.values):
+            raise errors.BAD_COMBINATION
+        start = first_id + 1 if first_id is not None else parameters.moment("startTime") or 0
         found = self._bar_trades(one, start, _end(parameters), limit + 1)
         return [
             {
@@ -200,13 +201,15 @@ class MarketApi:
         return recording.series_of(one.id).timeframe if recording else self.state.options.timeframe
 
     def _one(self, parameters: Parameters) -> Instrument:
-        found = self.state.symbols.get(parameters.need("symbol"))
+        found = self.state.symbols.get(parameters.symbol())
         if found is None:
             raise errors.INVALID_SYMBOL
         return found
 
     def _chosen(self, parameters: Parameters) -> list[Instrument]:
         names = parameters.text("symbols")
+        if names is not None and parameters.text("symbol") is not None:
+            raise errors.BAD_COMBINATION
         if names is not None:
             wanted = [part.strip().strip('"') for part in names.strip("[]").split(",")]
             if any(one not in self.state.symbols for one in wanted):
@@ -223,25 +226,11 @@ def _symbol(one: Instrument) -> str:
     return one.base + one.quote
 
 
-def bar_trade(row: Kline) -> dict[str, Any]:
-    """A closed bar told as one trade; its id is the bar's open time, so that ids rise with time."""
-    price, quantity = Decimal(row[4]), Decimal(row[5])
-    return {
-        "id": row[0],
-        "price": number(price),
-        "qty": number(quantity),
-        "quoteQty": number(price * quantity),
-        "time": row[6],
-        "isBuyerMaker": False,
-        "isBestMatch": True,
-    }
-
-
 def _limit(parameters: Parameters) -> int:
     sent = parameters.integer("limit")
     return max(1, min(DEFAULT_KLINES if sent is None else sent, MOST_KLINES))
 
 
 def _end(parameters: Parameters) -> int:
-    sent = parameters.integer("endTime")
+    sent = parameters.moment("endTime")
     return 2**53 if sent is None else sent

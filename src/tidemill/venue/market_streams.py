@@ -12,8 +12,9 @@ from typing import Any
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Instrument
-from tidemill.venue.market_api import MarketApi, bar_trade
+from tidemill.venue.market_api import MarketApi
 from tidemill.venue.parameters import to_millis
+from tidemill.venue.shapes import bar_trade
 from tidemill.venue.state import VenueState
 
 MOST_BARS = 1000

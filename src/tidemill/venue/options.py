@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from tidemill.matching import FillRules
-from tidemill.ports import MarketSource
 from tidemill.recording import Recording
+from tidemill.venue.live import LiveSource
 
 WEEK = timedelta(weeks=1)
 DAY_SECONDS = 86_400.0
@@ -45,7 +45,7 @@ class VenueOptions:
 
     rules: FillRules
     recording: Recording | None = None
-    live: MarketSource | None = None
+    live: LiveSource | None = None
     universe: tuple[str, ...] = ()
     timeframe: str = "1h"
     clock: Literal["real", "recorded"] = "recorded"
@@ -56,6 +56,25 @@ class VenueOptions:
     limits: Limits = Limits()
     tls: tuple[Path, Path] | None = None
     allow_remote: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """Where the market clock of a venue's database began, and how far it is behind the wall's."""
+
+    start: datetime
+    offset: timedelta
+
+    @classmethod
+    def of(cls, options: VenueOptions, wall: datetime) -> Self:
+        """For a venue that begins at ``wall``."""
+        recording = options.recording
+        if recording is None:
+            return cls(start=wall, offset=timedelta(0))
+        if options.clock == "recorded":
+            return cls(start=recording.first_open, offset=timedelta(0))
+        offset = shift_to_now(recording, wall)
+        return cls(start=wall - offset, offset=offset)
 
 
 def shift_to_now(recording: Recording, now: datetime) -> timedelta:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from urllib.parse import parse_qsl
 
 from tidemill.domain.market import EPOCH
@@ -18,7 +18,11 @@ DEFAULT_WINDOW_MS, LONGEST_WINDOW_MS = 5000, 60_000
 AHEAD_MS = 1000
 MICROSECONDS_FROM = 10**15
 """Times may come in microseconds: milliseconds do not reach this before the year 33658."""
-CLIENT_ID = re.compile(r"[a-zA-Z0-9_-]{1,36}")
+CLIENT_ID, CLIENT_ID_TEXT = re.compile(r"[a-zA-Z0-9_-]{1,36}"), "^[a-zA-Z0-9-_]{1,36}$"
+SYMBOL, SYMBOL_TEXT = re.compile(r"[A-Z0-9_.-]{1,20}"), "^[A-Z0-9-_.]{1,20}$"
+INTEGER, INTEGER_TEXT = re.compile(r"\d{1,18}", re.ASCII), "^[0-9]{1,20}$"
+DECIMAL, DECIMAL_TEXT = re.compile(r"\d{1,20}(\.\d{1,20})?", re.ASCII), r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+MOST_DECIMALS = 8
 
 
 def to_millis(moment: datetime) -> int:
@@ -46,14 +50,24 @@ class Parameters:
         return cls(values, _unsigned(query) + _unsigned(body))
 
     def text(self, name: str) -> str | None:
-        """A parameter, or None when it was not sent or is empty."""
-        return self.values.get(name) or None
+        """A parameter, or None when it was not sent."""
+        value = self.values.get(name)
+        if value == "":
+            raise errors.empty(name)
+        return value
 
     def need(self, name: str) -> str:
         """A mandatory parameter."""
-        value = self.text(name)
-        if value is None:
+        value = self.values.get(name)
+        if not value:
             raise errors.missing(name)
+        return value
+
+    def symbol(self) -> str:
+        """The mandatory symbol, in capitals."""
+        value = self.need("symbol")
+        if not SYMBOL.fullmatch(value):
+            raise errors.illegal("symbol", SYMBOL_TEXT)
         return value
 
     def integer(self, name: str) -> int | None:
@@ -61,36 +75,37 @@ class Parameters:
         value = self.text(name)
         if value is None:
             return None
-        if not re.fullmatch(r"\d{1,18}", value, flags=re.ASCII):
-            raise errors.illegal(name)
+        if not INTEGER.fullmatch(value):
+            raise errors.illegal(name, INTEGER_TEXT)
         return int(value)
+
+    def moment(self, name: str) -> int | None:
+        """A time in ms, sent in ms or in microseconds, or None."""
+        value = self.integer(name)
+        return value // 1000 if value is not None and value >= MICROSECONDS_FROM else value
 
     def decimal(self, name: str) -> Decimal | None:
         """A plain decimal number, or None."""
         value = self.text(name)
         if value is None:
             return None
-        if not re.fullmatch(r"\d{1,20}(\.\d{1,20})?", value, flags=re.ASCII):
-            raise errors.illegal(name)
-        try:
-            return Decimal(value)
-        except InvalidOperation as error:
-            raise errors.illegal(name) from error
+        if not DECIMAL.fullmatch(value):
+            raise errors.illegal(name, DECIMAL_TEXT)
+        if len(value.partition(".")[2].rstrip("0")) > MOST_DECIMALS:
+            raise errors.too_precise(name)
+        return Decimal(value)
 
     def client_id(self, name: str) -> str | None:
         """A client order id, or None."""
         value = self.text(name)
         if value is not None and not CLIENT_ID.fullmatch(value):
-            raise errors.illegal(name)
+            raise errors.illegal(name, CLIENT_ID_TEXT)
         return value
 
     def check_window(self, wall: datetime) -> None:
         """Refuse a request outside its window: called on arrival, and again just before matching."""
-        sent, window = self.integer("timestamp"), self._window_ms()
-        if sent is None:
-            raise errors.missing("timestamp")
-        if sent >= MICROSECONDS_FROM:
-            sent //= 1000
+        self.need("timestamp")
+        sent, window = self.moment("timestamp") or 0, self._window_ms()
         now = to_millis(wall)
         if now - sent > window:
             raise errors.TOO_LATE
@@ -112,7 +127,7 @@ class Parameters:
         """Refuse a request that was not signed with the key's secret."""
         signature = self.need("signature")
         expected = hmac.new(secret.encode(), self.signed_text.encode(), hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
+        if not hmac.compare_digest(signature.lower().encode("utf-8", "replace"), expected.encode()):
             raise errors.BAD_SIGNATURE
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
+from tidemill.venue.endpoints import check_known, weight_of
+from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub
-from tidemill.venue.limits import Usage
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.parameters import Parameters
 from tidemill.venue.state import VenueState
@@ -35,38 +37,47 @@ JSON = "application/json"
 class Rest:
     """Routes, checks and answers; one instance a server."""
 
-    def __init__(self, state: VenueState, market: MarketApi, account: AccountApi, hub: Hub) -> None:
+    def __init__(self, state: VenueState, market: MarketApi, account: AccountApi, hub: Hub, follower: Follower) -> None:
         self.state = state
-        self.usage = Usage(state.options.limits)
         self._market = market
         self._account = account
         self._hub = hub
+        self._follower = follower
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer any request: its weight, its fault, its route; nothing is told before it is on disk."""
         path = request.path.removeprefix(PREFIX)
         try:
-            used = self.usage.weigh(path, time.time())
+            used = self.state.usage.weigh(weight_of(request.method, path, request.query_string), time.time())
             body = await _body(request)
         except errors.VenueError as error:
             return error.answer()
 
+        kind = KINDS.get((request.method, path)) or (
+            "account" if (request.method, path) in self._account.routes else "market"
+        )
+
         async def proceed() -> web.StreamResponse:
-            made = self._route(request, path, body)
+            made = await self._routed(request, path, body, kind)
             try:
                 await self._hub.settle()
             except TidemillError:
                 return errors.BROKEN.answer()
             return made
 
-        kind = KINDS.get((request.method, path)) or (
-            "account" if (request.method, path) in self._account.routes else "market"
-        )
         fault = self.state.faults.take_request(kind, f"{request.query_string}&{body}")
         made = await (strike(fault, request, proceed) if fault else proceed())
         if not made.prepared:
             made.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
         return made
+
+    async def _routed(self, request: web.Request, path: str, body: str, kind: str) -> web.Response:
+        if kind == "order":
+            sent = dict(parse_qsl(f"{request.rel_url.raw_query_string}&{body}"))
+            await self._follower.before_order(sent.get("symbol"))
+        if kind == "market":
+            return await self._follower.read(lambda: self._route(request, path, body))
+        return self._route(request, path, body)
 
     def _route(self, request: web.Request, path: str, body: str) -> web.Response:
         try:
@@ -88,16 +99,18 @@ class Rest:
         signed = self._account.routes.get((request.method, path))
         if signed is not None:
             key = check_sender(self.state, request.headers.get("X-MBX-APIKEY", ""), parameters)
+            check_known(request.method, path, parameters)
             if (request.method, path) not in ORDERS:
                 return _json(signed(key, parameters))
-            self.usage.count_order(key, time.time())
-            return _json(signed(key, parameters), self.usage.order_counts(key))
+            self.state.usage.count_order(key, time.time())
+            return _json(signed(key, parameters), self.state.usage.order_counts(key))
         public = self._market.routes.get(path)
         if public is None:
             known = any(path == name for _, name in self._account.routes)
             raise web.HTTPMethodNotAllowed(request.method, []) if known else web.HTTPNotFound(reason="Not Found")
         if request.method != "GET":
             raise web.HTTPMethodNotAllowed(request.method, ["GET"])
+        check_known("GET", path, parameters)
         return _json(public(parameters))
 
 

@@ -17,9 +17,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from tidemill.domain.errors import ConfigurationError, DataError
+from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
 from tidemill.venue.account_api import AccountApi
 from tidemill.venue.admin import Admin
+from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.market_streams import MarketStreams
@@ -49,7 +50,9 @@ class VenueServer:
 
     def __init__(self, options: VenueOptions) -> None:
         if options.host not in LOOPBACK and not options.allow_remote:
-            raise DataError(f"the venue listens on loopback only, not on {options.host}, unless told to")
+            raise DataError(
+                f"the venue listens on loopback only, not on {options.host}; --beyond-loopback lets other machines in"
+            )
         self.options = options
         self.token = secrets.token_hex(16)
         self.state: VenueState
@@ -63,12 +66,17 @@ class VenueServer:
     @property
     def rest_url(self) -> str:
         """Base URL of the REST API."""
-        return f"{'https' if self.options.tls else 'http'}://{self.options.host}:{self._ports[0]}"
+        return f"{'https' if self.options.tls else 'http'}://{self._host}:{self._ports[0]}"
 
     @property
     def admin_url(self) -> str:
         """Base URL of the admin API."""
-        return f"http://{self.options.host}:{self._ports[1]}"
+        return f"http://{self._host}:{self._ports[1]}"
+
+    @property
+    def _host(self) -> str:
+        """The address as a URL has it."""
+        return f"[{self.options.host}]" if ":" in self.options.host else self.options.host
 
     def start(self) -> None:
         """Open the state and listen; ConfigurationError when a port is taken or a certificate is none."""
@@ -78,9 +86,10 @@ class VenueServer:
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(30)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             self.stop()
-            raise ConfigurationError(f"the venue cannot listen on port {self.options.port}: {error}") from error
+            where = f"{self.options.host}, port {self.options.port}"
+            raise ConfigurationError(f"the venue cannot listen on {where}: {error}") from error
 
     def stop(self) -> None:
         """Stop listening and close the journal."""
@@ -90,7 +99,7 @@ class VenueServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._thread = None
-        self.state.journal.close()
+        self.state.close()
 
     def first_line(self) -> dict[str, Any]:
         """What a caller needs to use the venue."""
@@ -109,9 +118,10 @@ class VenueServer:
 
     async def _listen(self) -> None:
         market, account = MarketApi(self.state), AccountApi(self.state)
-        hub = Hub(self.state, MarketStreams(self.state, market))
-        rest = Rest(self.state, market, account, hub)
-        sockets = SocketApi(self.state, market, account, hub, rest.usage)
+        follower = Follower(self.state)
+        hub = Hub(self.state, MarketStreams(self.state, market), follower)
+        rest = Rest(self.state, market, account, hub, follower)
+        sockets = SocketApi(self.state, market, account, hub, follower)
         public = web.Application(client_max_size=LONGEST_BODY)
         public.router.add_get("/ws", sockets.market_streams)
         public.router.add_get("/ws/{names:.*}", sockets.market_streams)
@@ -124,7 +134,7 @@ class VenueServer:
         await web.TCPSite(self._runners[1], self.options.host, 0).start()
         self._ports = tuple(int(one.addresses[0][1]) for one in self._runners)  # type: ignore[assignment]
         if self.options.clock == "real":
-            self._keep(self._tick(hub))
+            self._keep(self._tick(hub, follower))
 
     @staticmethod
     async def _runner(application: web.Application) -> web.AppRunner:
@@ -156,12 +166,16 @@ class VenueServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tick(self, hub: Hub) -> None:
+    async def _tick(self, hub: Hub, follower: Follower) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self.state.tick()
-            await hub.settle()
-            hub.tell_market()
+            try:
+                await follower.tick()
+                await hub.settle()
+                await hub.tell_market()
+            except TidemillError as error:
+                # A source or a disk that fails now may be back in a second; the clock must not stop for it.
+                LOGGER.warning("the venue could not follow its clock: %s", error)
 
     async def _shut(self) -> None:
         for task in list(self._tasks):

@@ -8,6 +8,7 @@ from typing import Any
 from tidemill.domain.market import Instrument
 from tidemill.domain.trading import OrderState, OrderType, Side
 from tidemill.matching import MAX_OPEN_ORDERS, SimOrder, SimTrade
+from tidemill.venue.klines import Kline
 from tidemill.venue.parameters import to_millis
 
 STATUS = {
@@ -132,9 +133,13 @@ def symbol_shape(instrument: Instrument) -> dict[str, Any]:
         "orderTypes": ORDER_TYPES,
         "icebergAllowed": False,
         "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
         "cancelReplaceAllowed": True,
+        "amendAllowed": False,
+        "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": [
@@ -155,4 +160,18 @@ def symbol_shape(instrument: Instrument) -> dict[str, Any]:
         "permissionSets": [["SPOT"]],
         "defaultSelfTradePreventionMode": "NONE",
         "allowedSelfTradePreventionModes": ["NONE"],
+    }
+
+
+def bar_trade(row: Kline) -> dict[str, Any]:
+    """A closed bar told as one trade; its id is the bar's open time, so that ids rise with time."""
+    price, quantity = Decimal(row[4]), Decimal(row[5])
+    return {
+        "id": row[0],
+        "price": number(price),
+        "qty": number(quantity),
+        "quoteQty": number(price * quantity),
+        "time": row[6],
+        "isBuyerMaker": False,
+        "isBestMatch": True,
     }

@@ -5,26 +5,28 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
+from tidemill.venue.endpoints import check_known, weight_of
+from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub, Listener
-from tidemill.venue.limits import Usage
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.parameters import Parameters
 from tidemill.venue.rest import check_sender
+from tidemill.venue.socket_messages import Misunderstood, read_control, read_parameters, read_request
 from tidemill.venue.sockets import Socket
 from tidemill.venue.state import VenueState
 
-LONGEST_ID = 36
 SIGNED = {
     "account.status": ("GET", "account"),
     "account.commission": ("GET", "account/commission"),
+    "account.rateLimits.orders": ("GET", "rateLimit/order"),
     "order.place": ("POST", "order"),
     "order.test": ("POST", "order/test"),
     "order.cancelReplace": ("POST", "order/cancelReplace"),
@@ -50,26 +52,27 @@ PUBLIC = {
     "ticker.price": "ticker/price",
     "ticker.book": "ticker/bookTicker",
 }
+ROUTES = SIGNED | {method: ("GET", path) for method, path in PUBLIC.items()}
 ORDERS = {"order.place", "order.cancelReplace"}
-
-
-@dataclass(slots=True)
-class _Refused(Exception):
-    """A control message that is not understood, with the streams' own error code."""
-
-    code: int
-    message: str
 
 
 class SocketApi:
     """Both kinds of sockets of one venue."""
 
-    def __init__(self, state: VenueState, market: MarketApi, account: AccountApi, hub: Hub, usage: Usage) -> None:
+    def __init__(
+        self,
+        state: VenueState,
+        market: MarketApi,
+        account: AccountApi,
+        hub: Hub,
+        follower: Follower,
+    ) -> None:
         self._state = state
         self._market = market
         self._account = account
         self._hub = hub
-        self._usage = usage
+        self._usage = state.usage
+        self._follower = follower
         self._subscriptions = 0
 
     async def market_streams(self, request: web.Request) -> web.StreamResponse:
@@ -94,7 +97,7 @@ class SocketApi:
         socket = Socket(request, self._state.options.limits)
 
         async def on_text(text: str) -> None:
-            answer = self._call(socket, text)
+            answer = await self._call(socket, text)
             try:
                 await self._hub.settle()
             except TidemillError:
@@ -113,17 +116,17 @@ class SocketApi:
         """Answer SUBSCRIBE, UNSUBSCRIBE and the like."""
         number: Any = None
         try:
-            message = _control_message(text)
+            message = read_control(text)
             number = message.get("id")
             return {"result": self._controlled(listener, message), "id": number}
-        except _Refused as refused:
+        except Misunderstood as refused:
             answer = {"code": refused.code, "msg": refused.message}
             return answer if number is None else answer | {"id": number}
 
     def _controlled(self, listener: Listener, message: dict[str, Any]) -> Any:
         method, given = message.get("method"), message.get("params", [])
         if not isinstance(given, list):
-            raise _Refused(2, "Invalid request: params must be an array")
+            raise Misunderstood(2, "Invalid request: params must be an array")
         if method in {"SUBSCRIBE", "UNSUBSCRIBE"}:
             self._choose(listener, str(method), given)
             return None
@@ -132,42 +135,46 @@ class SocketApi:
         if method in {"SET_PROPERTY", "GET_PROPERTY"} and given[:1] == ["combined"]:
             return _property(listener, str(method), given)
         known = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
-        raise _Refused(2, f"Invalid request: unknown method, expected one of {known}")
+        raise Misunderstood(2, f"Invalid request: unknown method, expected one of {known}")
 
     def _choose(self, listener: Listener, method: str, names: list[Any]) -> None:
         if not names or not all(isinstance(one, str) for one in names):
-            raise _Refused(2, "Invalid request: params must be a list of stream names")
+            raise Misunderstood(2, "Invalid request: params must be a list of stream names")
         if method == "UNSUBSCRIBE":
             for name in names:
                 listener.streams.pop(name, None)
         elif len({*listener.streams, *names}) > self._state.options.limits.streams_per_connection:
-            raise _Refused(2, "Invalid request: too many streams on this connection")
+            raise Misunderstood(2, "Invalid request: too many streams on this connection")
         else:
             listener.streams |= dict.fromkeys(names)
 
     # -- requests
 
-    def _call(self, socket: Socket, text: str) -> dict[str, Any]:
+    async def _call(self, socket: Socket, text: str) -> dict[str, Any]:
         """One request's answer: id, status, result or error."""
         number: Any = None
         try:
-            message = _object(text)
+            message = read_request(text)
             number = message.get("id")
             method = str(message.get("method", "")).removeprefix("v3/")
-            self._usage.weigh(SIGNED.get(method, ("", PUBLIC.get(method, "")))[1], time.time())
-            result = self._result(socket, method, message.get("params") or {})
+            parameters = read_parameters(message.get("params") or {})
+            self._usage.weigh(weight_of(*ROUTES.get(method, ("", "")), urlencode(parameters.values)), time.time())
+            if method in ORDERS:
+                await self._follower.before_order(parameters.text("symbol"))
+
+            def result_of() -> Any:
+                return self._result(socket, method, parameters)
+
+            result = await self._follower.read(result_of) if method in PUBLIC else result_of()
         except errors.VenueError as error:
             return {"id": number, "status": error.http_status, "error": error.body()}
         except DataError:
             return {"id": number, "status": 400, "error": errors.INVALID_INTERVAL.body()}
         except TidemillError:
             return {"id": number, "status": 503, "error": errors.BROKEN.body()}
-        return {"id": number, "status": 200, "result": result, "rateLimits": []}
+        return {"id": number, "status": 200, "result": result, "rateLimits": self._usage.used_rows()}
 
-    def _result(self, socket: Socket, method: str, sent: Any) -> Any:
-        if not isinstance(sent, dict):
-            raise errors.BAD_JSON
-        parameters = _parameters(sent)
+    def _result(self, socket: Socket, method: str, parameters: Parameters) -> Any:
         stream: dict[str, Callable[[], Any]] = {
             "userDataStream.subscribe.signature": lambda: self._subscribe(socket, parameters),
             "userDataStream.unsubscribe": lambda: self._unsubscribe(socket, parameters),
@@ -178,23 +185,28 @@ class SocketApi:
             raise errors.DOWN
         if method in SIGNED:
             key = check_sender(self._state, parameters.text("apiKey") or "", parameters)
+            check_known(*SIGNED[method], parameters)
             if method in ORDERS:
                 self._usage.count_order(key, time.time())
             return self._account.routes[SIGNED[method]](key, parameters)
         if method not in PUBLIC:
             raise errors.UNSUPPORTED
+        check_known("GET", PUBLIC[method], parameters)
         answer = self._market.routes[PUBLIC[method]](parameters)
         return json.loads(answer) if isinstance(answer, bytes) else answer
 
     def _subscribe(self, socket: Socket, parameters: Parameters) -> dict[str, Any]:
         key = check_sender(self._state, parameters.text("apiKey") or "", parameters)
+        if self._hub.hears(key, socket):
+            raise errors.SUBSCRIBED
         number = self._subscriptions
         self._subscriptions += 1
         self._hub.subscribe(key, socket, number)
         return {"subscriptionId": number}
 
     def _unsubscribe(self, socket: Socket, parameters: Parameters) -> dict[str, Any]:
-        self._hub.unsubscribe(socket, parameters.integer("subscriptionId"))
+        if not self._hub.unsubscribe(socket, parameters.integer("subscriptionId")):
+            raise errors.NOT_SUBSCRIBED
         return {}
 
 
@@ -202,49 +214,6 @@ def _property(listener: Listener, method: str, given: list[Any]) -> bool | None:
     if method == "GET_PROPERTY":
         return listener.combined
     if len(given) != 2 or not isinstance(given[1], bool):
-        raise _Refused(1, "Invalid value type: expected Boolean")
+        raise Misunderstood(1, "Invalid value type: expected Boolean")
     listener.combined = given[1]
     return None
-
-
-def _control_message(text: str) -> dict[str, Any]:
-    try:
-        message = json.loads(text)
-    except ValueError as error:
-        raise _Refused(3, f"Invalid JSON: {error}") from error
-    if not isinstance(message, dict):
-        raise _Refused(3, "Invalid JSON: an object is expected")
-    if not _is_id(message.get("id")):
-        raise _Refused(2, "Invalid request: request ID must be an unsigned integer, a string or null")
-    return message
-
-
-def _is_id(number: Any) -> bool:
-    if number is None:
-        return True
-    if isinstance(number, str):
-        return len(number) <= LONGEST_ID
-    return isinstance(number, int) and not isinstance(number, bool)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        message = json.loads(text)
-    except ValueError as error:
-        raise errors.BAD_JSON from error
-    if not isinstance(message, dict):
-        raise errors.BAD_JSON
-    return message
-
-
-def _parameters(sent: dict[str, Any]) -> Parameters:
-    """Parameters of a JSON request; the signature covers them sorted by name."""
-    values = {str(name): _text(value) for name, value in sent.items() if value is not None}
-    signed = "&".join(f"{name}={values[name]}" for name in sorted(values) if name != "signature")
-    return Parameters(values, signed)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, list | dict) else str(value)

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tidemill.domain.errors import DataError
-from tidemill.domain.market import Instrument, format_time, parse_time
-from tidemill.matching import Exchange, Refusal, SimOrder, SimTrade, Ticket
-from tidemill.ports import BarTape
-from tidemill.venue.calls import Level, book_row, ticket_row, to_side, to_ticket
+from tidemill.domain.errors import ConfigurationError, DataError
+from tidemill.domain.market import Bar, format_time, parse_time
+from tidemill.matching import Book, Exchange, Refusal, SimOrder, SimTrade, Ticket
+from tidemill.venue.calls import Level, bar_row, book_row, ticket_row, to_bar, to_side, to_ticket
 from tidemill.venue.errors import VenueError
 from tidemill.venue.events import AccountEvents
 from tidemill.venue.faults import Faults
 from tidemill.venue.journal import Journal
-from tidemill.venue.options import VenueOptions, shift_to_now
-from tidemill.venue.prices import LivePrices, Prices, RecordedPrices
-
-
-class _MovingTape:
-    """The tape as the prices have it now."""
-
-    def __init__(self, prices: Prices) -> None:
-        self._prices = prices
-
-    def bar_at(self, instrument: str, moment: datetime) -> Any:
-        return self._prices.tape.bar_at(instrument, moment)
-
-    def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Any:
-        return self._prices.tape.bars_closed(instrument, after, until)
-
-    def is_down(self, moment: datetime) -> bool:
-        return self._prices.tape.is_down(moment)
+from tidemill.venue.limits import Usage
+from tidemill.venue.options import VenueOptions
+from tidemill.venue.prices import name_symbols, open_prices
 
 
 class VenueState:
@@ -43,21 +27,21 @@ class VenueState:
     def __init__(self, options: VenueOptions, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.options = options
         self.wall = wall
-        self.prices = self._open_prices()
-        self.symbols = self._name_symbols(self.prices.instruments)
-        recording = options.recording
-        shifted = recording is not None and options.clock == "real"
-        self.offset = shift_to_now(recording, wall()) if recording is not None and shifted else timedelta(0)
-        start = recording.first_open if recording is not None and not shifted else wall() - self.offset
-        tape: BarTape = _MovingTape(self.prices)
-        self.exchange = Exchange(self.prices.instruments, options.rules, tape, start=start)
+        self.prices = open_prices(options)
+        self.symbols = name_symbols(self.prices.instruments)
+        self.journal = Journal(options.database)
+        begun = self.journal.begin(options, wall())
+        self.offset = begun.offset
+        self.exchange = Exchange(self.prices.instruments, options.rules, self.prices.tape, start=begun.start)
         self.secrets: dict[str, str] = {}
         self.faults = Faults()
-        self.journal = Journal(options.database)
+        self.usage = Usage(options.limits)
         self.outbox: deque[AccountEvents] = deque()
         self._cancels = 0
+        self._fed: dict[str, Book] = {}
         for call in self.journal.read():
-            self._apply(call)
+            self._repeat(call)
+        self.take_bars(self.prices.fetch_bars(self.now))
 
     @property
     def now(self) -> datetime:
@@ -70,6 +54,12 @@ class VenueState:
     def is_down(self) -> bool:
         """Whether the market clock stands in a hole of the recording."""
         return self.prices.tape.is_down(self.now)
+
+    def close(self) -> None:
+        """Write what is left, and let go of the file and of a live source."""
+        self.journal.close()
+        if self.options.live is not None:
+            self.options.live.close()
 
     def open_account(self, key: str, secret: str, balances: Mapping[str, str]) -> None:
         """Open an account under a key; DataError when the key is taken."""
@@ -94,11 +84,34 @@ class VenueState:
         self._change({"call": "no book", "instrument": instrument, **self._times()})
 
     def tick(self) -> None:
-        """Follow the real clock: fetch what is new, match what has closed."""
-        self.prices.refresh(self.now)
-        resting = any(self.exchange.orders(key, open_only=True) for key in self.secrets)
-        if resting:
-            self.move_clock(self.now)
+        """Follow the real clock: let resting orders meet what has closed."""
+        until = self.prices.met_until(self.now)
+        if until <= self.exchange.now:
+            return
+        if self.resting:
+            self.move_clock(until)
+        else:
+            self.exchange.advance(until, self.wall())  # nothing can come of it, so nothing is kept
+
+    @property
+    def resting(self) -> set[str]:
+        """Instruments on which orders rest."""
+        return {one.ticket.instrument for key in self.secrets for one in self.exchange.orders(key, open_only=True)}
+
+    def take_bars(self, found: Mapping[str, Sequence[Bar]]) -> None:
+        """Put bars that were fetched on the tape."""
+        for name, bars in found.items():
+            until = format_time(self.exchange.now)
+            self._change({"call": "bars", "instrument": name, "until": until, "bars": [bar_row(one) for one in bars]})
+
+    def take_book(self, instrument: str, book: Book | None) -> None:
+        """Let an instrument trade on a book that was fetched, on bars when there is none; one that is known is kept."""
+        if book is None:
+            if self.exchange.book(instrument) is not None:
+                self.drop_book(instrument)
+        elif self._fed.get(instrument) != book or self.exchange.book(instrument) is None:
+            self._fed[instrument] = book
+            self.feed_book(instrument, book.bids, book.asks)
 
     def place(self, key: str, ticket: Ticket) -> SimOrder:
         """Place an order; VenueError when it is refused."""
@@ -133,6 +146,8 @@ class VenueState:
     def _tell(self, events: AccountEvents) -> None:
         """Keep events for the account's streams until the change that made them is on disk."""
         self.outbox.append(events.after(self.journal.appended))
+        if any(one.is_first_fill for one in events.reports):
+            self.usage.forgive_order(events.account)
 
     def _tell_trades(self, done: Sequence[SimTrade]) -> int:
         for trade in done:
@@ -159,6 +174,14 @@ class VenueState:
         self.journal.append(call)
         return done
 
+    def _repeat(self, call: Mapping[str, Any]) -> None:
+        """Do a call of the journal again; ConfigurationError when it does not come out as it did."""
+        if isinstance(self._apply(call), Refusal):
+            raise ConfigurationError(
+                f"{self.options.database} was made with other prices: a {call['call']} that was accepted then is "
+                "refused now; start the venue with the prices it had, or with another --db"
+            )
+
     def _apply(self, call: Mapping[str, Any]) -> Any:
         """Do one call, now or again from the journal: the same call does the same."""
         kind = call["call"]
@@ -166,16 +189,23 @@ class VenueState:
             self.secrets[call["key"]] = call["secret"]
             amounts = {asset: Decimal(text) for asset, text in call["balances"].items()}
             return self.exchange.open_account(call["key"], amounts)
+        if kind == "bars":
+            bars = [to_bar(row) for row in call["bars"]]
+            return self.prices.take_bars(call["instrument"], bars, parse_time(call["until"], "until"))
         market, wall = (parse_time(call[name], name) for name in ("market", "wall"))
         if kind == "clock":
             return self.exchange.advance(market, wall)
-        if kind == "book":
-            sides = to_side(call["bids"]), to_side(call["asks"])
-            return self.exchange.feed_book(call["instrument"], *sides, market=market, wall=wall)
-        if kind == "no book":
-            return self.exchange.drop_book(call["instrument"], market=market)
         if kind == "place":
             return self.exchange.place(call["key"], to_ticket(call["ticket"]), market=market, wall=wall)
+        return self._apply_cancel(call, wall) if kind == "cancel" else self._apply_book(call, market, wall)
+
+    def _apply_book(self, call: Mapping[str, Any], market: datetime, wall: datetime) -> Any:
+        if call["call"] == "no book":
+            return self.exchange.drop_book(call["instrument"], market=market)
+        sides = to_side(call["bids"]), to_side(call["asks"])
+        return self.exchange.feed_book(call["instrument"], *sides, market=market, wall=wall)
+
+    def _apply_cancel(self, call: Mapping[str, Any], wall: datetime) -> Any:
         self._cancels += 1
         return self.exchange.cancel(
             call["key"],
@@ -185,21 +215,3 @@ class VenueState:
             new_client_order_id=call["new_id"],
             wall=wall,
         )
-
-    def _open_prices(self) -> Prices:
-        options = self.options
-        if options.recording is not None:
-            return RecordedPrices(options.recording)
-        if options.live is None:
-            raise DataError("a venue needs a recording or a live source of prices")
-        return LivePrices(options.live, options.universe, options.timeframe, self.wall())
-
-    @staticmethod
-    def _name_symbols(instruments: Mapping[str, Instrument]) -> dict[str, Instrument]:
-        symbols: dict[str, Instrument] = {}
-        for one in instruments.values():
-            symbol = one.base + one.quote
-            if symbol in symbols:
-                raise DataError(f"{one.id} and {symbols[symbol].id} would both be called {symbol}; serve one of them")
-            symbols[symbol] = one
-        return symbols

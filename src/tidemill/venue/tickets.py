@@ -23,6 +23,9 @@ OTHER_TYPES = {
 }
 TIMED = {OrderType.LIMIT, OrderType.STOP_LIMIT}
 MOST_ROWS = 1000
+LONG_AFTER = 2**62
+LONGEST_RANGE_MS = 24 * 3600 * 1000
+LEAST_STRATEGY_TYPE = 1_000_000
 
 
 def read_ticket(parameters: Parameters, instrument: Instrument, spare_id: str) -> Ticket:
@@ -68,9 +71,15 @@ def _quantities(parameters: Parameters, order_type: OrderType) -> tuple[Decimal,
 def _check_not_offered(parameters: Parameters) -> None:
     if parameters.text("trailingDelta") is not None:
         raise errors.VenueError(-2010, "Trailing stop orders are not supported for this symbol.")
-    iceberg = parameters.decimal("icebergQty")
-    if iceberg:
+    if parameters.decimal("icebergQty"):
         raise errors.VenueError(-2010, "Iceberg orders are not supported for this symbol.")
+    if parameters.text("pegPriceType") is not None:
+        raise errors.VenueError(-2010, "Pegged orders are not supported for this symbol.")
+    strategy = parameters.integer("strategyType")
+    if strategy is not None and strategy < LEAST_STRATEGY_TYPE:
+        raise errors.VenueError(-1134, "strategyType was less than 1000000.")
+    if parameters.text("selfTradePreventionMode") not in {None, "NONE"}:
+        raise errors.invalid("selfTradePreventionMode")
 
 
 def _prices(parameters: Parameters, order_type: OrderType) -> tuple[Decimal | None, Decimal | None]:
@@ -115,10 +124,12 @@ def read_identity(
 
 def read_range(parameters: Parameters, first_name: str) -> tuple[int, int, int, int]:
     """First id, start and end in ms, and the number of rows, 500 unless asked, at most 1,000."""
-    end, limit = parameters.integer("endTime"), parameters.integer("limit")
+    start, end, limit = parameters.moment("startTime"), parameters.moment("endTime"), parameters.integer("limit")
+    if start is not None and end is not None and end - start > LONGEST_RANGE_MS:
+        raise errors.TOO_LONG
     return (
         parameters.integer(first_name) or 0,
-        parameters.integer("startTime") or 0,
-        end if end is not None else 2**62,
+        start or 0,
+        end if end is not None else LONG_AFTER,
         max(1, min(limit if limit is not None else 500, MOST_ROWS)),
     )

@@ -1,0 +1,136 @@
+"""A strategy asked at one point: its answer checked, and turned into forecasts or targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import pandas as pd
+
+from tidemill.domain.errors import DataError, StrategyError
+from tidemill.domain.market import format_time, timeframe_seconds
+from tidemill.domain.trading import Forecast, NoForecast
+from tidemill.forecasting.shipped import VOLATILITY, bars_per_year
+from tidemill.forecasting.strategy import Strategy, Targets, View, Wish
+
+FEW = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecasts:
+    """What a strategy gave in one decision, and the instruments without a forecast, with the reason.
+
+    ``wanted``: target positions in base units, when the strategy gave these; then there are no forecasts.
+    """
+
+    forecasts: tuple[Forecast, ...]
+    without: tuple[NoForecast, ...]
+    wanted: Mapping[str, Decimal] | None = None
+
+
+def make_forecasts(strategy: Strategy, view: View) -> Forecasts:
+    """Ask ``strategy`` at one point; ``view.features`` holds all its feature rows, complete or not.
+
+    An instrument whose needed features are not all known gets no forecast, and the names of what is missing;
+    volatility is always needed, for sizing. DataError when a needed feature is none of ours; StrategyError
+    when the strategy raises, names an instrument that it was not given, or gives NaN, an infinite number or
+    a strength beyond 1.
+    """
+    table = view.features
+    if not len(table):
+        return Forecasts(forecasts=(), without=())
+    needed = list(dict.fromkeys([*strategy.needs(view.grid, view.champion), VOLATILITY]))
+    _check_known(strategy, needed, table)
+    missing = {str(name): [one for one in needed if math.isnan(row[one])] for name, row in table[needed].iterrows()}
+    complete = table[[not missing[str(name)] for name in table.index]]
+    without = [NoForecast(instrument=name, reason=_lacking(names)) for name, names in missing.items() if names]
+    if not len(complete):
+        return Forecasts(forecasts=(), without=tuple(without))
+    wish = _ask(strategy, replace(view, features=complete.copy()))
+    if isinstance(wish, Targets):
+        return Forecasts(forecasts=(), without=tuple(without), wanted=_checked_targets(strategy, view, wish, complete))
+    strengths = _checked_strengths(strategy, view, wish, complete)
+    silent = [str(name) for name in complete.index if name not in strengths]
+    without += [NoForecast(instrument=name, reason=f"{strategy.name} gives none") for name in silent]
+    return Forecasts(forecasts=_forecasts(strategy, view, strengths, complete), without=tuple(without))
+
+
+def _check_known(strategy: Strategy, needed: list[str], table: pd.DataFrame) -> None:
+    unknown = [name for name in needed if name not in table.columns]
+    if unknown and strategy.name == "model":
+        raise DataError(f"the champion wants features that are not made here: {', '.join(unknown)}; retrain it")
+    if unknown:
+        raise StrategyError(f"strategy '{strategy.name}' needs features that are not made here: {', '.join(unknown)}")
+
+
+def _lacking(names: list[str]) -> str:
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return f"features not known: {', '.join(names[:FEW])}{more}"
+
+
+def _ask(strategy: Strategy, view: View) -> Wish:
+    try:
+        return strategy.decide(view)
+    except DataError:
+        raise
+    except (Exception, SystemExit) as error:
+        told = " ".join(str(error).split()) or "no message"
+        raise StrategyError(f"{_at(strategy, view)} raised {type(error).__name__}: {told}") from error
+
+
+def _at(strategy: Strategy, view: View) -> str:
+    return f"strategy '{strategy.name}' at {format_time(view.as_of)}"
+
+
+def _checked_strengths(strategy: Strategy, view: View, wish: Wish, table: pd.DataFrame) -> dict[str, float]:
+    """The strengths as floats by instrument."""
+    if not isinstance(wish, Mapping | pd.Series):
+        kind = type(wish).__name__
+        raise StrategyError(f"{_at(strategy, view)} gave {kind}; give strengths by instrument, or Targets")
+    found: dict[str, float] = {}
+    for name, value in wish.items():
+        _check_name(strategy, view, str(name), table)
+        try:
+            strength = float(value)
+        except (TypeError, ValueError):
+            raise StrategyError(f"{_at(strategy, view)} gave {value!r} for {name}; a strength is a number") from None
+        if not math.isfinite(strength) or abs(strength) > 1:
+            told = "NaN" if math.isnan(strength) else repr(strength)
+            raise StrategyError(f"{_at(strategy, view)} gave {told} for {name}; a strength lies within [-1, +1]")
+        found[str(name)] = strength
+    return found
+
+
+def _checked_targets(strategy: Strategy, view: View, wish: Targets, table: pd.DataFrame) -> dict[str, Decimal]:
+    for name, value in wish.quantities.items():
+        _check_name(strategy, view, str(name), table)
+        if not (isinstance(value, Decimal) and value.is_finite()):
+            raise StrategyError(f"{_at(strategy, view)} wants {value!r} of {name}; a target is a finite Decimal")
+    return {str(name): value for name, value in wish.quantities.items()}
+
+
+def _check_name(strategy: Strategy, view: View, name: str, table: pd.DataFrame) -> None:
+    if name not in table.index:
+        known = ", ".join(map(str, table.index))
+        raise StrategyError(f"{_at(strategy, view)} wants {name}, which it was not given; it was given {known}")
+
+
+def _forecasts(
+    strategy: Strategy, view: View, strengths: Mapping[str, float], table: pd.DataFrame
+) -> tuple[Forecast, ...]:
+    grid = view.grid
+    seconds = strategy.horizon_bars(grid, view.champion) * timeframe_seconds(grid.timeframe)
+    return tuple(
+        Forecast(
+            instrument=str(name),
+            strength=strengths[str(name)],
+            horizon_seconds=seconds,
+            made_at=view.as_of,
+            expires_at=grid.next_as_of(view.as_of),
+            volatility_annual=float(volatility) * math.sqrt(bars_per_year(grid)),
+        )
+        for name, volatility in zip(table.index, table[VOLATILITY], strict=True)
+        if str(name) in strengths
+    )

@@ -1,0 +1,162 @@
+"""The strategies that ship: `trend`, `reversion` and `model`, all through the interface of :class:`Strategy`.
+
+Their strengths are vectorised over rows; one row or ten years give the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import DecisionGrid, timeframe_seconds
+from tidemill.forecasting.strategy import Strategy, View
+from tidemill.ports import FittedModel
+
+YEAR_SECONDS = 365 * 86400
+SESSIONS_PER_YEAR = 252
+# A return of this many standard deviations over the horizon is a full forecast.
+FULL_DEVIATIONS = 2.0
+HOURLY_HORIZONS = (24, 72, 168)
+SESSION_HORIZONS = (20, 60, 120)
+REVERSION_BARS = 24
+VOLATILITY = "vol_72"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """What rose goes on rising: returns of three horizons, each in standard deviations.
+
+    Sizing aims at the volatility target, so a calm instrument gets a larger position than a wild one.
+    """
+
+    name: str = "trend"
+    code_hash: str = ""
+    source: str = ""
+
+    def needs(self, grid: DecisionGrid, champion: FittedModel | None) -> Sequence[str]:
+        """Returns of the three horizons, and volatility."""
+        del champion
+        return [*(f"ret_{k}" for k in horizons(grid)), VOLATILITY]
+
+    def horizon_bars(self, grid: DecisionGrid, champion: FittedModel | None) -> int:
+        """The longest horizon."""
+        del champion
+        return max(horizons(grid))
+
+    def decide(self, view: View) -> Mapping[str, float]:
+        """Strengths in [-1, +1]."""
+        return _by_name(view.features, trend_strengths(view.features, view.grid))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversion:
+    """Yesterday's losers against its winners, across instruments; ``long_only`` leaves out the winners' side."""
+
+    name: str = "reversion"
+    code_hash: str = ""
+    source: str = ""
+    long_only: bool = True
+
+    def needs(self, grid: DecisionGrid, champion: FittedModel | None) -> Sequence[str]:
+        """Return of the bars looked back on, and volatility."""
+        del grid, champion
+        return [f"ret_{REVERSION_BARS}", VOLATILITY]
+
+    def horizon_bars(self, grid: DecisionGrid, champion: FittedModel | None) -> int:
+        """As far as it looks back."""
+        del grid, champion
+        return REVERSION_BARS
+
+    def decide(self, view: View) -> Mapping[str, float]:
+        """Strengths in [0, +1], or in [-1, +1] when not long only."""
+        return _by_name(view.features, reversion_strengths(view.features, long_only=self.long_only))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The champion's prediction, in units of the return that makes a full forecast."""
+
+    name: str = "model"
+    code_hash: str = ""
+    source: str = ""
+
+    def needs(self, grid: DecisionGrid, champion: FittedModel | None) -> Sequence[str]:
+        """What the champion was trained on, and volatility."""
+        del grid
+        return list(dict.fromkeys([*(champion.feature_names if champion else ()), VOLATILITY]))
+
+    def horizon_bars(self, grid: DecisionGrid, champion: FittedModel | None) -> int:
+        """The champion's own."""
+        return champion.horizon_bars if champion else max(horizons(grid))
+
+    def decide(self, view: View) -> Mapping[str, float]:
+        """Strengths in [-1, +1]; DataError without a champion."""
+        if view.champion is None:
+            raise DataError("strategy 'model' needs a champion; run retrain, or use trend")
+        return _by_name(view.features, model_strengths(view.features, view.champion))
+
+
+SHIPPED: Mapping[str, Strategy] = {one.name: one for one in (Trend(), Reversion(), Model())}
+STRATEGIES = tuple(SHIPPED)
+
+
+def find_shipped(name: str) -> Strategy:
+    """The strategy that ships under ``name``; DataError names those there are."""
+    if name not in SHIPPED:
+        raise DataError(f"strategy '{name}' is unknown; use one of {', '.join(SHIPPED)}, or a file that ends in .py")
+    return SHIPPED[name]
+
+
+def trend_strengths(table: pd.DataFrame, grid: DecisionGrid) -> np.ndarray:
+    """Mean over horizons of the return in standard deviations, each clipped at two and halved: float64 (rows,)."""
+    volatility = table[VOLATILITY].to_numpy()
+    parts = []
+    for horizon in horizons(grid):
+        deviations = _over(table[f"ret_{horizon}"].to_numpy(), volatility * math.sqrt(horizon))
+        parts.append(np.clip(deviations, -FULL_DEVIATIONS, FULL_DEVIATIONS) / FULL_DEVIATIONS)
+    made: np.ndarray = (parts[0] + parts[1] + parts[2]) / 3
+    return made
+
+
+def reversion_strengths(table: pd.DataFrame, *, long_only: bool = True) -> np.ndarray:
+    """Minus half the z-score of the last moves across the rows of one point, clipped: float64 (rows,)."""
+    moved = table[f"ret_{REVERSION_BARS}"].to_numpy()
+    off = moved - moved.mean()
+    scores = -_over(off, np.full(len(off), off.std())) / FULL_DEVIATIONS
+    made: np.ndarray = np.clip(scores, 0.0 if long_only else -1.0, 1.0)
+    return made
+
+
+def model_strengths(table: pd.DataFrame, champion: FittedModel) -> np.ndarray:
+    """Predicted returns over the champion's scale, clipped: float64 (rows,)."""
+    rows = np.ascontiguousarray(table[list(champion.feature_names)].to_numpy(dtype=np.float64))
+    # row by row, so that a prediction does not depend on how many rows are asked for
+    predicted = np.array([float(champion.estimator.predict(row[None, :])[0]) for row in rows])
+    made: np.ndarray = np.clip(predicted / champion.strength_scale, -1.0, 1.0)
+    return made
+
+
+def bars_per_year(grid: DecisionGrid) -> float:
+    """Bars in a year: by the clock on a 24x7 grid, 252 sessions on a recorded one."""
+    if grid.calendar == "as-recorded":
+        return SESSIONS_PER_YEAR * 86400 / timeframe_seconds(grid.timeframe)
+    return YEAR_SECONDS / timeframe_seconds(grid.timeframe)
+
+
+def horizons(grid: DecisionGrid) -> Sequence[int]:
+    """Horizons in bars; the hourly counts serve every 24x7 timeframe."""
+    return SESSION_HORIZONS if grid.calendar == "as-recorded" else HOURLY_HORIZONS
+
+
+def _by_name(table: pd.DataFrame, strengths: np.ndarray) -> dict[str, float]:
+    return {str(name): float(one) for name, one in zip(table.index, strengths, strict=True)}
+
+
+def _over(value: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    made: np.ndarray = np.where(scale > 0, value / np.where(scale > 0, scale, 1.0), 0.0)
+    return made

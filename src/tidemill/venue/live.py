@@ -1,0 +1,164 @@
+"""Prices of a live source: closed bars, the running one, and the order books that orders trade on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import pandas as pd
+
+from tidemill.domain.errors import DataError, TidemillError
+from tidemill.domain.market import Bar, Instrument, timeframe_seconds, to_step
+from tidemill.matching import Book
+from tidemill.ports import BarTape, MarketSource
+from tidemill.venue.klines import Kline, KlineText
+from tidemill.venue.parameters import to_millis
+
+HISTORY_BARS = 3
+BOOK_SECONDS = 1.0
+"""So long a fetched book is taken for the present one."""
+LONG_AFTER = 2**62
+
+
+class LiveSource(MarketSource, Protocol):
+    """A market source that tells order books too."""
+
+    def fetch_book(self, instrument: str) -> tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float]]]:
+        """Bids and asks as (price, quantity), best first; TransientError or DataError when there is none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class LiveTape:
+    """Closed bars, and behind the newest a running one that opens at its close and has its volume.
+
+    What a moment is told depends on the bars given alone, so a journal of them tells it again.
+    """
+
+    def __init__(self, bars: Mapping[str, Sequence[Bar]], length: timedelta) -> None:
+        self._bars, self._length = bars, length
+
+    def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
+        """See the port."""
+        known = self._bars[instrument]
+        found = next((one for one in reversed(known) if one.open_time <= moment < one.close_time), None)
+        if found is not None or not known:
+            return found
+        last = known[-1]
+        if not last.close_time <= moment < last.close_time + self._length:
+            return None
+        prices = dict.fromkeys(("open", "high", "low", "close"), last.close)
+        until = last.close_time + self._length
+        return Bar(open_time=last.close_time, close_time=until, volume=last.volume, **prices)
+
+    def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
+        """See the port."""
+        return [one for one in self._bars[instrument] if after < one.close_time <= until]
+
+    def is_down(self, moment: datetime) -> bool:
+        """Whether the source has told nothing of this time, of any instrument."""
+        return all(self.bar_at(name, moment) is None for name in self._bars)
+
+
+class LivePrices:
+    """Bars and books of a live source. What is fetched is used only once it was taken: the venue journals it before.
+
+    A marketable order fills on the book; while the source gives none, at the last close, moved by the slippage.
+    """
+
+    is_live = True
+
+    def __init__(
+        self,
+        source: LiveSource,
+        universe: Sequence[str],
+        timeframe: str,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        offered = {one.id: one for one in source.fetch_instruments()}
+        unknown = [name for name in universe if name not in offered]
+        if unknown:
+            raise DataError(f"instrument {unknown[0]} is not offered by the live source; check the universe")
+        self.instruments: Mapping[str, Instrument] = {name: offered[name] for name in universe}
+        self._source = source
+        self._timeframe = timeframe
+        self._length = timedelta(seconds=timeframe_seconds(timeframe))
+        self._bars: dict[str, list[Bar]] = {name: [] for name in universe}
+        self._books: dict[str, tuple[float, Book | None]] = {}
+        self._steady = steady
+        self.tape: BarTape = LiveTape(self._bars, self._length)
+
+    def fetch_bars(self, now: datetime) -> dict[str, list[Bar]]:
+        """Bars that closed since the last ones taken; blocks. A source that does not answer gives none: a hole."""
+        found = {}
+        for name, known in self._bars.items():
+            if known and known[-1].close_time + self._length > now:
+                continue
+            start = known[-1].close_time if known else now - self._length * HISTORY_BARS
+            try:
+                frame = self._source.fetch_bars(name, self._timeframe, start, now)
+            except TidemillError:
+                continue
+            if len(frame):
+                found[name] = [self._to_bar(name, row) for row in frame.itertuples(index=False)]
+        return found
+
+    def take_bars(self, name: str, bars: Sequence[Bar], met_until: datetime) -> None:
+        """Put closed bars on the tape; those that resting orders have met by ``met_until`` go, but for the newest."""
+        known = self._bars[name]
+        known += [one for one in bars if not known or one.open_time >= known[-1].close_time]
+        known[:] = [
+            one for at, one in enumerate(known) if at >= len(known) - HISTORY_BARS or one.close_time > met_until
+        ]
+
+    def met_until(self, now: datetime) -> datetime:
+        """How far every instrument's bars are known: resting orders meet no bar later than this."""
+        closes = [known[-1].close_time for known in self._bars.values() if known]
+        return min([now, *closes])
+
+    def fetch_book(self, name: str) -> Book | None:
+        """The source's book, at most a second old; None when it gives none. Blocks."""
+        known = self._books.get(name)
+        if known is not None and self._steady() - known[0] < BOOK_SECONDS:
+            return known[1]
+        step = self.instruments[name].price_step
+        try:
+            sides = ([(to_step(a, step), Decimal(repr(b))) for a, b in side] for side in self._source.fetch_book(name))
+            found: Book | None = Book.of(*sides)
+        except TidemillError:
+            found = None
+        self._books[name] = self._steady(), found
+        return found
+
+    def klines(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> list[Kline]:
+        """Passed on to the source; closed bars only. Blocks."""
+        text = self._fetch(instrument, interval, start, end, limit, now)
+        return text.rows(0, limit, LONG_AFTER)
+
+    def kline_body(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> bytes:
+        """Passed on to the source; closed bars only. Blocks."""
+        text = self._fetch(instrument, interval, start, end, limit, now)
+        return text.body(0, len(text.opens), LONG_AFTER)
+
+    def _fetch(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> KlineText:
+        length = timeframe_seconds(interval) * 1000
+        last = min(end, to_millis(now))
+        # Without a start these are the newest: one more is asked for, since the running bar is left out.
+        first = start or last - (limit + 1) * length
+        begin, until = (pd.Timestamp(one, unit="ms", tz="UTC").to_pydatetime() for one in (first, last + 1))
+        frame = self._source.fetch_bars(instrument, interval, begin, until)
+        chosen = frame.head(limit) if start else frame.tail(limit)
+        return KlineText(chosen, self.instruments[instrument].price_step, length)
+
+    def _to_bar(self, name: str, row: object) -> Bar:
+        step = self.instruments[name].price_step
+        opened = row.open_time.to_pydatetime()  # type: ignore[attr-defined]
+        prices = {one: to_step(float(getattr(row, one)), step) for one in ("open", "high", "low", "close")}
+        volume = Decimal(repr(float(row.volume)))  # type: ignore[attr-defined]
+        return Bar(open_time=opened, close_time=opened + self._length, volume=volume, **prices)

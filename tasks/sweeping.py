@@ -1,0 +1,74 @@
+"""Parameter sets: one call each, on whatever the task runner has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prefect.futures import as_completed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from tasks.options import step
+from tasks.publishing import Progress
+from tidemill.bootstrap import Sweeper, SweepJob, SweepRequest, WalkForward, run_job, run_wanted, services
+from tidemill.domain.errors import ConfigurationError
+from tidemill.sweeps import Found
+
+SETS_PER_TASK = 20
+
+
+@step(name="try_sets", tags=["backtest"])
+def try_sets(job: SweepJob) -> list[Found]:
+    """What came of each set of one job."""
+    return run_job(job)
+
+
+def spread(jobs: Sequence[SweepJob]) -> Iterator[list[Found]]:
+    """Submit every job to the flow's task runner; results as they come."""
+    waiting = [try_sets.submit(job) for job in jobs]
+    for done in as_completed(waiting):
+        yield done.result()
+
+
+def sweep_on_runner(
+    request: SweepRequest, values: Sequence[str], ranges: Sequence[str], trials: int, lengths: WalkForward | None
+) -> dict[str, Any]:
+    """Every set on the task runner of the flow that calls this, with a progress artifact."""
+    known = services()
+    sweeper = Sweeper(
+        settings=known.settings,
+        trials=known.trials,
+        fan=spread,
+        now=known.wall_clock.now,
+        job_size=SETS_PER_TASK if request.speed == "fast" else 1,
+        on_trial=_Shown().reach,
+    )
+    return run_wanted(sweeper, request, values, ranges, trials, lengths)
+
+
+class _Shown:
+    """Progress told at every hundredth of the way; each window of a walk-forward counts anew."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._told = 0
+
+    def reach(self, done: int, total: int) -> None:
+        if self._progress is None or done < self._told:
+            self._progress, self._told = Progress("Parameter sets", parts=total), 0
+        if done == total or done - self._told >= total / 100:
+            self._progress.advance(done - self._told)
+            self._told = done
+
+
+def chosen_runner() -> TaskRunner[Any]:
+    """The task runner that the settings name; ConfigurationError when it is not installed."""
+    if services().settings.task_runner == "threads":
+        return ThreadPoolTaskRunner(max_workers=2)
+    try:
+        from prefect_dask import DaskTaskRunner
+    except ImportError:
+        raise ConfigurationError(
+            "task_runner is dask, which is not installed; install tidemill[scale], or set it to threads"
+        ) from None
+    return DaskTaskRunner()
