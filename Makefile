@@ -33,7 +33,7 @@ $(STAMP):
 demo: install ## the whole pipeline on real prices, in about two minutes
 	$(BIN)/tidemill demo $(ARGS)
 
-test: install ## unit, contract, flow-run and architecture tests, on all cores
+test: install ## unit, contract, flow-run, fuzz and architecture tests, on all cores
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: install ## ruff and mypy
