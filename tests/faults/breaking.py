@@ -66,11 +66,10 @@ class MortalLedger(SqlLedger):
         self._striker.at("after SUBMITTING")
         return order
 
-    def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **told: Any) -> LedgerOrder:
+    def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **told: Any) -> None:
         self._acknowledging = told.get("order") is not None
-        order = super().record_state(intent_id, state, stamp=stamp, **told)
+        super().record_state(intent_id, state, stamp=stamp, **told)
         self._acknowledging = False
-        return order
 
     def _before_commit(self, _connection: Any) -> None:
         if self._acknowledging:

@@ -26,7 +26,7 @@ FLOWS = {
     "reconcile",
     "repair",
     "retrain",
-    "stream_market",
+    "shortfall",
     "sweep",
     "trade",
 }
