@@ -27,6 +27,7 @@ FLOWS = {
     "repair",
     "retrain",
     "shortfall",
+    "stream_market",
     "sweep",
     "trade",
 }

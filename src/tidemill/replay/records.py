@@ -31,7 +31,7 @@ def halt_now(because: str, *, flatten: bool) -> str:
         done = halt(because=because, mode=known.settings.mode, flatten=True)
         return f"halted: {done['cancelled']} open orders cancelled, {len(done['sold'])} sells sent"
     fresh = known.ledger.freeze("*", because, stamp=known.stamp())
-    cancelled = cancel_resting(known.desk) if known.settings.venue.key.get_secret_value() else 0
+    cancelled = cancel_resting(known.desk, epoch=None) if known.settings.venue.key.get_secret_value() else 0
     return f"{'halted' if fresh else 'halted already'}; {cancelled} open orders cancelled"
 
 

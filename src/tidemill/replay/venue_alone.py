@@ -31,6 +31,7 @@ def serve_venue(
     certificate_key: Path | None = None,
     unlimited: bool = False,
     live_url: str = "",
+    protocol: str = "binance",
     host: str = "127.0.0.1",
     beyond_loopback: bool = False,
 ) -> int:
@@ -43,6 +44,8 @@ def serve_venue(
         raise DataError("TLS needs both --tls-cert and --tls-key")
     if sum(one is not None for one in (recording, store, live)) != 1:
         raise DataError("name one source of prices: --recording FILE, --store URL or --live EXCHANGE")
+    if protocol not in {"binance", "bybit"}:
+        raise DataError(f"--protocol '{protocol}' is unknown; use binance or bybit")
     if clock not in {"real", "recorded"}:
         raise DataError(f"--clock '{clock}' is unknown; use real or recorded")
     if live is not None and clock == "recorded":
@@ -56,6 +59,7 @@ def serve_venue(
         timeframe=timeframe,
         rules=build_fill_rules(settings, settings.decision_delay_seconds or default_decision_delay(timeframe)),
         clock=cast("Literal['real', 'recorded']", clock),
+        protocol=cast("Literal['binance', 'bybit']", protocol),
         host=host,
         allow_remote=beyond_loopback,
         port=port,

@@ -13,6 +13,8 @@ from tidemill.venue.faults import Fault
 Proceed = Callable[[], Awaitable[web.StreamResponse]]
 Before = Callable[[web.Request, Fault], Awaitable[web.StreamResponse]]
 After = Callable[[web.Request, Fault, web.StreamResponse], Awaitable[web.StreamResponse]]
+SPEAK = "speak"
+"""Under this name a request carries how its protocol tells an error, where it is another one."""
 RETRY = {"Retry-After": "1"}
 UNFINISHED: set[asyncio.Task[web.StreamResponse]] = set()
 """Requests whose sender is gone and that will be done later: kept here, or they would be forgotten."""
@@ -84,8 +86,10 @@ def _bytes(answer: web.StreamResponse) -> bytes:
 
 
 def _error(code: int, message: str, status: int, **headers: str) -> Callable[..., Awaitable[web.StreamResponse]]:
-    async def answer(_request: web.Request, _fault: Fault, _answer: web.StreamResponse | None = None) -> web.Response:
-        return VenueError(code, message, status, headers).answer()
+    async def answer(request: web.Request, _fault: Fault, _answer: web.StreamResponse | None = None) -> web.Response:
+        speak = request.get(SPEAK, VenueError.answer)
+        made: web.Response = speak(VenueError(code, message, status, headers))
+        return made
 
     return answer
 
