@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.adapters._ccxt import BINANCE_SPOT
-from tidemill.adapters._ccxt_calls import shape_checked
+from tidemill.adapters._ccxt_calls import need_empty, shape_checked
 from tidemill.adapters._ccxt_client import (
     MarketAccess,
     build_caller,
@@ -25,7 +25,8 @@ from tidemill.adapters._ccxt_client import (
 )
 from tidemill.adapters._ccxt_pages import KlineText, keep_text, with_body
 from tidemill.adapters._klines import Page, from_rows, parse_klines
-from tidemill.domain.market import Instrument, from_micros, timeframe_seconds, to_micros
+from tidemill.domain.market import Instrument, format_time, from_micros, timeframe_seconds, to_micros
+from tidemill.domain.series import NotKept
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,8 @@ class CcxtMarket:
             opens, values = parse_klines(answer.text) if isinstance(answer, KlineText) else from_rows(answer)
             if len(opens):
                 kept.add(f"{instrument} {timeframe} from {since}", body)
+            else:
+                need_empty(body, self._venue)
             yield opens, values
             if len(opens) < PAGE:
                 return
@@ -156,15 +159,20 @@ class CcxtMarket:
         length = timeframe_seconds(timeframe) * 1000
         size = page_size(self._exchange, symbol)
         newest = -1
-        for begin in range(since, last + 1, size * length):
-            extra = {"until": min(last, begin + size * length - 1)}
-            page, body = self._ask(self._exchange.fetch_ohlcv, symbol, timeframe, begin, size, extra)
-            if page:
-                kept.add(f"{instrument} {timeframe} from {begin}", body)
-            for row in sorted(page, key=lambda one: int(one[0])):
-                if int(row[0]) > newest:
-                    newest = int(row[0])
-                    yield row
+        while since <= last:
+            until = min(last, since + size * length - 1)
+            page, body = self._ask(self._exchange.fetch_ohlcv, symbol, timeframe, since, size, {"until": until})
+            rows = sorted(page, key=lambda one: int(one[0]))
+            if not rows:
+                need_empty(body, self._venue)
+            else:
+                kept.add(f"{instrument} {timeframe} from {since}", body)
+                if int(rows[0][0]) > last:
+                    raise _not_kept(self._venue, instrument, timeframe, int(rows[0][0]))
+            yield from (row for row in rows if int(row[0]) > newest)
+            newest = max([newest, *(int(row[0]) for row in rows)])
+            # a venue that keeps only the newest bars answers with those: what is before them is not asked for
+            since = max(until + 1, int(rows[0][0]) if rows else 0)
 
     def _ask(self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> tuple[Any, str]:
         """The answer of a method of the client, and its body."""
@@ -222,6 +230,15 @@ class CcxtMarket:
             lot_step=_exact(lot),
             min_notional=_exact(cost or 0),
         )
+
+
+def _not_kept(venue: str, instrument: str, timeframe: str, first: int) -> NotKept:
+    moment = from_micros(first * 1000)
+    return NotKept(
+        f"{venue} keeps no bars of {instrument} {timeframe} before {format_time(moment)}; "
+        "older ones come from a file: tidemill data import",
+        first=moment,
+    )
 
 
 def _exact(value: Any) -> Decimal:
