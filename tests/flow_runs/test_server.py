@@ -26,6 +26,7 @@ FLOWS = {
     "reconcile",
     "repair",
     "retrain",
+    "shortfall",
     "stream_market",
     "sweep",
     "trade",
