@@ -74,7 +74,25 @@ def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSou
             on_payloads=keep,
             access=build_access(market, parts),
         )
-    raise ConfigurationError(f"there is no source '{market.source}'")
+    source: MarketSource = build_equities(market, parts)
+    return source
+
+
+def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
+    """A source of shares: of their bars, splits and dividends."""
+    if market.source == "alpha_vantage":
+        from tidemill.adapters.alpha_vantage_bars import AlphaVantageBars
+
+        key = market.key.get_secret_value()
+        return AlphaVantageBars(key, market.instruments, market_clock=parts.market_clock, base_url=market.rest_url)
+    from tidemill.adapters.yfinance_bars import YfinanceBars
+
+    return YfinanceBars(
+        market.instruments,
+        market_clock=parts.market_clock,
+        base_url=market.rest_url,
+        cache=parts.settings.home / "yfinance",
+    )
 
 
 def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSource:
@@ -91,7 +109,8 @@ def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSou
             on_payload=lambda request, body: keep(request.rpartition(" from ")[0] or request, request, body),
             access=build_access(market, parts),
         )
-    raise ConfigurationError(f"there is no source '{market.source}'")
+    source: RecordSource = build_equities(market, parts)
+    return source
 
 
 def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
