@@ -50,10 +50,7 @@ class SqlMarketStore:
         if many is not None:
             return many
         with write(self._engine, lock=LOCK) as connection:
-            stored = _next_stored(connection, now)
-            added = self._bars.add(connection, timeframe, columns, stored)
-            _keep_stored(connection, stored, added)
-        return added
+            return self._bars.add(connection, timeframe, columns, now=to_micros(now))
 
     def read_bars(
         self,
