@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from influx_double import BUCKET, ORG, TOKEN, running_double
+from influx_server import create_database, running_influx
 
+from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.adapters.sql_market import SqlMarketStore
 from tidemill.domain.errors import ConfigurationError, DataError
@@ -21,16 +26,39 @@ START = datetime(2021, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(params=["memory", "sqlite", "postgres", "influx-v2", "influx-v1"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Which adapter a test runs on; influx-v2 is a double of the v2 API, influx-v1 a real server."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def influx_url() -> Iterator[str]:
+    with running_influx() as url:
+        if not url:
+            pytest.skip("no InfluxDB here; install the package influxdb")
+        yield url
+
+
 @pytest.fixture
 def store(backend: str, tmp_path, request) -> Iterator[object]:
     if backend == "memory":
         made = MemoryMarketStore()
-    elif backend == "sqlite":
-        made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
-    else:
+    elif backend == "postgres":
         made = SqlMarketStore(request.getfixturevalue("postgres_database"))
-    yield made
-    made.close()
+    else:
+        made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
+    with ExitStack() as stack:
+        if backend == "influx-v2":
+            double = stack.enter_context(running_double())
+            place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
+            made = InfluxMarketStore(place, made, sleep=lambda _: None)
+        elif backend == "influx-v1":
+            url, name = request.getfixturevalue("influx_url"), f"t{uuid.uuid4().hex}"
+            create_database(url, name)
+            made = InfluxMarketStore(Place(url=url, bucket=name), made, api="v1")
+        yield made
+        made.close()
 
 
 def bars(*rows: tuple[int, float], name: str = "BTC-USDT.T", delay: timedelta = timedelta(seconds=1)) -> pd.DataFrame:

@@ -79,9 +79,8 @@ def _taken_apart(bars: pd.DataFrame) -> BarColumns | None:
         assumed = bars["assumed"].to_numpy()
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    whole = assumed.dtype == bool and not np.isnan(values).any()
-    whole = whole and not any((one == MISSING).any() for one in (opens, known)) and (codes >= 0).all()
-    if not whole:
+    missing = np.isnan(values).any() or any((one == MISSING).any() for one in (opens, known)) or (codes < 0).any()
+    if missing or assumed.dtype != bool:
         return None
     return BarColumns(names=names, codes=codes, opens=opens, values=values, known=known, assumed=assumed)
 

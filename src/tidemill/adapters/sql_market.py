@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -82,6 +82,14 @@ class SqlMarketStore:
         """See the port."""
         with read(self._engine) as connection:
             return int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
+
+    def stamped(self, work: Callable[[int], int], *, now: datetime) -> int:
+        """Run ``work(stored_at)`` alone among writers, for bars kept elsewhere; more than 0 moves the watermark."""
+        with write(self._engine, lock=LOCK) as connection:
+            stored = _next_stored(connection, now)
+            added = work(stored)
+            _keep_stored(connection, stored, added)
+        return added
 
     # -- posts and scores
 
