@@ -77,10 +77,7 @@ class CcxtMarket:
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         """See the port; the bar that has not closed by the market clock is dropped."""
         with shape_checked(self._venue):
-            bars = self._fetch_bars(instrument, timeframe, start, end)
-            if not len(bars) and self._exchange.id in BINANCE_SPOT:
-                need_empty(self._exchange.last_http_response, self._venue)
-            return bars
+            return self._fetch_bars(instrument, timeframe, start, end)
 
     def _fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         length = timeframe_seconds(timeframe) * 1000
@@ -117,6 +114,8 @@ class CcxtMarket:
         market = self._markets[symbol]["id"]
         request = {"symbol": market, "interval": timeframe, "startTime": since, "endTime": last, "limit": PAGE}
         page: list[Any] = self._caller.call(lambda: self._exchange.public_get_klines(request))
+        if not page:
+            need_empty(self._exchange.last_http_response, self._venue)
         self._keep(f"{instrument} {timeframe} from {since}", told=bool(page))
         return page
 
