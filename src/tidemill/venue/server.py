@@ -187,6 +187,11 @@ class VenueServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
+        # What a fault keeps waiting has nobody left to answer.
+        left = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _open_certificate(options: VenueOptions) -> ssl.SSLContext | None:

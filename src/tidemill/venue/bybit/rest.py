@@ -19,7 +19,7 @@ from tidemill.venue.hub import Hub
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.options import PLENTY
 from tidemill.venue.state import VenueState
-from tidemill.venue.striking import SPEAK, strike
+from tidemill.venue.striking import strike
 
 PREFIX = "/v5/"
 KINDS = {
@@ -48,7 +48,6 @@ class BybitRest:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer any request; nothing is told before it is on disk."""
         path = request.path.removeprefix(PREFIX)
-        request[SPEAK] = lambda error: errors.translate(error).answer()
         try:
             self._count(("", ""), IP_REQUESTS, IP_SECONDS, errors.TOO_FREQUENT)
             body = (await request.read()).decode("utf-8", "replace")
@@ -67,7 +66,7 @@ class BybitRest:
             return made
 
         fault = self._state.faults.take_request(kind, f"{request.query_string}&{body}")
-        return await (strike(fault, request, proceed) if fault else proceed())
+        return await (strike(fault, request, proceed, _speak) if fault else proceed())
 
     async def _routed(self, request: web.Request, path: str, body: str) -> web.Response:
         try:
@@ -112,3 +111,8 @@ class BybitRest:
             raise refusal
         sent.append(now)
         return most - len(sent)
+
+
+def _speak(error: VenueError) -> web.Response:
+    """A fault's error in this protocol."""
+    return errors.translate(error).answer()
