@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 from lossy_desk import BTC, START, TIMING, Crash, Table
 
-from tidemill.domain.errors import LeaseLost, TradingError
+from tidemill.domain.errors import LeaseLost, TradingError, TransientError
+from tidemill.domain.portfolio import CashEvent
 from tidemill.domain.trading import (
     OrderRequest,
     OrderState,
@@ -270,3 +271,32 @@ def test_without_that_rule_a_placed_order_would_count_as_rejected(table: Table) 
         table.place()
     assert table.venue_orders() == 1
     assert table.desk.order("i0").state is OrderState.REJECTED
+
+
+def test_an_order_that_fills_while_it_is_compared_is_no_difference() -> None:
+    """A resting order meets a bar between what was taken in and what is compared."""
+    table = Table(next_low=80, next_volume="500")
+    table.record(TimeInForce.GTC, limit="90", number=1, hours=4)
+    place_order(table.desk, "i1", epoch=table.epoch)
+    settle_account(table.desk, epoch=table.epoch)
+    table.sleep(2 * 3600)
+    table.exchange.advance(table.market.now(), table.wall.now())
+    assert not compare_account(table.desk, [BTC.id], since=START)
+    assert table.desk.order("i1").filled == 2
+
+
+def test_an_account_that_never_stands_still_is_not_frozen(table: Table) -> None:
+    """Another hand writes to the ledger during every comparison: nothing is proven, so nothing is said."""
+    numbers = iter(range(100))
+    balances = table.broker.fetch_balances
+
+    def fetch_while_another_writes():
+        event = CashEvent(
+            event_id=f"e{next(numbers)}", account="a", asset="USD", amount=Decimal(1), kind="deposit", because="x"
+        )
+        table.ledger.record_cash_event(event, stamp=table.desk.stamp())
+        return balances()
+
+    table.broker.fetch_balances = fetch_while_another_writes
+    with pytest.raises(TransientError, match="moves while it is compared"):
+        compare_account(table.desk, [BTC.id], since=START)

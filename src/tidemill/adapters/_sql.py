@@ -5,12 +5,14 @@ SQLAlchemy Core on SQLite and PostgreSQL alike; which one is a matter of the URL
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic import command
@@ -141,13 +143,19 @@ def _tune_sqlite(engine: Engine, *, durable: bool, wait_ms: int) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+"""Writers of one process wait for each other here: SQLite lets them poll, and who polls sleeps too long."""
+
+
 @contextmanager
 def write(engine: Engine, *, lock: int = 0) -> Iterator[Connection]:
     """One write transaction; writers are serialised (BEGIN IMMEDIATE, or an advisory lock ``lock``).
 
-    TransientError when the database refuses or is locked; nothing is written then.
+    TransientError when the database refuses or is locked; nothing is written then. Not to be nested.
     """
-    with translated(engine), engine.connect().execution_options(tidemill_write=True) as connection, connection.begin():
+    turn = TURNS.setdefault(engine, threading.Lock()) if engine.dialect.name == "sqlite" else nullcontext()
+    options = {"tidemill_write": True}
+    with turn, translated(engine), engine.connect().execution_options(**options) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
         yield connection
@@ -162,16 +170,25 @@ def read(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
-    """Turn the driver's operational errors into ours; integrity errors are bugs and pass."""
+    """Turn the driver's operational errors into ours, raw or wrapped; integrity errors are bugs and pass."""
+    driver: Any = engine.dialect.loaded_dbapi
     try:
         yield
     except DBAPIError as error:
-        text = str(error.orig)
-        if any(one in text for one in DAMAGE):
-            raise ConfigurationError(damaged(_safe(str(engine.url)), text)) from error
-        if not isinstance(error, OperationalError) and not error.connection_invalidated:
-            raise
-        raise TransientError(f"the store {_safe(str(engine.url))} did not answer: {text}") from error
+        passes = isinstance(error, OperationalError) or error.connection_invalidated
+        _raise_ours(engine, error, str(error.orig), passes=passes)
+        raise
+    except driver.Error as error:
+        _raise_ours(engine, error, str(error), passes=isinstance(error, driver.OperationalError))
+        raise
+
+
+def _raise_ours(engine: Engine, error: Exception, text: str, *, passes: bool) -> None:
+    store = _safe(str(engine.url))
+    if any(one in text for one in DAMAGE):
+        raise ConfigurationError(damaged(store, text)) from error
+    if passes:
+        raise TransientError(f"the store {store} did not answer: {text}") from error
 
 
 def upgrade(engine: Engine, scripts: str) -> None:
