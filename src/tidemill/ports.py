@@ -20,11 +20,11 @@ event_time of a bar is its close, open_time + timeframe, so it is not stored twi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -74,6 +74,44 @@ class MarketSource(Protocol):
         TransientError when the source is down or out of quota; DataError for an instrument or
         timeframe that it does not have.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StreamPart:
+    """What a stream told of one instrument: BARS that have closed, or trades (RECORDS), or that it was cut and why.
+
+    Nothing of all this: some time has passed.
+    """
+
+    instrument: str = ""
+    bars: pd.DataFrame | None = None
+    trades: pd.DataFrame | None = None
+    broken: str = ""
+
+
+class MarketStream(Protocol):
+    """Where bars come from as they close."""
+
+    def watch(self, instruments: Sequence[str], timeframe: str, *, seconds: float) -> Iterator[StreamPart]:
+        """Parts as they come, for ``seconds`` of the wall clock, at least one a second.
+
+        A cut is told and the stream joined again; what happened between is not told afterwards. DataError for an
+        instrument or timeframe that the venue does not have.
+        """
+        ...
+
+    def close(self) -> None:
+        """Leave it."""
+        ...
+
+
+@runtime_checkable
+class TimeSource(Protocol):
+    """A source that tells its own clock."""
+
+    def fetch_time(self) -> datetime:
+        """The venue's time, aware UTC."""
         ...
 
 
@@ -184,6 +222,10 @@ class EvidenceStore(Protocol):
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
         """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
+        ...
+
+    def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
+        """The same for several (source, request, body) at once, all of them or none; their digests."""
         ...
 
     def read_payload(self, digest: str) -> bytes | None:

@@ -6,27 +6,28 @@ SQLAlchemy Core on SQLite and PostgreSQL alike; which one is a matter of the URL
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import Connection, Dialect, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from tidemill.domain.errors import ConfigurationError, TransientError
+from tidemill.domain.errors import ConfigurationError, TidemillError, TransientError
 from tidemill.domain.market import from_micros, to_micros
 
 LONGEST_WAIT_MS = 15_000
 """How long a writer waits for the one before it."""
 
 DAMAGE = ("not a database", "malformed")
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Money(sa.types.TypeDecorator[Decimal]):
@@ -143,21 +144,21 @@ def _tune_sqlite(engine: Engine, *, durable: bool, wait_ms: int) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
-"""Writers of one process wait for each other here: SQLite lets them poll, and who polls sleeps too long."""
-
-
 @contextmanager
 def write(engine: Engine, *, lock: int = 0) -> Iterator[Connection]:
     """One write transaction; writers are serialised (BEGIN IMMEDIATE, or an advisory lock ``lock``).
 
-    TransientError when the database refuses or is locked; nothing is written then. Not to be nested.
+    TransientError when the database refuses or is locked; nothing is written then.
     """
-    turn = TURNS.setdefault(engine, threading.Lock()) if engine.dialect.name == "sqlite" else nullcontext()
-    options = {"tidemill_write": True}
-    with turn, translated(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+    with translated(engine), turn(engine), _begun(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        yield connection
+
+
+@contextmanager
+def _begun(engine: Engine) -> Iterator[Connection]:
+    with engine.connect().execution_options(tidemill_write=True) as connection, connection.begin():
         yield connection
 
 
@@ -168,27 +169,38 @@ def read(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def turn(engine: Engine) -> AbstractContextManager[object]:
+    """Threads of one process queue for a SQLite file; SQLite itself would let each sleep and look again."""
+    return _turns[engine.url.database or ""] if engine.dialect.name == "sqlite" else nullcontext()
+
+
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
-    """Turn the driver's operational errors into ours, raw or wrapped; integrity errors are bugs and pass."""
-    driver: Any = engine.dialect.loaded_dbapi
+    """Turn the driver's operational errors into ours; integrity errors are bugs and pass."""
+    driver = engine.dialect.loaded_dbapi
     try:
         yield
     except DBAPIError as error:
-        passes = isinstance(error, OperationalError) or error.connection_invalidated
-        _raise_ours(engine, error, str(error.orig), passes=passes)
+        _tell(engine, error, error.orig or error, lost=error.connection_invalidated)
         raise
     except driver.Error as error:
-        _raise_ours(engine, error, str(error), passes=isinstance(error, driver.OperationalError))
+        _tell(engine, error, error, lost=isinstance(error, driver.InterfaceError))
         raise
 
 
-def _raise_ours(engine: Engine, error: Exception, text: str, *, passes: bool) -> None:
+def _tell(engine: Engine, error: BaseException, cause: BaseException, *, lost: bool) -> None:
+    """Raise our own error for the driver's ``cause``; come back when it is a bug of ours."""
+    damage = any(one in str(cause) for one in DAMAGE)
+    if damage or lost or isinstance(cause, engine.dialect.loaded_dbapi.OperationalError):
+        raise refused(engine, str(cause)) from error
+
+
+def refused(engine: Engine, text: str) -> TidemillError:
+    """What the database said, as an error of ours: damage is for a person, all else may pass."""
     store = _safe(str(engine.url))
     if any(one in text for one in DAMAGE):
-        raise ConfigurationError(damaged(store, text)) from error
-    if passes:
-        raise TransientError(f"the store {store} did not answer: {text}") from error
+        return ConfigurationError(damaged(store, text))
+    return TransientError(f"the store {store} did not answer: {text}")
 
 
 def upgrade(engine: Engine, scripts: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,11 @@ class Difference:
         """One sentence for a person."""
         return f"{self.kind} {self.subject}: ledger {self.ledger}, venue {self.venue}"
 
+    def accepted_as(self, account: str) -> str:
+        """Id of the ledger's event that takes exactly this difference over."""
+        told = "\x1f".join((self.kind, self.scope, self.subject, f"{self.ledger}", f"{self.venue}"))
+        return f"accepted-{account}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
 
 def compare_account(desk: Desk, instruments: Collection[str], *, since: datetime) -> tuple[Difference, ...]:
     """Compare everything placed since ``since`` (wall time) and all balances.
@@ -49,12 +55,20 @@ def compare_account(desk: Desk, instruments: Collection[str], *, since: datetime
         if desk.ledger.load_portfolio(desk.account).ledger_sequence != before:
             continue
         if not found or found == earlier:
-            return found
+            return _not_accepted(desk, found)
         earlier = found
         resting = desk.orders(states=tuple(RESTING))
         refresh_orders(desk, resting)
         take_in_fills(desk, {one.intent.instrument for one in resting})
     raise TransientError(f"account {desk.account} moves while it is compared; it is compared again later")
+
+
+def _not_accepted(desk: Desk, found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """Leave out what a person has taken over as it is."""
+    if not found:
+        return found
+    accepted = {event.event_id for event in desk.ledger.load_cash_events(desk.account)}
+    return tuple(one for one in found if one.accepted_as(desk.account) not in accepted)
 
 
 def freeze_differences(desk: Desk, differences: Collection[Difference]) -> int:
