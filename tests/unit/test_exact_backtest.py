@@ -186,8 +186,8 @@ def golden_plan(tmp_path: Path, recording: Recording, **changes: object) -> Back
 def test_a_golden_day_by_hand(tmp_path: Path) -> None:
     recording = golden_recording()
     result = run_backtest(recording, golden_plan(tmp_path, recording, slippage="0.01", fee_taker="0.001"))
-    # 08:01:30, 10 wanted, capped at half above 100: of 1000 in cash 1000 / 150.00 = 6.666 are sent; a tenth of the volume
-    # of 50 fills, 5.000 at 101.00; the fee of 0.005 BTC is kept.
+    # 08:01:30, 10 wanted, capped at half above 100: of 1000 in cash 1000 / 150.00 = 6.666 are sent; a tenth of the
+    # volume of 50 fills, 5.000 at 101.00; the fee of 0.005 BTC is kept.
     # 09:01:30, 10 wanted, 4.995 held: 5.005 asked for, of 1000 - 505 = 495 in cash at most 495 / 165.00 = 3.000
     # (the cap lies half above the decided 110); 3.000 at 111.10 = 333.30; fee 0.003.
     # 10:01:30, 4 wanted, 7.992 held: 3.992 sold at 118.80 = 474.2496; fee 0.4742496, rounded up to 0.47424960.
