@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ class MarketParts:
     market_clock: Clock
     budgets: RateBudgets
     keep_payload: Any
+    keep_payloads: Any
     wall_clock: Clock = field(default_factory=WallClock)
 
 
@@ -59,7 +61,7 @@ def build_access(market: MarketSettings, parts: MarketParts) -> Any:
 
 def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSource:
     """Where bars of a venue come from."""
-    keep = partial(_keep_bars, parts.keep_payload)
+    keep = partial(_keep_bars, parts.keep_payloads)
     if market.source == "ccxt":
         from tidemill.adapters.ccxt_market import CcxtMarket
 
@@ -69,7 +71,7 @@ def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSou
             rest_url=market.rest_url,
             market_clock=parts.market_clock,
             assumed_delay_seconds=1.0 if parts.settings.mode == "replay" else None,
-            on_payload=keep,
+            on_payloads=keep,
             access=build_access(market, parts),
         )
     source: MarketSource = build_equities(market, parts)
@@ -128,5 +130,5 @@ def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
     )
 
 
-def _keep_bars(keep: Any, request: str, body: bytes) -> None:
-    keep(f"bars {request.split(maxsplit=1)[0]}", request, body)
+def _keep_bars(keep: Any, answers: Sequence[tuple[str, bytes]]) -> None:
+    keep([(f"bars {request.split(maxsplit=1)[0]}", request, body) for request, body in answers])
