@@ -91,6 +91,11 @@ class MemoryLedger:
                 self._plan(intent, stamp)
             return True
 
+    def raise_peak(self, account: str, equity: Decimal) -> None:
+        """Equity marked where no decision was recorded counts for the drawdown as well."""
+        with self._lock:
+            self._peaks[account] = max(self._peaks.get(account, ZERO), equity)
+
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
         """See the port."""
         with self._lock:
