@@ -48,9 +48,7 @@ class ParquetSnapshots:
             found = pool.submit(_digest, body)
             frame = _frame_of(body)
         if frame is None or found.result() != digest:
-            raise DataError(
-                f"the snapshot {digest} in {self._folder} is not what was written; take it from a backup"
-            )
+            raise DataError(f"the snapshot {digest} in {self._folder} is not what was written; take it from a backup")
         return frame
 
     def path(self, digest: str) -> Path:
