@@ -53,7 +53,7 @@ class MarketSettings(_Group):
     records: tuple[str, ...] = Field((), description="of its instruments: trades, books, funding, open_interest, ...")
     rest_url: str = Field("", description="sends every request here instead of the venue's own host")
     ws_url: str = ""
-    key: SecretStr = Field(SecretStr(""), description="API key, where the source needs one")
+    key_variable: str = Field("ALPHA_VANTAGE_KEY", description="environment variable with the key, where one is needed")
     budget_per_minute: float | None = Field(None, ge=0, description="as of the venue that takes the orders")
 
 
@@ -133,6 +133,23 @@ class QualitySettings(_Group):
     witness: str = Field("", description="ccxt's id of a second venue that repairs ask for evidence; empty: none")
 
 
+class InfluxSettings(_Group):
+    """How the InfluxDB at ``influx_url`` is spoken to."""
+
+    api: Literal["v2", "v2-influxql", "v1"] = Field(
+        "v2", description="v2: its API and Flux; v2-influxql: InfluxDB 1.8 and 3; v1: line protocol to /write"
+    )
+    token: SecretStr = Field(SecretStr(""), description="by environment: TIDEMILL_INFLUX__TOKEN")
+    org: str = "tidemill"
+    bucket: str = Field("tidemill", description="in v1 the database of that name")
+
+
+class RetentionSettings(_Group):
+    """What `tidemill data prune` may delete; never what a recorded decision references."""
+
+    payload_days: float = Field(0, ge=0, description="raw answers older than this may go; 0: all are kept")
+
+
 class Settings(BaseSettings):
     """Everything that a person may set; see the module docstring for where from."""
 
@@ -188,6 +205,8 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     training: TrainingSettings = TrainingSettings()
     quality: QualitySettings = QualitySettings()
+    influx: InfluxSettings = InfluxSettings()
+    retention: RetentionSettings = RetentionSettings()
     ingest: IngestSettings = IngestSettings()
     markets: tuple[MarketSettings, ...] = Field((), description="more venues that market data come from")
 
