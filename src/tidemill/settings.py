@@ -134,6 +134,23 @@ class QualitySettings(_Group):
     witness: str = Field("", description="ccxt's id of a second venue that repairs ask for evidence; empty: none")
 
 
+class InfluxSettings(_Group):
+    """How the InfluxDB at ``influx_url`` is spoken to."""
+
+    api: Literal["v2", "v2-influxql", "v1"] = Field(
+        "v2", description="v2: its API and Flux; v2-influxql: InfluxDB 1.8 and 3; v1: line protocol to /write"
+    )
+    token: SecretStr = Field(SecretStr(""), description="by environment: TIDEMILL_INFLUX__TOKEN")
+    org: str = "tidemill"
+    bucket: str = Field("tidemill", description="in v1 the database of that name")
+
+
+class RetentionSettings(_Group):
+    """What `tidemill data prune` may delete; never what a recorded decision references."""
+
+    payload_days: float = Field(0, ge=0, description="raw answers older than this may go; 0: all are kept")
+
+
 class Settings(BaseSettings):
     """Everything that a person may set; see the module docstring for where from."""
 
@@ -189,6 +206,8 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     training: TrainingSettings = TrainingSettings()
     quality: QualitySettings = QualitySettings()
+    influx: InfluxSettings = InfluxSettings()
+    retention: RetentionSettings = RetentionSettings()
     ingest: IngestSettings = IngestSettings()
     markets: tuple[MarketSettings, ...] = Field((), description="more venues that market data come from")
 

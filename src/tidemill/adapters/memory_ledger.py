@@ -91,6 +91,11 @@ class MemoryLedger:
                 self._plan(intent, stamp)
             return True
 
+    def raise_peak(self, account: str, equity: Decimal) -> None:
+        """Equity marked where no decision was recorded counts for the drawdown as well."""
+        with self._lock:
+            self._peaks[account] = max(self._peaks.get(account, ZERO), equity)
+
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
         """See the port."""
         with self._lock:
@@ -107,6 +112,10 @@ class MemoryLedger:
     def load_decision(self, decision_id: str) -> Decision | None:
         """See the port."""
         return self._decisions.get(decision_id)
+
+    def load_watermarks(self) -> Sequence[int]:
+        """See the port."""
+        return sorted({one.store_watermark for one in self._decisions.values()})
 
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
         """See the port."""
