@@ -62,7 +62,7 @@ for name in sorted(instruments):
     try:
         done = ingest_bars(
             source, store, gaps, instruments[name], timeframe="1m", calendar="24x7", sessions=(), now=now,
-            history=timedelta(minutes=48000),
+            history=timedelta(minutes=30000),
         )
         print(name, done.stored, flush=True)
     except Exception as error:
@@ -87,7 +87,7 @@ def plain_instrument(name: str) -> dict[str, Any]:
     }
 
 
-BIG = 48_000
+BIG = 30_000
 SPOT = {"exchangeInfo": {"symbols": [plain_instrument("BTCUSDT"), plain_instrument("ETHUSDT")]}}
 
 
@@ -114,7 +114,7 @@ def test_a_backfill_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> 
     def slowly(query: dict[str, str]) -> list[list[Any]]:
         nonlocal served
         served += 1
-        if served == 30:
+        if served == 25:
             os.kill(running.pid, signal.SIGKILL)
             time.sleep(0.2)
         return varied(query)
@@ -143,7 +143,7 @@ def test_a_full_disk_fails_the_series_that_meets_it_and_a_rerun_completes_it(tmp
     import sqlite3
 
     with serving({**SPOT, "klines": varied}) as double:
-        lines = child(double.url, tmp_path, limit=4_800_000).communicate(timeout=60)[0].splitlines()
+        lines = child(double.url, tmp_path, limit=3_000_000).communicate(timeout=60)[0].splitlines()
         assert lines[0] == "ready"
         assert len(lines) == 3, lines
         assert any("TransientError the store" in one for one in lines), lines
