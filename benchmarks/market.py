@@ -29,7 +29,7 @@ from benchmarks.timing import Options, Row, median_seconds
 TITLE = "Market data"
 START, MINUTE = datetime(2024, 1, 1, tzinfo=UTC), timedelta(minutes=1)
 SYMBOLS, BARS, YEAR = 20, 43_200, 525_600
-PAGE, WORKERS, RUNS = 1000, 4, 5
+PAGE, WORKERS, RUNS = 1000, 4, 3
 FREQTRADE_TO_CCXT = 11.3 / 6.4
 """Seconds of freqtrade's download-data to those of ccxt.async_support on this workload, where both were measured."""
 MEMORY = "import benchmarks.market as m, sys; m.ingest_alone(sys.argv[1], int(sys.argv[2]))"
@@ -212,7 +212,9 @@ def upsert_rows() -> list[Row]:
 def some_bars(number: int) -> pd.DataFrame:
     names = [f"A{index}-USDT.B" for index in range(50)]
     opens = pd.DatetimeIndex([START + (number + step) * MINUTE for step in range(3)]).as_unit("us")
-    random = np.random.default_rng(7).uniform(1, 2, 150)
+    # a bar is the same in every frame that holds it, as a source tells it again
+    random = np.concatenate([np.random.default_rng(number + step).uniform(1, 2, 50) for step in range(3)])
+    random = random.reshape(3, 50).T.ravel()
     return pd.DataFrame(
         {
             "instrument": pd.Series(np.repeat(names, 3), dtype="str"),
