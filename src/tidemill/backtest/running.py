@@ -7,11 +7,8 @@ asked for, so the numbers are those of a live run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-
-import pandas as pd
 
 from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_broker import MemoryBroker
@@ -20,18 +17,14 @@ from tidemill.backtest.champions import Champions
 from tidemill.backtest.history import History
 from tidemill.backtest.values import BacktestPlan, BacktestResult, fees_in_currency
 from tidemill.deciding import (
-    MarketView,
     build_decision,
     build_refusal,
     draft_decision,
-    find_incomplete,
     mark_equity,
-    rows_at,
-    view_market,
     why_refused,
 )
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import format_time, timeframe_seconds, to_micros
+from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision, OrderTiming, Side
 from tidemill.execution import Desk, await_fills, place_order, reduce_to_cash, settle_account
@@ -101,28 +94,12 @@ class _Run:
             self.carry_out(decision.decision_id)
         self.mark(point)
 
-    def view(self, point: datetime) -> MarketView:
-        """The last bar of each instrument known at this point's as_of."""
-        decided = pd.Timestamp(self.rules.grid.decided_open(point))
-        bars = self.history.bars_at(self.rules.grid.as_of(point))
-        known = bars[bars["open_time"] <= decided]
-        last = known.groupby("instrument").tail(1)
-        seen = view_market(
-            self.rules,
-            point,
-            last,
-            last.iloc[:0],
-            to_micros(self.rules.grid.as_of(point)),
-            incomplete=find_incomplete(self.rules, point, known),
-        )
-        return replace(seen, history=lambda: known)
-
     def decide(self, as_of: datetime, champion: FittedModel | None) -> Decision:
         """Steps 4 to 12."""
         point = self.rules.grid.point_of(as_of)
         key = self.rules.key(as_of)
         doubtful = settle_account(self.desk, epoch=self.epoch)
-        market = self.view(point)
+        market = self.history.tracks_at(as_of).view(point)
         stopped = {freeze.scope: freeze.reason for freeze in self.ledger.load_freezes()}
         if reason := why_refused(market, doubtful, (), stopped):
             return self.refuse(as_of, reason)
@@ -133,7 +110,7 @@ class _Run:
             champion=champion,
             portfolio=self.ledger.load_portfolio(self.rules.account),
             stopped=stopped,
-            table=rows_at(self.history.features, point),
+            table=self.history.features.at(point),
         )
         decision = build_decision(
             self.rules, key, draft, stamp=self.desk.stamp(), environment=self.plan.environment, stopped=stopped
@@ -161,12 +138,10 @@ class _Run:
 
     def mark(self, until: datetime) -> None:
         """Mark equity at the last close known at ``until``."""
-        length = timedelta(seconds=timeframe_seconds(self.rules.grid.timeframe))
-        known = self.history.bars[self.history.bars["open_time"] <= pd.Timestamp(until - length)]
-        last = known.groupby("instrument").tail(1)
-        view = view_market(self.rules, until, last, last.iloc[:0], 0)
         portfolio = self.ledger.load_portfolio(self.rules.account)
-        self.equity.append((until, mark_equity(self.rules, portfolio, view.prices)))
+        held = [name for name in self.rules.universe if portfolio.quantity(self.rules.instruments[name].base)]
+        prices = self.history.whole.prices(until, held)
+        self.equity.append((until, mark_equity(self.rules, portfolio, prices)))
 
 
 def run_backtest(
