@@ -33,7 +33,7 @@ $(STAMP):
 demo: install ## the whole pipeline on real prices, in about two minutes
 	$(BIN)/tidemill demo $(ARGS)
 
-test: install ## unit, contract, flow-run and architecture tests, on all cores
+test: install ## unit, contract, flow-run, fuzz and architecture tests, on all cores
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: install ## ruff and mypy
@@ -82,7 +82,7 @@ up: install ## run on schedules until ^C
 
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --quiet --extra demo --group dev pyproject.toml -o requirements.lock
+	  --no-emit-find-links --no-header --quiet --extra demo --extra equities --group dev pyproject.toml -o requirements.lock
 	for part in tests/conformance/requirements benchmarks/peers/requirements benchmarks/peers/nautilus; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-header --quiet $$part.in -o $$part.lock || exit 1; \

@@ -8,8 +8,8 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
-from tasks.data import backfill_bars, backfill_parts, judge_holes, outcomes
-from tasks.options import patiently
+from tasks.data import backfill_bars, backfill_parts, judge_holes, mark_series, outcomes
+from tasks.options import finished, run_each
 from tasks.publishing import Progress, announce_bars, publish_page
 from tidemill.bootstrap import services
 from tidemill.domain.market import require_utc
@@ -22,26 +22,33 @@ def backfill(
     start: datetime,
     end: datetime,
     mode: Mode = "paper",
+    again: bool = False,
 ) -> dict[str, Any]:
-    """Fetch, check and store the bars of a range. What decisions read before stays as it was for them.
+    """Fetch, check and store the bars of a range, part by part. What decisions read before stays as it was for them.
+
+    A run after one that died goes on where that one stopped.
 
     Args:
         start: First open time wanted (UTC).
         end: Open times before this (UTC).
         mode: Must be the mode of the settings; a run of another mode is refused.
+        again: Ask also for parts of which every bar is stored, to find what the venue revised since.
 
     """
     known = services()
     known.check_mode(mode)
     begin, until = require_utc(start, "start"), require_utc(end, "end")
-    names, starts, ends = backfill_parts(begin, until)
-    progress = Progress(f"Backfill of {len(known.instruments)} instruments", parts=len(names))
-    futures = patiently(backfill_bars).map(names, starts, ends)
+    pieces = backfill_parts(begin, until)
+    series = [(name, timeframe) for name, timeframe, _, _ in pieces]
+    progress = Progress(f"Backfill of {len(set(series))} series", parts=len(pieces))
+    futures = run_each(backfill_bars, [(*piece, again) for piece in pieces])
     for future in futures:
         future.wait()
         progress.advance()
+    done = sum_by_name(outcomes(series, finished(futures)))
+    mark_series(done)
     judge_holes(begin, until)
-    results = [one.as_dict() for one in sum_by_name(outcomes(names, [future.state for future in futures]))]
+    results = [one.as_dict() for one in done]
     publish_page(f"backfill-{mode}", ingest_page("Bars backfilled", results), "Bars by instrument")
     announce_bars(until, results, event="bars.repaired")
     return {"results": results}

@@ -1,4 +1,4 @@
-"""New bars of every instrument: fetched, checked, stored, announced."""
+"""New bars of every series: fetched, checked, stored, announced; and what else is kept of the venues."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Emit, Mode
-from tasks.data import fetch_and_store_bars, judge_holes, outcomes
-from tasks.options import patiently
+from tasks.data import (
+    fetch_and_store_bars,
+    fetch_and_store_records,
+    judge_holes,
+    mark_series,
+    outcomes,
+    watched_series,
+)
+from tasks.options import finished, patiently, run_each
 from tasks.publishing import announce_bars, publish_page
 from tidemill.bootstrap import services
 from tidemill.reports import ingest_page
@@ -16,7 +23,7 @@ from tidemill.reports import ingest_page
 
 @flow(name="ingest_market", flow_run_name="ingest_market-{mode}", log_prints=False)
 def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
-    """Fetch what is new of each instrument of the universe; one that fails, fails alone.
+    """Fetch what is new of each series of every venue; one that fails, fails alone and is marked.
 
     Rejected bars go into quarantine; holes are recorded with their cause, never filled. With ``emit`` the event
     ``bars.ingested`` follows, which starts ``trade`` of the same mode.
@@ -28,14 +35,16 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     """
     known = services()
     known.check_mode(mode)
-    names = list(known.instruments)
-    states = patiently(fetch_and_store_bars).map(names)
-    for state in states:
-        state.wait()
-    results = [one.as_dict() for one in outcomes(names, [future.state for future in states])]
+    series, wanted = watched_series(), known.markets.wanted_records()
+    futures = run_each(fetch_and_store_bars, series)
+    records = patiently(fetch_and_store_records).map(*zip(*wanted, strict=True)) if wanted else []
+    done = outcomes(series, finished(futures))
+    mark_series(done)
     judge_holes()
-    publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", results), "Bars by instrument")
+    results = [one.as_dict() for one in done]
+    told = [one.as_dict() for one in outcomes([(name, kind) for kind, name in wanted], finished(records))]
+    publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", [*results, *told]), "Bars by instrument")
     as_of = known.grid.upcoming_as_of(known.market_clock.now())
     if emit and as_of is not None:
         announce_bars(as_of, results)
-    return {"results": results}
+    return {"results": results, "records": told}

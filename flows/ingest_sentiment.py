@@ -30,6 +30,6 @@ def ingest_sentiment(mode: Mode = "paper") -> dict[str, Any]:
     futures = patiently(fetch_and_store_posts).map(names) if names else []
     for future in futures:
         future.wait()
-    results = [one.as_dict() for one in outcomes(names, [future.state for future in futures])]
+    results = [one.as_dict() for one in outcomes([(name, "") for name in names], [future.state for future in futures])]
     publish_page(f"ingest-sentiment-{mode}", ingest_page("Posts ingested", results), "Posts by source")
     return {"results": results}

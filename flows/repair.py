@@ -8,8 +8,8 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
-from tasks.data import judge_holes, repair_bars, repairs, settle_holes
-from tasks.options import patiently
+from tasks.data import judge_holes, repair_bars, repairs, settle_holes, watched_series
+from tasks.options import finished, run_each
 from tasks.publishing import announce_bars, publish_page
 from tidemill.bootstrap import services
 from tidemill.domain.market import EPOCH, require_utc
@@ -36,11 +36,9 @@ def repair(
     begin = require_utc(start, "start") if start else EPOCH
     until = require_utc(end, "end") if end else known.market_clock.now()
     judge_holes(begin, until, follow=True)
-    names = list(known.instruments)
-    futures = patiently(repair_bars).map(names, begin, until, accepted)
-    for future in futures:
-        future.wait()
-    done = repairs(names, [future.state for future in futures])
+    series = watched_series()
+    futures = run_each(repair_bars, [(*one, begin, until, accepted) for one in series])
+    done = repairs(series, finished(futures))
     left = settle_holes(begin, until, done)
     results = [{**one.done.as_dict(), "released": one.released} for one in done]
     publish_page(f"repair-{mode}", repair_page(results, left), "What was repaired and what is missing still")

@@ -100,7 +100,7 @@ def think(key: DecisionKey, market: MarketView, champion: FittedModel | None, ac
 def carry_out(decision: Decision, epoch: int) -> Sequence[LedgerOrder]:
     """Steps 13 and 14: sells first, then the buys that the cash then free allows."""
     sells = place(decision, Side.SELL, epoch)
-    orders.reduce_buys(decision.decision_id)
+    orders.reduce_buys(decision.decision_id, epoch)
     return [*sells, *place(decision, Side.BUY, epoch)]
 
 

@@ -2,35 +2,62 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from tasks.options import step
+from tasks.options import materialize_step, step
+from tasks.publishing import tell_asset
 from tidemill.bootstrap import services
+from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Hole
-from tidemill.ingesting import Ingested, ingest_bars, ingest_posts, ingest_range
+from tidemill.domain.records import RecordKind
+from tidemill.domain.series import SeriesMark
+from tidemill.ingesting import (
+    PART_BARS,
+    Ingested,
+    failed,
+    follow_stream,
+    ingest_bars,
+    ingest_posts,
+    ingest_range,
+    ingest_records,
+    mark_of,
+)
 from tidemill.quality import SeriesCompleteness
-from tidemill.repairing import Repaired, measure_group, record_missing, repair_series
-
-PART_BARS = 5_000
+from tidemill.repairing import Repaired, SeriesGroup, measure_group, record_missing, repair_series
 
 
-@step(name="ingest_bars", run_name="bars {instrument}", tags=["data"], retries=2)
-def fetch_and_store_bars(instrument: str) -> Ingested:
-    """Fetch, check and store the newest bars of one instrument."""
+@materialize_step(name="ingest_bars", run_name="bars {instrument} {timeframe}", tags=["data"], retries=2)
+def fetch_and_store_bars(instrument: str, timeframe: str) -> Ingested:
+    """Fetch, check and store the newest bars of one series."""
     known = services()
-    return ingest_bars(
-        known.market_source,
+    group = group_of(instrument, timeframe)
+    chosen = known.markets.need(instrument, timeframe)
+    done = ingest_bars(
+        known.markets.source(group.venue),
         known.store,
         known.gaps,
-        known.instruments[instrument],
-        timeframe=known.settings.timeframe,
-        calendar=known.settings.calendar,
-        sessions=known.grid.sessions,
+        chosen,
+        timeframe=timeframe,
+        calendar=group.calendar,
+        sessions=group.sessions,
         now=known.market_clock.now(),
         history=known.history,
         doubts=known.doubts,
     )
+    tell_asset(instrument, timeframe, done)
+    return done
+
+
+@step(name="ingest_records", run_name="{kind} {instrument}", tags=["data"], retries=2)
+def fetch_and_store_records(kind: str, instrument: str) -> Ingested:
+    """Fetch and store the newest records of one kind and instrument."""
+    known = services()
+    source = known.markets.records(instrument.rpartition(".")[2])
+    now, history = known.market_clock.now(), timedelta(hours=known.settings.ingest.record_history_hours)
+    return ingest_records(source, known.records, RecordKind(kind), instrument, now=now, history=history)
 
 
 @step(name="ingest_posts", run_name="posts {source}", tags=["data"], retries=2)
@@ -41,43 +68,52 @@ def fetch_and_store_posts(source: str) -> Ingested:
     return ingest_posts(chosen, known.store, bases=known.bases, now=known.market_clock.now())
 
 
-@step(name="backfill_bars", run_name="backfill {instrument}", tags=["data"], retries=2)
-def backfill_bars(instrument: str, start: datetime, end: datetime) -> Ingested:
-    """Fetch, check and store the bars of one instrument in a range."""
+@materialize_step(name="backfill_bars", run_name="backfill {instrument} {timeframe}", tags=["data"], retries=2)
+def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetime, again: bool) -> Ingested:
+    """Fetch, check and store the bars of one series in a range."""
     known = services()
-    return ingest_range(
-        known.market_source,
+    group = group_of(instrument, timeframe)
+    done = ingest_range(
+        known.markets.source(group.venue),
         known.store,
         known.gaps,
-        known.instruments[instrument],
-        timeframe=known.settings.timeframe,
-        calendar=known.settings.calendar,
-        sessions=known.grid.sessions,
+        known.markets.need(instrument, timeframe),
+        timeframe=timeframe,
+        calendar=group.calendar,
+        sessions=group.sessions,
         start=start,
         end=end,
         now=known.market_clock.now(),
         doubts=known.doubts,
+        again=again,
     )
+    tell_asset(instrument, timeframe, done)
+    return done
 
 
 @step(name="record_missing", tags=["data"], retries=2)
 def judge_holes(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Hole]:
-    """Look for holes, judge their causes with all instruments in view, and record what changed."""
+    """Look for holes, judge their causes with all instruments of a venue in view, and record what changed."""
     known = services()
     now = known.market_clock.now()
-    return record_missing(known.store, known.gaps, known.series, now=now, start=start, end=end, follow=follow)
+    looks = [
+        record_missing(known.store, known.gaps, group, now=now, start=start, end=end, follow=follow)
+        for group in known.groups
+    ]
+    return [hole for look in looks for hole in look]
 
 
-@step(name="repair_series", run_name="repair {instrument}", tags=["data"], retries=2)
-def repair_bars(instrument: str, start: datetime, end: datetime, accepted: bool) -> Repaired:
-    """Ask again for exactly what is missing or refused of one instrument."""
+@materialize_step(name="repair_series", run_name="repair {instrument} {timeframe}", tags=["data"], retries=2)
+def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime, accepted: bool) -> Repaired:
+    """Ask again for exactly what is missing or refused of one series."""
     known = services()
-    return repair_series(
-        known.market_source,
+    group = group_of(instrument, timeframe)
+    done = repair_series(
+        known.markets.source(group.venue),
         known.store,
         known.gaps,
-        known.instruments[instrument],
-        known.series,
+        known.markets.need(instrument, timeframe),
+        group,
         now=known.market_clock.now(),
         start=start,
         end=end,
@@ -85,58 +121,101 @@ def repair_bars(instrument: str, start: datetime, end: datetime, accepted: bool)
         doubts=known.doubts,
         witness=known.witness,
     )
+    tell_asset(instrument, timeframe, done.done)
+    return done
+
+
+@step(name="mark_series", tags=["data"])
+def mark_series(results: list[Ingested]) -> list[SeriesMark]:
+    """Record the state in which each series was found; a store that takes no mark has said so already."""
+    known = services()
+    now, marks = known.market_clock.now(), []
+    for one in results:
+        mark = mark_of(one, known.store.latest_open(one.name, one.timeframe))
+        with suppress(TransientError):
+            known.marks.record_mark(mark, now=now)
+        marks.append(mark)
+    return marks
 
 
 @step(name="settle_holes", tags=["data"], retries=2)
 def settle_holes(start: datetime, end: datetime, repaired: list[Repaired]) -> list[Hole]:
     """Judge what a repair left; what nobody has is accepted."""
     known = services()
-    return record_missing(
-        known.store,
-        known.gaps,
-        known.series,
-        now=known.market_clock.now(),
-        start=start,
-        end=end,
-        asked=[one.done.name for one in repaired if not one.done.failure],
-        witness={one.done.name: one.witness for one in repaired if one.witness is not None},
-        follow=True,
-    )
+    left: list[Hole] = []
+    for group in known.groups:
+        mine = [one for one in repaired if one.done.timeframe == group.timeframe and one.done.name in group.names]
+        left += record_missing(
+            known.store,
+            known.gaps,
+            group,
+            now=known.market_clock.now(),
+            start=start,
+            end=end,
+            asked=[one.done.name for one in mine if not one.done.failure],
+            witness={one.done.name: one.witness for one in mine if one.witness is not None},
+            follow=True,
+        )
+    return left
 
 
 @step(name="measure_completeness", tags=["data"], retries=2)
 def measure_completeness(days: int) -> list[SeriesCompleteness]:
-    """Completeness of every series of the universe over the last ``days``."""
+    """Completeness of every series that is kept over the last ``days``."""
     known = services()
     now = known.market_clock.now()
     since = now - timedelta(days=days)
-    return measure_group(known.store, known.gaps, known.series, now=now, since=since, follow=True)
+    measured = [
+        measure_group(known.store, known.gaps, group, now=now, since=since, follow=True) for group in known.groups
+    ]
+    return [one for some in measured for one in some]
 
 
-def backfill_parts(start: datetime, end: datetime) -> tuple[list[str], list[datetime], list[datetime]]:
-    """The pieces of a backfill, oldest first: instruments, starts and ends side by side."""
+@step(name="stream_market", tags=["data"])
+def follow_market(venue: str, seconds: float) -> dict[str, Any]:
+    """Follow one venue's stream and mend what it loses; what came of it, JSON-ready."""
     known = services()
-    length = PART_BARS * known.series.length
-    count = max(1, -(-(end - start) // length))
-    starts = [start + number * length for number in range(count)]
-    parts = [(name, begin, min(end, begin + length)) for begin in starts for name in known.instruments]
-    return [one[0] for one in parts], [one[1] for one in parts], [one[2] for one in parts]
+    stream = known.markets.stream(venue)
+    try:
+        plan = known.stream_plan(venue, stream)
+        return asdict(follow_stream(plan, seconds=seconds))
+    finally:
+        stream.close()
 
 
-def outcomes(names: list[str], states: list[Any]) -> list[Ingested]:
-    """What became of each name: its result, or the failure that it alone met."""
+def watched_series() -> list[tuple[str, str]]:
+    """Every series to keep as (instrument, timeframe), those that are decided on first."""
+    return [(name, group.timeframe) for group in services().groups for name in group.names]
+
+
+def group_of(instrument: str, timeframe: str) -> SeriesGroup:
+    """The group in which a series is judged."""
+    return next(one for one in services().groups if one.timeframe == timeframe and instrument in one.names)
+
+
+def backfill_parts(start: datetime, end: datetime) -> list[tuple[str, str, datetime, datetime]]:
+    """The pieces of a backfill, oldest first: instrument, timeframe, start and end."""
+    pieces = []
+    for group in services().groups:
+        length = PART_BARS * group.length
+        starts = [start + number * length for number in range(max(1, -(-(end - start) // length)))]
+        pieces += [(name, group.timeframe, begin, min(end, begin + length)) for begin in starts for name in group.names]
+    return sorted(pieces, key=lambda one: one[2])
+
+
+def outcomes(series: list[tuple[str, str]], states: list[Any]) -> list[Ingested]:
+    """What became of each series or source: its result, or the failure that it alone met."""
     found = []
-    for name, state in zip(names, states, strict=True):
+    for (name, timeframe), state in zip(series, states, strict=True):
         result = state.result(raise_on_failure=False)
-        found.append(result if isinstance(result, Ingested) else Ingested(name=name, failure=str(result)))
+        found.append(result if isinstance(result, Ingested) else failed(name, timeframe, result))
     return found
 
 
-def repairs(names: list[str], states: list[Any]) -> list[Repaired]:
+def repairs(series: list[tuple[str, str]], states: list[Any]) -> list[Repaired]:
     """What became of each repair: its result, or the failure that it alone met."""
     found = []
-    for name, state in zip(names, states, strict=True):
+    for (name, timeframe), state in zip(series, states, strict=True):
         result = state.result(raise_on_failure=False)
-        failed = Ingested(name=name, failure=str(result))
-        found.append(result if isinstance(result, Repaired) else Repaired(done=failed))
+        found.append(result if isinstance(result, Repaired) else Repaired(done=failed(name, timeframe, result)))
     return found

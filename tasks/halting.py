@@ -25,7 +25,7 @@ def stop_trading(because: str) -> bool:
 @step(name="cancel_open_orders", tags=["halt", "order"], retries=3)
 def cancel_open_orders() -> int:
     """Cancel every resting order of ours; how many were cancelled."""
-    return execution.cancel_resting(services().desk)
+    return execution.cancel_resting(services().desk, epoch=None)
 
 
 @step(name="next_halt_key", tags=["halt"])

@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tasks.options import step
-from tidemill import lineage
-from tidemill.bootstrap import services
+from tidemill.bootstrap import rerun_recorded, services
 from tidemill.deciding import missing_decisions
 from tidemill.domain.market import format_time
 
@@ -46,20 +45,5 @@ def rerun_sample() -> dict[str, Any]:
     computed = [one for one in decided if one.outcome == "decided" and one.strategy == known.rules.strategy]
     if not computed:
         return {"decision": None}
-    done = lineage.rerun(
-        computed[-1],
-        bars=known.store,
-        posts=known.store,
-        ledger=known.ledger,
-        models=known.models if computed[-1].record["model"] else None,
-        grid=known.grid,
-        environment=known.environment,
-        quarantine=known.gaps,
-        own=known.rules.own,
-    )
-    return {
-        "decision": done.decision_id,
-        "promise": done.promise,
-        "same": done.same,
-        "differences": list(done.differences),
-    }
+    done = rerun_recorded(known, computed[-1])
+    return {"decision": done["decision_id"], **{key: done[key] for key in ("promise", "same", "differences")}}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from prefect.runtime import flow_run
 
@@ -63,6 +64,18 @@ def submit_order(intent_id: str, epoch: int) -> LedgerOrder:
     return execution.place_order(services().desk, intent_id, epoch=epoch)
 
 
+@step(name="cancel_order", run_name="cancel {intent_id}", tags=["trade", "order"], retries=2)
+def cancel_order(intent_id: str, epoch: int) -> LedgerOrder:
+    """End one order, whatever state it is in; again, it changes nothing."""
+    return execution.cancel_order(services().desk, intent_id, epoch=epoch)
+
+
+@step(name="replace_order", run_name="replace {intent_id}", tags=["trade", "order"], retries=2)
+def replace_order(intent_id: str, limit_price: Decimal, epoch: int) -> LedgerOrder:
+    """Cancel one order and place its rest at another limit, exactly once."""
+    return execution.replace_order(services().desk, intent_id, limit_price=limit_price, epoch=epoch)
+
+
 @step(name="await_fills", run_name="await {side} {decision_id}", tags=["trade", "order"], retries=2)
 def await_fills(decision_id: str, side: Side) -> Sequence[LedgerOrder]:
     """Take in fills and final states, waiting a little for orders that rest."""
@@ -71,9 +84,10 @@ def await_fills(decision_id: str, side: Side) -> Sequence[LedgerOrder]:
 
 
 @step(name="reduce_buys", run_name="reduce {decision_id}", tags=["trade", "ledger"], retries=2)
-def reduce_buys(decision_id: str) -> Sequence[LedgerOrder]:
+def reduce_buys(decision_id: str, epoch: int) -> Sequence[LedgerOrder]:
     """Cut the buys, once, to the cash that is free now that the sells are done."""
-    return execution.reduce_to_cash(services().desk, decision_id, services().instruments, services().quote_fee_rate)
+    known = services()
+    return execution.reduce_to_cash(known.desk, decision_id, known.instruments, known.quote_fee_rate, epoch=epoch)
 
 
 def intents_of(decision_id: str, side: Side) -> list[str]:

@@ -12,11 +12,14 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.assets import add_asset_metadata
+from prefect.context import AssetContext
 from prefect.events import emit_event
 
 from tidemill.bootstrap import services
 from tidemill.domain.market import format_time
-from tidemill.reports import progress_sentence
+from tidemill.ingesting import Ingested
+from tidemill.reports import asset_key, progress_sentence
 
 
 def publish_page(key: str, page: str, description: str) -> None:
@@ -55,21 +58,37 @@ class Progress:
         )
 
 
+def tell_asset(instrument: str, timeframe: str, done: Ingested) -> None:
+    """Keep with the asset of a series what this run brought; nothing outside of a run."""
+    if AssetContext.get() is not None:
+        counts = {name: value for name, value in done.as_dict().items() if isinstance(value, int)}
+        add_asset_metadata(asset_key(instrument, timeframe), counts)
+
+
 def announce_bars(as_of: datetime, results: list[dict[str, Any]], *, event: str = "bars.ingested") -> None:
-    """Emit ``bars.ingested`` (or ``bars.repaired``, which never starts trade)."""
+    """Emit ``bars.ingested`` (or ``bars.repaired``, which never starts trade) for each venue and timeframe.
+
+    Only that of the account's venue and timeframe says ``tidemill.decides``, which trade waits for.
+    """
     settings = services().settings
-    emit_event(
-        event=event,
-        resource={
-            "prefect.resource.id": f"tidemill.bars.{settings.venue.name}.{settings.timeframe}",
-            "tidemill.mode": settings.mode,
-        },
-        payload={
-            "mode": settings.mode,
-            "as_of": format_time(as_of),
-            "venue": settings.venue.name,
-            "timeframe": settings.timeframe,
-            "ok": [one["name"] for one in results if not one["failure"]],
-            "failed": [one["name"] for one in results if one["failure"]],
-        },
-    )
+    told: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in results:
+        told.setdefault((one["name"].rpartition(".")[2], one["timeframe"]), []).append(one)
+    for (venue, timeframe), some in told.items():
+        decides = (venue, timeframe) == (settings.venue.name, settings.timeframe)
+        emit_event(
+            event=event,
+            resource={
+                "prefect.resource.id": f"tidemill.bars.{venue}.{timeframe}",
+                "tidemill.mode": settings.mode,
+                "tidemill.decides": "true" if decides else "false",
+            },
+            payload={
+                "mode": settings.mode,
+                "as_of": format_time(as_of),
+                "venue": venue,
+                "timeframe": timeframe,
+                "ok": [one["name"] for one in some if not one["failure"]],
+                "failed": [one["name"] for one in some if one["failure"]],
+            },
+        )

@@ -20,11 +20,11 @@ event_time of a bar is its close, open_time + timeframe, so it is not stored twi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -74,6 +74,44 @@ class MarketSource(Protocol):
         TransientError when the source is down or out of quota; DataError for an instrument or
         timeframe that it does not have.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StreamPart:
+    """What a stream told of one instrument: BARS that have closed, or trades (RECORDS), or that it was cut and why.
+
+    Nothing of all this: some time has passed.
+    """
+
+    instrument: str = ""
+    bars: pd.DataFrame | None = None
+    trades: pd.DataFrame | None = None
+    broken: str = ""
+
+
+class MarketStream(Protocol):
+    """Where bars come from as they close."""
+
+    def watch(self, instruments: Sequence[str], timeframe: str, *, seconds: float) -> Iterator[StreamPart]:
+        """Parts as they come, for ``seconds`` of the wall clock, at least one a second.
+
+        A cut is told and the stream joined again; what happened between is not told afterwards. DataError for an
+        instrument or timeframe that the venue does not have.
+        """
+        ...
+
+    def close(self) -> None:
+        """Leave it."""
+        ...
+
+
+@runtime_checkable
+class TimeSource(Protocol):
+    """A source that tells its own clock."""
+
+    def fetch_time(self) -> datetime:
+        """The venue's time, aware UTC."""
         ...
 
 
@@ -381,6 +419,14 @@ class DecisionLedger(Protocol):
         """
         ...
 
+    def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
+        """Append a PLANNED intent to a decision that is there; False when it was there already.
+
+        It takes a cancelled order's place. LeaseLost as for decisions; TradingError when the account has no such
+        decision.
+        """
+        ...
+
     def load_decision(self, decision_id: str) -> Decision | None:
         """The decision, or None."""
         ...
@@ -422,14 +468,24 @@ class OrderLedger(Protocol):
         stamp: Stamp,
         reason: str = "",
         order: VenueOrder | None = None,
-    ) -> None:
-        """Append a move (an equal state with nothing new adds nothing); TradingError when it is illegal."""
+        seen: LedgerOrder | None = None,
+    ) -> LedgerOrder:
+        """Append a move (an equal state with nothing new adds nothing) and return the order as it then is.
+
+        TradingError when the move is illegal.
+
+        ``seen`` is the order as the caller last saw it. When it was sent (again) since, what the caller has to tell
+        is of an older send and proves nothing about the newer one: nothing is written.
+        """
         ...
 
-    def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
+    def reduce_buys(
+        self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
+    ) -> Sequence[LedgerOrder]:
         """Once per decision: cut each PLANNED buy to ``allowed[intent_id]``, never raising it; 0 -> NOT_PLACED.
 
-        A second call changes nothing. Returns the decision's buys as they now are.
+        A second call changes nothing. Returns the decision's buys as they now are. LeaseLost as for a send: what was
+        free may be another's by now.
         """
         ...
 
@@ -468,6 +524,10 @@ class AccountLedger(Protocol):
         """The account, or None."""
         ...
 
+    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
+        """Every cash event of the account, oldest first."""
+        ...
+
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
         """Append by event id; False when it was there already."""
         ...
@@ -485,6 +545,10 @@ class LeaseStore(Protocol):
 
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
         """Extend; False when the lease is no longer ours."""
+        ...
+
+    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
+        """Whether ``epoch`` is current and unexpired at ``now``."""
         ...
 
     def release(self, name: str, owner: str, epoch: int) -> None:

@@ -67,13 +67,26 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
     """Page of an ingest run: per instrument or source what was fetched, kept, refused and missing."""
-    columns = ("name", "fetched", "stored", "rejected", "missing", "quarantined", "scores", "failure")
+    columns = ("name", "timeframe", "fetched", "stored", "rejected", "missing", "quarantined", "scores", "failure")
     return f"# {title}\n\n" + table(results, columns)
+
+
+def asset_key(instrument: str, timeframe: str) -> str:
+    """The asset of a series: ``tidemill://bars/BINANCE/BTC-USDT/1h``."""
+    pair, _, venue = instrument.rpartition(".")
+    return f"tidemill://bars/{venue}/{pair}/{timeframe}"
+
+
+def stream_page(venue: str, told: Mapping[str, Any]) -> str:
+    """Page of a stream: what it brought, how often it was cut, and what was fetched to mend that."""
+    counts = ("bars", "trades", "breaks", "healed")
+    failures = "\n".join(f"- {one}" for one in told["failures"]) or "- none"
+    return f"# Stream of {venue}\n\n" + table([told], counts) + "\n\n## Could not be mended at once\n\n" + failures
 
 
 def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Hole]) -> str:
     """Page of a repair: what each instrument got, and every hole that is left with its cause."""
-    columns = ("name", "fetched", "stored", "quarantined", "released", "failure")
+    columns = ("name", "timeframe", "fetched", "stored", "quarantined", "released", "failure")
     missing = table([hole_row(one) for one in left], HOLE_COLUMNS) if left else "nothing"
     return "# Bars repaired\n\n" + table(results, columns) + "\n\n## Missing still\n\n" + missing
 

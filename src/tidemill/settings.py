@@ -31,9 +31,42 @@ class VenueSettings(_Group):
     name: str = Field("BINANCE", description="venue part of the instrument ids")
     exchange: str = Field("binance", description="ccxt's id of the protocol spoken")
     rest_url: str = Field("", description="base URL of the paper venue; empty: the exchange's own")
+    ws_url: str = Field("", description="WebSocket URL of the paper venue; empty: the exchange's own")
+    budget_per_minute: float | None = Field(
+        None, ge=0, description="cost units all processes together may spend; empty: 80% of ccxt's pace; 0: no limit"
+    )
     admin_url: str = Field("", description="admin URL of the paper venue, asked for the market clock in a replay")
     key: SecretStr = Field(SecretStr(""), description="API key")
     secret: SecretStr = Field(SecretStr(""), description="API secret")
+
+
+class MarketSettings(_Group):
+    """One more venue that market data come from; nothing is traded there."""
+
+    name: str = Field(description="venue part of the instrument ids")
+    source: Literal["ccxt", "yfinance", "alpha_vantage"] = "ccxt"
+    exchange: str = Field("", description="ccxt's id of the exchange")
+    kind: Literal["spot", "linear"] = Field("spot", description="spot markets, or linear perpetuals")
+    instruments: tuple[str, ...] = ()
+    timeframes: tuple[str, ...] = Field((), description="empty: the timeframe that is decided on")
+    calendar: str = Field("24x7", description="24x7, or a code of exchange_calendars such as XNYS")
+    records: tuple[str, ...] = Field((), description="of its instruments: trades, books, funding, open_interest, ...")
+    rest_url: str = Field("", description="sends every request here instead of the venue's own host")
+    ws_url: str = ""
+    key: SecretStr = Field(SecretStr(""), description="API key, where the source needs one")
+    budget_per_minute: float | None = Field(None, ge=0, description="as of the venue that takes the orders")
+
+
+class IngestSettings(_Group):
+    """What is kept of the venue that takes the orders, and how patiently venues are asked."""
+
+    timeframes: tuple[str, ...] = Field((), description="kept beside the timeframe that is decided on")
+    records: tuple[str, ...] = Field((), description="kept of the universe: trades, books")
+    record_history_hours: float = Field(24, gt=0, description="how far back a first fetch of records reads")
+    tries: int = Field(4, ge=1, description="how often a request is tried before the series fails")
+    max_clock_skew_seconds: float = Field(
+        5.0, gt=0, description="a venue whose clock and ours differ by more gives no bars until they agree"
+    )
 
 
 class XSettings(_Group):
@@ -148,6 +181,8 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     training: TrainingSettings = TrainingSettings()
     quality: QualitySettings = QualitySettings()
+    ingest: IngestSettings = IngestSettings()
+    markets: tuple[MarketSettings, ...] = Field((), description="more venues that market data come from")
 
     @field_validator("universe")
     @classmethod
@@ -155,6 +190,17 @@ class Settings(BaseSettings):
         for instrument in universe:
             split_instrument_id(instrument)
         return universe
+
+    @field_validator("markets")
+    @classmethod
+    def _check_markets(cls, markets: tuple[MarketSettings, ...]) -> tuple[MarketSettings, ...]:
+        for one in markets:
+            wrong = [name for name in one.instruments if split_instrument_id(name)[2] != one.name]
+            if wrong:
+                raise ValueError(f"instrument {wrong[0]} is not of the venue {one.name} that it is listed under")
+        if len({one.name for one in markets}) < len(markets):
+            raise ValueError("two markets have the same name")
+        return markets
 
     @field_validator("timeframe", "decide_every")
     @classmethod

@@ -19,10 +19,15 @@ START = "2013-02-13T14:30:45Z"
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """A venue with one account of 100,000 USD, within the session of 2013-02-13; over TLS when the param says so."""
+    """A venue with one account of 100,000 USD, within the session of 2013-02-13.
+
+    The param ``tls`` puts it behind a certificate, ``bybit`` lets it speak the other protocol.
+    """
     command = [os.environ.get("TIDEMILL", str(Path(sys.executable).parent / "tidemill")), "venue"]
     command += ["--recording", "bundled", "--clock", "recorded", "--unlimited"]
-    trusted = _certify(tmp_path) if getattr(request, "param", "") == "tls" else ""
+    asked = getattr(request, "param", "")
+    command += ["--protocol", "bybit"] if asked == "bybit" else []
+    trusted = _certify(tmp_path) if asked == "tls" else ""
     if trusted:
         command += ["--tls-cert", str(tmp_path / "venue.pem"), "--tls-key", str(tmp_path / "venue.key")]
     venue = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -31,7 +36,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         line = json.loads(venue.stdout.readline())
         _post(line, "accounts", {"key": KEY, "secret": SECRET, "balances": {"USD": "100000"}})
         _post(line, "clock", {"now": START})
-        yield Place(line["rest"], line["ws"], line["ws_api"], trusted)
+        yield Place(line["rest"], line["ws"] or "", line["ws_api"] or "", trusted)
     finally:
         venue.terminate()
         venue.wait(10)

@@ -133,6 +133,51 @@ def test_a_stale_epoch_records_and_sends_nothing(ledger) -> None:
     assert ledger.begin_submit("i0l0", epoch=new, window_ms=5000, stamp=STAMP).state is OrderState.SUBMITTING
 
 
+def test_an_intent_is_added_once_to_its_decision(ledger) -> None:
+    epoch = placed(ledger)
+    more = intent(0, leg=1000)
+    before = ledger.load_portfolio("a").ledger_sequence
+    assert ledger.add_intent(more, epoch=epoch, stamp=STAMP)
+    assert not ledger.add_intent(replace(more, quantity=Decimal(9)), epoch=epoch, stamp=STAMP)
+    assert [one.quantity for one in ledger.load_orders(decision_id="d0")] == [Decimal(2), Decimal(2)]
+    assert [one.state for one in ledger.load_order_events("i0l1000")] == ["planned"]
+    assert ledger.load_portfolio("a").ledger_sequence == before + 1
+    sent = ledger.begin_submit("i0l1000", epoch=epoch, window_ms=5000, stamp=STAMP)
+    assert sent.state is OrderState.SUBMITTING
+    ledger.record_state("i0l1000", OrderState.NOT_PLACED, stamp=STAMP, seen=sent)
+    ledger.record_decision(decision(1), (intent(1),), epoch=epoch)
+    assert not ledger.add_intent(more, epoch=epoch, stamp=STAMP)
+
+
+def test_an_intent_is_added_to_a_decision_of_its_account_under_its_lease(ledger) -> None:
+    epoch = placed(ledger)
+    with pytest.raises(TradingError, match="no decision d9"):
+        ledger.add_intent(replace(intent(0, leg=7), decision_id="d9"), epoch=epoch, stamp=STAMP)
+    other = ledger.acquire("b", "me", ttl_seconds=LONG, now=NOW)
+    with pytest.raises(TradingError, match="account b has no decision d0"):
+        ledger.add_intent(replace(intent(0, leg=7), account="b"), epoch=other, stamp=STAMP)
+    with pytest.raises(LeaseLost):
+        ledger.add_intent(intent(0, leg=7), epoch=epoch + 1, stamp=STAMP)
+    assert len(ledger.load_orders(account="a")) == 1
+
+
+def test_what_an_older_send_came_to_changes_no_newer_one(ledger) -> None:
+    epoch = placed(ledger)
+    planned = order(ledger)
+    first = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
+    ledger.record_state("i0l0", OrderState.NOT_PLACED, stamp=STAMP, reason="expired", seen=planned)
+    assert order(ledger) == first
+    ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=STAMP, reason="no answer", seen=first)
+    later = Stamp(market=NOW, wall=NOW + timedelta(microseconds=1))
+    second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later)
+    for state in (OrderState.REJECTED, OrderState.NOT_PLACED, OrderState.UNKNOWN):
+        ledger.record_state("i0l0", state, stamp=later, reason="of the first", seen=first)
+        assert order(ledger) == second
+    # the control: told of the send that it is about, the same is written
+    ledger.record_state("i0l0", OrderState.REJECTED, stamp=later, reason="-2010", seen=second)
+    assert order(ledger).state is OrderState.REJECTED
+
+
 def test_a_send_stores_its_time_and_window(ledger) -> None:
     epoch = placed(ledger)
     sent = ledger.begin_submit("i0l0", epoch=epoch, window_ms=4000, stamp=STAMP)
@@ -202,16 +247,31 @@ def test_a_fill_that_comes_before_its_order_is_tied_later(ledger) -> None:
 
 
 def test_buys_are_reduced_once_and_never_raised(ledger) -> None:
-    placed(ledger, intent(0, 0), intent(0, 1), intent(0, 2))
+    epoch = placed(ledger, intent(0, 0), intent(0, 1), intent(0, 2))
     allowed = {"i0l0": Decimal(1), "i0l1": Decimal(9), "i0l2": Decimal(0)}
-    done = ledger.reduce_buys("d0", allowed, stamp=STAMP)
+    done = ledger.reduce_buys("d0", allowed, epoch=epoch, stamp=STAMP)
     assert [(one.quantity, one.state) for one in done] == [
         (Decimal(1), OrderState.PLANNED),
         (Decimal(2), OrderState.PLANNED),
         (Decimal(0), OrderState.NOT_PLACED),
     ]
-    again = ledger.reduce_buys("d0", {"i0l0": Decimal("0.1"), "i0l1": Decimal(0)}, stamp=STAMP)
+    again = ledger.reduce_buys("d0", {"i0l0": Decimal("0.1"), "i0l1": Decimal(0)}, epoch=epoch, stamp=STAMP)
     assert [one.quantity for one in again] == [Decimal(1), Decimal(2), Decimal(0)]
+
+
+def test_a_holder_whose_lease_is_gone_reduces_nothing(ledger) -> None:
+    """Another run decides on the account now; it must not move under it."""
+    old = placed(ledger)
+    ledger.release("a", "me", old)
+    new = ledger.acquire("a", "other", ttl_seconds=LONG, now=NOW)
+    assert not ledger.is_held("a", old, now=NOW)
+    before = ledger.load_portfolio("a").ledger_sequence
+    with pytest.raises(LeaseLost):
+        ledger.reduce_buys("d0", {"i0l0": Decimal(1)}, epoch=old, stamp=STAMP)
+    assert ledger.load_portfolio("a").ledger_sequence == before
+    # the control: who holds the account may
+    assert ledger.is_held("a", new, now=NOW)
+    assert [one.quantity for one in ledger.reduce_buys("d0", {"i0l0": Decimal(1)}, epoch=new, stamp=STAMP)] == [1]
 
 
 def test_open_orders_tie_up_cash(ledger) -> None:
@@ -329,14 +389,13 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path) -> None:
         ledger.close()
 
 
-def test_a_writer_that_stands_still_does_not_hold_up_the_others(postgres_database, monkeypatch) -> None:
+def test_a_writer_that_stands_still_does_not_hold_up_the_others(postgres_database) -> None:
     """A process stopped in mid-transaction loses it, and what it wrote; the next writer goes on."""
-    monkeypatch.setattr(_sql, "LONGEST_WAIT_MS", 1000)
-    ledger = SqlLedger(postgres_database)
+    ledger = SqlLedger(postgres_database, wait_ms=1000)
     ledger.open_account(Account(account="a", venue="T", currency="USDT", opened_at=NOW), {}, stamp=STAMP)
-    other = SqlLedger(postgres_database)
+    other = SqlLedger(postgres_database, wait_ms=1000)
     epoch = ledger.acquire("a", "one", ttl_seconds=LONG, now=NOW)
-    standing = _sql.open_engine(postgres_database, durable=True)
+    standing = _sql.open_engine(postgres_database, durable=True, wait_ms=1000)
 
     def stand_still() -> None:
         with _sql.write(standing, lock=LOCK) as connection:

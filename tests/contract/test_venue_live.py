@@ -26,7 +26,7 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.market import Bar, Instrument
 from tidemill.domain.trading import OrderState, OrderType, Side, TimeInForce
 from tidemill.matching import FillRules, Ticket
-from tidemill.recording import RecordedSeries, Recording
+from tidemill.recording import RecordedSeries, Recording, bundled_recording
 from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
 from tidemill.venue.live import LiveTape
 from tidemill.venue.state import VenueState
@@ -234,3 +234,13 @@ def test_the_running_bar_opens_at_the_last_close() -> None:
     assert not tape.is_down(first)
     assert tape.bars_closed("a", first, first + minute) == [bar]
     assert not tape.bars_closed("b", first, first + minute)
+
+
+def test_a_recording_on_the_real_clock_is_shifted_by_whole_weeks() -> None:
+    recording = bundled_recording()
+    moment = datetime(2026, 11, 25, 15, 4, tzinfo=UTC)
+    state = VenueState(VenueOptions(recording=recording, rules=RULES, clock="real"), lambda: moment)
+    assert state.offset % timedelta(weeks=1) == timedelta(0)
+    assert state.now == moment - state.offset
+    assert recording.first_open < state.now < recording.last_close
+    assert (state.now.weekday(), state.now.time()) == (moment.weekday(), moment.time())

@@ -72,11 +72,28 @@ def test_orders_that_are_nearly_right(venue: VenueServer, changes: dict[str, str
         ("ticker/price", {"symbols": '["AAPLUSD","NONE"]'}, -1121),
         ("aggTrades", {"symbol": "AAPLUSD", "fromId": "1", "startTime": "1"}, -1128),
         ("depth", {}, -1102),
+        ("ticker/24hr", {"symbol": "AAPLUSD", "type": "MICRO"}, -1139),
+        ("ticker/price", {"symbol": "AAPLUSD", "symbolStatus": "HALT"}, -1220),
+        ("exchangeInfo", {"symbolStatus": "ASLEEP"}, -1122),
+        ("klines", {"symbol": "AAPLUSD", "interval": "1d", "timeZone": "8"}, -1130),
     ],
 )
 def test_public_requests_that_are_nearly_right(venue: VenueServer, path: str, sent: dict[str, str], code: int) -> None:
     answer = public(venue, path, **sent)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+def test_answers_are_as_long_as_asked_for(venue: VenueServer) -> None:
+    full = public(venue, "ticker/24hr", symbol="AAPLUSD").json()
+    mini = public(venue, "ticker/24hr", symbol="AAPLUSD", type="MINI").json()
+    assert mini.items() < full.items()
+    assert public(venue, "exchangeInfo", symbolStatus="HALT").json()["symbols"] == []
+    ack = {"symbol", "orderId", "orderListId", "clientOrderId", "transactTime"}
+    assert set(place(venue, "short", newOrderRespType="ACK").json()) == ack
+    assert "status" in place(venue, "middle", newOrderRespType="RESULT").json()
+    assert "fills" in place(venue, "long").json()
+    maker = {name: value for name, value in RESTING.items() if name != "timeInForce"} | {"type": "LIMIT_MAKER"}
+    assert set(ask(venue, "POST", "order", maker).json()) == ack  # only limit and market orders are told in full
 
 
 def test_an_order_is_found_by_ids_that_belong_together(venue: VenueServer) -> None:

@@ -217,6 +217,49 @@ async def test_faults_of_the_stream(venue: VenueServer, fault: str, kinds: list[
             assert await nothing_more(ws)
 
 
+async def test_events_that_never_come_and_the_line_cut_in_the_middle_of_a_fill(venue: VenueServer) -> None:
+    book = {"symbol": "AAPLUSD", "bids": [["480", "5"]], "asks": [["481", "4"], ["482", "6"]]}
+    await admin_soon(venue, "book", book)
+    async with user_stream(venue) as ws:
+        await admin_soon(venue, "faults", {"fault": "lost_events", "on": "stream"})
+        await place_soon(venue, price="300", newClientOrderId="unheard")
+        await place_soon(venue, price="301", newClientOrderId="heard")
+        assert (await events_of(ws, 2))[0]["c"] == "heard"
+        await admin_soon(venue, "faults", {"fault": "disconnect_mid_fill", "on": "stream"})
+        placed = await place_soon(venue)
+        assert [(one["price"], one["qty"]) for one in placed["fills"]] == [
+            ("481.00000000", "4.00000000"),
+            ("482.00000000", "6.00000000"),
+        ]
+        new, first = await events_of(ws, 2)
+        assert (new["x"], first["X"], first["z"]) == ("NEW", "PARTIALLY_FILLED", "4.00000000")
+        assert await nothing_more(ws)
+    async with user_stream(venue) as ws:  # a new line tells what comes after; what was missed is asked for
+        await place_soon(venue, price="302", newClientOrderId="after")
+        assert (await events_of(ws, 1))[0]["c"] == "after"
+
+
+async def test_an_account_is_told_once_on_a_connection(venue: VenueServer) -> None:
+    async with user_stream(venue) as ws:
+
+        async def ask(method: str, **more: Any) -> dict[str, Any]:
+            sent = {"apiKey": KEY, "timestamp": int(time.time() * 1000), **more}
+            text = "&".join(f"{name}={sent[name]}" for name in sorted(sent))
+            sent["signature"] = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+            await ws.send_json({"id": 1, "method": method, "params": sent})
+            return await ws.receive_json(timeout=WAIT)
+
+        assert (await ask("userDataStream.subscribe.signature"))["error"]["code"] == -2035
+        assert (await ask("account.rateLimits.orders"))["result"][0]["count"] == 0
+        known = await ask("openOrders.status", symbol="AAPLUSD")
+        assert known["rateLimits"][0]["rateLimitType"] == "REQUEST_WEIGHT"
+        assert (await ask("order.status", symbol="AAPLUSD", orderID="1"))["error"]["code"] == -1104
+        await ws.send_json({"id": 2, "method": "userDataStream.unsubscribe", "params": {}})
+        assert (await ws.receive_json(timeout=WAIT))["status"] == 200
+        await ws.send_json({"id": 3, "method": "userDataStream.unsubscribe", "params": {}})
+        assert (await ws.receive_json(timeout=WAIT))["error"]["code"] == -2036
+
+
 async def test_requests_over_the_socket_do_what_rest_does(venue: VenueServer) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(venue.first_line()["ws_api"]) as ws:
 

@@ -7,10 +7,12 @@ import json
 import logging
 import multiprocessing
 import os
-import statistics
+import shutil
+import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +23,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 # Imported here once, so that every forked case finds them warm: the broker itself imports ccxt when it is made.
 import ccxt.async_support  # noqa: F401
 from case import Verdict, run_case
-from plan import CONTROLS, Case, coverage, draw_cases, draw_one, legal_cells
-from rich.console import Console
+from plan import CONTROLS, Case, draw_cases, draw_flow_cases, draw_one, flow_cells, legal_cells
+from report import BEGAN, Diary, console, make_report, show_report
 from rich.progress import Progress
 from rich.table import Table
 from rig import PostgresStore, SqliteStore, Venue
 
 import tidemill.adapters.ccxt_broker  # noqa: F401
 
-console = Console(stderr=True)
+JOBS = 6 * (os.cpu_count() or 2)
+"""Cases mostly wait, so many share a core."""
+FLOW_JOBS = 2 * (os.cpu_count() or 2)
 PRODUCTION_FAULTS = ("drop_after", "drop_before", "no_answer_after", "error_1007_before", "zombie")
 
 
@@ -39,17 +43,21 @@ def main() -> int:
     logging.disable(logging.ERROR)  # hundreds of cases warn; what matters is judged
     if asked.naive:
         return _show_naive(asked)
+    diary = Diary(asked.diary)
+    verdicts = diary.read()
+    known = {one.case.number for one in verdicts}
+    cases = [one for one in _cases(asked) if one.number not in known][: asked.at_most]
     if asked.flows:
-        verdicts = _run_flows(asked)
+        verdicts += _run_flows(cases, asked, diary)
     else:
-        cases = _cases(asked)
         with _database(asked.db) as url:
-            verdicts = _run_all(cases, asked, url)
+            verdicts += _run_all(cases, asked, url, diary)
     found = [one for one in verdicts if not one.is_clean]
-    report = _report(verdicts, asked)
-    _show(report, found)
+    legal = flow_cells() if asked.flows else legal_cells(asked.db)
+    report = make_report(verdicts, legal, control=asked.control, database=asked.db, seed=asked.seed)
+    show_report(report, found)
     if asked.json:
-        _write(asked, verdicts)
+        Path(asked.json).write_text(json.dumps(report, indent=1) + "\n")
     if asked.control:
         return 0 if found else 1
     return 1 if found else 0
@@ -65,12 +73,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--production", type=int, default=0, help="add so many cases with Binance's own waits")
     parser.add_argument("--flows", type=int, default=0, help="only this: so many cases of whole flows under a runner")
     parser.add_argument("--naive", type=int, default=0, help="only this: so many cases against a plain retrying client")
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--jobs", type=int, help="how many at once")
+    parser.add_argument("--diary", help="write each verdict here, and run no case again that it has")
+    parser.add_argument("--at-most", type=int, help="run so many of the cases that the diary does not have yet")
     parser.add_argument("--json", help="write the report here")
     return parser.parse_args()
 
 
 def _cases(asked: argparse.Namespace) -> list[Case]:
+    if asked.flows:
+        return draw_flow_cases(asked.flows, asked.seed)
     if asked.case is not None:
         return [draw_one(asked.case, asked.db, asked.control)]
     count = asked.cases or (20 if asked.control else len(legal_cells(asked.db)))
@@ -111,35 +123,34 @@ def _database(kind: str) -> Iterator[str]:
         yield url
 
 
-def _run_all(cases: Sequence[Case], asked: argparse.Namespace, url: str) -> list[Verdict]:
+def _run_all(cases: Sequence[Case], asked: argparse.Namespace, url: str, diary: Diary) -> list[Verdict]:
     """Share the cases among processes, each with a venue of its own."""
     context = multiprocessing.get_context("fork")
     todo: Any = context.Queue()
     done: Any = context.Queue()
-    jobs = max(1, min(asked.jobs, len(cases)))
+    jobs = max(1, min(asked.jobs or JOBS, len(cases)))
     for case in cases:
         todo.put(case)
     for _ in range(jobs):
         todo.put(None)
-    workers = [context.Process(target=_work, args=(todo, done, asked, url, number)) for number in range(jobs)]
+    workers = [
+        context.Process(target=_work, args=(todo, done, asked, url, number), daemon=True) for number in range(jobs)
+    ]
     for one in workers:
         one.start()
-    verdicts = []
+    verdicts: list[Verdict] = []
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("cases", total=len(cases))
         while len(verdicts) < len(cases):
             verdict = done.get(timeout=600)
+            if isinstance(verdict, str):
+                raise SystemExit(f"a worker failed:\n{verdict}")
             verdicts.append(verdict)
-            if asked.json and len(verdicts) % 50 == 0:  # a long run that is cut off leaves what it saw
-                _write(asked, verdicts)
+            diary.write(verdict)
             progress.advance(bar)
     for one in workers:
         one.join()
     return verdicts
-
-
-def _write(asked: argparse.Namespace, verdicts: Sequence[Verdict]) -> None:
-    Path(asked.json).write_text(json.dumps(_report(verdicts, asked), indent=1) + "\n")
 
 
 def _show_naive(asked: argparse.Namespace) -> int:
@@ -158,18 +169,30 @@ def _show_naive(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _run_flows(asked: argparse.Namespace) -> list[Verdict]:
+def _run_flows(cases: Sequence[Case], asked: argparse.Namespace, diary: Diary) -> list[Verdict]:
     """Whole flows: slower by a hundred times, and nothing replaced in them."""
-    from flow_cases import draw_flow_cases, run_flow_cases
+    from flow_cases import run_flow_cases
 
-    cases = draw_flow_cases(asked.flows, asked.seed)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("flows", total=len(cases))
+
+        def on_case(verdict: Verdict) -> None:
+            diary.write(verdict)
+            progress.advance(bar)
+
         folder = Path(tempfile.mkdtemp(prefix="tidemill-flow-faults-"))
-        return run_flow_cases(cases, folder, min(asked.jobs, len(cases)), lambda: progress.advance(bar))
+        return run_flow_cases(cases, folder, min(asked.jobs or FLOW_JOBS, len(cases)), on_case)
 
 
 def _work(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its venue ends with it
+    try:
+        _work_off(todo, done, asked, url, number)
+    except BaseException:
+        done.put(traceback.format_exc())
+
+
+def _work_off(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix=f"tidemill-faults-{number}-"))
     venue = Venue(folder)
     venue.admin("POST", "clock", {"now": "2013-02-13T00:00:45Z"})
@@ -179,53 +202,11 @@ def _work(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int
             done.put(run_case(case, venue, store, folder))
     finally:
         venue.stop()
-
-
-def _report(verdicts: Sequence[Verdict], asked: argparse.Namespace) -> dict[str, Any]:
-    waits = sorted(one.recovery_seconds for one in verdicts if one.recovery_seconds is not None and one.struck)
-    cases = [one.case for one in verdicts]
-    return {
-        "cases": len(verdicts),
-        "duplicates": sum(len(one.duplicates) for one in verdicts),
-        "lost": sum(len(one.lost) for one in verdicts),
-        "unexplained": sum(len(one.unexplained) for one in verdicts),
-        "frozen": sum(one.frozen for one in verdicts),
-        "recovery_seconds": {
-            "median": round(statistics.median(waits), 3) if waits else None,
-            "p99": round(waits[min(len(waits) - 1, int(len(waits) * 0.99))], 3) if waits else None,
-        },
-        "killed": sum(one.struck for one in verdicts),
-        "faults_struck": sum(one.fault_struck for one in verdicts),
-        "control": asked.control,
-        "database": asked.db,
-        "seed": asked.seed,
-        "coverage": coverage(cases, asked.db),
-        "found": [
-            {"case": one.case.number, "cell": one.case.cell, "told": [*one.duplicates, *one.lost, *one.unexplained]}
-            for one in verdicts
-            if not one.is_clean
-        ],
-    }
-
-
-def _show(report: dict[str, Any], found: Sequence[Verdict]) -> None:
-    table = Table(title="orders under faults")
-    table.add_column("what")
-    table.add_column("how many", justify="right")
-    for name in ("cases", "killed", "faults_struck", "duplicates", "lost", "unexplained", "frozen"):
-        table.add_row(name.replace("_", " "), str(report[name]))
-    table.add_row("recovery, median", f"{report['recovery_seconds']['median']} s")
-    table.add_row("recovery, p99", f"{report['recovery_seconds']['p99']} s")
-    cover = report["coverage"]
-    table.add_row("cells of the matrix", f"{cover['cells']} of {cover['legal_cells']}")
-    console.print(table)
-    for one in found[:20]:
-        told = "; ".join([*one.duplicates, *one.lost, *one.unexplained])
-        console.print(f"case {one.case.number} {one.case.cell} on {one.case.target}: {told}")
+    if not any(folder.glob("k*.db")):  # what a case left behind is evidence
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    began = time.monotonic()
     code = main()
-    console.print(f"{time.monotonic() - began:.0f} s")
+    console.print(f"{time.monotonic() - BEGAN:.0f} s")
     raise SystemExit(code)

@@ -66,10 +66,11 @@ class MortalLedger(SqlLedger):
         self._striker.at("after SUBMITTING")
         return order
 
-    def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **told: Any) -> None:
+    def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **told: Any) -> LedgerOrder:
         self._acknowledging = told.get("order") is not None
-        super().record_state(intent_id, state, stamp=stamp, **told)
+        order = super().record_state(intent_id, state, stamp=stamp, **told)
         self._acknowledging = False
+        return order
 
     def _before_commit(self, _connection: Any) -> None:
         if self._acknowledging:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from plan import NONE, Case
 from rig import PostgresStore, Process, SqliteStore, Venue
-from story import MARKET_TIME, OPENING, UNIVERSE, VENUE, Part, run_part
+from story import LEASE_SECONDS, MARKET_TIME, OPENING, UNIVERSE, VENUE, Part, run_part
 
 from tidemill.adapters._ledger_tables import DECISIONS, ORDER_EVENTS
 from tidemill.adapters.sql_ledger import SqlLedger
@@ -25,6 +25,7 @@ from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderState
 
 REFUSED_SECONDS = 5.0
 MOST_RECOVERIES = 12
+WAKES_WITHIN_SECONDS = 2.5
 SPELL_SECONDS = {"query_lag": 0.25, "connection_refused": 0.4, "late": 0.15, "zombie": 0.25}
 SILENT_SECONDS = 1.5
 AT_VENUE = RESTING | {OrderState.FILLED, OrderState.EXPIRED, OrderState.CANCELLED}
@@ -42,9 +43,15 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     frozen: int = 0
+    seconds: float = 0.0
     recovery_seconds: float | None = None
     struck: bool = False
     fault_struck: bool = False
+
+    @property
+    def all_struck(self) -> bool:
+        """Whether the kill and the fault that the case names both came to pass."""
+        return (self.struck or self.case.instant == NONE) and (self.fault_struck or self.case.fault == NONE)
 
     @property
     def is_clean(self) -> bool:
@@ -68,21 +75,26 @@ def run_case(case: Case, venue: Venue, store: SqliteStore | PostgresStore, folde
         control=case.control,
     )
     verdict = Verdict(case=case)
+    began = time.monotonic()
     _add_fault(case, venue)
     before = _struck(venue, case)
-    first, others = _disturb(case, part, venue, store)
+    dying, first, others = _disturb(case, part, venue, store)
     ended = time.monotonic()
-    verdict.struck = first.killed or case.combination == "holder wakes late"
-    verdict.recovery_seconds = _recover(part, folder, ended)
+    verdict.struck = first.killed or first.stopped
+    if not first.done and not verdict.struck and case.instant != NONE:
+        verdict.struck = _strike_later(dying, folder)
+        ended = time.monotonic()
+    verdict.recovery_seconds = _recover(part, folder, ended, waking=_waking(case, others, store))
     for one, twin in others:
         one.signal(signal.SIGCONT)
         one.wait()
         if not one.done:
             _recover(twin, folder, ended)
-    verdict.fault_struck = _struck(venue, case) > before
+    verdict.fault_struck = case.fault == "connection_refused" or _struck(venue, case) > before
     venue.admin("DELETE", "faults")
     _finish(part, folder)
     judge(verdict, url, account, venue.admin("GET", f"truth?key={account}"))
+    verdict.seconds = time.monotonic() - began
     if verdict.is_clean:
         store.drop(url)
     return verdict
@@ -112,7 +124,9 @@ def _struck(venue: Venue, case: Case) -> int:
     return int(truth["struck"].get(case.fault, 0))
 
 
-def _disturb(case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore) -> tuple[Process, list[Beside]]:
+def _disturb(
+    case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore
+) -> tuple[Part, Process, list[Beside]]:
     """The first process with everything that happens beside it; and those that still run."""
     log = part.folder / f"{part.account}.log"
     chosen = random.Random(case.number)
@@ -131,7 +145,32 @@ def _disturb(case: Case, part: Part, venue: Venue, store: SqliteStore | Postgres
         venue.admin("POST", "faults", {"fault": case.fault, "seconds": SPELL_SECONDS[case.fault]})
     first = Process(lambda: run_part(dying), log)
     others = _beside(case, part, venue, store, first, log)
-    return first, others
+    return dying, first, others
+
+
+def _strike_later(dying: Part, folder: Path) -> bool:
+    """The wire broke before the instant came: run it again as it was, until the kill strikes or nothing is left."""
+    dying = replace(dying, signal=signal.SIGKILL, full_disk_pages=None)
+    for _ in range(MOST_RECOVERIES):
+        process = Process(lambda: run_part(dying), folder / f"{dying.account}.log")
+        process.wait()
+        if process.killed or process.done:
+            return process.killed
+        time.sleep(0.1)
+    return False
+
+
+def _waking(case: Case, others: list[Beside], store: SqliteStore | PostgresStore) -> tuple[Process, float] | None:
+    """In every other case a stopped holder wakes while the next one is at work, else only after it.
+
+    One that was stopped inside a transaction holds up all others, on PostgreSQL until the server ends it, on SQLite
+    until it goes on: so it does in the end.
+    """
+    if case.combination != "holder wakes late" or not others:
+        return None
+    if case.number % 2:
+        return others[0][0], store.longest_stop
+    return others[0][0], random.Random(case.number).uniform(LEASE_SECONDS, WAKES_WITHIN_SECONDS)
 
 
 def _beside(
@@ -168,10 +207,13 @@ def _beside(
     return others
 
 
-def _recover(part: Part, folder: Path, since: float) -> float | None:
-    """Run it again until it ends well; seconds since the first process ended."""
+def _recover(part: Part, folder: Path, since: float, *, waking: tuple[Process, float] | None = None) -> float | None:
+    """Run it again until it ends well; seconds since the first process ended. ``waking`` goes on meanwhile."""
     for _ in range(MOST_RECOVERIES):
         process = Process(lambda: run_part(part), folder / f"{part.account}.log")
+        if waking and not process.wait(waking[1]):
+            waking[0].signal(signal.SIGCONT)
+            waking = None
         process.wait()
         if process.done:
             return time.monotonic() - since

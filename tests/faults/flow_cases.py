@@ -6,10 +6,8 @@ settings in the environment. The kill comes from outside, at a moment that the l
 
 from __future__ import annotations
 
-import itertools
 import os
 import queue
-import random
 import shutil
 import signal
 import sqlite3
@@ -17,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from case import Verdict, judge
+from plan import FLOW_MOMENTS as MOMENTS
 from plan import NONE, Case
 from rig import Venue
 
@@ -34,17 +33,6 @@ from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan
 from tidemill.replay.prefect_server import PrefectServer
 from tidemill.settings import load_settings
 
-# When the flow's process is killed: once the ledger has a row of this kind, and a few milliseconds more.
-MOMENTS = {
-    NONE: "",
-    "lease taken": "SELECT count(*) FROM leases",
-    "decision recorded": "SELECT count(*) FROM decisions",
-    "first order sent": "SELECT count(*) FROM order_events WHERE state = 'submitting'",
-    "first order answered": "SELECT count(*) FROM order_events WHERE state NOT IN ('planned', 'submitting')",
-    "first fill stored": "SELECT count(*) FROM fills",
-}
-FAULTS = (NONE, "drop_after", "no_answer_after", "html_502", "error_1007_after", "zombie", "query_lag")
-COMBINATIONS = (NONE, "second run", "runner dies too")
 RUN_SECONDS = 120.0
 MOST_RUNS = 8
 SILENT_SECONDS = 1.5
@@ -60,30 +48,7 @@ class World:
     template: Path
 
 
-def draw_flow_cases(count: int, seed: int) -> list[Case]:
-    """``count`` cases; every moment, fault and combination comes once before any comes again."""
-    chosen = random.Random(seed)
-    cells = list(itertools.product(MOMENTS, FAULTS, COMBINATIONS))
-    order: list[tuple[str, str, str]] = []
-    while len(order) < count:
-        chosen.shuffle(cells)
-        order += cells
-    return [
-        Case(
-            number=seed * 1_000_000 + 500_000 + number,
-            instant=instant,
-            fault=fault,
-            combination=combination,
-            target="order",
-            count=1,
-            nth=1,
-            delay=chosen.uniform(0, 0.05),
-        )
-        for number, (instant, fault, combination) in enumerate(order[:count])
-    ]
-
-
-def run_flow_cases(cases: Sequence[Case], folder: Path, jobs: int, on_case: Any = lambda: None) -> list[Verdict]:
+def run_flow_cases(cases: Sequence[Case], folder: Path, jobs: int, on_case: Callable[[Verdict], None]) -> list[Verdict]:
     """Run all cases on one Prefect server; each worker has a venue of its own."""
     todo: queue.SimpleQueue[Case] = queue.SimpleQueue()
     for case in cases:
@@ -100,8 +65,9 @@ def run_flow_cases(cases: Sequence[Case], folder: Path, jobs: int, on_case: Any 
                 venue.admin("POST", "clock", {"now": world.as_of.isoformat()})
                 try:
                     while True:
-                        verdicts.append(_run_case(todo.get_nowait(), venue, world))
-                        on_case()
+                        verdict = _run_case(todo.get_nowait(), venue, world)
+                        verdicts.append(verdict)
+                        on_case(verdict)
                 except queue.Empty:
                     return
                 finally:

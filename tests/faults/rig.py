@@ -70,6 +70,7 @@ class SqliteStore:
     """Ledgers as files, copied from one that is up to date."""
 
     name = "sqlite"
+    longest_stop = 5.0
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -102,6 +103,7 @@ class PostgresStore:
     """Ledgers as databases, copied from one that is up to date."""
 
     name = "postgres"
+    longest_stop = 12.0
 
     def __init__(self, url: str, tag: str) -> None:
         self._server = sa.make_url(url)
@@ -144,6 +146,7 @@ class Process:
 
     def __init__(self, work: Callable[[], None], log: Path) -> None:
         self.status: int | None = None
+        self.stopped = False
         self.pid = os.fork()
         if self.pid == 0:
             _run_and_exit(work, log)
@@ -154,6 +157,7 @@ class Process:
         while self.status is None and time.monotonic() < end:
             pid, status = os.waitpid(self.pid, os.WNOHANG | (os.WUNTRACED if stopped else 0))
             if pid and os.WIFSTOPPED(status):
+                self.stopped = True
                 return True
             if pid:
                 self.status = status

@@ -21,7 +21,16 @@ from tidemill.adapters.clocks import ManualClock, WallClock
 from tidemill.domain.errors import LeaseLost, TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import Portfolio
-from tidemill.domain.trading import Decision, OrderIntent, OrderTiming, OrderType, Side, TimeInForce, intent_id
+from tidemill.domain.trading import (
+    REPLACEMENT_LEGS,
+    Decision,
+    OrderIntent,
+    OrderTiming,
+    OrderType,
+    Side,
+    TimeInForce,
+    intent_id,
+)
 from tidemill.execution import DecisionKey, Desk, hold_lease
 
 MARKET_TIME = datetime(2013, 2, 13, 0, 0, 45, tzinfo=UTC)
@@ -155,7 +164,7 @@ def trade(desk: Desk, part: Part, epoch: int) -> None:
     """A decision recorded once, its intents placed once, sells before buys; then what rests is cancelled."""
     key = DecisionKey(account=desk.account, strategy="trend", as_of=AS_OF, attempt=part.attempt, expires_at=EXPIRES)
     ledger = desk.ledger
-    known = ledger.load_decision(key.decision_id) if part.control != "intent" else None  # type: ignore[attr-defined]
+    known = ledger.load_decision(key.decision_id) if part.control != "intent" else None
     if known is None:
         doubtful = execution.settle_account(desk, epoch=epoch)
         portfolio = ledger.load_portfolio(desk.account)
@@ -167,10 +176,11 @@ def trade(desk: Desk, part: Part, epoch: int) -> None:
         if part.control == "lease":
             time.sleep(0.3)  # long enough for both to have read the same account
         decision = make_decision(key, portfolio)
-        ledger.record_decision(decision, intents, epoch=epoch)  # type: ignore[attr-defined]
-        known = ledger.load_decision(key.decision_id)  # type: ignore[attr-defined]
+        ledger.record_decision(decision, intents, epoch=epoch)
+        known = ledger.load_decision(key.decision_id)
     carry_out(desk, known.decision_id, part, epoch)
-    execution.cancel_resting(desk)
+    replace_resting(desk, known.decision_id, epoch)
+    execution.cancel_resting(desk, epoch=epoch)
 
 
 def carry_out(desk: Desk, decision: str, part: Part, epoch: int) -> None:
@@ -178,11 +188,18 @@ def carry_out(desk: Desk, decision: str, part: Part, epoch: int) -> None:
     execution.settle_account(desk, epoch=epoch)
     for side in (Side.SELL, Side.BUY):
         if side is Side.BUY:
-            execution.reduce_to_cash(desk, decision, {one.id: one for one in INSTRUMENTS}, Decimal(0))
+            execution.reduce_to_cash(desk, decision, {one.id: one for one in INSTRUMENTS}, Decimal(0), epoch=epoch)
         for order in desk.ledger.load_orders(decision_id=decision):
             if order.intent.side is side:
                 submit(desk, order.intent.intent_id, part, epoch)
         execution.await_fills(desk, decision, side, wait_seconds=0)
+
+
+def replace_resting(desk: Desk, decision: str, epoch: int) -> None:
+    """Move the order that rests to another limit; in a second run, find that done."""
+    for order in desk.ledger.load_orders(decision_id=decision):
+        if order.intent.time_in_force is TimeInForce.GTC and order.intent.leg < REPLACEMENT_LEGS:
+            execution.replace_order(desk, order.intent.intent_id, limit_price=Decimal(101), epoch=epoch)
 
 
 def submit(desk: Desk, intent: str, part: Part, epoch: int) -> None:

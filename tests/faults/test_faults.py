@@ -15,30 +15,40 @@ FOLDER = Path(__file__).parent
 
 def run(tmp_path: Path, *options: str) -> tuple[int, dict]:
     report = tmp_path / "report.json"
-    command = [sys.executable, str(FOLDER), "--json", str(report), "--jobs", "2", *options]
+    command = [sys.executable, str(FOLDER), "--json", str(report), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert report.exists(), done.stderr
     return done.returncode, json.loads(report.read_text())
 
 
 def test_no_order_is_doubled_lost_or_left_unexplained(tmp_path: Path) -> None:
-    code, report = run(tmp_path, "--cases", "16", "--seed", "7")
+    code, report = run(tmp_path, "--cases", "60", "--seed", "7", "--jobs", "6")
     assert (report["duplicates"], report["lost"], report["unexplained"]) == (0, 0, 0), report["found"]
     assert code == 0
     assert report["killed"] > 0
     assert report["faults_struck"] > 0
+    assert report["cases"] == 60
+    assert set(report) >= {"cases", "duplicates", "lost", "unexplained", "frozen", "recovery_seconds", "coverage"}
+    assert set(report["recovery_seconds"]) == {"median", "p99"}
+
+
+def test_the_same_holds_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    code, report = run(tmp_path, "--cases", "6", "--seed", "8", "--jobs", "3", "--db", "postgres")
+    assert code == 0, report["found"]
+    assert report["killed"] > 0
 
 
 @pytest.mark.parametrize("control", ["settle", "guard", "lease", "intent"])
 def test_a_protection_taken_out_is_found_out(tmp_path: Path, control: str) -> None:
-    code, report = run(tmp_path, "--control", control, "--cases", "6")
+    code, report = run(tmp_path, "--control", control, "--cases", "6", "--jobs", "2")
     assert code == 0, f"no damage was found without {control}"
     assert report["found"]
 
 
+@pytest.mark.flow_run
 def test_whole_flows_under_a_runner_are_killed_and_lose_nothing(tmp_path: Path) -> None:
     """Prefect's runner and nothing replaced; `make faults FLOWS=60` runs more."""
-    code, report = run(tmp_path, "--flows", "3", "--seed", "2")
+    code, report = run(tmp_path, "--flows", "3", "--seed", "2", "--jobs", "2")
     assert (report["duplicates"], report["lost"], report["unexplained"]) == (0, 0, 0), report["found"]
     assert code == 0
     assert report["killed"] > 0

@@ -13,9 +13,11 @@ import pytest
 from locations import need
 from offline import run_offline
 
-from tidemill.backtest import BacktestPlan, run_backtest
-from tidemill.bootstrap import Services, make_backtest_plan
+from tidemill.adapters.clocks import ManualClock
+from tidemill.backtest import BacktestPlan, fees_in_currency, run_backtest
+from tidemill.bootstrap import Services, make_backtest_plan, rerun_recent, shortfalls
 from tidemill.domain.market import parse_time
+from tidemill.pages import review_page
 from tidemill.replay.comparing import is_equal
 from tidemill.replay.parity import compare_with
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_values
@@ -76,6 +78,30 @@ def test_the_replay_went_through_everything(ran: dict[str, Any]) -> None:
     assert summary["orders"]["filled"] > 0
     assert summary["posts"] > 300
     assert summary["model"]["verdict"] == "unproven"
+
+
+def test_the_review_makes_every_decision_again_and_splits_what_each_order_cost(
+    beside: tuple[Services, ReplayPlan, BacktestPlan],
+) -> None:
+    services, replayed, plan = beside
+    clock = ManualClock(plan.rules.grid.as_of(replayed.points[-1]))
+    parts = {name: getattr(services, name) for name in ("recording", "grid", "instruments")}
+    known = Services(services.settings, market_clock=clock, **parts)
+    reruns = rerun_recent(known, 3, 100)
+    assert len(reruns) == 11
+    assert all(one["same"] for one in reruns)
+    assert {one["promise"] for one in reruns} == {"bit for bit"}
+    found = shortfalls(known, 3)
+    last = [one for one in services.ledger.load_orders() if one.intent.expires_at > clock.now()]
+    assert len(found) == len(services.ledger.load_orders()) - len(last) > 0
+    fills = [one for order in found for one in services.ledger.load_fills("main", intent_id=order.intent_id)]
+    assert sum(one.fees for one in found) == fees_in_currency(fills)
+    # sent 90 s after a close and filled at the open of the bar that began there: execution is slippage and rounding
+    assert all(one.arrival_price is not None and one.final_price is not None for one in found)
+    assert all(one.execution > 0 for one in found if one.filled)
+    page = review_page(reruns, found)
+    assert "11 of 11 decisions came out the same" in page
+    assert "| all |" in page
 
 
 def test_a_changed_fill_rule_is_found(beside: tuple[Services, ReplayPlan, BacktestPlan]) -> None:

@@ -125,6 +125,16 @@ def test_backfill_shows_its_progress_and_repair_closes_what_can_be_closed(
     assert announced == ["bars.repaired", "bars.repaired"], "never the event that starts trade"
 
 
+def test_shortfall_publishes_a_page_for_an_account_without_orders(known: Services) -> None:
+    from flows.shortfall import shortfall
+
+    told = shortfall()
+    assert told == {"decisions": 0, "different": [], "orders": []}
+    page = artifacts(key="shortfall-paper")[0]
+    assert "0 of 0 decisions came out the same" in page.data
+    assert "no order has come to its end" in page.data
+
+
 def test_monitor_publishes_completeness_per_series_and_per_day(known: Services) -> None:
     from flows.ingest_market import ingest_market
     from flows.monitor import monitor

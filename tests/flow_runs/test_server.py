@@ -26,6 +26,8 @@ FLOWS = {
     "reconcile",
     "repair",
     "retrain",
+    "shortfall",
+    "stream_market",
     "sweep",
     "trade",
 }

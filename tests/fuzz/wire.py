@@ -43,10 +43,10 @@ class Answer:
 class Venue:
     """The process and what it says on stderr."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._said = (folder / "stderr").open("w+")
         command = [str(Path(sys.executable).parent / "tidemill"), "venue", "--recording", "bundled"]
-        command += ["--clock", "recorded", "--unlimited", "--db", str(folder / "venue.db")]
+        command += ["--clock", "recorded", "--unlimited", "--db", str(folder / "venue.db"), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._said, text=True)
         assert self.process.stdout is not None
         self.line: dict[str, Any] = json.loads(self.process.stdout.readline())
@@ -107,9 +107,9 @@ def _read(line: socket.socket) -> Answer:
 
 
 @contextmanager
-def running_venue(folder: Path) -> Iterator[Venue]:
-    """A venue for a while."""
-    made = Venue(folder)
+def running_venue(folder: Path, *options: str) -> Iterator[Venue]:
+    """A venue for a while, with more options of its command."""
+    made = Venue(folder, *options)
     try:
         yield made
     finally:

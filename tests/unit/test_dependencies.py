@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKED_GROUPS = {"used", "demo", "dev"}
+LOCKED_GROUPS = {"used", "demo", "equities", "dev"}
 
 
 def name_of(requirement: str) -> str:

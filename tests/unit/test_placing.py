@@ -2,190 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from lossy_desk import BTC, START, TIMING, Crash, Table
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_broker import MemoryBroker
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.domain.errors import LeaseLost, TransientError
-from tidemill.domain.market import Bar, Instrument
-from tidemill.domain.portfolio import Account
+from tidemill.domain.errors import LeaseLost, TradingError
 from tidemill.domain.trading import (
-    Decision,
-    OrderIntent,
     OrderRequest,
     OrderState,
-    OrderTiming,
     OrderType,
     Placement,
     Side,
     TimeInForce,
 )
 from tidemill.execution import (
-    Desk,
     await_fills,
     compare_account,
     freeze_differences,
     place_order,
     settle_account,
 )
-from tidemill.matching import Exchange, FillRules, ListTape, Ticket
-
-START = datetime(2021, 1, 1, tzinfo=UTC)
-BTC = Instrument(venue="T", base="BTC", quote="USD", price_step=Decimal("0.01"), lot_step=Decimal("0.001"))
-RULES = FillRules(
-    slippage=Decimal(0),
-    participation=Decimal(1),
-    decision_delay=timedelta(seconds=90),
-    fee_maker=Decimal("0.001"),
-    fee_taker=Decimal("0.001"),
-)
-TIMING = OrderTiming(window_ms=5000, settle_seconds=17.0)
-
-
-class LossyBroker(MemoryBroker):
-    """A broker whose wire loses answers: before or after the venue took the order, or delivers late."""
-
-    lose: str = ""
-    late: OrderRequest | None = None
-    blind_queries: int = 0
-    sends: int = 0
-    late_trades: int = 0
-    """How often the list of trades is asked before it knows any."""
-    corrected: Decimal = Decimal(0)
-    """What the venue adds to each fee afterwards."""
-    exchange_of_test: Exchange
-
-    def place_order(self, request: OrderRequest) -> Placement:
-        self.sends += 1
-        lost, self.lose = self.lose, ""
-        if lost == "before":
-            return Placement(outcome="unknown", evidence="cut before")
-        if lost == "late":
-            self.late = request
-            return Placement(outcome="unknown", evidence="no answer yet")
-        done = super().place_order(request)
-        if lost.startswith("cancelled by hand") and done.order is not None:
-            self.cancel_by_hand(done.order.venue_order_id)
-            if lost.endswith("twice"):  # and one more of the same shape, which is not ours
-                other = super().place_order(replace(request, client_order_id="by-hand"))
-                self.cancel_by_hand(other.order.venue_order_id)
-            return Placement(outcome="unknown", evidence="cut after")
-        if lost == "after":
-            return Placement(outcome="unknown", evidence="cut after")
-        return done
-
-    def cancel_by_hand(self, order_id: str) -> None:
-        """As a person does at the venue: the order gets another client order id."""
-        exchange, wall = self.exchange_of_test, START + timedelta(seconds=1)
-        name = f"web{order_id}"
-        done = exchange.cancel(
-            "a", BTC.id, order_id=int(order_id), client_order_id=None, new_client_order_id=name, wall=wall
-        )
-        assert done.client_order_id == name
-
-    def fetch_fills(self, instrument, after_trade_id):
-        if self.late_trades:
-            self.late_trades -= 1
-            return []
-        fills = super().fetch_fills(instrument, after_trade_id)
-        return [replace(one, fee=one.fee + self.corrected) for one in fills]
-
-    def fetch_order(self, instrument, client_order_id, venue_order_id):
-        if self.late is not None:
-            request, self.late = self.late, None
-            super().place_order(request)  # the zombie arrives just after the first question
-            return None
-        if self.blind_queries:
-            self.blind_queries -= 1
-            raise TransientError("no answer")
-        return super().fetch_order(instrument, client_order_id, venue_order_id)
-
-
-class Table:
-    """A desk with a lossy broker, whose sleep moves both clocks."""
-
-    def __init__(self) -> None:
-        self.market, self.wall = ManualClock(START + timedelta(seconds=60)), ManualClock(START)
-        bars = [
-            Bar(
-                open_time=START + timedelta(hours=hour),
-                close_time=START + timedelta(hours=hour + 1),
-                open=Decimal(100),
-                high=Decimal(101),
-                low=Decimal(99),
-                close=Decimal(100),
-                volume=Decimal(50),
-            )
-            for hour in range(4)
-        ]
-        self.exchange = Exchange({BTC.id: BTC}, RULES, ListTape({BTC.id: bars}), start=START)
-        self.exchange.open_account("a", {"USD": Decimal(1000)})
-        self.broker = LossyBroker(self.exchange, "a", self.market, self.wall)
-        self.broker.exchange_of_test = self.exchange
-        self.ledger = MemoryLedger()
-        self.desk = Desk(
-            account="a",
-            ledger=self.ledger,
-            broker=self.broker,
-            market_clock=self.market,
-            wall_clock=self.wall,
-            timing=TIMING,
-            sleep=self.sleep,
-        )
-        account = Account(account="a", venue="T", currency="USD", opened_at=START)
-        self.ledger.open_account(account, {"USD": Decimal(1000)}, stamp=self.desk.stamp())
-        self.epoch = self.ledger.acquire("a", "me", ttl_seconds=10**6, now=START)
-        self.record()
-
-    def sleep(self, seconds: float) -> None:
-        for clock in (self.market, self.wall):
-            clock.move_to(clock.now() + timedelta(seconds=seconds))
-
-    def record(self, tif: TimeInForce = TimeInForce.IOC, limit: str = "101", number: int = 0) -> None:
-        stamp = self.desk.stamp()
-        decision = Decision(
-            decision_id=f"d{number}",
-            account="a",
-            strategy="t",
-            as_of=START + timedelta(seconds=number),
-            attempt=0,
-            mode="paper",
-            outcome="decided",
-            reason="",
-            model="",
-            model_version="",
-            limits_version="",
-            ledger_sequence=0,
-            store_watermark=0,
-            market_time=stamp.market,
-            wall_time=stamp.wall,
-        )
-        intent = OrderIntent(
-            intent_id=f"i{number}",
-            decision_id=f"d{number}",
-            account="a",
-            instrument=BTC.id,
-            leg=0,
-            side=Side.BUY,
-            order_type=OrderType.LIMIT,
-            time_in_force=tif,
-            quantity=Decimal(2),
-            limit_price=Decimal(limit),
-            client_order_id=f"i{number}",
-            expires_at=START + timedelta(hours=1),
-        )
-        assert self.ledger.record_decision(decision, (intent,), epoch=self.epoch)
-
-    def place(self, name: str = "i0"):
-        return place_order(self.desk, name, epoch=self.epoch)
-
-    def venue_orders(self) -> int:
-        return len(self.exchange.orders("a"))
+from tidemill.matching import Ticket
 
 
 @pytest.fixture
@@ -373,3 +212,61 @@ def test_reconcile_names_and_freezes_what_differs(table: Table) -> None:
         ("balance", "a"),
     }
     assert freeze_differences(table.desk, found) == 2
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("lost", ["", "before", "after", "late"])
+def test_a_crash_at_any_step_leaves_one_order(lost: str, *, after: bool) -> None:
+    """Every call of ledger and broker is once the last of a process; the next one ends what it began."""
+    died_in = set()
+    for step in range(1, 200):
+        table = Table()
+        table.broker.lose = lost
+        desk, dying = table.dying(step, after=after)
+        try:
+            place_order(desk, "i0", epoch=table.epoch)
+        except Crash:
+            died_in.add(dying.died_in)
+        assert table.place().state is OrderState.FILLED
+        await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+        assert table.venue_orders() == 1
+        assert not compare_account(table.desk, [BTC.id], since=START)
+        if not dying.died_in:
+            break
+    assert died_in >= {"load_orders", "begin_submit", "place_order", "record_state"}
+
+
+def test_what_an_older_send_came_to_says_nothing_of_a_newer_one(table: Table) -> None:
+    """A holder stopped before its request left; another proved absence and sent; the first wakes, refused."""
+    sent = table.ledger.begin_submit("i0", epoch=table.epoch, window_ms=5000, stamp=table.desk.stamp())
+    table.sleep(60)
+    table.broker.lose = "after"
+    place = table.broker.place_order
+
+    def place_while_the_first_wakes(request: OrderRequest) -> Placement:
+        placed = place(request)
+        for state in (OrderState.REJECTED, OrderState.NOT_PLACED, OrderState.UNKNOWN):
+            table.ledger.record_state("i0", state, stamp=table.desk.stamp(), reason="-1021", seen=sent)
+        return placed
+
+    table.broker.place_order = place_while_the_first_wakes
+    assert table.place().state is OrderState.FILLED
+    assert table.venue_orders() == 1
+
+
+def test_without_that_rule_a_placed_order_would_count_as_rejected(table: Table) -> None:
+    """The control: the older send's refusal written over the newer send."""
+    table.ledger.begin_submit("i0", epoch=table.epoch, window_ms=5000, stamp=table.desk.stamp())
+    table.sleep(60)
+    place = table.broker.place_order
+
+    def place_while_the_first_wakes(request: OrderRequest) -> Placement:
+        placed = place(request)
+        table.ledger.record_state("i0", OrderState.REJECTED, stamp=table.desk.stamp(), reason="-1021")
+        return placed
+
+    table.broker.place_order = place_while_the_first_wakes
+    with pytest.raises(TradingError):
+        table.place()
+    assert table.venue_orders() == 1
+    assert table.desk.order("i0").state is OrderState.REJECTED

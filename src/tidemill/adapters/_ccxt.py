@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,6 +32,10 @@ class LoopThread:
         """The coroutine's result; TimeoutError when it takes longer."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_seconds)
 
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """The coroutine running on its own; whoever has the future may cancel it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def close(self) -> None:
         """Stop the loop and its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -41,6 +46,7 @@ def build_exchange(
     exchange_id: str,
     *,
     rest_url: str,
+    ws_url: str = "",
     key: str = "",
     secret: str = "",
     exact: bool = False,
@@ -49,7 +55,7 @@ def build_exchange(
     adapt: Callable[[type[Any]], type[Any]] | None = None,
     streaming: bool = False,
 ) -> Any:
-    """A ccxt client: the exchange's own URLs, or ``rest_url`` of the paper venue.
+    """A ccxt client: the exchange's own URLs, or ``rest_url`` (and ``ws_url``) of the paper venue.
 
     ``exact`` parses numbers as text (money), else as floats (market data). ccxt's own retries are off: a
     retry of an order is a second order. ``options`` are the venue's own. ``adapt`` makes a subclass of ccxt's
@@ -86,6 +92,8 @@ def build_exchange(
         known = _on_loopback(known)
         base = f"{rest_url}/api/v3"
         config["urls"] = {"api": dict.fromkeys(("public", "private", "v1", "sapi"), base)}
+        if ws_url:
+            config["urls"]["api"]["ws"] = {"spot": ws_url}
     exchange = known(config)
     if exact:
         exchange.number = str

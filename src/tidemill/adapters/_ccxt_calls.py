@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,9 +126,9 @@ class Caller:
                     raise
                 self._sleep(self._patience.pause(failed) if wait is None else wait)
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """The result of a coroutine as it is, errors too."""
-        return self._thread.run(work, self._timeout)
+    def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """A coroutine that runs on beside the caller, until it is cancelled."""
+        return self._thread.start(work)
 
     def close(self) -> None:
         """Close the client and its thread."""
@@ -165,6 +167,29 @@ def shape_checked(venue: str) -> Iterator[None]:
             f"{venue} answered in a shape that is not known ({_short(error)}); nothing of it was stored",
             state=SeriesState.CHANGED_SHAPE,
         ) from error
+
+
+def need_empty(body: Any, venue: str) -> None:
+    """SeriesError unless an answer of which nothing was read is an empty one: it has a list, and all are empty.
+
+    ccxt reads an answer whose key is not there as an empty one; kept as such it would say that nothing was traded.
+    """
+    lists = list(_lists(json.loads(body))) if body else []
+    if lists and not any(lists):
+        return
+    raise SeriesError(
+        f"{venue} answered in a shape that is not known: no bar can be read from {str(body)[:80]!r}",
+        state=SeriesState.CHANGED_SHAPE,
+    )
+
+
+def _lists(value: Any) -> Iterator[list[Any]]:
+    """Every list in a JSON value."""
+    if isinstance(value, list):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _lists(one)
 
 
 def retry_after(headers: Any) -> float | None:

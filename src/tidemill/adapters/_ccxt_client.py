@@ -49,12 +49,14 @@ def build_caller(
     rest_url: str,
     timeout_seconds: float,
     access: MarketAccess,
+    ws_url: str = "",
     streaming: bool = False,
 ) -> tuple[Any, Caller]:
     """A ccxt client and what runs its requests."""
     exchange = build_exchange(
         exchange_id,
         rest_url=rest_url,
+        ws_url=ws_url,
         timeout_seconds=timeout_seconds,
         options=_options(exchange_id, access.kind),
         adapt=_patient,

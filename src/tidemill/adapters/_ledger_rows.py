@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 
 from tidemill.adapters._ledger_values import OrderEvent
 from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import ZERO
+from tidemill.domain.portfolio import ZERO, CashEvent
 from tidemill.domain.trading import (
     Decision,
     Fill,
@@ -122,6 +122,11 @@ def fill_row(account: str, fill: Fill, intent_id: str | None, sequence: int, sta
 def to_fill(row: Row) -> Fill:
     """A fill from its table."""
     return Fill(**{name: row[name] for name in FILL_FIELDS}, side=Side(row["side"]))
+
+
+def to_cash(row: Row) -> CashEvent:
+    """A cash event from its table."""
+    return CashEvent(**{name: row[name] for name in ("event_id", "account", "asset", "amount", "kind", "because")})
 
 
 def to_event(row: Row) -> OrderEvent:

@@ -15,6 +15,10 @@ from tidemill.domain.market import EPOCH, Stamp
 from tidemill.domain.trading import Freeze
 
 LOCK = 7302
+HELD = sa.select(LEASES).where(LEASES.c.name == sa.bindparam("wanted"))
+STANDING = sa.select(FREEZES).where(
+    FREEZES.c.scope.in_(sa.bindparam("scopes", expanding=True)), FREEZES.c.resumed.is_(None)
+)
 
 
 class SqlStops:
@@ -39,6 +43,11 @@ class SqlStops:
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
         """See the port."""
         return self._expire(name, owner, epoch, now + timedelta(seconds=ttl_seconds))
+
+    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
+        """See the port."""
+        with read(self._engine) as connection:
+            return holds(connection, name, epoch, now)
 
     def release(self, name: str, owner: str, epoch: int) -> None:
         """See the port."""
@@ -76,13 +85,17 @@ class SqlStops:
 
 def check_epoch(connection: Connection, account: str, epoch: int, wall: datetime) -> None:
     """Raise LeaseLost unless ``epoch`` holds the account's lease at ``wall``."""
-    held = connection.execute(sa.select(LEASES).where(LEASES.c.name == account)).mappings().first()
-    if held is None or held["epoch"] != epoch or held["expires"] <= wall:
+    if not holds(connection, account, epoch, wall):
         raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
+
+
+def holds(connection: Connection, name: str, epoch: int, wall: datetime) -> bool:
+    """Whether ``epoch`` is current and unexpired."""
+    held = connection.execute(HELD, {"wanted": name}).mappings().first()
+    return held is not None and held["epoch"] == epoch and held["expires"] > wall
 
 
 def check_stops(connection: Connection, *scopes: str) -> None:
     """Raise TradingStopped when a freeze of any scope stands."""
-    query = sa.select(FREEZES).where(FREEZES.c.scope.in_(scopes), FREEZES.c.resumed.is_(None))
-    if found := connection.execute(query).mappings().first():
+    if found := connection.execute(STANDING, {"scopes": scopes}).mappings().first():
         raise TradingStopped(f"{found['scope']} is stopped: {found['reason']}")

@@ -68,8 +68,10 @@ class Micros(sa.types.TypeDecorator[datetime]):
         return None if value is None else from_micros(value)
 
 
-def open_engine(url: str, *, durable: bool) -> Engine:
+def open_engine(url: str, *, durable: bool, wait_ms: int = LONGEST_WAIT_MS) -> Engine:
     """An engine for ``url``; ``durable`` makes SQLite fsync each commit (the ledger needs it).
+
+    ``wait_ms`` is how long a writer waits for the one before it.
 
     ConfigurationError when the URL or the store cannot be used.
     """
@@ -78,11 +80,11 @@ def open_engine(url: str, *, durable: bool) -> Engine:
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             check_whole(Path(parsed.database))
-        engine = sa.create_engine(parsed, connect_args=_session(parsed))
+        engine = sa.create_engine(parsed, connect_args=_session(parsed, wait_ms))
     except (ArgumentError, OSError, ModuleNotFoundError) as error:
         raise ConfigurationError(f"the store {_safe(url)} cannot be opened: {error}") from error
     if engine.dialect.name == "sqlite":
-        _tune_sqlite(engine, durable=durable)
+        _tune_sqlite(engine, durable=durable, wait_ms=wait_ms)
     return engine
 
 
@@ -110,25 +112,25 @@ def damaged(store: str, how: str) -> str:
     return f"the store {store} is damaged: {how}; nothing is traded on it, 'tidemill doctor' tells how to recover"
 
 
-def _session(url: sa.URL) -> dict[str, Any]:
+def _session(url: sa.URL, wait_ms: int) -> dict[str, Any]:
     """What a PostgreSQL session is told: a writer that was stopped in mid-transaction must not hold up the others.
 
     The server ends its transaction; when it wakes, its connection is gone and nothing of it was written.
     """
     if url.get_backend_name() != "postgresql":
         return {}
-    waits = f"-c lock_timeout={LONGEST_WAIT_MS} -c idle_in_transaction_session_timeout={LONGEST_WAIT_MS // 2}"
-    return {"options": waits, "connect_timeout": LONGEST_WAIT_MS // 1000}
+    waits = f"-c lock_timeout={wait_ms} -c idle_in_transaction_session_timeout={wait_ms // 2}"
+    return {"options": waits, "connect_timeout": max(2, wait_ms // 1000)}
 
 
-def _tune_sqlite(engine: Engine, *, durable: bool) -> None:
+def _tune_sqlite(engine: Engine, *, durable: bool, wait_ms: int) -> None:
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are ours, see write()
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={'FULL' if durable else 'NORMAL'}",
-            f"busy_timeout={LONGEST_WAIT_MS}",
+            f"busy_timeout={wait_ms}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.adapters._ccxt import BINANCE_SPOT, OnPayload
-from tidemill.adapters._ccxt_calls import shape_checked
+from tidemill.adapters._ccxt_calls import need_empty, shape_checked
 from tidemill.adapters._ccxt_client import (
     MarketAccess,
     build_caller,
@@ -22,7 +22,8 @@ from tidemill.adapters._ccxt_client import (
     need_timeframe,
     page_size,
 )
-from tidemill.domain.market import Instrument, from_micros, timeframe_seconds, to_micros
+from tidemill.domain.market import Instrument, format_time, from_micros, timeframe_seconds, to_micros
+from tidemill.domain.series import NotKept
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,10 @@ class CcxtMarket:
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         """See the port; the bar that has not closed by the market clock is dropped."""
         with shape_checked(self._venue):
-            return self._fetch_bars(instrument, timeframe, start, end)
+            bars = self._fetch_bars(instrument, timeframe, start, end)
+            if not len(bars) and self._exchange.id in BINANCE_SPOT:
+                need_empty(self._exchange.last_http_response, self._venue)
+            return bars
 
     def _fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         length = timeframe_seconds(timeframe) * 1000
@@ -127,14 +131,21 @@ class CcxtMarket:
         length = timeframe_seconds(timeframe) * 1000
         size = page_size(self._exchange, symbol)
         newest = -1
-        for begin in range(since, last + 1, size * length):
-            extra = {"until": min(last, begin + size * length - 1)}
-            page = self._caller.call(partial(self._exchange.fetch_ohlcv, symbol, timeframe, begin, size, extra))
-            self._keep(f"{instrument} {timeframe} from {begin}", told=bool(page))
-            for row in sorted(page, key=lambda one: int(one[0])):
-                if int(row[0]) > newest:
-                    newest = int(row[0])
-                    yield row
+        while since <= last:
+            until = min(last, since + size * length - 1)
+            page = self._caller.call(
+                partial(self._exchange.fetch_ohlcv, symbol, timeframe, since, size, {"until": until})
+            )
+            self._keep(f"{instrument} {timeframe} from {since}", told=bool(page))
+            rows = sorted(page, key=lambda one: int(one[0]))
+            if not rows:
+                need_empty(self._exchange.last_http_response, self._venue)
+            elif int(rows[0][0]) > last:
+                raise _not_kept(self._venue, instrument, timeframe, int(rows[0][0]))
+            yield from (row for row in rows if int(row[0]) > newest)
+            newest = max([newest, *(int(row[0]) for row in rows)])
+            # a venue that keeps only the newest bars answers with those: what is before them is not asked for
+            since = max(until + 1, int(rows[0][0]) if rows else 0)
 
     def _keep(self, request: str, *, told: bool) -> None:
         body = self._exchange.last_http_response
@@ -188,6 +199,15 @@ class CcxtMarket:
             lot_step=_exact(lot),
             min_notional=_exact(cost or 0),
         )
+
+
+def _not_kept(venue: str, instrument: str, timeframe: str, first: int) -> NotKept:
+    moment = from_micros(first * 1000)
+    return NotKept(
+        f"{venue} keeps no bars of {instrument} {timeframe} before {format_time(moment)}; "
+        "older ones come from a file: tidemill data import",
+        first=moment,
+    )
 
 
 def _exact(value: Any) -> Decimal:

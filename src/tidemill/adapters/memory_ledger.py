@@ -91,6 +91,19 @@ class MemoryLedger:
                 self._plan(intent, stamp)
             return True
 
+    def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
+        """See the port."""
+        with self._lock:
+            if intent.intent_id in self._orders:
+                return False
+            self._check_epoch(intent.account, epoch, stamp.wall)
+            decision = self._decisions.get(intent.decision_id)
+            if decision is None or decision.account != intent.account:
+                raise TradingError(f"account {intent.account} has no decision {intent.decision_id}")
+            self._by_decision[intent.decision_id].append(intent.intent_id)
+            self._plan(intent, stamp)
+            return True
+
     def load_decision(self, decision_id: str) -> Decision | None:
         """See the port."""
         return self._decisions.get(decision_id)
@@ -165,20 +178,32 @@ class MemoryLedger:
             return self._move(self._orders[intent_id], OrderState.SUBMITTING, stamp, "")
 
     def record_state(
-        self, intent_id: str, state: OrderState, *, stamp: Stamp, reason: str = "", order: VenueOrder | None = None
-    ) -> None:
+        self,
+        intent_id: str,
+        state: OrderState,
+        *,
+        stamp: Stamp,
+        reason: str = "",
+        order: VenueOrder | None = None,
+        seen: LedgerOrder | None = None,
+    ) -> LedgerOrder:
         """See the port."""
         with self._lock:
             known = self._orders[intent_id]
             venue_id = order.venue_order_id if order else None
-            if is_new(known, state, venue_id, order.filled if order else None):
-                self._move(known, state, stamp, reason, venue_id)
+            told = is_new(known, state, venue_id, order.filled if order else None)
+            if not told or (seen is not None and seen.sent_at != known.sent_at):
+                return known
+            return self._move(known, state, stamp, reason, venue_id)
 
-    def reduce_buys(self, decision_id: str, allowed: Mapping[str, Decimal], *, stamp: Stamp) -> Sequence[LedgerOrder]:
+    def reduce_buys(
+        self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
+    ) -> Sequence[LedgerOrder]:
         """See the port."""
         with self._lock:
             buys = [one for one in self.load_orders(decision_id=decision_id) if one.intent.side is Side.BUY]
-            if not any(one.reduced for one in buys):
+            if buys and not any(one.reduced for one in buys):
+                self._check_epoch(buys[0].intent.account, epoch, stamp.wall)
                 for order in buys:
                     if order.state is OrderState.PLANNED:
                         self._reduce(order, allowed.get(order.intent.intent_id, order.quantity), stamp)
@@ -190,7 +215,8 @@ class MemoryLedger:
         """See the port."""
         del stamp
         with self._lock:
-            new = [one for one in fills if (account, one.instrument, one.trade_id) not in self._known_fills]
+            told = {(account, one.instrument, one.trade_id): one for one in reversed(fills)}
+            new = [one for key, one in reversed(told.items()) if key not in self._known_fills]
             for fill in new:
                 self._known_fills.add((account, fill.instrument, fill.trade_id))
                 intent_id = self._by_venue_id.get((account, fill.venue_order_id))
@@ -248,6 +274,10 @@ class MemoryLedger:
         """See the port."""
         return self._accounts.get(account)
 
+    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
+        """See the port."""
+        return [one for one in self._cash.values() if one.account == account]
+
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
         """See the port."""
         del stamp
@@ -280,6 +310,11 @@ class MemoryLedger:
                 return False
             held.expires = now + timedelta(seconds=ttl_seconds)
             return True
+
+    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
+        """See the port."""
+        held = self._leases.get(name)
+        return held is not None and held.epoch == epoch and held.expires > now
 
     def release(self, name: str, owner: str, epoch: int) -> None:
         """See the port."""
@@ -317,8 +352,7 @@ class MemoryLedger:
         return self._sequence
 
     def _check_epoch(self, account: str, epoch: int, wall: datetime) -> None:
-        held = self._leases.get(account)
-        if held is None or held.epoch != epoch or held.expires <= wall:
+        if not self.is_held(account, epoch, now=wall):
             raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
 
     def _select(self, account: str, states: set[OrderState] | frozenset[OrderState]) -> list[LedgerOrder]:

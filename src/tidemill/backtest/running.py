@@ -129,7 +129,8 @@ class _Run:
         """Steps 13 and 14: sells, then the buys that fit into the cash then free."""
         for side in (Side.SELL, Side.BUY):
             if side is Side.BUY:
-                reduce_to_cash(self.desk, decision_id, self.rules.instruments, self.plan.quote_fee_rate)
+                fee_rate = self.plan.quote_fee_rate
+                reduce_to_cash(self.desk, decision_id, self.rules.instruments, fee_rate, epoch=self.epoch)
             orders = self.ledger.load_orders(decision_id=decision_id)
             for order in orders:
                 if order.intent.side is side:

@@ -10,6 +10,7 @@ from tidemill.bootstrap.backtests import (
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
+from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfalls
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
 from tidemill.bootstrap.sources import build_live_market
 from tidemill.bootstrap.strategies import examine_setting, require_sound
@@ -38,11 +39,14 @@ __all__ = [
     "recorded_settings",
     "report_backtest",
     "require_sound",
+    "rerun_recent",
+    "rerun_recorded",
     "run_job",
     "run_sweep",
     "run_walk_forward",
     "run_wanted",
     "services",
+    "shortfalls",
     "store_damage",
     "using",
 ]

@@ -15,15 +15,30 @@ from typing import Any
 from tidemill.adapters.capabilities import capability, check_live
 from tidemill.adapters.clocks import WallClock
 from tidemill.bootstrap.environment import this_environment
+from tidemill.bootstrap.market_sources import MarketParts, build_market_source, describe_venue
+from tidemill.bootstrap.markets import Markets, build_groups
 from tidemill.bootstrap.policies import build_doubts, build_rules, build_series, build_training, quote_fee_rate
 from tidemill.bootstrap.sources import build_live_market, build_post_sources
 from tidemill.deciding import DecisionRules, Environment
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, split_instrument_id, timeframe_seconds
+from tidemill.domain.records import RecordKind
 from tidemill.domain.trading import OrderTiming
 from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
-from tidemill.ports import Clock, GapRecords, MarketSource, ModelRegistry, PostSource, Sleep
+from tidemill.ingesting import StreamPlan
+from tidemill.ports import (
+    Clock,
+    GapRecords,
+    MarketSource,
+    MarketStream,
+    ModelRegistry,
+    PostSource,
+    RateBudgets,
+    RecordStore,
+    SeriesMarks,
+    Sleep,
+)
 from tidemill.quality import DoubtRules
 from tidemill.recording import Recording, bundled_recording, load_recording
 from tidemill.repairing import SeriesGroup
@@ -32,7 +47,20 @@ from tidemill.training import TrainingParams
 from tidemill.trials import TrialLedger
 
 BUNDLED = Path("bundled")
-RECORDED_BAR_DELAY_SECONDS = 1.0
+OPENED = (
+    "markets",
+    "market_source",
+    "witness",
+    "broker",
+    "store",
+    "gaps",
+    "records",
+    "marks",
+    "budgets",
+    "ledger",
+    "trials",
+    "market_clock",
+)
 
 
 class Services:
@@ -121,19 +149,70 @@ class Services:
         return MlflowRegistry(self.settings.database_url("mlflow"), self.settings.home.absolute() / "models")
 
     @cached_property
-    def market_source(self) -> MarketSource:
-        """Where bars come from."""
-        from tidemill.adapters.ccxt_market import CcxtMarket
+    def records(self) -> RecordStore:
+        """Trades, books, funding, open interest, splits and dividends."""
+        from tidemill.adapters.sql_records import SqlRecords
 
-        venue = self.settings.venue
-        recorded = self.settings.mode == "replay"
-        return CcxtMarket(
-            venue.exchange,
-            venue=venue.name,
-            rest_url=venue.rest_url,
+        return SqlRecords(self.settings.database_url("market"))
+
+    @cached_property
+    def marks(self) -> SeriesMarks:
+        """The state of each series."""
+        from tidemill.adapters.sql_marks import SqlMarks
+
+        return SqlMarks(self.settings.database_url("market"))
+
+    @cached_property
+    def budgets(self) -> RateBudgets:
+        """How many requests all processes together may send to a venue."""
+        from tidemill.adapters.sql_budgets import SqlBudgets
+
+        return SqlBudgets(self.settings.database_url("market"))
+
+    @cached_property
+    def market_parts(self) -> MarketParts:
+        """What the sources of all venues share."""
+        return MarketParts(
+            settings=self.settings,
             market_clock=self.market_clock,
-            assumed_delay_seconds=RECORDED_BAR_DELAY_SECONDS if recorded else None,
-            on_payload=lambda request, body: self.keep_payload(f"bars {request.split()[0]}", request, body),
+            wall_clock=self.wall_clock,
+            budgets=self.budgets,
+            keep_payload=self.keep_payload,
+        )
+
+    @cached_property
+    def market_source(self) -> MarketSource:
+        """Where bars of the venue that takes the orders come from."""
+        return build_market_source(describe_venue(self.settings), self.market_parts)
+
+    @cached_property
+    def markets(self) -> Markets:
+        """Every venue that market data come from."""
+        return Markets(self.market_parts, self.market_source)
+
+    @property
+    def groups(self) -> tuple[SeriesGroup, ...]:
+        """The series to keep, by venue and timeframe, with their listings as they are known now."""
+        now = self.market_clock.now()
+        marks = self.marks.load_marks()
+        return tuple(one.listed(marks) for one in build_groups(self.markets, self.series, now, now - self.history))
+
+    def stream_plan(self, venue: str, stream: MarketStream) -> StreamPlan:
+        """What is followed of a venue: its first timeframe, the instruments that it offers, trades if they are kept."""
+        group = next(one for one in self.groups if one.venue == venue)
+        trades = RecordKind.TRADES in self.markets.described[venue].records
+        return StreamPlan(
+            stream=stream,
+            source=self.markets.source(venue),
+            store=self.store,
+            ledger=self.gaps,
+            clock=self.market_clock,
+            instruments=[self.markets.need(name, group.timeframe) for name in group.names],
+            timeframe=group.timeframe,
+            history=self.history,
+            doubts=self.doubts,
+            records=self.records if trades else None,
+            trades=self.markets.records(venue) if trades else None,
         )
 
     @cached_property
@@ -280,7 +359,7 @@ class Services:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("store", "gaps", "ledger", "trials", "broker", "market_source", "witness", "market_clock"):
+        for name in OPENED:
             part = self.__dict__.get(name)
             if part is not None and hasattr(part, "close"):
                 part.close()

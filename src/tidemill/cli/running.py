@@ -73,6 +73,10 @@ def venue(
     live_url: Annotated[
         str, typer.Option("--live-url", help="With --live: ask this base URL, not the exchange's own.")
     ] = "",
+    protocol: Annotated[
+        str,
+        typer.Option("--protocol", help="binance: spot, REST and WebSocket; bybit: v5 spot, REST only, orders acked."),
+    ] = "binance",
     clock: Annotated[
         str,
         typer.Option(
@@ -99,7 +103,7 @@ def venue(
         bool, typer.Option("--unlimited", help="Lift the limits on request weight, new orders and messages.")
     ] = False,
 ) -> None:
-    """Run the paper venue alone: a simulated exchange on loopback that speaks Binance spot's protocol.
+    """Run the paper venue alone: a simulated exchange on loopback that speaks Binance spot's protocol, or Bybit's.
 
     Name one source of prices, and point any client of that exchange at what the first line on stdout says. It is a
     JSON object: "rest", "ws" and "ws_api" are for clients; "admin" with its "token", and the "pid", are for you.
@@ -122,6 +126,7 @@ def venue(
             store=store,
             live=live,
             live_url=live_url,
+            protocol=protocol,
             clock=clock,
             port=port,
             host=host,

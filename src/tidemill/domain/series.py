@@ -32,6 +32,14 @@ class SeriesError(DataError):
         self.state = state
 
 
+class NotKept(DataError):
+    """The source keeps no bars so old; ``first`` is the open time of the oldest one that it has."""
+
+    def __init__(self, message: str, *, first: datetime) -> None:
+        super().__init__(message)
+        self.first = first
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesMark:
     """The state of one series as the last look found it; ``why`` in a sentence.

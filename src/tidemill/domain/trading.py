@@ -85,6 +85,10 @@ RESTING = frozenset({OrderState.OPEN, OrderState.PARTLY_FILLED})
 TERMINAL = frozenset(OrderState) - UNRESOLVED - RESTING - {OrderState.PLANNED}
 
 
+REPLACEMENT_LEGS = 1000
+"""Legs of a decision count from 0; an intent that takes the place of leg n has leg n + 1000."""
+
+
 def check_move(before: OrderState, after: OrderState) -> None:
     """Raise TradingError when the table of legal moves forbids ``before`` -> ``after``."""
     if after not in LEGAL_MOVES[before]:
@@ -157,6 +161,11 @@ def intent_id(*, account: str, strategy: str, instrument: str, as_of: datetime, 
     so the id itself serves as client order id where the venue takes free text.
     """
     return "s" + _short_hash(account, strategy, instrument, str(to_micros(as_of)), str(attempt), str(leg))
+
+
+def replacement_id(replaced: str) -> str:
+    """Stable id of the intent that takes an order's place: asked for twice, it is the same."""
+    return "s" + _short_hash("replaces", replaced)
 
 
 def _short_hash(*parts: str) -> str:

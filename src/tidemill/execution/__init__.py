@@ -5,6 +5,7 @@ from tidemill.execution.leasing import hold_lease
 from tidemill.execution.placing import place_order, resolve_order
 from tidemill.execution.planning import DecisionKey, OrderPlan, allow_buys, cap_price, plan_orders
 from tidemill.execution.reconciling import Difference, compare_account, compare_balances, freeze_differences
+from tidemill.execution.replacing import cancel_order, replace_order
 from tidemill.execution.settling import await_fills, cancel_resting, reduce_to_cash, settle_account, take_in_fills
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "OrderPlan",
     "allow_buys",
     "await_fills",
+    "cancel_order",
     "cancel_resting",
     "cap_price",
     "compare_account",
@@ -23,6 +25,7 @@ __all__ = [
     "place_order",
     "plan_orders",
     "reduce_to_cash",
+    "replace_order",
     "resolve_order",
     "settle_account",
     "take_in_fills",

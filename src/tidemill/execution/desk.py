@@ -6,12 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tidemill.domain.errors import LeaseLost
 from tidemill.domain.market import Stamp
 from tidemill.domain.trading import LedgerOrder, OrderTiming
-from tidemill.ports import AccountBroker, Clock, FillLedger, FreezeStore, OrderBroker, OrderLedger, Sleep
+from tidemill.ports import (
+    AccountBroker,
+    AccountLedger,
+    Clock,
+    DecisionLedger,
+    FillLedger,
+    FreezeStore,
+    LeaseStore,
+    OrderBroker,
+    OrderLedger,
+    Sleep,
+)
 
 
-class TradingLedger(OrderLedger, FillLedger, FreezeStore, Protocol):
+class TradingLedger(DecisionLedger, OrderLedger, FillLedger, AccountLedger, FreezeStore, LeaseStore, Protocol):
     """The parts of the ledger that orders touch."""
 
 
@@ -34,6 +46,11 @@ class Desk:
     def stamp(self) -> Stamp:
         """Tell this instant on both clocks."""
         return Stamp(market=self.market_clock.now(), wall=self.wall_clock.now())
+
+    def check_lease(self, epoch: int) -> None:
+        """Raise LeaseLost unless ``epoch`` holds the account now: for what acts at the venue and is no order."""
+        if not self.ledger.is_held(self.account, epoch, now=self.wall_clock.now()):
+            raise LeaseLost(f"the lease of account '{self.account}' is no longer held under epoch {epoch}")
 
     def order(self, intent_id: str) -> LedgerOrder:
         """The order of an intent; LookupError when the ledger has none."""

@@ -26,6 +26,8 @@ from tidemill.execution.desk import Desk
 
 log = logging.getLogger(__name__)
 
+MOST_SENDS = 3
+"""How often one call sends an intent, each but the first after proof that the one before left no trace."""
 PLACEMENT_STATES = {"rejected": OrderState.REJECTED, "unknown": OrderState.UNKNOWN}
 
 
@@ -42,11 +44,11 @@ def place_order(desk: Desk, intent_id: str, *, epoch: int) -> LedgerOrder:
     if order.state is not OrderState.PLANNED:
         return order
     if reason := _why_not(desk, order):
-        return _give_up(desk, order, reason)
+        return give_up(desk, order, reason)
     return _send(desk, order, epoch=epoch)
 
 
-def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = 2) -> LedgerOrder:
+def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = MOST_SENDS - 1) -> LedgerOrder:
     """Find out what became of a SUBMITTING or UNKNOWN order.
 
     Found: the venue's state is recorded. Proven absent: sent again with the same id while the intent
@@ -54,7 +56,7 @@ def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int
     stays UNKNOWN.
     """
     if order.state is OrderState.SUBMITTING:
-        desk.ledger.record_state(order.intent.intent_id, OrderState.UNKNOWN, stamp=desk.stamp(), reason="not answered")
+        _record(desk, order, OrderState.UNKNOWN, "not answered")
     absences = 0
     for _ in _polls(desk):
         try:
@@ -70,17 +72,17 @@ def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int
     return desk.order(order.intent.intent_id)
 
 
-def _send(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = 2) -> LedgerOrder:
+def _send(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = MOST_SENDS - 1) -> LedgerOrder:
     intent_id = order.intent.intent_id
     try:
         order = desk.ledger.begin_submit(intent_id, epoch=epoch, window_ms=desk.timing.window_ms, stamp=desk.stamp())
     except TradingStopped as stop:
-        return _give_up(desk, order, str(stop))
+        return give_up(desk, order, str(stop))
     placement = desk.broker.place_order(_request(order))
-    _record_placement(desk, order, placement)
-    if placement.outcome == "unknown":
-        return resolve_order(desk, desk.order(intent_id), epoch=epoch, sends_left=sends_left)
-    return desk.order(intent_id)
+    order = _record_placement(desk, order, placement)
+    if placement.outcome == "unknown" and order.state in UNRESOLVED:
+        return resolve_order(desk, order, epoch=epoch, sends_left=sends_left)
+    return order
 
 
 def _request(order: LedgerOrder) -> OrderRequest:
@@ -100,17 +102,14 @@ def _request(order: LedgerOrder) -> OrderRequest:
     )
 
 
-def _record_placement(desk: Desk, order: LedgerOrder, placement: Placement) -> None:
+def _record_placement(desk: Desk, order: LedgerOrder, placement: Placement) -> LedgerOrder:
     if placement.order is not None:
-        _record_found(desk, order, placement.order)
-        return
-    state = PLACEMENT_STATES[placement.outcome]
-    desk.ledger.record_state(order.intent.intent_id, state, stamp=desk.stamp(), reason=placement.evidence)
+        return _record_found(desk, order, placement.order)
+    return _record(desk, order, PLACEMENT_STATES[placement.outcome], placement.evidence)
 
 
 def _record_found(desk: Desk, order: LedgerOrder, found: VenueOrder) -> LedgerOrder:
-    desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
-    return desk.order(order.intent.intent_id)
+    return desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
 
 
 def _why_not(desk: Desk, order: LedgerOrder) -> str:
@@ -121,9 +120,14 @@ def _why_not(desk: Desk, order: LedgerOrder) -> str:
     return ""
 
 
-def _give_up(desk: Desk, order: LedgerOrder, reason: str) -> LedgerOrder:
-    desk.ledger.record_state(order.intent.intent_id, OrderState.NOT_PLACED, stamp=desk.stamp(), reason=reason)
-    return desk.order(order.intent.intent_id)
+def give_up(desk: Desk, order: LedgerOrder, reason: str) -> LedgerOrder:
+    """Never send this intent (again), unless another process has done so since; the order as it then is."""
+    return _record(desk, order, OrderState.NOT_PLACED, reason)
+
+
+def _record(desk: Desk, order: LedgerOrder, state: OrderState, reason: str) -> LedgerOrder:
+    """Record what is concluded of the send that ``order`` shows, and of no later one; the order as it then is."""
+    return desk.ledger.record_state(order.intent.intent_id, state, stamp=desk.stamp(), reason=reason, seen=order)
 
 
 def _polls(desk: Desk) -> Iterator[int]:
@@ -180,7 +184,7 @@ def _fits(order: LedgerOrder, seen: VenueOrder) -> bool:
 
 
 def _absent(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int) -> LedgerOrder:
-    if reason := _why_not(desk, order) or ("" if sends_left else "sent three times without a trace"):
-        return _give_up(desk, order, f"proven absent; {reason}")
+    if reason := _why_not(desk, order) or ("" if sends_left > 0 else "not sent again"):
+        return give_up(desk, order, f"proven absent; {reason}")
     log.info("order %s is proven absent and sent again", order.intent.client_order_id)
     return _send(desk, order, epoch=epoch, sends_left=sends_left - 1)

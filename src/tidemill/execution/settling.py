@@ -81,7 +81,7 @@ def await_fills(desk: Desk, decision_id: str, side: Side, *, wait_seconds: float
 
 
 def reduce_to_cash(
-    desk: Desk, decision_id: str, instruments: Mapping[str, Instrument], quote_fee_rate: Decimal
+    desk: Desk, decision_id: str, instruments: Mapping[str, Instrument], quote_fee_rate: Decimal, *, epoch: int
 ) -> Sequence[LedgerOrder]:
     """Cut the decision's buys, once, to the cash free now; return them as they then are."""
     buys = [order for order in desk.orders(decision_id=decision_id) if order.intent.side is Side.BUY]
@@ -92,22 +92,29 @@ def reduce_to_cash(
     for quote in {instruments[order.intent.instrument].quote for order in buys}:
         same = [order for order in buys if instruments[order.intent.instrument].quote == quote]
         allowed |= allow_buys(same, portfolio.free(quote), instruments=instruments, quote_fee_rate=quote_fee_rate)
-    return desk.ledger.reduce_buys(decision_id, allowed, stamp=desk.stamp())
+    return desk.ledger.reduce_buys(decision_id, allowed, epoch=epoch, stamp=desk.stamp())
 
 
-def cancel_resting(desk: Desk) -> int:
-    """Cancel every resting order of the account, safe to call again; return how many ended cancelled."""
-    cancelled = 0
-    for order in desk.orders(states=tuple(RESTING)):
-        intent = order.intent
-        told = desk.broker.cancel_order(intent.instrument, intent.client_order_id, order.venue_order_id)
-        # Not found on cancel: it may have filled first, so the venue's own record decides.
-        told = told or desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
-        if told is not None and told.state is not order.state:
-            desk.ledger.record_state(intent.intent_id, told.state, stamp=desk.stamp(), order=told)
-            cancelled += told.state is OrderState.CANCELLED
-        take_in_fills(desk, {intent.instrument})
-    return cancelled
+def cancel_resting(desk: Desk, *, epoch: int | None) -> int:
+    """Cancel every resting order of the account, safe to call again; return how many ended cancelled.
+
+    LeaseLost when another run took the account over. A halt has no ``epoch``: it may come from anywhere.
+    """
+    if epoch is not None:
+        desk.check_lease(epoch)
+    return sum(cancel_at_venue(desk, order) for order in desk.orders(states=tuple(RESTING)))
+
+
+def cancel_at_venue(desk: Desk, order: LedgerOrder) -> bool:
+    """Cancel one order that rests, and take in its fills; whether it ended cancelled."""
+    intent = order.intent
+    told = desk.broker.cancel_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    # Not found on cancel: it may have filled first, so the venue's own record decides.
+    told = told or desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    if told is not None and told.state is not order.state:
+        desk.ledger.record_state(intent.intent_id, told.state, stamp=desk.stamp(), order=told)
+    take_in_fills(desk, {intent.instrument})
+    return told is not None and told.state is OrderState.CANCELLED
 
 
 _NEVER_PLACED = UNRESOLVED | {OrderState.PLANNED, OrderState.REJECTED, OrderState.NOT_PLACED}

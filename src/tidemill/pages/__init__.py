@@ -1,6 +1,7 @@
 """Results as pages for people: one self-contained HTML file, a markdown artifact, rows for the screen."""
 
 from tidemill.pages.document import PageFacts, write_page
+from tidemill.pages.review import review_page, shortfall_rows
 from tidemill.pages.summary import backtest_page, headline_rows, trial_sentence
 from tidemill.pages.sweeps import outcome_rows, sweep_page, verdict_lines
 
@@ -9,6 +10,8 @@ __all__ = [
     "backtest_page",
     "headline_rows",
     "outcome_rows",
+    "review_page",
+    "shortfall_rows",
     "sweep_page",
     "trial_sentence",
     "verdict_lines",

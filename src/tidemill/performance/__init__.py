@@ -8,6 +8,7 @@ from tidemill.performance.booking import Closing, InstrumentBook
 from tidemill.performance.figures import Headline, Performance
 from tidemill.performance.measuring import curve_sharpe, measure, run_sharpe
 from tidemill.performance.record import RunRecord
+from tidemill.performance.shortfall import Shortfall, ShortfallSum, measure_shortfall, sum_shortfalls
 from tidemill.performance.telling import as_statistics
 
 __all__ = [
@@ -16,8 +17,12 @@ __all__ = [
     "InstrumentBook",
     "Performance",
     "RunRecord",
+    "Shortfall",
+    "ShortfallSum",
     "as_statistics",
     "curve_sharpe",
     "measure",
+    "measure_shortfall",
     "run_sharpe",
+    "sum_shortfalls",
 ]

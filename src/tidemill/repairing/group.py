@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tidemill.domain.market import Calendar, timeframe_seconds
+from tidemill.domain.series import Listing, SeriesMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesGroup:
     """The series of one venue and timeframe whose holes are judged together.
 
-    ``publish_delay``: how long after its close the source may take to tell a bar.
+    ``publish_delay``: how long after its close the source may take to tell a bar. ``listings``: of the names for
+    which it is known, when they are listed; nothing is expected outside.
     """
 
     names: tuple[str, ...]
@@ -21,8 +23,27 @@ class SeriesGroup:
     calendar: Calendar = "24x7"
     sessions: Sequence[datetime] = ()
     publish_delay: timedelta = timedelta(0)
+    listings: Mapping[str, Listing] = field(default_factory=dict)
 
     @property
     def length(self) -> timedelta:
         """One bar."""
         return timedelta(seconds=timeframe_seconds(self.timeframe))
+
+    @property
+    def venue(self) -> str:
+        """The venue of the names."""
+        return self.names[0].rpartition(".")[2]
+
+    def listing(self, name: str) -> Listing:
+        """When an instrument is listed; always, unless told."""
+        return self.listings.get(name, ALWAYS)
+
+    def listed(self, marks: Sequence[SeriesMark]) -> SeriesGroup:
+        """The group with the listings that the marks of its series tell."""
+        ends = {one.instrument: one.listed_until for one in marks if one.timeframe == self.timeframe}
+        told = {name: Listing(end=end) for name, end in ends.items() if end is not None and name in self.names}
+        return replace(self, listings=told)
+
+
+ALWAYS = Listing()

@@ -60,7 +60,7 @@ def record_missing(
     missing: list[Hole] = []
     lines: list[Hole] = []
     for name, view in views.items():
-        others = {other: _as_neighbour(one, now) for other, one in views.items() if other != name}
+        others = {other: _as_neighbour(one, group, now) for other, one in views.items() if other != name}
         found = _judge(ledger, group, view, others, now=now, witness=(witness or {}).get(name))
         before = [one for one in known[name] if view.begin <= one.start < view.beyond]
         lines += revise_holes(before, found, asked_again=name in asked)
@@ -91,13 +91,14 @@ def _begin(
 def _beyond(
     store: BarStore, ledger: GapRecords, group: SeriesGroup, name: str, now: datetime, *, follow: bool
 ) -> datetime:
-    """The first open time that is not expected: its bar cannot have been told."""
+    """The first open time that is not expected: its bar cannot have been told, or the instrument is listed no more."""
+    until = group.listing(name).end
     if follow:
-        return now - group.length + MICRO
+        return min(until, now - group.length + MICRO)
     newest = store.latest_open(name, group.timeframe)
     ends = [one.end for one in ledger.load_fetches(name, group.timeframe, since=now - LOOK_BACK)]
     told = max(ends, default=EPOCH)
-    return max(told, newest + MICRO) if newest else told
+    return min(until, max(told, newest + MICRO) if newest else told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,7 +133,7 @@ def _load_opens(
     return opens
 
 
-def _as_neighbour(view: _View, now: datetime) -> Neighbour:
+def _as_neighbour(view: _View, group: SeriesGroup, now: datetime) -> Neighbour:
     if not len(view.opens):
         return Neighbour(opens=view.opens, listed_from=0, listed_until=0)
     newest = int(view.opens[-1])
@@ -140,7 +141,7 @@ def _as_neighbour(view: _View, now: datetime) -> Neighbour:
     return Neighbour(
         opens=view.opens,
         listed_from=int(view.opens[0]),
-        listed_until=to_micros(now) if recent else newest + 1,
+        listed_until=to_micros(min(now, group.listing(view.name).end)) if recent else newest + 1,
     )
 
 
@@ -156,7 +157,7 @@ def _judge(
     """Holes of one series from its listing on."""
     if not len(view.opens):
         return []
-    listed = max(view.begin, EPOCH + int(view.opens[0]) * MICRO)
+    listed = max(view.begin, group.listing(view.name).start, EPOCH + int(view.opens[0]) * MICRO)
     expected = expected_opens(group.timeframe, listed, view.beyond, calendar=group.calendar, sessions=group.sessions)
     missing = find_missing(expected, view.opens)
     if not len(missing):
@@ -192,7 +193,7 @@ def measure_group(
             name,
             group.timeframe,
             view.opens,
-            start=since,
+            start=max(since, group.listing(name).start),
             end=beyond,
             holes=ledger.load_holes([name], group.timeframe),
             history=[event.hole for event in ledger.load_hole_events(name, group.timeframe)],

@@ -52,7 +52,7 @@ def repair_series(
     """
     until = min(end or now, now)
     wanted = wanted_opens(ledger, group, instrument.id, start=start, end=until, accepted=accepted)
-    totals, told, fetched = Ingested(name=instrument.id), None, []
+    totals, told, fetched = Ingested(name=instrument.id, timeframe=group.timeframe), None, []
     for low, high in join_ranges(wanted, group.length):
         answer = source.fetch_bars(instrument.id, group.timeframe, low, high)
         note_fetch(
@@ -99,6 +99,7 @@ def _store(
 def _add(totals: Ingested, more: Ingested) -> Ingested:
     return Ingested(
         name=totals.name,
+        timeframe=totals.timeframe,
         fetched=totals.fetched + more.fetched,
         stored=totals.stored + more.stored,
         rejected=totals.rejected + more.rejected,

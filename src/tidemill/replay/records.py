@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from tidemill import lineage
-from tidemill.bootstrap import Services, services
+from tidemill.bootstrap import Services, rerun_recorded, services
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import ZERO, Account, CashEvent
@@ -21,19 +19,7 @@ def rerun_decision(decision_id: str) -> dict[str, Any]:
     decision = known.ledger.load_decision(decision_id)
     if decision is None:
         raise DataError(f"the ledger knows no decision '{decision_id}'; list them with: tidemill status")
-    used = decision.record.get("model")
-    done = lineage.rerun(
-        decision,
-        bars=known.store,
-        posts=known.store,
-        ledger=known.ledger,
-        models=known.models if used else None,
-        grid=known.grid,
-        environment=known.environment,
-        quarantine=known.gaps,
-        own=known.rules.own,
-    )
-    return {**asdict(done), "differences": list(done.differences)}
+    return rerun_recorded(known, decision)
 
 
 def halt_now(because: str, *, flatten: bool) -> str:
@@ -45,7 +31,7 @@ def halt_now(because: str, *, flatten: bool) -> str:
         done = halt(because=because, mode=known.settings.mode, flatten=True)
         return f"halted: {done['cancelled']} open orders cancelled, {len(done['sold'])} sells sent"
     fresh = known.ledger.freeze("*", because, stamp=known.stamp())
-    cancelled = cancel_resting(known.desk) if known.settings.venue.key.get_secret_value() else 0
+    cancelled = cancel_resting(known.desk, epoch=None) if known.settings.venue.key.get_secret_value() else 0
     return f"{'halted' if fresh else 'halted already'}; {cancelled} open orders cancelled"
 
 

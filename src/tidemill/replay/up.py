@@ -69,6 +69,7 @@ def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) ->
     _open_venue_account(venue, key, secret, quote, str(settings.start_cash))
     os.environ |= {
         "TIDEMILL_VENUE__REST_URL": venue.rest_url,
+        "TIDEMILL_VENUE__WS_URL": venue.first_line()["ws"],
         "TIDEMILL_VENUE__ADMIN_URL": venue.admin_url,
         "TIDEMILL_VENUE__KEY": key,
         "TIDEMILL_VENUE__SECRET": secret,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from tidemill.domain.market import Instrument
-from tidemill.domain.trading import OrderState
+from tidemill.domain.trading import OrderState, OrderType
 from tidemill.matching import SimOrder
 from tidemill.venue import errors
 from tidemill.venue.parameters import Parameters, to_millis
@@ -17,6 +17,7 @@ from tidemill.venue.tickets import LONG_AFTER, read_identity, read_range, read_t
 
 Handler = Callable[[str, Parameters], Any]
 RESPONSES = ("ACK", "RESULT", "FULL")
+TOLD_IN_FULL = (OrderType.LIMIT, OrderType.MARKET)
 RESTING = (OrderState.OPEN, OrderState.PARTLY_FILLED)
 NOT_DONE = (OrderState.CANCELLED, OrderState.EXPIRED)
 RESTRICTIONS = {"ONLY_NEW": OrderState.OPEN, "ONLY_PARTIALLY_FILLED": OrderState.PARTLY_FILLED}
@@ -85,13 +86,14 @@ class AccountApi:
     def place(self, key: str, parameters: Parameters) -> dict[str, Any]:
         """Place an order; the window is checked once more just before it is matched."""
         symbol, instrument = self._symbol(parameters)
-        response = (parameters.text("newOrderRespType") or "FULL").upper()
-        if response not in RESPONSES:
+        response = parameters.text("newOrderRespType")
+        if response not in {None, *RESPONSES}:
             raise errors.invalid("newOrderRespType")
         ticket = read_ticket(parameters, instrument, self._next_id())
+        told = response or ("FULL" if ticket.order_type in TOLD_IN_FULL else "ACK")
         parameters.check_window(self.state.wall())
         self.state.faults.start_lag(self.state.exchange.order_count)
-        return placed_shape(self.state.place(key, ticket), symbol, response)
+        return placed_shape(self.state.place(key, ticket), symbol, told)
 
     def test(self, key: str, parameters: Parameters) -> dict[str, Any]:
         """Judge an order without placing it."""

@@ -114,6 +114,7 @@ class Faults:
         lag = next((one for one in self._active if one.name == "query_lag" and one.left > 0), None)
         if lag is not None:
             lag.left -= 1
+            self.struck[lag.name] = self.struck.get(lag.name, 0) + 1
             self._hidden_after = last_order
             self._lag_until = self._clock() + lag.seconds
 

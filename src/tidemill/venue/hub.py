@@ -83,10 +83,14 @@ class Hub:
             self._publish(name, told)
 
     def _publish(self, name: str, told: list[Any]) -> None:
+        fault = self._state.faults.take_stream(name)
+        struck = fault.name if fault else ""
         for listener in list(self._listeners):
             if name in listener.streams:
-                for event in told:
+                for event in _as_struck(told, struck):
                     listener.tell(name, event)
+                if struck.startswith("disconnect"):
+                    listener.socket.cut_when_sent()
 
     def _tell_account(self, told: AccountEvents) -> None:
         subscribers = self._subscribers.get(told.account)
@@ -101,18 +105,19 @@ class Hub:
 
 def _send(socket: Socket, number: int, events: list[Event], fault: str) -> None:
     """Send a group of events as the stream's fault lets it."""
-    if fault == "lost_events":
-        return
-    if fault == "disconnect_mid_fill":
-        first = next((at for at, one in enumerate(events) if one.get("x") == "TRADE"), 0)
-        events = events[: first + 1]
-    elif fault == "disconnect":
-        events = []
-    elif fault == "reorder_events":
-        events = events[::-1]
-    repeats = 2 if fault == "duplicate_events" else 1
-    for event in events:
-        for _ in range(repeats):
-            socket.send({"subscriptionId": number, "event": event})
+    for event in _as_struck(events, fault):
+        socket.send({"subscriptionId": number, "event": event})
     if fault.startswith("disconnect"):
         socket.cut_when_sent()
+
+
+def _as_struck(events: list[Any], fault: str) -> list[Any]:
+    """What a fault leaves of the events of one change."""
+    if fault in {"lost_events", "disconnect"}:
+        return []
+    if fault == "disconnect_mid_fill":
+        first = next((at for at, one in enumerate(events) if one.get("x") == "TRADE"), 0)
+        return events[: first + 1]
+    if fault == "reorder_events":
+        return events[::-1]
+    return [event for event in events for _ in range(2 if fault == "duplicate_events" else 1)]

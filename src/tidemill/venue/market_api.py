@@ -11,7 +11,7 @@ from tidemill.domain.market import Instrument, timeframe_seconds
 from tidemill.domain.portfolio import ZERO
 from tidemill.venue import errors
 from tidemill.venue.parameters import Parameters, to_millis
-from tidemill.venue.shapes import bar_trade, number, symbol_shape
+from tidemill.venue.shapes import bar_trade, number, symbol_shape, ticker_shape
 from tidemill.venue.state import VenueState
 
 DAY_BARS = 24
@@ -19,6 +19,11 @@ MOST_KLINES, DEFAULT_KLINES = 1000, 500
 BOOK_LEVELS = 20
 FED_LEVELS = 100
 AVERAGE_MINUTES = 5
+TRADING = "TRADING"
+MINI = (
+    *("symbol", "openPrice", "highPrice", "lowPrice", "lastPrice", "volume", "quoteVolume"),
+    *("openTime", "closeTime", "firstId", "lastId", "count"),
+)
 
 
 class MarketApi:
@@ -56,6 +61,8 @@ class MarketApi:
         """Bars up to the market clock, as JSON made before."""
         instrument = self._one(parameters)
         interval = parameters.need("interval")
+        if parameters.text("timeZone") not in {None, "0"}:  # bars are those of UTC
+            raise errors.invalid("timeZone")
         return self.state.prices.kline_body(
             instrument.id,
             interval,
@@ -66,8 +73,16 @@ class MarketApi:
         )
 
     def tickers(self, parameters: Parameters) -> Any:
-        """Change over the last 24 bars."""
-        return self._each(parameters, self.ticker)
+        """Change over the last 24 bars; type=MINI leaves out the book and the change."""
+        kind = parameters.text("type") or "FULL"
+        if kind not in {"FULL", "MINI"}:
+            raise errors.VenueError(-1139, "Invalid ticker type.")
+
+        def shape(one: Instrument) -> dict[str, Any]:
+            full = self.ticker(one)
+            return full if kind == "FULL" else {name: full[name] for name in MINI}
+
+        return self._each(parameters, shape)
 
     def prices(self, parameters: Parameters) -> Any:
         """Last price."""
@@ -161,33 +176,7 @@ class MarketApi:
         rows = self.state.prices.klines(one.id, self.interval(one), 0, 2**53, DAY_BARS, self.state.now)
         if not rows:
             raise errors.CLOSED
-        last, first = Decimal(rows[-1][4]), Decimal(rows[0][1])
-        volumes = [Decimal(row[5]) for row in rows]
-        spent = sum((Decimal(row[4]) * volume for row, volume in zip(rows, volumes, strict=True)), ZERO)
-        traded = sum(volumes, ZERO)
-        return {
-            "symbol": _symbol(one),
-            "priceChange": number(last - first),
-            "priceChangePercent": f"{(last / first - 1) * 100:.3f}",
-            "weightedAvgPrice": number(spent / traded if traded else last),
-            "prevClosePrice": number(first),
-            "lastPrice": number(last),
-            "lastQty": number(volumes[-1]),
-            "bidPrice": number(max(last - one.price_step, ZERO)),
-            "bidQty": number(one.lot_step * 1000),
-            "askPrice": number(last + one.price_step),
-            "askQty": number(one.lot_step * 1000),
-            "openPrice": number(first),
-            "highPrice": number(max(Decimal(row[2]) for row in rows)),
-            "lowPrice": number(min(Decimal(row[3]) for row in rows)),
-            "volume": number(traded),
-            "quoteVolume": number(spent),
-            "openTime": rows[0][0],
-            "closeTime": rows[-1][6],
-            "firstId": rows[0][0],
-            "lastId": rows[-1][0],
-            "count": len(rows),
-        }
+        return ticker_shape(one, rows)
 
     def _last(self, one: Instrument, moment: datetime) -> Decimal:
         rows = self.state.prices.klines(one.id, self.interval(one), 0, 2**53, 1, moment)
@@ -208,8 +197,13 @@ class MarketApi:
 
     def _chosen(self, parameters: Parameters) -> list[Instrument]:
         names = parameters.text("symbols")
+        status = parameters.text("symbolStatus") or TRADING
+        if status not in {TRADING, "HALT", "BREAK"}:
+            raise errors.VenueError(-1122, "Invalid symbolStatus.")
         if names is not None and parameters.text("symbol") is not None:
             raise errors.BAD_COMBINATION
+        if status != TRADING:  # every symbol here trades
+            return []
         if names is not None:
             wanted = [part.strip().strip('"') for part in names.strip("[]").split(",")]
             if any(one not in self.state.symbols for one in wanted):
@@ -219,7 +213,11 @@ class MarketApi:
 
     def _each(self, parameters: Parameters, shape: Callable[[Instrument], Any]) -> Any:
         made = [shape(one) for one in self._chosen(parameters)]
-        return made[0] if parameters.text("symbol") else made
+        if not parameters.text("symbol"):
+            return made
+        if not made:
+            raise errors.VenueError(-1220, "The symbol's status does not match the requested symbolStatus.")
+        return made[0]
 
 
 def _symbol(one: Instrument) -> str:

@@ -38,8 +38,10 @@ UNLIMITED = Limits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOptions:
-    """Prices from a recording or a live source, on which clock, port and certificate.
+    """Prices from a recording or a live source, in which protocol, on which clock, port and certificate.
 
+    ``ack_seconds`` is how long after its acknowledgement an order is seen by queries, where a protocol only
+    acknowledges.
     ``tls`` names a certificate chain and its key; REST and WebSocket then speak TLS only.
     """
 
@@ -48,6 +50,8 @@ class VenueOptions:
     live: LiveSource | None = None
     universe: tuple[str, ...] = ()
     timeframe: str = "1h"
+    protocol: Literal["binance", "bybit"] = "binance"
+    ack_seconds: float = 0.05
     clock: Literal["real", "recorded"] = "recorded"
     host: str = "127.0.0.1"
     port: int = 0

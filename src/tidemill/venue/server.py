@@ -20,6 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
 from tidemill.venue.account_api import AccountApi
 from tidemill.venue.admin import Admin
+from tidemill.venue.bybit import BybitRest
 from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub
 from tidemill.venue.market_api import MarketApi
@@ -103,11 +104,11 @@ class VenueServer:
 
     def first_line(self) -> dict[str, Any]:
         """What a caller needs to use the venue."""
-        sockets = self.rest_url.replace("http", "ws", 1)
+        sockets, has_streams = self.rest_url.replace("http", "ws", 1), self.options.protocol == "binance"
         line: dict[str, Any] = {
             "rest": self.rest_url,
-            "ws": f"{sockets}/ws",
-            "ws_api": f"{sockets}/ws-api/v3",
+            "ws": f"{sockets}/ws" if has_streams else None,
+            "ws_api": f"{sockets}/ws-api/v3" if has_streams else None,
             "admin": self.admin_url,
             "token": self.token,
             "pid": os.getpid(),
@@ -120,14 +121,17 @@ class VenueServer:
         market, account = MarketApi(self.state), AccountApi(self.state)
         follower = Follower(self.state)
         hub = Hub(self.state, MarketStreams(self.state, market), follower)
-        rest = Rest(self.state, market, account, hub, follower)
-        sockets = SocketApi(self.state, market, account, hub, follower)
         public = web.Application(client_max_size=LONGEST_BODY)
-        public.router.add_get("/ws", sockets.market_streams)
-        public.router.add_get("/ws/{names:.*}", sockets.market_streams)
-        public.router.add_get("/stream", sockets.market_streams)
-        public.router.add_get("/ws-api/v3", sockets.requests)
-        public.router.add_route("*", "/{path:.*}", rest.answer)
+        if self.options.protocol == "bybit":
+            public.router.add_route("*", "/{path:.*}", BybitRest(self.state, market, hub, follower).answer)
+        else:
+            rest = Rest(self.state, market, account, hub, follower)
+            sockets = SocketApi(self.state, market, account, hub, follower)
+            public.router.add_get("/ws", sockets.market_streams)
+            public.router.add_get("/ws/{names:.*}", sockets.market_streams)
+            public.router.add_get("/stream", sockets.market_streams)
+            public.router.add_get("/ws-api/v3", sockets.requests)
+            public.router.add_route("*", "/{path:.*}", rest.answer)
         admin = Admin(self.state, self.token, hub, self._refuse)
         self._runners = [await self._runner(one) for one in (public, admin.application())]
         self._site = await self._open_site(self.options.port)
@@ -183,6 +187,11 @@ class VenueServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
+        # What a fault keeps waiting has nobody left to answer.
+        left = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _open_certificate(options: VenueOptions) -> ssl.SSLContext | None:

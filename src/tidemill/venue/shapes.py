@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from tidemill.domain.market import Instrument
+from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import OrderState, OrderType, Side
 from tidemill.matching import MAX_OPEN_ORDERS, SimOrder, SimTrade
 from tidemill.venue.klines import Kline
@@ -174,4 +176,35 @@ def bar_trade(row: Kline) -> dict[str, Any]:
         "time": row[6],
         "isBuyerMaker": False,
         "isBestMatch": True,
+    }
+
+
+def ticker_shape(one: Instrument, rows: Sequence[Kline]) -> dict[str, Any]:
+    """Change over some bars, oldest first and at least one, with the best prices one step off the last."""
+    last, first = Decimal(rows[-1][4]), Decimal(rows[0][1])
+    volumes = [Decimal(row[5]) for row in rows]
+    spent = sum((Decimal(row[4]) * volume for row, volume in zip(rows, volumes, strict=True)), ZERO)
+    traded = sum(volumes, ZERO)
+    return {
+        "symbol": one.base + one.quote,
+        "priceChange": number(last - first),
+        "priceChangePercent": f"{(last / first - 1) * 100:.3f}",
+        "weightedAvgPrice": number(spent / traded if traded else last),
+        "prevClosePrice": number(first),
+        "lastPrice": number(last),
+        "lastQty": number(volumes[-1]),
+        "bidPrice": number(max(last - one.price_step, ZERO)),
+        "bidQty": number(one.lot_step * 1000),
+        "askPrice": number(last + one.price_step),
+        "askQty": number(one.lot_step * 1000),
+        "openPrice": number(first),
+        "highPrice": number(max(Decimal(row[2]) for row in rows)),
+        "lowPrice": number(min(Decimal(row[3]) for row in rows)),
+        "volume": number(traded),
+        "quoteVolume": number(spent),
+        "openTime": rows[0][0],
+        "closeTime": rows[-1][6],
+        "firstId": rows[0][0],
+        "lastId": rows[-1][0],
+        "count": len(rows),
     }

@@ -13,21 +13,27 @@ from tidemill.venue.faults import Fault
 Proceed = Callable[[], Awaitable[web.StreamResponse]]
 Before = Callable[[web.Request, Fault], Awaitable[web.StreamResponse]]
 After = Callable[[web.Request, Fault, web.StreamResponse], Awaitable[web.StreamResponse]]
+Speak = Callable[[VenueError], web.Response]
+"""How a protocol tells an error."""
 RETRY = {"Retry-After": "1"}
 UNFINISHED: set[asyncio.Task[web.StreamResponse]] = set()
 """Requests whose sender is gone and that will be done later: kept here, or they would be forgotten."""
 
 
-async def strike(fault: Fault, request: web.Request, proceed: Proceed) -> web.StreamResponse:
-    """Do to one request what the fault says; ``proceed`` does the request."""
+async def strike(
+    fault: Fault, request: web.Request, proceed: Proceed, speak: Speak = VenueError.answer
+) -> web.StreamResponse:
+    """Do to one request what the fault says; ``proceed`` does the request, ``speak`` tells an error."""
     if fault.name in BEFORE:
-        return await BEFORE[fault.name](request, fault)
+        before = BEFORE[fault.name]
+        return speak(before) if isinstance(before, VenueError) else await before(request, fault)
     if fault.name == "late":
         await asyncio.sleep(fault.seconds)
         return await proceed()
     if fault.name == "zombie":
         return await _zombie(request, fault, proceed)
-    return await AFTER[fault.name](request, fault, await proceed())
+    after, answer = AFTER[fault.name], await proceed()
+    return speak(after) if isinstance(after, VenueError) else await after(request, fault, answer)
 
 
 async def _zombie(request: web.Request, fault: Fault, proceed: Proceed) -> web.StreamResponse:
@@ -83,35 +89,28 @@ def _bytes(answer: web.StreamResponse) -> bytes:
     return answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b"{}"
 
 
-def _error(code: int, message: str, status: int, **headers: str) -> Callable[..., Awaitable[web.StreamResponse]]:
-    async def answer(_request: web.Request, _fault: Fault, _answer: web.StreamResponse | None = None) -> web.Response:
-        return VenueError(code, message, status, headers).answer()
-
-    return answer
-
-
-_1006 = _error(-1006, "An unexpected response was received from the message bus. Execution status unknown.", 500)
-_1007 = _error(
+_1006 = VenueError(-1006, "An unexpected response was received from the message bus. Execution status unknown.", 500)
+_1007 = VenueError(
     -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown.", 503
 )
 _502 = _page(502, "502 Bad Gateway")
-BEFORE: dict[str, Before] = {
+BEFORE: dict[str, Before | VenueError] = {
     "drop_before": _cut,
     "no_answer_before": _silence,
     "html_502_before": _502,
     "forbidden_403": _page(403, "403 Forbidden"),
     "error_1006_before": _1006,
     "error_1007_before": _1007,
-    "error_1008": _error(
+    "error_1008": VenueError(
         -1008, "Server is currently overloaded with other requests. Please try again in a few minutes.", 503
     ),
-    "error_1021": _error(-1021, "Timestamp for this request is outside of the recvWindow.", 400),
-    "too_many_429": _error(-1003, "Too many requests queued.", 429, **RETRY),
-    "too_many_orders": _error(-1015, "Too many new orders.", 429, **RETRY),
-    "banned_418": _error(-1003, "Way too much request weight used; IP banned.", 418, **RETRY),
-    "maintenance": _error(-1000, "System is under maintenance.", 503),
+    "error_1021": VenueError(-1021, "Timestamp for this request is outside of the recvWindow.", 400),
+    "too_many_429": VenueError(-1003, "Too many requests queued.", 429, RETRY),
+    "too_many_orders": VenueError(-1015, "Too many new orders.", 429, RETRY),
+    "banned_418": VenueError(-1003, "Way too much request weight used; IP banned.", 418, RETRY),
+    "maintenance": VenueError(-1000, "System is under maintenance.", 503),
 }
-AFTER: dict[str, After] = {
+AFTER: dict[str, After | VenueError] = {
     "drop_after": _cut,
     "no_answer_after": _silence,
     "html_502": _502,

@@ -1,132 +1,24 @@
-"""From a source to the store: fetch what is new, judge it, keep what is good, record what is missing."""
+"""Bars judged before they are stored: the good ones kept, the bad and the doubtful put into quarantine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tidemill.domain.gaps import Fetch
 from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
-from tidemill.ports import BarStore, GapRecords, MarketSource, PostSource, PostStore
-from tidemill.quality import DoubtRules, check_bars, check_posts, find_doubts, to_quarantine, trust
-from tidemill.scoring import score_posts
+from tidemill.ingesting.values import Ingested
+from tidemill.ports import BarStore, GapRecords
+from tidemill.quality import DoubtRules, check_bars, find_doubts, to_quarantine, trust
 
-POST_LOOKBACK = timedelta(days=7)
-# as far back as a repeated post is looked for
-REPEAT_WINDOW = timedelta(hours=1)
 BACKFILL_DELAY = timedelta(seconds=1)
 # how a repair releases a bar from quarantine; any other reason is a person's
 REPAIRED = "a repair brought a good bar"
 # sessions come five in seven days, and a holiday beside them
 CONTEXT_SLACK = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ingested:
-    """What came of one instrument or source; ``failure`` says why nothing did."""
-
-    name: str
-    fetched: int = 0
-    stored: int = 0
-    rejected: int = 0
-    missing: int = 0
-    quarantined: int = 0
-    scores: int = 0
-    failure: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return asdict(self)
-
-
-def sum_by_name(parts: Sequence[Ingested]) -> list[Ingested]:
-    """What came of each name over all its parts; the first failure is told."""
-    sums: dict[str, dict[str, Any]] = {}
-    for part in parts:
-        told = part.as_dict()
-        before = sums.get(part.name)
-        sums[part.name] = told if before is None else _sum(before, told)
-    return [Ingested(**one) for one in sums.values()]
-
-
-def _sum(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    counts = {key: before[key] + value for key, value in more.items() if isinstance(value, int)}
-    return {**before, **counts, "failure": before["failure"] or more["failure"]}
-
-
-def ingest_bars(
-    source: MarketSource,
-    store: BarStore,
-    ledger: GapRecords,
-    instrument: Instrument,
-    *,
-    timeframe: str,
-    calendar: Calendar,
-    sessions: Sequence[datetime],
-    now: datetime,
-    history: timedelta,
-    doubts: DoubtRules | None = None,
-) -> Ingested:
-    """Fetch bars from the newest stored one (or ``history`` back) to ``now``, check and store them.
-
-    TransientError and DataError of the source pass through: the caller lets this instrument fail alone.
-    """
-    length = timedelta(seconds=timeframe_seconds(timeframe))
-    newest = store.latest_open(instrument.id, timeframe)
-    start = newest + length if newest else now - history
-    fetched = source.fetch_bars(instrument.id, timeframe, start, now)
-    note_fetch(ledger, instrument.id, timeframe, start, now, bars=len(fetched), calendar=calendar, now=now)
-    if newest is None:
-        fetched = as_backfilled(fetched, timeframe)
-    return store_checked(
-        fetched,
-        store,
-        ledger,
-        instrument,
-        timeframe=timeframe,
-        calendar=calendar,
-        sessions=sessions,
-        now=now,
-        after=newest,
-        doubts=doubts,
-    )
-
-
-def ingest_range(
-    source: MarketSource,
-    store: BarStore,
-    ledger: GapRecords,
-    instrument: Instrument,
-    *,
-    timeframe: str,
-    calendar: Calendar,
-    sessions: Sequence[datetime],
-    start: datetime,
-    end: datetime,
-    now: datetime,
-    doubts: DoubtRules | None = None,
-) -> Ingested:
-    """Fetch the bars with ``start`` <= open time < ``end``, check and store them; equal ones add nothing."""
-    fetched = as_backfilled(source.fetch_bars(instrument.id, timeframe, start, end), timeframe)
-    note_fetch(ledger, instrument.id, timeframe, start, min(end, now), bars=len(fetched), calendar=calendar, now=now)
-    return store_checked(
-        fetched,
-        store,
-        ledger,
-        instrument,
-        timeframe=timeframe,
-        calendar=calendar,
-        sessions=[one for one in sessions if start <= one < end],
-        now=now,
-        after=None,
-        source="backfill",
-        doubts=doubts,
-    )
 
 
 def note_fetch(
@@ -195,6 +87,7 @@ def store_checked(
     quarantined = ledger.write_quarantine(to_quarantine(refused, timeframe, source), now=now) if len(refused) else 0
     return Ingested(
         name=instrument.id,
+        timeframe=timeframe,
         fetched=len(bars),
         stored=stored,
         rejected=len(checked.rejected) + len(checked.good) - len(kept),
@@ -246,32 +139,3 @@ def _among_stored(
     edges[: min(len(before), neighbours)] = True
     edges[len(bars) - min(len(after), neighbours) :] = len(after) > 0
     return bars, bars["open_time"].isin(good["open_time"]).to_numpy(bool), edges
-
-
-def ingest_posts(source: PostSource, store: PostStore, *, bases: Sequence[str], now: datetime) -> Ingested:
-    """Fetch posts since the newest known of this source (at most a week back), check, store and score them."""
-    recent = store.read_posts(now - POST_LOOKBACK, now)
-    times: Any = recent.loc[recent["source"] == source.source, "event_time"] if len(recent) else []
-    start = max(times).to_pydatetime() if len(times) else now - POST_LOOKBACK
-    fetched = source.fetch_posts(start, now)
-    stored, rejected, scores = store_posts(fetched, store, bases=bases, now=now)
-    return Ingested(name=source.source, fetched=len(fetched), stored=stored, rejected=rejected, scores=scores)
-
-
-def _posts_before(posts: pd.DataFrame, store: PostStore, now: datetime) -> pd.DataFrame | None:
-    """Stored posts that may have said the same before; None where there can be none."""
-    if not len(posts) or not isinstance(posts["event_time"].dtype, pd.DatetimeTZDtype):
-        return None
-    first = posts["event_time"].min()
-    return None if pd.isna(first) else store.read_posts(first.to_pydatetime() - REPEAT_WINDOW, now)
-
-
-def store_posts(posts: pd.DataFrame, store: PostStore, *, bases: Sequence[str], now: datetime) -> tuple[int, int, int]:
-    """Check, store and score POSTS; return (stored, rejected, scores).
-
-    They are judged beside what is stored of the hour before them, so that the size of a batch does not matter.
-    """
-    checked = check_posts(posts, as_of=now, before=_posts_before(posts, store, now))
-    stored = store.write_posts(checked.good, now=now)
-    scored = store.write_scores(score_posts(checked.good, bases=bases), now=now) if len(checked.good) else 0
-    return stored, len(checked.rejected), scored

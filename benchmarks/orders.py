@@ -1,0 +1,228 @@
+"""What the ledger, the proofs and the guard cost: from a decision to its acknowledged order, over loopback.
+
+`python -m benchmarks.orders` prints JSON. The yardstick is measured in the same run, turn by turn: ccxt's asynchronous
+client alone sends the same order, and a database alone commits three times, durably.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tidemill.adapters.capabilities import capability
+from tidemill.adapters.ccxt_broker import CcxtBroker
+from tidemill.adapters.clocks import ManualClock, WallClock
+from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.domain.market import Instrument
+from tidemill.domain.portfolio import Account
+from tidemill.domain.trading import Decision, OrderIntent, OrderType, Side, TimeInForce, decision_id, intent_id
+from tidemill.execution import Desk, place_order
+
+ROUNDS, WARM, FLEET = 200, 20, 50
+NAME, CLIENT_KEY, CLIENT_SECRET = "bench", "k1", "s1"
+AAPL = Instrument(venue="SAMPLE", base="AAPL", quote="USD", price_step=Decimal("0.0001"), lot_step=Decimal(1))
+MARKET = datetime(2013, 2, 13, 0, 0, 45, tzinfo=UTC)
+THREADS = 8
+"""As many as Prefect's task runner has in `trade`, see flows/trade.py."""
+
+
+@contextmanager
+def running_venue(folder: Path) -> Iterator[str]:
+    """URL of a paper venue with one rich account."""
+    command = [sys.executable, "-m", "tidemill", "venue", "--recording", "bundled", "--clock", "recorded"]
+    command += ["--unlimited", "--db", str(folder / "venue.db"), "--port", "0"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+    try:
+        assert child.stdout is not None
+        told = json.loads(child.stdout.readline())
+        for path, body in (
+            ("accounts", {"key": CLIENT_KEY, "secret": CLIENT_SECRET, "balances": {"USD": "100000000"}}),
+            ("clock", {"now": MARKET.isoformat()}),
+        ):
+            head = {"X-Admin-Token": told["token"], "Content-Type": "application/json"}
+            asked = urllib.request.Request(f"{told['admin']}/{path}", json.dumps(body).encode(), head)
+            urllib.request.urlopen(asked, timeout=10).read()
+        yield str(told["rest"])
+    finally:
+        child.terminate()
+        child.wait(30)
+
+
+class Plain:
+    """ccxt alone on a loop of its own, as a script would use it."""
+
+    def __init__(self, rest: str) -> None:
+        import ccxt.async_support as ccxt
+
+        self.loop = asyncio.new_event_loop()
+        urls = {"api": dict.fromkeys(("public", "private", "v1", "sapi"), f"{rest}/api/v3")}
+        options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False}
+        self._client = ccxt.binance({"apiKey": CLIENT_KEY, "secret": CLIENT_SECRET, "urls": urls, "options": options})
+        self._client.enableRateLimit = False
+        self.loop.run_until_complete(self._client.load_markets())
+
+    def send(self, name: str) -> float:
+        """Seconds of one order."""
+        extra = {"timeInForce": "IOC", "clientOrderId": name}
+        began = time.perf_counter()
+        self.loop.run_until_complete(self._client.create_order("AAPL/USD", "limit", "buy", "1", "1", extra))
+        return time.perf_counter() - began
+
+    def close(self) -> None:
+        self.loop.run_until_complete(self._client.close())
+        self.loop.close()
+
+
+class Commits:
+    """A database alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._line = sqlite3.connect(path, isolation_level=None)
+        for text in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "CREATE TABLE t (a INTEGER, b TEXT)"):
+            self._line.execute(text)
+
+    def three(self) -> float:
+        """Seconds of three durable commits of one row."""
+        began = time.perf_counter()
+        for number in range(3):
+            self._line.execute("BEGIN IMMEDIATE")
+            self._line.execute("INSERT INTO t VALUES (?, ?)", (number, "x" * 200))
+            self._line.execute("COMMIT")
+        return time.perf_counter() - began
+
+
+class Desks:
+    """Our side: real client, ledger on disk."""
+
+    def __init__(self, rest: str, folder: Path) -> None:
+        row = capability("paper")
+        self.broker = CcxtBroker(
+            "binance",
+            venue="SAMPLE",
+            rest_url=rest,
+            key=CLIENT_KEY,
+            secret=CLIENT_SECRET,
+            instruments=[AAPL],
+            wall_clock=WallClock(),
+            capability=row,
+        )
+        self.ledger = SqlLedger(f"sqlite:///{folder / 'ops.db'}")
+        self.desk = Desk(
+            account=NAME,
+            ledger=self.ledger,
+            broker=self.broker,
+            market_clock=ManualClock(MARKET),
+            wall_clock=WallClock(),
+            timing=row.timing(),
+            sleep=time.sleep,
+        )
+        account = Account(account=NAME, venue="SAMPLE", currency="USD", opened_at=MARKET)
+        self.ledger.open_account(account, {"USD": Decimal(100_000_000)}, stamp=self.desk.stamp())
+        self.epoch = self.ledger.acquire(NAME, "bench", ttl_seconds=86_400, now=datetime.now(UTC)) or 0
+
+    def decide(self, number: int, intents: int) -> list[str]:
+        """Record a decision with so many intents, in one commit; their ids."""
+        as_of = MARKET - timedelta(days=1) + timedelta(seconds=number)
+        told = self.desk.stamp()
+        name = decision_id(account=NAME, strategy="trend", as_of=as_of, attempt=0)
+        made = Decision(
+            decision_id=name,
+            account=NAME,
+            strategy="trend",
+            as_of=as_of,
+            attempt=0,
+            mode="paper",
+            outcome="decided",
+            reason="",
+            model="trend",
+            model_version="",
+            limits_version="1",
+            ledger_sequence=0,
+            store_watermark=0,
+            market_time=told.market,
+            wall_time=told.wall,
+        )
+        legs = [make_intent(name, as_of, leg) for leg in range(intents)]
+        self.ledger.record_decision(made, legs, epoch=self.epoch)
+        return [one.intent_id for one in legs]
+
+    def one(self, number: int) -> float:
+        """Seconds from a decision to its acknowledged order."""
+        began = time.perf_counter()
+        (name,) = self.decide(number, 1)
+        place_order(self.desk, name, epoch=self.epoch)
+        return time.perf_counter() - began
+
+    def many(self, number: int) -> float:
+        """Seconds from a decision to the acknowledgement of all its orders, on the flow's threads."""
+        began = time.perf_counter()
+        names = self.decide(number, FLEET)
+        with ThreadPoolExecutor(THREADS) as pool:
+            placed = list(pool.map(lambda name: place_order(self.desk, name, epoch=self.epoch), names))
+        assert all(one.venue_order_id for one in placed)
+        return time.perf_counter() - began
+
+    def close(self) -> None:
+        self.broker.close()
+        self.ledger.close()
+
+
+def make_intent(decision: str, as_of: datetime, leg: int) -> OrderIntent:
+    """An IOC order off the market: accepted, expired, and nothing rests to slow the next."""
+    name = intent_id(account=NAME, strategy="trend", instrument=AAPL.id, as_of=as_of, attempt=0, leg=leg)
+    return OrderIntent(
+        intent_id=name,
+        decision_id=decision,
+        account=NAME,
+        instrument=AAPL.id,
+        leg=leg,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.IOC,
+        quantity=Decimal(1),
+        limit_price=Decimal(1),
+        client_order_id=name,
+        expires_at=MARKET + timedelta(days=1),
+    )
+
+
+def measure() -> dict[str, Any]:
+    """Medians in milliseconds; the ratio is that of the medians."""
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as place, running_venue(Path(place)) as rest:
+        folder = Path(place)
+        plain, commits, ours = Plain(rest), Commits(folder / "plain.db"), Desks(rest, folder)
+        taken: dict[str, list[float]] = {"ccxt_alone": [], "three_commits": [], "ours": []}
+        for number in range(ROUNDS + WARM):
+            turn = {"ccxt_alone": plain.send(f"p{number}"), "three_commits": commits.three(), "ours": ours.one(number)}
+            if number >= WARM:
+                for name, seconds in turn.items():
+                    taken[name].append(seconds)
+        fleet = [ours.many(1000 + number) for number in range(5)]
+        plain.close()
+        ours.close()
+    found = {name: 1000 * statistics.median(times) for name, times in taken.items()}
+    return {
+        **{f"{name}_ms": round(value, 3) for name, value in found.items()},
+        "ratio": round(found["ours"] / (found["ccxt_alone"] + found["three_commits"]), 3),
+        "fifty_seconds": round(statistics.median(fleet), 3),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=1))

@@ -1,0 +1,226 @@
+"""Orders, their events and what they move, inside one transaction of the SQL ledger.
+
+The path of an order runs through here three times (decided, sent, answered), each time to a commit that is awaited.
+So its statements are built once, and nothing is read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tidemill.adapters._ledger_rows import intent_row, stamp_row, to_order
+from tidemill.adapters._ledger_tables import (
+    BALANCES,
+    CASH_EVENTS,
+    DECISIONS,
+    FILLS,
+    INTENTS,
+    ORDER_EVENTS,
+    SEQUENCES,
+)
+from tidemill.adapters._ledger_values import REDUCED
+from tidemill.domain.errors import TradingError
+from tidemill.domain.market import Stamp
+from tidemill.domain.portfolio import ZERO, CashEvent
+from tidemill.domain.trading import LedgerOrder, OrderIntent, OrderState, check_move
+
+ONE_ORDER = (
+    sa.select(INTENTS, FILLS.c.quantity.label("fill_quantity"))
+    .select_from(INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id))
+    .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
+)
+ORDERS_IN_STATES = sa.select(INTENTS).where(
+    INTENTS.c.account == sa.bindparam("of"), INTENTS.c.state.in_(sa.bindparam("states", expanding=True))
+)
+CHANGE_INTENT = INTENTS.update().where(INTENTS.c.intent_id == sa.bindparam("changed"))
+TIE_FILLS = (
+    FILLS.update()
+    .where(
+        FILLS.c.account == sa.bindparam("of"),
+        FILLS.c.venue_order_id == sa.bindparam("told"),
+        FILLS.c.instrument == sa.bindparam("traded"),
+        FILLS.c.intent_id.is_(None),
+    )
+    .values(intent_id=sa.bindparam("owner"))
+)
+LAST = sa.select(SEQUENCES.c.last)
+TAKE = SEQUENCES.update().values(last=sa.bindparam("taken"))
+
+
+def find_orders(
+    connection: Connection,
+    *,
+    account: str | None = None,
+    decision_id: str | None = None,
+    intent_id: str | None = None,
+    states: Sequence[OrderState] | None = None,
+    sent_since: datetime | None = None,
+) -> list[LedgerOrder]:
+    """Orders that match all that is given, by (as_of, attempt, leg)."""
+    if intent_id is not None and all(one is None for one in (account, decision_id, states, sent_since)):
+        return one_order(connection, intent_id)
+    query = (
+        sa.select(INTENTS)
+        .join(DECISIONS, DECISIONS.c.decision_id == INTENTS.c.decision_id)
+        .order_by(DECISIONS.c.as_of, DECISIONS.c.attempt, INTENTS.c.leg)
+    )
+    wanted = {"account": account, "decision_id": decision_id, "intent_id": intent_id}
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(INTENTS.c[name] == value)
+    if states is not None:
+        query = query.where(INTENTS.c.state.in_([str(state) for state in states]))
+    if sent_since is not None:
+        query = query.where(INTENTS.c.sent_at >= sent_since)
+    rows = connection.execute(query).mappings().all()
+    filled = sum_fills(connection, [row["intent_id"] for row in rows])
+    return [to_order(row, filled.get(row["intent_id"], ZERO)) for row in rows]
+
+
+def sum_fills(connection: Connection, intents: Sequence[str]) -> dict[str, Decimal]:
+    """What is filled of each; in Python, since SQL would add text as floats."""
+    filled: dict[str, Decimal] = {}
+    if intents:
+        sums = sa.select(FILLS.c.intent_id, FILLS.c.quantity).where(FILLS.c.intent_id.in_(intents))
+        for name, quantity in connection.execute(sums):
+            filled[name] = filled.get(name, ZERO) + quantity
+    return filled
+
+
+def orders_in(connection: Connection, account: str, states: Collection[OrderState]) -> list[LedgerOrder]:
+    """Orders of the account in these states, none of which can be filled: what is filled is not read."""
+    told = {"of": account, "states": [str(state) for state in states]}
+    return [to_order(row, ZERO) for row in connection.execute(ORDERS_IN_STATES, told).mappings()]
+
+
+def one_order(connection: Connection, intent_id: str) -> list[LedgerOrder]:
+    """The order of an intent, or nothing."""
+    rows = connection.execute(ONE_ORDER, {"wanted": intent_id}).mappings().all()
+    filled = sum((row["fill_quantity"] for row in rows if row["fill_quantity"] is not None), ZERO)
+    return [to_order(row, filled) for row in rows[:1]]
+
+
+def known_order(connection: Connection, intent_id: str) -> LedgerOrder:
+    """The order of an intent; TradingError when there is none."""
+    found = one_order(connection, intent_id)
+    if not found:
+        raise TradingError(f"the ledger has no intent {intent_id}")
+    return found[0]
+
+
+def plan(connection: Connection, intents: Sequence[OrderIntent], stamp: Stamp, *, first: int) -> None:
+    """Write intents, each with its PLANNED event; their numbers count from ``first``."""
+    if intents:
+        connection.execute(INTENTS.insert(), [intent_row(one) for one in intents])
+        told = [
+            _event(first + number, one, OrderState.PLANNED, stamp, quantity=one.quantity)
+            for number, one in enumerate(intents)
+        ]
+        connection.execute(ORDER_EVENTS.insert(), told)
+
+
+def move(
+    connection: Connection, order: LedgerOrder, state: OrderState, stamp: Stamp, reason: str = "", **changes: Any
+) -> LedgerOrder:
+    """Append a move and bring the intent's row to it; the order as it then is.
+
+    ``changes``: venue_order_id, sent_at, window_ms. TradingError when the table of legal moves forbids it.
+    """
+    if state is not order.state:
+        check_move(order.state, state)
+    told = {name: value for name, value in changes.items() if value is not None}
+    _write_event(connection, order.intent, state, stamp, reason=reason, **told)
+    moved = replace(order, state=state, reason=reason or order.reason, **told)
+    _change(connection, moved, **told)
+    if moved.venue_order_id != order.venue_order_id:
+        return _tie(connection, moved)
+    return moved
+
+
+def reduce(connection: Connection, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> LedgerOrder:
+    """Cut what may be sent; to nothing: NOT_PLACED."""
+    _write_event(connection, order.intent, REDUCED, stamp, reason="cut to the cash that is free", quantity=quantity)
+    cut = replace(order, quantity=quantity, reduced=True)
+    _change(connection, cut, send_quantity=quantity, reduced=True)
+    if quantity > 0:
+        return cut
+    return move(connection, cut, OrderState.NOT_PLACED, stamp, "reduced to nothing: no cash is free")
+
+
+def _change(connection: Connection, order: LedgerOrder, **values: Any) -> None:
+    row = {"changed": order.intent.intent_id, "state": str(order.state), "state_reason": order.reason, **values}
+    connection.execute(CHANGE_INTENT, row)
+
+
+def _tie(connection: Connection, order: LedgerOrder) -> LedgerOrder:
+    """Give an order the fills that came before it was known."""
+    intent = order.intent
+    told = {"of": intent.account, "told": order.venue_order_id, "traded": intent.instrument, "owner": intent.intent_id}
+    tied = connection.execute(TIE_FILLS, told).rowcount
+    return known_order(connection, intent.intent_id) if tied else order
+
+
+def _write_event(
+    connection: Connection, intent: OrderIntent, state: str, stamp: Stamp, *, reason: str = "", **told: Any
+) -> None:
+    row = _event(next_number(connection), intent, state, stamp, reason=reason, **told)
+    connection.execute(ORDER_EVENTS.insert(), row)
+
+
+def _event(
+    number: int, intent: OrderIntent, state: str, stamp: Stamp, *, reason: str = "", **told: Any
+) -> dict[str, Any]:
+    return {
+        "sequence": number,
+        "intent_id": intent.intent_id,
+        "account": intent.account,
+        "state": str(state),
+        "reason": reason,
+        **stamp_row(stamp),
+        **told,
+    }
+
+
+def add_cash(connection: Connection, event: CashEvent, stamp: Stamp) -> bool:
+    """Append a cash event by its id; False when it was there already."""
+    known = sa.select(CASH_EVENTS.c.event_id).where(CASH_EVENTS.c.event_id == event.event_id)
+    if connection.execute(known).first():
+        return False
+    row = {name: getattr(event, name) for name in ("event_id", "account", "asset", "amount", "kind", "because")}
+    connection.execute(CASH_EVENTS.insert(), {**row, "sequence": next_number(connection), **stamp_row(stamp)})
+    add_balance(connection, event.account, event.asset, event.amount)
+    return True
+
+
+def add_balance(connection: Connection, account: str, asset: str, amount: Decimal) -> None:
+    """Keep the running sum; in Python, since SQL would add text as floats."""
+    same = (BALANCES.c.account == account) & (BALANCES.c.asset == asset)
+    before = connection.execute(sa.select(BALANCES.c.amount).where(same)).scalar()
+    if before is None:
+        connection.execute(BALANCES.insert(), {"account": account, "asset": asset, "amount": amount})
+    else:
+        connection.execute(BALANCES.update().where(same).values(amount=before + amount))
+
+
+def next_number(connection: Connection, count: int = 1) -> int:
+    """The first of ``count`` numbers of the ledger's sequence, taken now."""
+    last = int(connection.execute(LAST).scalar_one())
+    connection.execute(TAKE, {"taken": last + count})
+    return last + 1
+
+
+def last_number(connection: Connection, account: str) -> int:
+    """The newest entry of the account, whatever its kind."""
+    tables = (DECISIONS, ORDER_EVENTS, FILLS, CASH_EVENTS)
+    newest = [
+        connection.execute(sa.select(sa.func.max(one.c.sequence)).where(one.c.account == account)).scalar()
+        for one in tables
+    ]
+    return max((int(one) for one in newest if one is not None), default=0)

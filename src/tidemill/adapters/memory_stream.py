@@ -1,0 +1,22 @@
+"""A stream that tells what it was given, for tests and replays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tidemill.ports import StreamPart
+
+
+class MemoryStream:
+    """The market stream port: the given parts, one after another, and no waiting."""
+
+    def __init__(self, parts: Sequence[StreamPart]) -> None:
+        self._parts = parts
+
+    def watch(self, instruments: Sequence[str], timeframe: str, *, seconds: float) -> Iterator[StreamPart]:
+        """See the port; the parts of other instruments are left out."""
+        del timeframe, seconds
+        yield from (one for one in self._parts if not one.instrument or one.instrument in instruments)
+
+    def close(self) -> None:
+        """Nothing is open."""

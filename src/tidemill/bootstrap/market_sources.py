@@ -1,0 +1,113 @@
+"""Sources of one venue, made from its settings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tidemill.adapters.clocks import WallClock
+from tidemill.domain.budgets import BudgetRule
+from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.records import RecordKind
+from tidemill.ports import Clock, MarketSource, MarketStream, RateBudgets, RecordSource
+from tidemill.settings import MarketSettings, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketParts:
+    """What the sources of a process share."""
+
+    settings: Settings
+    market_clock: Clock
+    budgets: RateBudgets
+    keep_payload: Any
+    wall_clock: Clock = field(default_factory=WallClock)
+
+
+def describe_venue(settings: Settings) -> MarketSettings:
+    """The venue that takes the orders as one more place that market data come from."""
+    venue, ingest = settings.venue, settings.ingest
+    return MarketSettings(
+        name=venue.name,
+        exchange=venue.exchange,
+        instruments=settings.universe,
+        timeframes=tuple(dict.fromkeys((settings.timeframe, *ingest.timeframes))),
+        calendar=settings.calendar,
+        records=ingest.records,
+        rest_url=venue.rest_url,
+        ws_url=venue.ws_url,
+        budget_per_minute=venue.budget_per_minute,
+    )
+
+
+def build_access(market: MarketSettings, parts: MarketParts) -> Any:
+    """How the sources of a venue reach it: its kind, the shared pace, and how patiently."""
+    from tidemill.adapters._ccxt_calls import Patience
+    from tidemill.adapters._ccxt_client import MarketAccess, SharedPace
+
+    told = market.budget_per_minute
+    # what comes from a venue of our own on loopback needs no pace
+    unpaced = told == 0 or (told is None and bool(market.rest_url))
+    rule = None if told is None or unpaced else BudgetRule(per_second=told / 60)
+    pace = SharedPace(budgets=parts.budgets, owner=f"{os.getpid()}", clock=parts.wall_clock, rule=rule)
+    # in a replay time stands still, and a venue that is down stays down until it is moved
+    patience = Patience(tries=1 if parts.settings.mode == "replay" else parts.settings.ingest.tries)
+    return MarketAccess(kind=market.kind, pace=None if unpaced else pace, patience=patience)
+
+
+def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSource:
+    """Where bars of a venue come from."""
+    keep = partial(_keep_bars, parts.keep_payload)
+    if market.source == "ccxt":
+        from tidemill.adapters.ccxt_market import CcxtMarket
+
+        return CcxtMarket(
+            market.exchange,
+            venue=market.name,
+            rest_url=market.rest_url,
+            market_clock=parts.market_clock,
+            assumed_delay_seconds=1.0 if parts.settings.mode == "replay" else None,
+            on_payload=keep,
+            access=build_access(market, parts),
+        )
+    raise ConfigurationError(f"there is no source '{market.source}'")
+
+
+def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSource:
+    """Where trades, books, funding, open interest, splits and dividends of a venue come from."""
+    keep = parts.keep_payload
+    if market.source == "ccxt":
+        from tidemill.adapters.ccxt_records import CcxtRecords
+
+        return CcxtRecords(
+            market.exchange,
+            venue=market.name,
+            rest_url=market.rest_url,
+            market_clock=parts.market_clock,
+            on_payload=lambda request, body: keep(request.rpartition(" from ")[0] or request, request, body),
+            access=build_access(market, parts),
+        )
+    raise ConfigurationError(f"there is no source '{market.source}'")
+
+
+def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
+    """The stream of a venue; ConfigurationError when its source has none."""
+    if market.source != "ccxt":
+        raise ConfigurationError(f"{market.name} has no stream: {market.source} gives bars on request only")
+    from tidemill.adapters.ccxt_stream import CcxtStream
+
+    return CcxtStream(
+        market.exchange,
+        venue=market.name,
+        rest_url=market.rest_url,
+        ws_url=market.ws_url,
+        market_clock=parts.market_clock,
+        trades=RecordKind.TRADES in market.records,
+        access=build_access(market, parts),
+    )
+
+
+def _keep_bars(keep: Any, request: str, body: bytes) -> None:
+    keep(f"bars {request.split(maxsplit=1)[0]}", request, body)

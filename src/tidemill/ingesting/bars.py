@@ -1,0 +1,194 @@
+"""From a source to the store: fetch what is new part by part, judge it, keep what is good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
+from tidemill.domain.series import NotKept, SeriesError, SeriesState
+from tidemill.ingesting.storing import as_backfilled, note_fetch, store_checked
+from tidemill.ingesting.values import Ingested, sum_by_name
+from tidemill.ports import BarStore, GapRecords, MarketSource
+from tidemill.quality import DoubtRules, expected_opens
+
+PART_BARS = 5_000
+"""Bars fetched and stored at once: what a crash costs, and what memory holds."""
+RESUME_AFTER = timedelta(days=1)
+MICRO = timedelta(microseconds=1)
+NUMBERS = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Series:
+    """Where bars of one series come from, where they go, and how they are judged."""
+
+    source: MarketSource
+    store: BarStore
+    ledger: GapRecords
+    instrument: Instrument
+    timeframe: str
+    calendar: Calendar
+    sessions: Sequence[datetime]
+    now: datetime
+    doubts: DoubtRules | None
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(seconds=timeframe_seconds(self.timeframe))
+
+    def take(
+        self, start: datetime, end: datetime, *, past: bool, after: datetime | None, source: str = "ingest"
+    ) -> Ingested:
+        """Fetch one part, note that it was answered, check and store it."""
+        name, timeframe = self.instrument.id, self.timeframe
+        bars = need_numbers(self.source.fetch_bars(name, timeframe, start, end), name)
+        note_fetch(
+            self.ledger,
+            name,
+            timeframe,
+            start,
+            min(end, self.now),
+            bars=len(bars),
+            calendar=self.calendar,
+            now=self.now,
+        )
+        return store_checked(
+            as_backfilled(bars, timeframe) if past else bars,
+            self.store,
+            self.ledger,
+            self.instrument,
+            timeframe=timeframe,
+            calendar=self.calendar,
+            sessions=[one for one in self.sessions if start <= one < end],
+            now=self.now,
+            after=after,
+            source=source,
+            doubts=self.doubts,
+        )
+
+
+def ingest_bars(
+    source: MarketSource,
+    store: BarStore,
+    ledger: GapRecords,
+    instrument: Instrument,
+    *,
+    timeframe: str,
+    calendar: Calendar,
+    sessions: Sequence[datetime],
+    now: datetime,
+    history: timedelta,
+    doubts: DoubtRules | None = None,
+) -> Ingested:
+    """Fetch bars from the newest stored one (or ``history`` back) to ``now``, check and store them part by part.
+
+    Each part is stored before the next is asked for: a run that died is taken on from what is stored.
+    TransientError and DataError of the source pass through: the caller lets this instrument fail alone.
+    """
+    series = _Series(
+        source=source,
+        store=store,
+        ledger=ledger,
+        instrument=instrument,
+        timeframe=timeframe,
+        calendar=calendar,
+        sessions=sessions,
+        now=now,
+        doubts=doubts,
+    )
+    newest = store.latest_open(instrument.id, timeframe)
+    past = newest is None or _was_backfilling(series, newest)
+    start = newest + series.length if newest else now - history
+    done = [Ingested(name=instrument.id, timeframe=timeframe)]
+    while start < now:
+        end = min(now, start + PART_BARS * series.length)
+        try:
+            done.append(series.take(start, end, past=past, after=newest))
+        except NotKept as error:
+            # what the source keeps begins later: of a series that begins there nothing is missing
+            if newest is not None or not start < error.first < now:
+                raise
+            end = error.first
+        newest = store.latest_open(instrument.id, timeframe)
+        start = end
+    return sum_by_name(done)[0]
+
+
+def ingest_range(
+    source: MarketSource,
+    store: BarStore,
+    ledger: GapRecords,
+    instrument: Instrument,
+    *,
+    timeframe: str,
+    calendar: Calendar,
+    sessions: Sequence[datetime],
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    doubts: DoubtRules | None = None,
+    again: bool = True,
+    past: bool = True,
+) -> Ingested:
+    """Fetch the bars with ``start`` <= open time < ``end``, check and store them; equal ones add nothing.
+
+    Without ``again`` nothing is asked for when every bar of the range is stored: so a backfill that died is
+    taken on where it stopped. ``past``: the bars are taken as known after their close, not now.
+    """
+    series = _Series(
+        source=source,
+        store=store,
+        ledger=ledger,
+        instrument=instrument,
+        timeframe=timeframe,
+        calendar=calendar,
+        sessions=sessions,
+        now=now,
+        doubts=doubts,
+    )
+    if not again and _is_stored(series, start, min(end, now - series.length + MICRO)):
+        return Ingested(name=instrument.id, timeframe=timeframe)
+    done = [series.take(*part, past=past, after=None, source="backfill") for part in parts(start, end, series.length)]
+    return sum_by_name([Ingested(name=instrument.id, timeframe=timeframe), *done])[0]
+
+
+def parts(start: datetime, end: datetime, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """[start, end) in pieces of at most 5,000 bars, oldest first."""
+    while start < end:
+        yield start, min(end, start + PART_BARS * length)
+        start += PART_BARS * length
+
+
+def need_numbers(bars: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The bars, unless not one of them has all its numbers: then the answer means something else than it did.
+
+    SeriesError then; a single bar without a number is left to the checks.
+    """
+    if len(bars) > 1 and np.isnan(bars[list(NUMBERS)].to_numpy(np.float64)).any(axis=1).all():
+        raise SeriesError(
+            f"no bar of {name} has all its numbers: the answer changed its shape; nothing of it was stored",
+            state=SeriesState.CHANGED_SHAPE,
+        )
+    return bars
+
+
+def _was_backfilling(series: _Series, newest: datetime) -> bool:
+    """Whether the newest stored bar was fetched long after its time, and the next ones will be as well."""
+    if series.now - newest < max(RESUME_AFTER, 2 * series.length):
+        return False
+    kept = series.store.read_bars([series.instrument.id], series.timeframe, newest, newest + MICRO)
+    return bool(kept["assumed"].all())
+
+
+def _is_stored(series: _Series, start: datetime, end: datetime) -> bool:
+    expected = expected_opens(series.timeframe, start, end, calendar=series.calendar, sessions=series.sessions)
+    if not len(expected):
+        return False
+    kept = series.store.read_bars([series.instrument.id], series.timeframe, start, end)
+    opens = kept["open_time"].to_numpy("datetime64[us]").astype(np.int64)
+    return bool(np.isin(expected, opens).all())

@@ -1,0 +1,69 @@
+"""What came of an ingest, per series or source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tidemill.domain.market import timeframe_seconds
+from tidemill.domain.series import SeriesError, SeriesMark, SeriesState
+
+COUNTS = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What came of one series or source; ``failure`` says why nothing did, ``state`` how its series is marked."""
+
+    name: str
+    fetched: int = 0
+    stored: int = 0
+    rejected: int = 0
+    missing: int = 0
+    quarantined: int = 0
+    scores: int = 0
+    failure: str = ""
+    timeframe: str = ""
+    state: SeriesState = SeriesState.FINE
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {**asdict(self), "state": str(self.state)}
+
+
+def sum_by_name(parts: Sequence[Ingested]) -> list[Ingested]:
+    """What came of each series or source over all its parts; the first failure is told."""
+    sums: dict[tuple[str, str], Ingested] = {}
+    for part in parts:
+        before = sums.get((part.name, part.timeframe))
+        sums[part.name, part.timeframe] = part if before is None else _sum(before, part)
+    return list(sums.values())
+
+
+def _sum(before: Ingested, more: Ingested) -> Ingested:
+    told = before if before.failure else more
+    counts = {name: getattr(before, name) + getattr(more, name) for name in COUNTS}
+    return replace(told, **counts)
+
+
+def failed(name: str, timeframe: str, error: object) -> Ingested:
+    """A series that met ``error`` alone."""
+    state = error.state if isinstance(error, SeriesError) else SeriesState.FAILED
+    return Ingested(name=name, timeframe=timeframe, failure=str(error), state=state)
+
+
+def mark_of(done: Ingested, newest: datetime | None) -> SeriesMark:
+    """How a series is marked after this; ``newest``: open time of its newest stored bar.
+
+    An instrument that is not known, but of which there are bars, was known once: it is delisted, and its
+    listing ends with that bar.
+    """
+    state = done.state
+    if state is SeriesState.UNKNOWN_SYMBOL and newest is not None:
+        state = SeriesState.DELISTED
+    until = None
+    if state is SeriesState.DELISTED and newest is not None:
+        until = newest + timedelta(seconds=timeframe_seconds(done.timeframe))
+    return SeriesMark(instrument=done.name, timeframe=done.timeframe, state=state, why=done.failure, listed_until=until)

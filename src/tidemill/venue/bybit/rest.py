@@ -1,0 +1,118 @@
+"""The REST API below /v5: who asks, how often, with which fault, and where it goes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+from aiohttp import web
+
+from tidemill.domain.errors import TidemillError
+from tidemill.venue.bybit import errors
+from tidemill.venue.bybit.account import BybitAccount
+from tidemill.venue.bybit.calls import Call
+from tidemill.venue.bybit.market import BybitMarket
+from tidemill.venue.errors import VenueError
+from tidemill.venue.following import Follower
+from tidemill.venue.hub import Hub
+from tidemill.venue.market_api import MarketApi
+from tidemill.venue.options import PLENTY
+from tidemill.venue.state import VenueState
+from tidemill.venue.striking import strike
+
+PREFIX = "/v5/"
+KINDS = {
+    "order/create": "order",
+    "order/cancel": "cancel",
+    "order/cancel-all": "cancel",
+    "order/realtime": "query",
+    "order/history": "query",
+}
+ORDERS_PER_SECOND, QUERIES_PER_SECOND = 20, 50
+IP_REQUESTS, IP_SECONDS = 600, 5.0
+
+
+class BybitRest:
+    """Routes, checks and answers; one instance a server."""
+
+    def __init__(self, state: VenueState, market: MarketApi, hub: Hub, follower: Follower) -> None:
+        self._state = state
+        self._market = BybitMarket(state, market)
+        self._account = BybitAccount(state)
+        self._hub = hub
+        self._follower = follower
+        self._sent: dict[tuple[str, str], deque[float]] = {}
+        self._unlimited = state.options.limits.weight_per_minute >= PLENTY
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request; nothing is told before it is on disk."""
+        path = request.path.removeprefix(PREFIX)
+        try:
+            self._count(("", ""), IP_REQUESTS, IP_SECONDS, errors.TOO_FREQUENT)
+            body = (await request.read()).decode("utf-8", "replace")
+        except errors.BybitError as error:
+            return error.answer()
+        except web.HTTPRequestEntityTooLarge:
+            return errors.bad_parameter("the body is too long").answer()
+        kind = KINDS.get(path) or ("market" if path in self._market.routes else "account")
+
+        async def proceed() -> web.StreamResponse:
+            made = await self._routed(request, path, body)
+            try:
+                await self._hub.settle()
+            except TidemillError:
+                return errors.SERVER_ERROR.answer()
+            return made
+
+        fault = self._state.faults.take_request(kind, f"{request.query_string}&{body}")
+        return await (strike(fault, request, proceed, _speak) if fault else proceed())
+
+    async def _routed(self, request: web.Request, path: str, body: str) -> web.Response:
+        try:
+            if not request.path.startswith(PREFIX) or not self._has(request.method, path):
+                raise errors.NO_ROUTE
+            if self._state.is_down and path != "market/time":
+                raise errors.SERVER_ERROR
+            call = Call.parse(request.method, request.rel_url.raw_query_string, body, request.headers)
+            public = self._market.routes.get(path)
+            if public is not None:
+                return web.json_response(errors.envelope(await self._follower.read(lambda: public(call))))
+            return await self._signed(request.method, path, call)
+        except errors.BybitError as error:
+            return error.answer()
+        except VenueError as error:
+            return errors.translate(error).answer()
+        except TidemillError:
+            return errors.SERVER_ERROR.answer()
+
+    async def _signed(self, method: str, path: str, call: Call) -> web.Response:
+        key = call.check_sender(self._state.secrets, self._state.wall())
+        most = ORDERS_PER_SECOND if method == "POST" else QUERIES_PER_SECOND
+        left = self._count((key, path), most, 1.0, errors.TOO_MANY_VISITS)
+        if path == "order/create":
+            await self._follower.before_order(call.text("symbol"))
+        made: Any = self._account.routes[method, path](key, call)
+        headers = {"X-Bapi-Limit": str(most), "X-Bapi-Limit-Status": str(left)}
+        headers["X-Bapi-Limit-Reset-Timestamp"] = str(int(time.time() * 1000))
+        return web.json_response(errors.envelope(made), headers=headers)
+
+    def _has(self, method: str, path: str) -> bool:
+        return (method, path) in self._account.routes or (method == "GET" and path in self._market.routes)
+
+    def _count(self, who: tuple[str, str], most: int, seconds: float, refusal: errors.BybitError) -> int:
+        """Count one request of a rolling window and give what is left of it; the refusal beyond the limit."""
+        if self._unlimited:
+            return most
+        sent, now = self._sent.setdefault(who, deque()), time.monotonic()
+        while sent and now - sent[0] >= seconds:
+            sent.popleft()
+        if len(sent) >= most:
+            raise refusal
+        sent.append(now)
+        return most - len(sent)
+
+
+def _speak(error: VenueError) -> web.Response:
+    """A fault's error in this protocol."""
+    return errors.translate(error).answer()

@@ -1,0 +1,156 @@
+"""A backfill that is killed, and a disk that is full: nothing torn, and a rerun completes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from wire_double import serving
+
+from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.matching import FillRules
+
+pytestmark = pytest.mark.wire
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+AAPL = "AAPL-USD.SAMPLE"
+RULES = FillRules(
+    slippage=Decimal("0.0005"),
+    participation=Decimal("0.1"),
+    decision_delay=timedelta(seconds=90),
+    fee_maker=Decimal("0.001"),
+    fee_taker=Decimal("0.001"),
+)
+
+
+def klines(query: dict[str, str]) -> list[list[Any]]:
+    """Bars of one minute as Binance tells them, as many as fit."""
+    begin, end = int(query["startTime"]), int(query["endTime"])
+    opens = range(-(-begin // 60000) * 60000, end + 1, 60000)[: int(query["limit"])]
+    return [[one, "1", "2", "0.5", "1.5", "10", one + 59999, "0", 1, "0", "0", "0"] for one in opens]
+
+
+CHILD = """
+import os, resource, sys
+from datetime import UTC, datetime, timedelta
+from tidemill.adapters.ccxt_market import CcxtMarket
+from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.sql_gaps import SqlGapLedger
+from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.ingesting import ingest_bars
+
+url, home, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
+now = datetime(2026, 1, 1, tzinfo=UTC)
+store, gaps = SqlMarketStore(f"sqlite:///{home}/market.db"), SqlGapLedger(f"sqlite:///{home}/market.db")
+source = CcxtMarket("binance", venue="BINANCE", rest_url=url, market_clock=ManualClock(now))
+instruments = {one.id: one for one in source.fetch_instruments()}
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+print("ready", flush=True)
+for name in sorted(instruments):
+    try:
+        done = ingest_bars(
+            source, store, gaps, instruments[name], timeframe="1m", calendar="24x7", sessions=(), now=now,
+            history=timedelta(minutes=12000),
+        )
+        print(name, done.stored, flush=True)
+    except Exception as error:
+        print(name, type(error).__name__, str(error).splitlines()[0], flush=True)
+source.close()
+"""
+
+
+def plain_instrument(name: str) -> dict[str, Any]:
+    return {
+        "symbol": name,
+        "status": "TRADING",
+        "baseAsset": name[:3],
+        "quoteAsset": "USDT",
+        "orderTypes": ["LIMIT"],
+        "isSpotTradingAllowed": True,
+        "permissionSets": [["SPOT"]],
+        "filters": [
+            {"filterType": "PRICE_FILTER", "tickSize": "0.01", "minPrice": "0.01", "maxPrice": "1000"},
+            {"filterType": "LOT_SIZE", "stepSize": "0.01", "minQty": "0.01", "maxQty": "1000"},
+        ],
+    }
+
+
+BIG = 12_000
+SPOT = {"exchangeInfo": {"symbols": [plain_instrument("BTCUSDT"), plain_instrument("ETHUSDT")]}}
+
+
+def varied(query: dict[str, str]) -> list[list[Any]]:
+    """Bars that differ from one another."""
+    return [[row[0], *row[1:5], str(10 + row[0] // 60000 % 997), *row[6:]] for row in klines(query)]
+
+
+def child(url: str, home: Path, limit: int = 0) -> subprocess.Popen:
+    command = [sys.executable, "-c", CHILD, url, str(home), str(limit)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def stored_opens(home: Path, name: str) -> list[pd.Timestamp]:
+    store = SqlMarketStore(f"sqlite:///{home / 'market.db'}")
+    found = store.read_bars([name], "1m", NOW - BIG * MINUTE, NOW)
+    store.close()
+    return list(found["open_time"])
+
+
+def test_a_backfill_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    served = 0
+
+    def slowly(query: dict[str, str]) -> list[list[Any]]:
+        nonlocal served
+        served += 1
+        if served == 8:
+            os.kill(running.pid, signal.SIGKILL)
+            time.sleep(0.2)
+        return varied(query)
+
+    with serving({**SPOT, "klines": slowly}) as double:
+        running = child(double.url, tmp_path)
+        running.communicate(timeout=60)
+        assert running.returncode == -9
+        kept = stored_opens(tmp_path, "BTC-USDT.BINANCE")
+        assert 0 < len(kept) < BIG, "whole parts are stored, and nothing but whole parts"
+        assert len(kept) % 5000 == 0
+        before = len(double.asked)
+        told = child(double.url, tmp_path).communicate(timeout=60)[0]
+        asked = [query for path, query in double.asked[before:] if "klines" in path and query["symbol"] == "BTCUSDT"]
+    assert min(int(one["startTime"]) for one in asked) == (kept[-1] + pd.Timedelta(minutes=1)).timestamp() * 1000
+    assert f"BTC-USDT.BINANCE {BIG - len(kept)}" in told
+    for name in ("BTC-USDT.BINANCE", "ETH-USDT.BINANCE"):
+        assert stored_opens(tmp_path, name) == list(pd.date_range(NOW - BIG * MINUTE, periods=BIG, freq="min"))
+    store = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
+    bars = store.read_bars(["BTC-USDT.BINANCE"], "1m", NOW - BIG * MINUTE, NOW)
+    assert bars["assumed"].all(), "what was taken on belongs to the past as much as what was there"
+    store.close()
+
+
+def test_a_full_disk_fails_the_series_that_meets_it_and_a_rerun_completes_it(tmp_path: Path) -> None:
+    import sqlite3
+
+    with serving({**SPOT, "klines": varied}) as double:
+        lines = child(double.url, tmp_path, limit=1_200_000).communicate(timeout=60)[0].splitlines()
+        assert lines[0] == "ready"
+        assert len(lines) == 3, lines
+        assert any("TransientError the store" in one for one in lines), lines
+        with sqlite3.connect(tmp_path / "market.db") as raw:
+            assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        for name in ("BTC-USDT.BINANCE", "ETH-USDT.BINANCE"):
+            assert len(stored_opens(tmp_path, name)) % 5000 in {0, BIG % 5000}, "no part is torn"
+        again = child(double.url, tmp_path).communicate(timeout=60)[0]
+        assert "Error" not in again
+    for name in ("BTC-USDT.BINANCE", "ETH-USDT.BINANCE"):
+        assert len(stored_opens(tmp_path, name)) == BIG

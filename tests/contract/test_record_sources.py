@@ -1,0 +1,175 @@
+"""Trades, books, funding and open interest through real ccxt clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import requests
+from locations import need
+from wire_double import serving
+
+from tidemill.adapters._ccxt_client import MarketAccess
+from tidemill.adapters.ccxt_records import CcxtRecords
+from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.memory_records import MemoryRecords
+from tidemill.domain.errors import DataError, TransientError
+from tidemill.domain.records import RecordKind
+from tidemill.domain.series import SeriesError
+from tidemill.ingesting import ingest_records
+from tidemill.matching import FillRules
+from tidemill.recording import bundled_recording
+from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
+
+pytestmark = pytest.mark.wire
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+AAPL = "AAPL-USD.SAMPLE"
+RULES = FillRules(
+    slippage=Decimal("0.0005"),
+    participation=Decimal("0.1"),
+    decision_delay=timedelta(seconds=90),
+    fee_maker=Decimal("0.001"),
+    fee_taker=Decimal("0.001"),
+)
+
+
+def recorded(name: str) -> Any:
+    return json.loads(need(f"api_payloads/{name}").read_text())
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[VenueServer]:
+    made = VenueServer(VenueOptions(recording=bundled_recording(), rules=RULES, limits=UNLIMITED))
+    made.start()
+    move(made, "2013-02-13T00:00:45Z")
+    yield made
+    made.stop()
+
+
+def move(venue: VenueServer, moment: str) -> None:
+    tell(venue, "clock", {"now": moment})
+
+
+def tell(venue: VenueServer, path: str, body: dict[str, Any]) -> None:
+    told = requests.post(f"{venue.admin_url}/{path}", json=body, headers={"X-Admin-Token": venue.token}, timeout=10)
+    assert told.ok, told.text
+
+
+def test_trades_and_book_of_the_paper_venue(venue: VenueServer) -> None:
+    now = datetime(2013, 2, 13, 0, 0, 45, tzinfo=UTC)
+    source = CcxtRecords("binance", venue="SAMPLE", rest_url=venue.rest_url, market_clock=ManualClock(now), depth=5)
+    assert list(source.kinds) == [RecordKind.TRADES, RecordKind.BOOKS]
+    store = MemoryRecords()
+    first = ingest_records(source, store, RecordKind.TRADES, AAPL, now=now, history=timedelta(days=4))
+    trades = store.read_records(RecordKind.TRADES, [AAPL], now - timedelta(days=4), now)
+    assert first.stored == len(trades) > 1
+    assert trades["assumed"].all(), "they were fetched long after they happened"
+    assert (trades["knowledge_time"] == trades["event_time"]).all()
+    assert trades["trade_id"].is_unique
+    again = ingest_records(source, store, RecordKind.TRADES, AAPL, now=now, history=timedelta(days=4))
+    assert (again.fetched, again.stored) == (1, 0), "from the newest stored one on"
+    ingest_records(source, store, RecordKind.BOOKS, AAPL, now=now, history=HOUR)
+    book = store.read_records(RecordKind.BOOKS, [AAPL], now - HOUR, now + HOUR)
+    best = book[book["level"] == 0].set_index("side")["price"]
+    assert len(book) == 10
+    assert best["bid"] < best["ask"]
+    assert not book["assumed"].any()
+    with pytest.raises(DataError, match="no funding"):
+        source.fetch_records(RecordKind.FUNDING, AAPL, now - HOUR, now)
+    source.close()
+
+
+PERPETUAL = {
+    "symbol": "BTCUSDT",
+    "pair": "BTCUSDT",
+    "contractType": "PERPETUAL",
+    "status": "TRADING",
+    "baseAsset": "BTC",
+    "quoteAsset": "USDT",
+    "marginAsset": "USDT",
+    "pricePrecision": 2,
+    "quantityPrecision": 3,
+    "orderTypes": ["LIMIT", "MARKET"],
+    "filters": [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "1", "maxPrice": "1000000"},
+        {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
+        {"filterType": "MIN_NOTIONAL", "notional": "100"},
+    ],
+}
+
+
+def every(step: int, shape: Any) -> Any:
+    """An answer that has one record at every multiple of ``step`` ms in the asked range, up to the asked number."""
+
+    def answer(query: dict[str, str]) -> list[dict[str, Any]]:
+        begin, end = int(query["startTime"]), int(query["endTime"])
+        return [shape(one) for one in range(-(-begin // step) * step, end + 1, step)][: int(query.get("limit", 30))]
+
+    return answer
+
+
+def test_funding_and_open_interest_of_perpetuals() -> None:
+    """Shapes of the answers as recorded of Binance's futures."""
+    funding = every(8 * 3600_000, lambda at: {"symbol": "BTCUSDT", "fundingRate": "0.00010000", "fundingTime": at})
+    interest = every(
+        300_000,
+        lambda at: {"symbol": "BTCUSDT", "sumOpenInterest": "20403.637", "sumOpenInterestValue": "1", "timestamp": at},
+    )
+    name = "BTC-USDT.FUTURES"
+    answers = {"exchangeInfo": {"symbols": [PERPETUAL]}, "fundingRate": funding, "openInterestHist": interest}
+    with serving(answers) as double:
+        source = CcxtRecords(
+            "binanceusdm",
+            venue="FUTURES",
+            rest_url=double.url,
+            market_clock=ManualClock(NOW),
+            access=MarketAccess(kind="linear"),
+        )
+        assert set(source.kinds) == {
+            RecordKind.TRADES,
+            RecordKind.BOOKS,
+            RecordKind.FUNDING,
+            RecordKind.OPEN_INTEREST,
+        }
+        store = MemoryRecords()
+        for kind, days, count in ((RecordKind.FUNDING, 40, 120), (RecordKind.OPEN_INTEREST, 2, 576)):
+            done = ingest_records(source, store, kind, name, now=NOW, history=timedelta(days=days))
+            assert (done.fetched, done.stored) == (count, count), kind
+            assert store.latest_event(kind, name) == NOW - (8 * HOUR if kind is RecordKind.FUNDING else 5 * MINUTE)
+        rates = store.read_records(RecordKind.FUNDING, [name], NOW - timedelta(days=40), NOW)
+        assert set(rates["rate"]) == {0.0001}
+        double.answers["fundingRate"] = {"rows": []}
+        with pytest.raises((SeriesError, TransientError)):
+            source.fetch_records(RecordKind.FUNDING, name, NOW - HOUR, NOW)
+        source.close()
+
+
+@pytest.mark.data
+def test_recorded_futures_answers_are_read() -> None:
+    folder = "binance/pytests__http_responses__http_futures_market_"
+    answers = {
+        "exchangeInfo": {"symbols": [PERPETUAL]},
+        "fundingRate": recorded(f"{folder}funding_rate.json"),
+        "openInterestHist": recorded(f"{folder}open_interest_historical.json"),
+    }
+    with serving(answers) as double:
+        source = CcxtRecords(
+            "binanceusdm",
+            venue="FUTURES",
+            rest_url=double.url,
+            market_clock=ManualClock(NOW),
+            access=MarketAccess(kind="linear"),
+        )
+        begin = datetime(2019, 10, 9, 8, tzinfo=UTC)
+        funding = source.fetch_records(RecordKind.FUNDING, "BTC-USDT.FUTURES", begin, begin + 9 * HOUR)
+        assert list(funding["rate"]) == [-0.0375, 0.0001]
+        begin = datetime(2020, 3, 2, 5, tzinfo=UTC)
+        interest = source.fetch_records(RecordKind.OPEN_INTEREST, "BTC-USDT.FUTURES", begin, begin + HOUR)
+        assert list(interest["quantity"]) == [20403.637, 20401.367]
+        source.close()
