@@ -42,7 +42,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("domain",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-VENDORS = {"ccxt", "tweepy", "praw", "newsapi", "influxdb_client", "sqlalchemy", "mlflow", "alembic"}
+EQUITIES = {"yfinance", "alpha_vantage", "exchange_calendars"}
+VENDORS = {"ccxt", "tweepy", "praw", "newsapi", "influxdb_client", "sqlalchemy", "mlflow", "alembic"} | EQUITIES
 STAGES = next(set(names) for names in LAYERS if "features" in names)
 
 

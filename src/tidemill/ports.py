@@ -224,6 +224,10 @@ class EvidenceStore(Protocol):
         """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
         ...
 
+    def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
+        """The same for several (source, request, body) at once, all of them or none; their digests."""
+        ...
+
     def read_payload(self, digest: str) -> bytes | None:
         """The body of ``digest``, or None."""
         ...

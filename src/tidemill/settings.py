@@ -169,6 +169,13 @@ class Settings(BaseSettings):
     fee_taker: Decimal = Field(Decimal("0.001"), ge=0, lt=1)
     fee_asset: Literal["received", "quote"] = "received"
     slippage: Decimal = Field(Decimal("0.0005"), ge=0, lt=1, description="fraction of price, always against us")
+    spread: Decimal = Field(
+        Decimal(0), ge=0, lt=1, description="distance of bid and ask as a fraction of price; who takes pays half"
+    )
+    impact: Decimal = Field(
+        Decimal(0), ge=0, lt=1, description="what an order as large as its bar moves the price; by the square root"
+    )
+    latency_seconds: float = Field(0.0, ge=0, description="from send to arrival, on recorded bars")
     participation: Decimal = Field(Decimal("0.1"), gt=0, le=1, description="share of a bar's volume that may fill us")
     fill_wait_seconds: float = Field(5.0, ge=0)
     max_lag_seconds: int = Field(600, gt=0, description="a decision older than this is skipped")

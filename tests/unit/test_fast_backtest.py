@@ -315,3 +315,13 @@ def test_machine_code_is_kept_in_home(tmp_path: object, monkeypatch: pytest.Monk
     keep_compiled_code(chosen)
     assert os.environ["NUMBA_CACHE_DIR"] == "/elsewhere"
     monkeypatch.delenv("NUMBA_CACHE_DIR")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"spread": "0.001"}, "no spread"), ({"impact": "0.1"}, "no impact"), ({"latency_seconds": 5}, "no latency")],
+)
+def test_costs_that_the_kernels_do_not_know_are_refused_by_name(changes: dict[str, object], told: str) -> None:
+    recording = make_recording(1)
+    with pytest.raises(DataError, match=told):
+        run_fast_backtest(recording, make_plan(recording, **changes))

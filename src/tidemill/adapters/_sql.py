@@ -5,8 +5,10 @@ SQLAlchemy Core on SQLite and PostgreSQL alike; which one is a matter of the URL
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,15 +18,16 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import Connection, Dialect, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from tidemill.domain.errors import ConfigurationError, TransientError
+from tidemill.domain.errors import ConfigurationError, TidemillError, TransientError
 from tidemill.domain.market import from_micros, to_micros
 
 LONGEST_WAIT_MS = 15_000
 """How long a writer waits for the one before it."""
 
 DAMAGE = ("not a database", "malformed")
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Money(sa.types.TypeDecorator[Decimal]):
@@ -147,9 +150,15 @@ def write(engine: Engine, *, lock: int = 0) -> Iterator[Connection]:
 
     TransientError when the database refuses or is locked; nothing is written then.
     """
-    with translated(engine), engine.connect().execution_options(tidemill_write=True) as connection, connection.begin():
+    with translated(engine), turn(engine), _begun(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        yield connection
+
+
+@contextmanager
+def _begun(engine: Engine) -> Iterator[Connection]:
+    with engine.connect().execution_options(tidemill_write=True) as connection, connection.begin():
         yield connection
 
 
@@ -160,18 +169,38 @@ def read(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def turn(engine: Engine) -> AbstractContextManager[object]:
+    """Threads of one process queue for a SQLite file; SQLite itself would let each sleep and look again."""
+    return _turns[str(engine.url)] if engine.dialect.name == "sqlite" else nullcontext()
+
+
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
     """Turn the driver's operational errors into ours; integrity errors are bugs and pass."""
+    driver = engine.dialect.loaded_dbapi
     try:
         yield
     except DBAPIError as error:
-        text = str(error.orig)
-        if any(one in text for one in DAMAGE):
-            raise ConfigurationError(damaged(_safe(str(engine.url)), text)) from error
-        if not isinstance(error, OperationalError) and not error.connection_invalidated:
-            raise
-        raise TransientError(f"the store {_safe(str(engine.url))} did not answer: {text}") from error
+        _tell(engine, error, error.orig or error, lost=error.connection_invalidated)
+        raise
+    except driver.Error as error:
+        _tell(engine, error, error, lost=isinstance(error, driver.InterfaceError))
+        raise
+
+
+def _tell(engine: Engine, error: BaseException, cause: BaseException, *, lost: bool) -> None:
+    """Raise our own error for the driver's ``cause``; come back when it is a bug of ours."""
+    damage = any(one in str(cause) for one in DAMAGE)
+    if damage or lost or isinstance(cause, engine.dialect.loaded_dbapi.OperationalError):
+        raise refused(engine, str(cause)) from error
+
+
+def refused(engine: Engine, text: str) -> TidemillError:
+    """What the database said, as an error of ours: damage is for a person, all else may pass."""
+    store = _safe(str(engine.url))
+    if any(one in text for one in DAMAGE):
+        return ConfigurationError(damaged(store, text))
+    return TransientError(f"the store {store} did not answer: {text}")
 
 
 def upgrade(engine: Engine, scripts: str) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from tidemill.adapters._ccxt import BINANCE_SPOT, OnPayload
+from tidemill.adapters._ccxt import BINANCE_SPOT
 from tidemill.adapters._ccxt_calls import need_empty, shape_checked
 from tidemill.adapters._ccxt_client import (
     MarketAccess,
@@ -22,21 +23,44 @@ from tidemill.adapters._ccxt_client import (
     need_timeframe,
     page_size,
 )
+from tidemill.adapters._ccxt_pages import KlineText, keep_text, with_body
+from tidemill.adapters._klines import Page, from_rows, parse_klines
 from tidemill.domain.market import Instrument, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.domain.series import NotKept
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
-PAGE = 1000
+OnPayloads = Callable[[Sequence[tuple[str, bytes]]], None]
+PAGE, PAGES_HELD = 1000, 50
 BOOK_LEVELS = 50
 ALONE = MarketAccess()
+
+
+class _Payloads:
+    """Raw answers on their way to who keeps them, not more than a few pages held at a time."""
+
+    def __init__(self, keep: OnPayloads | None) -> None:
+        self._keep = keep
+        self._waiting: list[tuple[str, bytes]] = []
+
+    def add(self, request: str, body: str) -> None:
+        if self._keep is not None and body:
+            self._waiting.append((request, body.encode()))
+            if len(self._waiting) >= PAGES_HELD:
+                self.hand_over()
+
+    def hand_over(self) -> None:
+        if self._keep is not None and self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._keep(waiting)
 
 
 class CcxtMarket:
     """The market source port on one ccxt client.
 
     ``assumed_delay_seconds`` None: a bar is known when it is received (market clock); a number: it is taken as
-    known that long after its close, and marked as assumed. ``on_payload`` gets the raw answers.
+    known that long after its close, and marked as assumed. ``on_payloads`` gets the raw answers of
+    a fetch, some pages at a time, as (request, body).
     """
 
     def __init__(
@@ -47,19 +71,19 @@ class CcxtMarket:
         rest_url: str = "",
         market_clock: Clock,
         assumed_delay_seconds: float | None = None,
-        on_payload: OnPayload | None = None,
+        on_payloads: OnPayloads | None = None,
         timeout_seconds: float = 10.0,
         access: MarketAccess = ALONE,
     ) -> None:
         self._venue = venue
         self._clock = market_clock
         self._delay = assumed_delay_seconds
-        self._on_payload = on_payload
+        self._on_payloads = on_payloads
         self._access = access
         self._exchange, self._caller = build_caller(
             exchange_id, venue, rest_url=rest_url, timeout_seconds=timeout_seconds, access=access
         )
-        self._exchange.enableLastHttpResponse = True
+        keep_text(self._exchange)
         self._markets: dict[str, Any] = {}
 
     def fetch_instruments(self) -> Sequence[Instrument]:
@@ -77,28 +101,23 @@ class CcxtMarket:
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         """See the port; the bar that has not closed by the market clock is dropped."""
         with shape_checked(self._venue):
-            bars = self._fetch_bars(instrument, timeframe, start, end)
-            if not len(bars) and self._exchange.id in BINANCE_SPOT:
-                need_empty(self._exchange.last_http_response, self._venue)
-            return bars
+            return self._fetch_bars(instrument, timeframe, start, end)
 
     def _fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         length = timeframe_seconds(timeframe) * 1000
         symbol = self._known_symbol(instrument, timeframe)
         now = self._clock.now()
-        last = min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
-        rows: list[Sequence[Any]] = []
-        since = to_micros(start) // 1000
-        if self._exchange.id not in BINANCE_SPOT:
-            rows = list(self._fetch_windows(instrument, symbol, timeframe, since, last))
-            return self._to_frame(instrument, rows, since_micros=to_micros(start), last=last, length=length, now=now)
-        while since <= last:
-            page = self._fetch_page(instrument, symbol, timeframe, since, last)
-            rows += page
-            if len(page) < PAGE:
-                break
-            since = int(page[-1][0]) + length
-        return self._to_frame(instrument, rows, since_micros=to_micros(start), last=last, length=length, now=now)
+        first, last = to_micros(start) // 1000, min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
+        pages: list[Page] = []
+        with self._payloads() as kept:
+            if self._exchange.id in BINANCE_SPOT:
+                pages += self._fetch_pages(instrument, symbol, timeframe, first, last, kept)
+            else:
+                pages.append(from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last, kept))))
+        opens = np.concatenate([np.empty(0, np.int64), *(one[0] for one in pages)])
+        values = np.concatenate([np.empty((0, 5)), *(one[1] for one in pages)])
+        wanted = (opens <= last) & (opens * 1000 >= to_micros(start))
+        return self._to_frame(instrument, opens[wanted], values[wanted], length=length, now=now)
 
     def fetch_book(self, instrument: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
         """Bids and asks as (price, quantity), best first: the best levels that the exchange tells at once."""
@@ -112,16 +131,25 @@ class CcxtMarket:
         """Close the client and its thread."""
         self._caller.close()
 
-    def _fetch_page(self, instrument: str, symbol: str, timeframe: str, since: int, last: int) -> list[Any]:
-        """One page of raw klines of Binance's protocol."""
-        market = self._markets[symbol]["id"]
-        request = {"symbol": market, "interval": timeframe, "startTime": since, "endTime": last, "limit": PAGE}
-        page: list[Any] = self._caller.call(lambda: self._exchange.public_get_klines(request))
-        self._keep(f"{instrument} {timeframe} from {since}", told=bool(page))
-        return page
+    def _fetch_pages(
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, kept: _Payloads
+    ) -> Iterator[Page]:
+        """Pages of klines of Binance's protocol, read in one pass over their text."""
+        request = {"symbol": self._markets[symbol]["id"], "interval": timeframe, "endTime": last, "limit": PAGE}
+        while since <= last:
+            answer, body = self._ask(self._exchange.public_get_klines, {**request, "startTime": since})
+            opens, values = parse_klines(answer.text) if isinstance(answer, KlineText) else from_rows(answer)
+            if len(opens):
+                kept.add(f"{instrument} {timeframe} from {since}", body)
+            else:
+                need_empty(body, self._venue)
+            yield opens, values
+            if len(opens) < PAGE:
+                return
+            since = int(opens[-1]) + timeframe_seconds(timeframe) * 1000
 
     def _fetch_windows(
-        self, instrument: str, symbol: str, timeframe: str, since: int, last: int
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, kept: _Payloads
     ) -> Iterator[Sequence[Any]]:
         """Rows through ccxt's parser, ascending and each once.
 
@@ -133,38 +161,41 @@ class CcxtMarket:
         newest = -1
         while since <= last:
             until = min(last, since + size * length - 1)
-            page = self._caller.call(
-                partial(self._exchange.fetch_ohlcv, symbol, timeframe, since, size, {"until": until})
-            )
-            self._keep(f"{instrument} {timeframe} from {since}", told=bool(page))
+            page, body = self._ask(self._exchange.fetch_ohlcv, symbol, timeframe, since, size, {"until": until})
             rows = sorted(page, key=lambda one: int(one[0]))
             if not rows:
-                need_empty(self._exchange.last_http_response, self._venue)
-            elif int(rows[0][0]) > last:
-                raise _not_kept(self._venue, instrument, timeframe, int(rows[0][0]))
+                need_empty(body, self._venue)
+            else:
+                kept.add(f"{instrument} {timeframe} from {since}", body)
+                if int(rows[0][0]) > last:
+                    raise _not_kept(self._venue, instrument, timeframe, int(rows[0][0]))
             yield from (row for row in rows if int(row[0]) > newest)
             newest = max([newest, *(int(row[0]) for row in rows)])
             # a venue that keeps only the newest bars answers with those: what is before them is not asked for
             since = max(until + 1, int(rows[0][0]) if rows else 0)
 
-    def _keep(self, request: str, *, told: bool) -> None:
-        body = self._exchange.last_http_response
-        if self._on_payload is not None and told and body:
-            self._on_payload(request, str(body).encode())
+    def _ask(self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> tuple[Any, str]:
+        """The answer of a method of the client, and its body."""
+        return cast("tuple[Any, str]", self._caller.call(partial(with_body, partial(method, *arguments))))
+
+    @contextmanager
+    def _payloads(self) -> Iterator[_Payloads]:
+        """Raw answers of one fetch; what came before a failure is kept too."""
+        kept = _Payloads(self._on_payloads)
+        try:
+            yield kept
+        finally:
+            kept.hand_over()
 
     def _to_frame(
-        self, instrument: str, rows: list[Sequence[Any]], *, since_micros: int, last: int, length: int, now: datetime
+        self, instrument: str, opens: np.ndarray, values: np.ndarray, *, length: int, now: datetime
     ) -> pd.DataFrame:
-        values = np.array([row[:6] for row in rows], dtype=np.float64).reshape(len(rows), 6)
-        opens = values[:, 0].astype(np.int64)
-        kept = (opens <= last) & (opens * 1000 >= since_micros)
-        opens, values = opens[kept], values[kept]
         times = pd.DatetimeIndex((opens * 1000).astype("datetime64[us]")).tz_localize("UTC")
         frame = pd.DataFrame(
             {
                 "instrument": pd.Series([instrument] * len(opens), dtype="str"),
                 "open_time": times,
-                **{name: values[:, index + 1] for index, name in enumerate(("open", "high", "low", "close", "volume"))},
+                **{name: values[:, index] for index, name in enumerate(("open", "high", "low", "close", "volume"))},
                 "knowledge_time": self._known(times, length, now),
                 "assumed": self._delay is not None,
             }

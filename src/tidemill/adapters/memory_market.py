@@ -63,7 +63,7 @@ class MemoryMarketStore:
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
         """See the port; an equal re-fetch (prices and volume) adds nothing."""
-        rows = to_rows(check_frame("bars", bars))
+        rows = list({(row[0], row[1]): row for row in to_rows(check_frame("bars", bars))}.values())
         series = {name: self._series(name, timeframe) for name in {row[0] for row in rows}}
         return self._add(((series[row[0]], row[1], row) for row in rows), now)
 
@@ -138,6 +138,10 @@ class MemoryMarketStore:
                 {"source": source, "request": request, "digest": digest, "stored_at": self._stored}
             )
         return digest
+
+    def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
+        """See the port."""
+        return [self.write_payload(source, request, body, now=now) for source, request, body in answers]
 
     def read_payload(self, digest: str) -> bytes | None:
         """See the port."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,16 +10,18 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tidemill.adapters._market_bars import BarTable
+from tidemill.adapters._market_columns import BarColumns, Limits
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
 from tidemill.adapters._market_tables import BARS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
+from tidemill.adapters._payloads import digest_of, pack, unpack
 from tidemill.adapters._sql import open_engine, read, upgrade, write
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import BAR_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
+from tidemill.ports import POST_COLUMNS, SCORE_COLUMNS
 
 LOCK = 7301
 Row = tuple[Any, ...]
 # What makes a re-fetched row a revision; another knowledge time of equal content does not.
-BAR_CONTENT = slice(2, 7)
 POST_CONTENT = (2, 6, 7)
 SCORE_CONTENT = (3, 4)
 
@@ -32,22 +32,26 @@ class SqlMarketStore:
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url, durable=False)
         upgrade(self._engine, "market")
+        self._bars = BarTable(self._engine)
 
     def close(self) -> None:
         """Close the connections."""
+        self._bars.close()
         self._engine.dispose()
 
     # -- bars
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
         """See the port; an equal re-fetch (prices and volume) adds nothing."""
-        rows = to_rows(check_frame("bars", bars))
-        by_name: dict[str, list[Row]] = {}
-        for row in rows:
-            by_name.setdefault(row[0], []).append(row)
+        if not len(bars):
+            return 0
+        columns = BarColumns.of(bars)
+        many = self._bars.add_many(timeframe, columns, now=to_micros(now))
+        if many is not None:
+            return many
         with write(self._engine, lock=LOCK) as connection:
             stored = _next_stored(connection, now)
-            added = sum(_add_bars(connection, name, timeframe, some, stored) for name, some in by_name.items())
+            added = self._bars.add(connection, timeframe, columns, stored)
             _keep_stored(connection, stored, added)
         return added
 
@@ -63,18 +67,8 @@ class SqlMarketStore:
         revisions: bool = False,
     ) -> pd.DataFrame:
         """See the port."""
-        names = [name for name in BAR_COLUMNS if name != "instrument"]
-        columns = [SERIES.c.instrument, *(BARS.c[name] for name in names), BARS.c.stored_at]
-        query = (
-            sa.select(*columns)
-            .join(SERIES, SERIES.c.series_id == BARS.c.series_id)
-            .where(SERIES.c.instrument.in_(list(instruments)), SERIES.c.timeframe == timeframe)
-            .where(BARS.c.open_time >= to_micros(start), BARS.c.open_time < to_micros(end))
-            .order_by(SERIES.c.instrument, BARS.c.open_time, BARS.c.stored_at)
-        )
-        rows = self._select(query, BARS, known_at, stored_until)
-        kept = rows if revisions else _newest(rows, key=lambda row: row[:2])
-        return to_frame(kept, [*BAR_COLUMNS, "stored_at"])
+        limits = Limits(start=start, end=end, known_at=known_at, stored_until=stored_until)
+        return self._bars.read(instruments, timeframe, limits, revisions=revisions)
 
     def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
         """See the port."""
@@ -126,21 +120,30 @@ class SqlMarketStore:
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
         """See the port."""
-        digest = hashlib.sha256(body).hexdigest()
+        return self.write_payloads([(source, request, body)], now=now)[0]
+
+    def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
+        """See the port; they are packed before the transaction begins."""
+        digests = [digest_of(body) for _, _, body in answers]
+        made = {
+            digest: {"digest": digest, "source": source, "request": request, "body": pack(body)}
+            for digest, (source, request, body) in zip(digests, answers, strict=True)
+        }
         with write(self._engine, lock=LOCK) as connection:
-            known = connection.execute(sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest == digest)).scalar()
-            if known is None:
-                stored = _next_stored(connection, now)
-                row = {"digest": digest, "source": source, "request": request, "stored_at": stored}
-                connection.execute(PAYLOADS.insert(), {**row, "body": zlib.compress(body)})
-                _keep_stored(connection, stored, 1)
-        return digest
+            query = sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest.in_(list(made)))
+            known = set(connection.execute(query).scalars())
+            stored = _next_stored(connection, now)
+            new = [{**row, "stored_at": stored} for digest, row in made.items() if digest not in known]
+            if new:
+                connection.execute(PAYLOADS.insert(), new)
+            _keep_stored(connection, stored, len(new))
+        return digests
 
     def read_payload(self, digest: str) -> bytes | None:
         """See the port."""
         with read(self._engine) as connection:
             body = connection.execute(sa.select(PAYLOADS.c.body).where(PAYLOADS.c.digest == digest)).scalar()
-        return None if body is None else zlib.decompress(body)
+        return None if body is None else unpack(body)
 
     def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
         """The ten newest payloads of a source stored by then, newest first."""
@@ -220,31 +223,6 @@ class SqlMarketStore:
 
 def _text_key(row: Sequence[Any], time_index: int) -> Row:
     return row[time_index], row[1], row[0]
-
-
-def _add_bars(connection: Connection, name: str, timeframe: str, rows: list[Row], stored: int) -> int:
-    series = _series_id(connection, name, timeframe)
-    opens = [row[1] for row in rows]
-    query = (
-        sa.select(BARS.c.open_time, *(BARS.c[one] for one in ("open", "high", "low", "close", "volume")))
-        .where(BARS.c.series_id == series, BARS.c.open_time.between(min(opens), max(opens)))
-        .order_by(BARS.c.stored_at)
-    )
-    known = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
-    new = {row[1]: row for row in rows if known.get(row[1]) != row[BAR_CONTENT]}
-    if new:
-        values = _named(BAR_COLUMNS[1:], [row[1:] for row in new.values()], stored)
-        connection.execute(BARS.insert(), [{**value, "series_id": series} for value in values])
-    return len(new)
-
-
-def _series_id(connection: Connection, name: str, timeframe: str) -> int:
-    query = sa.select(SERIES.c.series_id).where(SERIES.c.instrument == name, SERIES.c.timeframe == timeframe)
-    found = connection.execute(query).scalar()
-    if found is not None:
-        return int(found)
-    connection.execute(SERIES.insert().values(instrument=name, timeframe=timeframe))
-    return int(connection.execute(query).scalar_one())
 
 
 def _newest(rows: list[Row], key: Any) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ class MarketParts:
     market_clock: Clock
     budgets: RateBudgets
     keep_payload: Any
+    keep_payloads: Any
     wall_clock: Clock = field(default_factory=WallClock)
 
 
@@ -59,7 +61,7 @@ def build_access(market: MarketSettings, parts: MarketParts) -> Any:
 
 def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSource:
     """Where bars of a venue come from."""
-    keep = partial(_keep_bars, parts.keep_payload)
+    keep = partial(_keep_bars, parts.keep_payloads)
     if market.source == "ccxt":
         from tidemill.adapters.ccxt_market import CcxtMarket
 
@@ -69,10 +71,28 @@ def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSou
             rest_url=market.rest_url,
             market_clock=parts.market_clock,
             assumed_delay_seconds=1.0 if parts.settings.mode == "replay" else None,
-            on_payload=keep,
+            on_payloads=keep,
             access=build_access(market, parts),
         )
-    raise ConfigurationError(f"there is no source '{market.source}'")
+    source: MarketSource = build_equities(market, parts)
+    return source
+
+
+def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
+    """A source of shares: of their bars, splits and dividends."""
+    if market.source == "alpha_vantage":
+        from tidemill.adapters.alpha_vantage_bars import AlphaVantageBars
+
+        key = market.key.get_secret_value()
+        return AlphaVantageBars(key, market.instruments, market_clock=parts.market_clock, base_url=market.rest_url)
+    from tidemill.adapters.yfinance_bars import YfinanceBars
+
+    return YfinanceBars(
+        market.instruments,
+        market_clock=parts.market_clock,
+        base_url=market.rest_url,
+        cache=parts.settings.home / "yfinance",
+    )
 
 
 def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSource:
@@ -89,7 +109,8 @@ def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSou
             on_payload=lambda request, body: keep(request.rpartition(" from ")[0] or request, request, body),
             access=build_access(market, parts),
         )
-    raise ConfigurationError(f"there is no source '{market.source}'")
+    source: RecordSource = build_equities(market, parts)
+    return source
 
 
 def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
@@ -109,5 +130,5 @@ def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
     )
 
 
-def _keep_bars(keep: Any, request: str, body: bytes) -> None:
-    keep(f"bars {request.split(maxsplit=1)[0]}", request, body)
+def _keep_bars(keep: Any, answers: Sequence[tuple[str, bytes]]) -> None:
+    keep([(f"bars {request.split(maxsplit=1)[0]}", request, body) for request, body in answers])

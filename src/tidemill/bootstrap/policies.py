@@ -61,10 +61,16 @@ def build_training(settings: Settings) -> TrainingParams:
     return TrainingParams(horizon_bars=settings.training.horizon_bars or (24 if intraday else 5))
 
 
-def build_fill_rules(settings: Settings, delay_seconds: int) -> FillRules:
-    """Fees, slippage and participation of the paper venue and the backtest."""
+def build_fill_rules(settings: Settings, delay_seconds: int, *, recorded: bool = True) -> FillRules:
+    """Fees, slippage and participation of the paper venue and the backtest.
+
+    Latency is made on recorded bars only: on live data the way to the venue takes its own time.
+    """
     return FillRules(
         slippage=settings.slippage,
+        spread=settings.spread,
+        impact=settings.impact,
+        latency=timedelta(seconds=settings.latency_seconds if recorded else 0),
         participation=settings.participation,
         decision_delay=timedelta(seconds=delay_seconds),
         fee_maker=settings.fee_maker,

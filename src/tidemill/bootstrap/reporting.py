@@ -25,6 +25,7 @@ from tidemill.trials import TrialLedger
 Speed = Literal["exact", "fast"]
 # Days on which the market trades, by calendar.
 DAYS_PER_YEAR = {"24x7": 365.0, "as-recorded": 252.0}
+COSTS = ("slippage", "spread", "impact", "latency")
 BAR_COLUMNS = ["instrument", "open_time", "close", "volume"]
 
 
@@ -126,8 +127,8 @@ def make_record(recording: Recording, plan: BacktestPlan, result: BacktestResult
         bars=bars[BAR_COLUMNS],
         timeframe=timeframe,
         days_per_year=DAYS_PER_YEAR[rules.grid.calendar],
-        slippage_rate=fills.slippage,
-        cost_rate=fills.fee_taker + fills.slippage,
+        slippage_rate=None if fills.impact else fills.taking_cost,
+        cost_rate=fills.fee_taker + fills.taking_cost,
     )
 
 
@@ -171,8 +172,7 @@ def plan_parameters(plan: BacktestPlan) -> dict[str, Any]:
         "scorer": rules.scorer,
         "min_completeness": rules.min_completeness,
         "fills": {
-            name: str(getattr(fills, name))
-            for name in ("slippage", "participation", "fee_maker", "fee_taker", "fee_asset")
+            name: str(getattr(fills, name)) for name in (*COSTS, "participation", "fee_maker", "fee_taker", "fee_asset")
         },
         "start_cash": str(plan.start_cash),
         "training": asdict(plan.training),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -178,6 +178,7 @@ class Services:
             wall_clock=self.wall_clock,
             budgets=self.budgets,
             keep_payload=self.keep_payload,
+            keep_payloads=self.keep_payloads,
         )
 
     @cached_property
@@ -363,6 +364,10 @@ class Services:
             part = self.__dict__.get(name)
             if part is not None and hasattr(part, "close"):
                 part.close()
+
+    def keep_payloads(self, answers: Sequence[tuple[str, str, bytes]]) -> None:
+        """Keep raw answers, each (source, request, body), all at once."""
+        self.store.write_payloads(answers, now=self.market_clock.now())
 
     def keep_payload(self, source: str, request: str, body: bytes) -> None:
         """Keep a raw answer as evidence."""

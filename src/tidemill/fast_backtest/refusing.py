@@ -28,6 +28,9 @@ def check_subset(plan: BacktestPlan) -> None:
     twice = sorted({base for base in bases if bases.count(base) > 1} | ({quotes[0]} & set(bases)))
     if twice:
         raise DataError(f"the fast speed holds each asset once, and {', '.join(twice)} is there twice; use speed exact")
+    for name, way in (("spread", "add half of it to slippage, or "), ("impact", ""), ("latency", "")):
+        if getattr(plan.fills, name):
+            raise DataError(f"the fast speed has no {name}; {way}use speed exact")
     if rules.price_cap_fraction >= 1:
         raise DataError(
             f"a price cap of {rules.price_cap_fraction} lets a sell have no limit price, "

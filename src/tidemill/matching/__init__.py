@@ -2,9 +2,10 @@
 
 On bars (while an instrument has no book):
 
-1. A marketable order sent at t fills in the bar that contains t: at its open up to ``decision_delay`` after the
-   open, later at its high (buy) or low (sell); moved by ``slippage`` and rounded to the price step, both against
-   the order. Beyond the limit it does not fill.
+1. A marketable order sent at t arrives at t + ``latency`` and fills in the bar that contains that moment: at its open
+   up to ``decision_delay`` + ``latency`` after the open, later at its high (buy) or low (sell); moved by ``slippage``,
+   half the ``spread`` and, if asked for, ``impact`` times the square root of its share of the bar's volume, and rounded
+   to the price step, all against the order. Beyond the limit it does not fill; with impact as much fills as is within.
 2. All orders together get at most ``participation`` of a bar's volume, in whole lots.
 3. A resting limit meets later bars only, oldest first, and fills at its limit, as maker, when the bar trades
    through it by one step. A stop is reached by a bar that trades through it by one step; from the bar after that

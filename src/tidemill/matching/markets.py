@@ -6,9 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from tidemill.domain.market import Instrument
+from tidemill.domain.market import Bar, Instrument
 from tidemill.matching import filters, pricing
 from tidemill.matching.book import Book, Depth, Level
+from tidemill.matching.impact import Impact
 from tidemill.matching.values import FillRules, Refusal
 from tidemill.ports import BarTape
 
@@ -64,11 +65,26 @@ class Market:
         """What an order arriving at ``moment`` meets, and the moment after which bars must open to fill it."""
         if self.book is not None:
             return self.depth(is_buy=is_buy), moment
-        bar = self._tape.bar_at(self.name, moment)
+        arrival = moment + self._rules.latency
+        bar = self._tape.bar_at(self.name, arrival)
         if bar is None:
-            return filters.SHUTTING_DOWN if self._tape.is_down(moment) else filters.MARKET_CLOSED
-        price = pricing.taking_price(bar, moment, self._rules, self.instrument.price_step, is_buy=is_buy)
+            return filters.SHUTTING_DOWN if self._tape.is_down(arrival) else filters.MARKET_CLOSED
+        price = pricing.taking_price(bar, arrival, self._rules, self.instrument.price_step, is_buy=is_buy)
+        if self._rules.impact and bar.volume:
+            impact = self._impact(bar, arrival, is_buy=is_buy)
+            return pricing.ImpactOffer(bar, price, self.rooms, impact), bar.open_time
         return pricing.BarOffer(bar, price, self.rooms, is_buy=is_buy), bar.open_time
+
+    def _impact(self, bar: Bar, arrival: datetime, *, is_buy: bool) -> Impact:
+        return Impact(
+            raw=pricing.met_price(bar, arrival, self._rules, is_buy=is_buy),
+            cost=self._rules.taking_cost,
+            rate=self._rules.impact,
+            volume=bar.volume,
+            price_step=self.instrument.price_step,
+            lot_step=self.instrument.lot_step,
+            is_buy=is_buy,
+        )
 
     def reaches(self, stop: Decimal, *, is_buy: bool) -> bool:
         """Whether the book as it was fed has reached a stop with its best price on the other side; False on bars."""

@@ -7,22 +7,29 @@ from decimal import Decimal
 
 from tidemill.domain.market import Bar
 from tidemill.matching.book import Level
+from tidemill.matching.impact import Impact
 from tidemill.matching.steps import ceil_step, floor_step
 from tidemill.matching.values import FillRules
 
 KEPT_ROOMS = 64
 
 
-def taking_price(bar: Bar, moment: datetime, rules: FillRules, step: Decimal, *, is_buy: bool) -> Decimal:
-    """Price at which a marketable order sent at ``moment`` fills in ``bar``.
+def met_price(bar: Bar, moment: datetime, rules: FillRules, *, is_buy: bool) -> Decimal:
+    """Price that a marketable order arriving at ``moment`` meets in ``bar``, before costs.
 
-    The open up to the decision delay after it, later the high (buy) or low (sell) so far; moved by the
-    slippage and rounded to the step, both against the order.
+    The open up to the decision delay and the latency after it, later the high (buy) or low (sell) so far.
     """
-    early = moment <= bar.open_time + rules.decision_delay
+    if moment <= bar.open_time + rules.decision_delay + rules.latency:
+        return bar.open
+    return bar.high if is_buy else bar.low
+
+
+def taking_price(bar: Bar, moment: datetime, rules: FillRules, step: Decimal, *, is_buy: bool) -> Decimal:
+    """The met price moved by slippage and half the spread and rounded to the step, both against the order."""
+    raw = met_price(bar, moment, rules, is_buy=is_buy)
     if is_buy:
-        return ceil_step((bar.open if early else bar.high) * (1 + rules.slippage), step)
-    return max(floor_step((bar.open if early else bar.low) * (1 - rules.slippage), step), step)
+        return ceil_step(raw * (1 + rules.taking_cost), step)
+    return max(floor_step(raw * (1 - rules.taking_cost), step), step)
 
 
 def is_within(price: Decimal, limit: Decimal | None, *, is_buy: bool) -> bool:
@@ -95,3 +102,29 @@ class BarOffer:
     def quantity_for(self, quote: Decimal, lot_step: Decimal) -> Decimal:
         """Quantity that ``quote`` buys at the bar's price, rounded down to the lot."""
         return floor_step(quote / self.best, lot_step) if self.best else quote * 0
+
+
+class ImpactOffer(BarOffer):
+    """What a bar offers where the price depends on the quantity; ``best`` is the price of next to nothing."""
+
+    __slots__ = ("_impact",)
+
+    def __init__(self, bar: Bar, price: Decimal, rooms: Rooms, impact: Impact) -> None:
+        super().__init__(bar, price, rooms, is_buy=impact.is_buy)
+        self._impact = impact
+
+    def reach(self, limit: Decimal | None, most: Decimal) -> list[Level]:
+        """Nothing, or one slice: as much as the limit allows, at the price of all of it."""
+        quantity = min(self._rooms.left(self._bar), most)
+        if quantity > 0 and limit is not None:
+            quantity = self._impact.most_within(limit, quantity)
+        return [(self._impact.price(quantity), quantity)] if quantity > 0 else []
+
+    def bill(self, quantity: Decimal) -> list[Level]:
+        """All of it at the price that the most that can fill would have."""
+        return [(self._impact.price(min(quantity, self._impact.volume)), quantity)] if self._impact.volume else []
+
+    def quantity_for(self, quote: Decimal, lot_step: Decimal) -> Decimal:
+        """Quantity that ``quote`` buys at the price of what it would buy at best, rounded down to the lot."""
+        first = min(super().quantity_for(quote, lot_step), self._impact.volume)
+        return floor_step(quote / self._impact.price(first), lot_step)

@@ -23,6 +23,9 @@ OPEN, PARTLY_FILLED, FILLED = OrderState.OPEN, OrderState.PARTLY_FILLED, OrderSt
 class FillRules:
     """Costs and realism: fractions of price (``slippage``), of volume (``participation``), of what is traded (fees).
 
+    ``spread`` is the whole distance of bid and ask, of which who takes pays half; ``impact`` what an order as large as
+    its bar moves the price, growing with the square root of its share (0: slippage does not depend on volume);
+    ``latency`` how long after the market time of the call an order arrives. These three act on bars, not on a book.
     ``fee_asset`` is ``received`` (out of what an execution brings), ``quote``, or the name of a third asset;
     a third asset needs ``fee_asset_prices``: quote asset -> price of the third asset in it. Rules that
     cannot be meant are a DataError.
@@ -36,11 +39,12 @@ class FillRules:
     fee_asset: str = RECEIVED
     # A mapping has no hash: equal rules still hash alike without it.
     fee_asset_prices: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
+    spread: Decimal = ZERO
+    impact: Decimal = ZERO
+    latency: timedelta = timedelta()
 
     def __post_init__(self) -> None:
-        for name in ("slippage", "fee_maker", "fee_taker"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DataError(f"{name} is a fraction from 0 to below 1, not {getattr(self, name)}")
+        self._check_prices()
         if self.participation < 0:
             raise DataError(f"participation is a fraction of a bar's volume >= 0, not {self.participation}")
         if not self.fee_asset:
@@ -49,6 +53,22 @@ class FillRules:
             if not price > 0:
                 raise DataError(f"the price of {self.fee_asset} in {quote} must be > 0, not {price}")
         object.__setattr__(self, "fee_asset_prices", dict(self.fee_asset_prices))
+
+    def _check_prices(self) -> None:
+        for name in ("slippage", "fee_maker", "fee_taker", "spread", "impact"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DataError(f"{name} is a fraction from 0 to below 1, not {getattr(self, name)}")
+        if self.taking_cost + self.impact >= 1:
+            raise DataError(
+                f"slippage, half the spread and impact must stay below 1, not {self.taking_cost + self.impact}"
+            )
+        if self.latency < timedelta():
+            raise DataError(f"latency is a time from 0 on, not {self.latency}")
+
+    @property
+    def taking_cost(self) -> Decimal:
+        """What any order that takes is moved against us: slippage and half the spread."""
+        return self.slippage + self.spread / 2
 
     @property
     def has_third_asset(self) -> bool:

@@ -1,5 +1,6 @@
 """Bars and posts judged: good, rejected with the reason; holes with their cause, and completeness."""
 
+from tidemill.quality.adjustments import adjust_bars, raw_factors
 from tidemill.quality.bars import CheckedBars, check_bars
 from tidemill.quality.completeness import (
     DayCompleteness,
@@ -36,6 +37,7 @@ __all__ = [
     "Evidence",
     "Neighbour",
     "SeriesCompleteness",
+    "adjust_bars",
     "check_bars",
     "check_posts",
     "expected_opens",
@@ -48,6 +50,7 @@ __all__ = [
     "may_doubt",
     "measure_days",
     "measure_series",
+    "raw_factors",
     "revise_holes",
     "to_quarantine",
     "trust",

@@ -83,6 +83,8 @@ def _spikes(values: np.ndarray, rules: DoubtRules) -> np.ndarray:
     # nothing to compare with: no doubt
     judged = (count >= min(3, 2 * rules.neighbours)) & followed
     spikes = np.zeros(len(values), dtype=bool)
+    # neighbours that agree lie within half the limit of their middle, so that a spike is half the limit off each
+    judged &= _stand_out(np.log(values[:, [0, 3]]), around, rules.neighbours, limit / 2)
     if judged.any():
         beside = around[judged]
         middle = np.nanmedian(beside, axis=1)
@@ -90,6 +92,13 @@ def _spikes(values: np.ndarray, rules: DoubtRules) -> np.ndarray:
         ends = np.log(values[judged][:, [0, 3]])
         spikes[judged] = agree & (np.abs(ends - middle[:, None]) > limit).any(axis=1)
     return spikes
+
+
+def _stand_out(ends: np.ndarray, around: np.ndarray, reach: int, limit: float) -> np.ndarray:
+    """Rows with an end more than ``limit`` off the bar before, or (the first one) off the bar after."""
+    beside = np.where(np.isfinite(around[:, reach - 1]), around[:, reach - 1], around[:, reach])
+    off: np.ndarray = (np.abs(ends - beside[:, None]) > limit).any(axis=1)
+    return off
 
 
 def _neighbours(closes: np.ndarray, reach: int) -> np.ndarray:

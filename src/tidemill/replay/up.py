@@ -57,7 +57,7 @@ def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) ->
         live=None if recording else build_live_market(settings.venue.exchange, settings.venue.name),
         universe=settings.universe,
         timeframe=settings.timeframe,
-        rules=build_fill_rules(settings, settings.delay_seconds),
+        rules=build_fill_rules(settings, settings.delay_seconds, recorded=recording is not None),
         clock="real",
         database=settings.home.absolute() / "venue.db",
     )

@@ -61,7 +61,11 @@ def serve_venue(
         live=build_live_market(live, settings.venue.name, live_url) if live else None,
         universe=settings.universe,
         timeframe=timeframe,
-        rules=build_fill_rules(settings, settings.decision_delay_seconds or default_decision_delay(timeframe)),
+        rules=build_fill_rules(
+            settings,
+            settings.decision_delay_seconds or default_decision_delay(timeframe),
+            recorded=prices is not None,
+        ),
         clock=cast("Literal['real', 'recorded']", clock),
         protocol=cast("Literal['binance', 'bybit']", protocol),
         host=host,

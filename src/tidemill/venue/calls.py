@@ -70,6 +70,8 @@ def rules_row(rules: FillRules) -> dict[str, str]:
     """What decides at which price and cost orders fill, as text."""
     row = {name: str(getattr(rules, name)) for name in ("slippage", "participation", "fee_maker", "fee_taker")}
     row |= {"decision_delay": str(rules.decision_delay), "fee_asset": rules.fee_asset}
+    # told only where chosen, so that a journal from before there were these still fits
+    row |= {name: str(value) for name in ("spread", "impact", "latency") if (value := getattr(rules, name))}
     prices = sorted(rules.fee_asset_prices.items())
     return row | {"fee_asset_prices": ", ".join(f"{quote} {price}" for quote, price in prices)}
 

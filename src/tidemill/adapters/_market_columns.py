@@ -1,0 +1,142 @@
+"""Bars as plain arrays on their way into and out of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tidemill.adapters._market_frames import check_frame, micros, times
+from tidemill.domain.market import to_micros
+from tidemill.ports import BAR_COLUMNS
+
+VALUES = ("open", "high", "low", "close", "volume")
+INTEGERS = ("open_time", "stored_at", "knowledge_time", "assumed")
+Row = tuple[Any, ...]
+Part = tuple[np.ndarray, np.ndarray]
+"""Columns of one series, by open time and storage time: times and such (rows across) int64, and VALUES float64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BarColumns:
+    """BARS as plain arrays; ``codes`` number the rows' instruments in ``names``."""
+
+    names: Sequence[str]
+    codes: np.ndarray
+    opens: np.ndarray
+    values: np.ndarray
+    known: np.ndarray
+    assumed: np.ndarray
+
+    @classmethod
+    def of(cls, bars: pd.DataFrame) -> BarColumns:
+        """Take BARS apart; DataError names what is missing, without zone, or not a number."""
+        try:
+            codes, names = pd.factorize(bars["instrument"])
+            values = bars[list(VALUES)].to_numpy(np.float64)
+            whole = len(codes) > 0 and codes.min() >= 0 and not np.isnan(values).any()
+            whole = whole and bars["assumed"].dtype == bool and not _any_missing(bars)
+        except (KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            bars = check_frame("bars", bars)
+            codes, names = pd.factorize(bars["instrument"])
+            values = bars[list(VALUES)].to_numpy(np.float64)
+        return cls(
+            names=[str(one) for one in names],
+            codes=codes,
+            opens=micros(bars["open_time"]),
+            values=values,
+            known=micros(bars["knowledge_time"]),
+            assumed=bars["assumed"].to_numpy(bool),
+        )
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """First and last open time of each instrument."""
+        first = np.full(len(self.names), np.iinfo(np.int64).max)
+        last = np.full(len(self.names), np.iinfo(np.int64).min)
+        np.minimum.at(first, self.codes, self.opens)
+        np.maximum.at(last, self.codes, self.opens)
+        return list(zip(first.tolist(), last.tolist(), strict=True))
+
+    def part(self, code: int) -> Part:
+        """Rows of one instrument, ascending, the last of each open time: times and assumed, then values."""
+        at = np.flatnonzero(self.codes == code)
+        opens = self.opens[at]
+        if len(at) > 1 and not (opens[1:] > opens[:-1]).all():
+            at = at[np.argsort(opens, kind="stable")]
+            at = at[np.append(np.diff(self.opens[at]) > 0, True)]
+        return np.stack([self.opens[at], self.known[at], self.assumed[at].astype(np.int64)]), self.values[at].T
+
+    def rows(self, series: Sequence[int], stored: int) -> list[Row]:
+        """Rows of the table, ``series`` being the ids of ``names``."""
+        ids = np.array(series, dtype=np.int64)[self.codes].tolist()
+        values = (column.tolist() for column in self.values.T)
+        ends = self.known.tolist(), self.assumed.tolist()
+        return list(zip(ids, self.opens.tolist(), [stored] * len(ids), *values, *ends, strict=True))
+
+
+def _any_missing(bars: pd.DataFrame) -> bool:
+    columns = [bars[name] for name in ("open_time", "knowledge_time")]
+    zoned = all(isinstance(one.dtype, pd.DatetimeTZDtype) for one in columns)
+    return not zoned or any(one.isna().any() for one in columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Which bars are read: open times in [start, end), known and stored by then; None is no limit."""
+
+    start: datetime
+    end: datetime
+    known_at: datetime | None = None
+    stored_until: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Length of the range."""
+        return (self.end - self.start).total_seconds()
+
+    def query(self, mark: str) -> tuple[str, list[int]]:
+        """The query of one series, and what is bound behind its id."""
+        known = None if self.known_at is None else to_micros(self.known_at)
+        bounds = [("open_time >=", to_micros(self.start)), ("open_time <", to_micros(self.end))]
+        bounds += [("knowledge_time <=", known)] if known is not None else []
+        bounds += [("stored_at <=", self.stored_until)] if self.stored_until is not None else []
+        where = "".join(f" AND {text} {mark}" for text, _ in bounds)
+        names = ", ".join((*INTEGERS, *VALUES))
+        text = f"SELECT {names} FROM bars WHERE series_id = {mark}{where} ORDER BY open_time, stored_at"  # noqa: S608
+        return text, [value for _, value in bounds]
+
+
+def to_frame(names: Sequence[str], parts: Sequence[Part], *, revisions: bool) -> pd.DataFrame:
+    """BARS and stored_at of the series; of each bar the newest row unless all are wanted."""
+    kept = [part if revisions else newest(part) for part in parts]
+    counts = [part[0].shape[1] for part in kept]
+    empty = np.empty((len(INTEGERS), 0), np.int64), np.empty((len(VALUES), 0))
+    integers = np.concatenate([one[0] for one in kept or [empty]], axis=1)
+    reals = np.concatenate([one[1] for one in kept or [empty]], axis=1)
+    columns: dict[str, Any] = {name: times(integers[row]) for row, name in enumerate(INTEGERS[:3])}
+    columns |= {name: reals[row] for row, name in enumerate(VALUES)}
+    columns |= {"assumed": integers[3].astype(bool), "instrument": _repeated(names, counts)}
+    return pd.DataFrame({name: columns[name] for name in (*BAR_COLUMNS, "stored_at")})
+
+
+def newest(part: Part) -> Part:
+    """Of rows by open time and storage time the last of each open time."""
+    opens = part[0][0]
+    if len(opens) < 2:
+        return part
+    last = np.append(opens[1:] != opens[:-1], True)
+    return part if last.all() else (part[0][:, last], part[1][:, last])
+
+
+def _repeated(names: Sequence[str], counts: Sequence[int]) -> pd.Series:
+    """Each name as often as it has rows, as text."""
+    import pyarrow as pa
+
+    parts = [pa.repeat(pa.scalar(name, pa.large_string()), count) for name, count in zip(names, counts, strict=True)]
+    return pd.Series(pd.array(pa.chunked_array(parts, pa.large_string()), dtype="str"))

@@ -1,0 +1,50 @@
+"""Slippage that grows with the share of a bar's volume that an order takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tidemill.domain.portfolio import ZERO
+from tidemill.matching.steps import ceil_step, floor_step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impact:
+    """The price of ``quantity`` out of a bar of ``volume``: raw * (1 +- (cost + rate * sqrt(quantity / volume))).
+
+    The square-root law: a large order moves the price with the square root of its share of what is traded
+    (B. Toth and others, "Anomalous price impact and the critical nature of liquidity in financial markets",
+    Physical Review X 1, 021006, 2011). ``cost`` is spread and slippage that any order pays. Rounded to the price
+    step against the order, and never below one step.
+    """
+
+    raw: Decimal
+    cost: Decimal
+    rate: Decimal
+    volume: Decimal
+    price_step: Decimal
+    lot_step: Decimal
+    is_buy: bool
+
+    def price(self, quantity: Decimal) -> Decimal:
+        """Price at which ``quantity`` fills."""
+        moved = self.cost + self.rate * (quantity / self.volume).sqrt()
+        if self.is_buy:
+            return ceil_step(self.raw * (1 + moved), self.price_step)
+        return max(floor_step(self.raw * (1 - moved), self.price_step), self.price_step)
+
+    def most_within(self, limit: Decimal, most: Decimal) -> Decimal:
+        """The largest quantity up to ``most``, in whole lots, whose price is no worse than ``limit``."""
+        if self._is_within(most, limit):
+            return most
+        room = (limit / self.raw - 1 if self.is_buy else 1 - limit / self.raw) - self.cost
+        quantity = floor_step(min(most, self.volume * (room / self.rate) ** 2), self.lot_step) if room > 0 else ZERO
+        # a limit off the price step is met by a price rounded the other way
+        while quantity > 0 and not self._is_within(quantity, limit):
+            quantity -= self.lot_step
+        return max(quantity, ZERO)
+
+    def _is_within(self, quantity: Decimal, limit: Decimal) -> bool:
+        price = self.price(quantity)
+        return price <= limit if self.is_buy else price >= limit
