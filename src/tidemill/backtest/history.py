@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import compress, groupby
 
 import pandas as pd
 
 from tidemill.adapters.memory_gaps import MemoryGapLedger
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.backtest.doubting import find_refused
+from tidemill.backtest.quiet import decide_all, plan_points
 from tidemill.backtest.tracks import Rows, Tracks
 from tidemill.backtest.values import BacktestPlan
 from tidemill.domain.market import to_micros
 from tidemill.features import build_features
 from tidemill.ingesting import store_posts
-from tidemill.ports import BarTape
 from tidemill.quality import honour_quarantine
 from tidemill.recording import Recording
+from tidemill.recording.tape import RecordedTape
 
 
 class History:
@@ -27,14 +28,22 @@ class History:
     ``refused`` is the quarantine of the bars that a run would have doubted, None when there are none.
     """
 
-    def __init__(self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: BarTape) -> None:
+    def __init__(
+        self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: RecordedTape
+    ) -> None:
         self._rules = plan.rules
         self.store = MemoryMarketStore()
         self.bars = self._load(recording, plan)
-        self.refused = find_refused(self.bars, plan, points, tape)
-        scores = self.store.read_scores(plan.rules.scorer, recording.first_open, plan.end)
-        self.features = Rows(pd.concat([self._features(scores, part) for part in self._parts(points)]))
         self.whole = Tracks(self.bars, plan.rules)
+        self.refused = find_refused(self.bars, plan, points, tape)
+        self.plan = (
+            plan_points(plan.rules, self.bars, self.whole, tape, points)
+            if self.refused is None
+            else decide_all(len(points))
+        )
+        decided = list(compress(points, self.plan.decided.tolist()))
+        scores = self.store.read_scores(plan.rules.scorer, recording.first_open, plan.end)
+        self.features = Rows(pd.concat([self._features(scores, part) for part in self._parts(decided)]))
         self._tracks: dict[frozenset[tuple[str, int]], Tracks] = {}
 
     def tracks_at(self, as_of: datetime) -> Tracks:

@@ -6,9 +6,11 @@ asked for, so the numbers are those of a live run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+
+import numpy as np
 
 from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_broker import MemoryBroker
@@ -23,8 +25,8 @@ from tidemill.deciding import (
     mark_equity,
     why_refused,
 )
-from tidemill.domain.errors import DataError
-from tidemill.domain.market import format_time
+from tidemill.domain.errors import DataError, StrategyError
+from tidemill.domain.market import format_time, to_micros
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision, OrderTiming, Side
 from tidemill.execution import Desk, await_fills, place_order, reduce_to_cash, settle_account
@@ -54,6 +56,7 @@ class _Run:
         self.ledger = MemoryLedger()
         self.desk = self._open_desk()
         self.equity: list[tuple[datetime, Decimal]] = []
+        self.passed = 0
 
     def _open_desk(self) -> Desk:
         account = self.rules.account
@@ -82,7 +85,35 @@ class _Run:
         self.clock.move_to(moment)
         self.exchange.advance(moment, moment)
 
-    def step(self, point: datetime) -> None:
+    def go_on(self, index: int) -> int:
+        """Decide at the point of ``index``, or pass by those that are quiet; the next index."""
+        following = self.history.plan.next_decided(index)
+        if following > index and not self.exchange.orders(self.rules.account, open_only=True):
+            self.pass_by(self.points[index:following])
+            return following
+        decision = self.step(self.points[index])
+        if self.history.plan.doubted[index] and (decision.record.get("wanted") or decision.record.get("forecasts")):
+            moment = format_time(decision.as_of)
+            raise StrategyError(
+                f"strategy '{self.rules.strategy}' decides at {moment}, where its speaks_at said that it would not"
+            )
+        return index + 1
+
+    def pass_by(self, points: Sequence[datetime]) -> None:
+        """Points at which nothing happens: equity is marked, for the drawdown too."""
+        portfolio = self.ledger.load_portfolio(self.rules.account)
+        bases = {name: self.rules.instruments[name].base for name in self.rules.universe}
+        held = [name for name, base in bases.items() if portfolio.quantity(base)]
+        prices = self.history.whole.along(np.array([to_micros(one) for one in points]), held)
+        marks = [portfolio.quantity(portfolio.currency)] * len(points)
+        for name in held:
+            quantity = portfolio.quantity(bases[name])
+            marks = [mark + quantity * price for mark, price in zip(marks, prices[name], strict=True)]
+        self.ledger.raise_peak(self.rules.account, max(marks))
+        self.equity.extend(zip(points, marks, strict=True))
+        self.passed += len(points)
+
+    def step(self, point: datetime) -> Decision:
         """One decision, carried out."""
         grid = self.rules.grid
         as_of = grid.as_of(point)
@@ -93,6 +124,7 @@ class _Run:
         if decision.outcome == "decided":
             self.carry_out(decision.decision_id)
         self.mark(point)
+        return decision
 
     def decide(self, as_of: datetime, champion: FittedModel | None) -> Decision:
         """Steps 4 to 12."""
@@ -154,10 +186,11 @@ def run_backtest(
     """
     run = _Run(recording, plan)
     run.equity.append((run.points[0], plan.start_cash))
-    for index, point in enumerate(run.points):
-        run.step(point)
+    index = 0
+    while index < len(run.points):
+        index = run.go_on(index)
         if on_step:
-            on_step(index + 1, len(run.points))
+            on_step(index, len(run.points))
     run.move(min(plan.end, recording.last_close))
     run.mark(min(plan.end, recording.last_close))
     account = plan.rules.account
@@ -168,4 +201,5 @@ def run_backtest(
         fills=fills,
         equity=tuple(run.equity),
         fees=fees_in_currency(fills),
+        passed=run.passed,
     )

@@ -20,7 +20,8 @@ from tidemill.deciding import (
     why_incomplete,
     window_start,
 )
-from tidemill.domain.market import from_micros, timeframe_seconds, to_micros
+from tidemill.domain.market import from_micros, timeframe_seconds, to_micros, to_step
+from tidemill.domain.portfolio import ZERO
 from tidemill.features import LOOKBACK
 
 MICROS = 1_000_000
@@ -57,6 +58,23 @@ class Tracks:
         at = {name: self.tracks[name].position(opened) for name in names}
         return {name: self.tracks[name].last(index).price for name, index in at.items() if index >= 0}
 
+    def along(self, points: np.ndarray, names: list[str]) -> dict[str, list[Decimal]]:
+        """:meth:`prices` at each of ``points`` (micros); 0 before an instrument's first bar."""
+        return {name: self.tracks[name].along(points - self._length) for name in names}
+
+    def are_fresh(self, points: np.ndarray) -> np.ndarray:
+        """Whether of some instrument the decided bar and its lookback are whole, at each point (micros, 24x7)."""
+        found = np.zeros(len(points), dtype=bool)
+        for track in self.tracks.values():
+            opens = track.micros
+            decided = points - self._length
+            at = np.searchsorted(opens, decided, side="right") - 1
+            first = np.maximum(at - LOOKBACK + 1, 0)
+            known = at >= 0
+            fresh = opens[np.maximum(at, 0)] == decided
+            found |= known & fresh & (decided - opens[first] == (at - first) * self._length)
+        return found
+
     def _incomplete(self, point: datetime, decided: int, at: Mapping[str, int]) -> dict[str, str]:
         start = to_micros(window_start(self._rules.grid, point))
         found = {}
@@ -65,7 +83,7 @@ class Tracks:
             first = max(bisect_left(opens, start), index + 1 - LOOKBACK)
             if first > index or self._is_whole(opens[first], decided, index + 1 - first):
                 continue
-            if reason := why_incomplete(self._rules, point, np.array(opens[first : index + 1])):
+            if reason := why_incomplete(self._rules, point, self.tracks[name].micros[first : index + 1]):
                 found[name] = reason
         return found
 
@@ -91,7 +109,8 @@ class _Track:
 
     def __init__(self, bars: pd.DataFrame, rows: np.ndarray, rules: DecisionRules, name: str) -> None:
         self.rows = rows
-        self.opens: list[int] = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)[rows].tolist()
+        self.micros = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)[rows]
+        self.opens: list[int] = self.micros.tolist()
         self.closes: list[float] = bars["close"].to_numpy(np.float64)[rows].tolist()
         self._volumes: list[float] = bars["volume"].to_numpy(np.float64)[rows].tolist()
         self._step = rules.instruments[name].price_step
@@ -100,6 +119,15 @@ class _Track:
     def position(self, opened: int) -> int:
         """Position of the last bar opened at or before ``opened``, -1 when there is none."""
         return bisect_right(self.opens, opened) - 1
+
+    def along(self, opened: np.ndarray) -> list[Decimal]:
+        """Closes of the last bars opened at or before each of ``opened``, ascending; 0 where there is none."""
+        at = np.searchsorted(self.micros, opened, side="right") - 1
+        step = self._step
+        made = {-1: ZERO}
+        for index in np.unique(at[at >= 0]).tolist():
+            made[index] = to_step(self.closes[index], step)
+        return [made[index] for index in at.tolist()]
 
     def last(self, index: int) -> LastBar:
         """The bar at a position."""

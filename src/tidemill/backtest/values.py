@@ -38,13 +38,17 @@ class BacktestPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestResult:
-    """Everything that happened, in memory. ``equity`` has one mark per decision and the final one."""
+    """Everything that happened, in memory. ``equity`` has one mark per point and the final one.
+
+    ``passed`` counts points at which nothing was to be decided, so that there is no decision of them.
+    """
 
     decisions: tuple[Decision, ...]
     orders: tuple[LedgerOrder, ...]
     fills: tuple[Fill, ...]
     equity: tuple[tuple[datetime, Decimal], ...]
     fees: Decimal
+    passed: int = 0
 
     @property
     def max_drawdown(self) -> Decimal:
@@ -72,7 +76,7 @@ class BacktestResult:
             )
         last = next((one for one in reversed(self.decisions) if one.outcome == "decided"), None)
         return {
-            "steps": len(self.decisions),
+            "steps": len(self.decisions) + self.passed,
             "strategy": strategy,
             "model": (last.record["model"] or {"name": last.model, "version": "", "verdict": "rule"}) if last else None,
             **totals,
