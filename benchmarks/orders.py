@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -17,13 +18,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from benchmarks.timing import Options, Row
 from tidemill.adapters.capabilities import capability
 from tidemill.adapters.ccxt_broker import CcxtBroker
 from tidemill.adapters.clocks import ManualClock, WallClock
@@ -33,12 +34,10 @@ from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision, OrderIntent, OrderType, Side, TimeInForce, decision_id, intent_id
 from tidemill.execution import Desk, place_order
 
-ROUNDS, WARM, FLEET = 200, 20, 50
+ROUNDS, WARM, FLEET, FLEET_RUNS = 300, 30, 50, 5
 NAME, CLIENT_KEY, CLIENT_SECRET = "bench", "k1", "s1"
 AAPL = Instrument(venue="SAMPLE", base="AAPL", quote="USD", price_step=Decimal("0.0001"), lot_step=Decimal(1))
 MARKET = datetime(2013, 2, 13, 0, 0, 45, tzinfo=UTC)
-THREADS = 8
-"""As many as Prefect's task runner has in `trade`, see flows/trade.py."""
 
 
 @contextmanager
@@ -168,15 +167,6 @@ class Desks:
         place_order(self.desk, name, epoch=self.epoch)
         return time.perf_counter() - began
 
-    def many(self, number: int) -> float:
-        """Seconds from a decision to the acknowledgement of all its orders, on the flow's threads."""
-        began = time.perf_counter()
-        names = self.decide(number, FLEET)
-        with ThreadPoolExecutor(THREADS) as pool:
-            placed = list(pool.map(lambda name: place_order(self.desk, name, epoch=self.epoch), names))
-        assert all(one.venue_order_id for one in placed)
-        return time.perf_counter() - began
-
     def close(self) -> None:
         self.broker.close()
         self.ledger.close()
@@ -201,6 +191,43 @@ def make_intent(decision: str, as_of: datetime, leg: int) -> OrderIntent:
     )
 
 
+def fleets(ours: Desks, folder: Path) -> list[float]:
+    """Seconds of fifty intents of one decision, recorded and submitted as `trade` does, inside running flows.
+
+    Each runs the shipped task under Prefect's own task runner with a Prefect server; the flow's start is not counted.
+    """
+    from tidemill.replay.prefect_server import PrefectServer
+
+    server = PrefectServer(folder / "prefect", services=False)
+    server.start()
+    os.environ.update(server.environment)
+    try:
+        server.wait()
+        return flows_of_fifty(ours)
+    finally:
+        server.stop()
+
+
+def flows_of_fifty(ours: Desks) -> list[float]:
+    """One figure a flow run, the first left out."""
+    from prefect import flow
+
+    from tasks import orders
+    from tidemill.bootstrap import Services, using
+    from tidemill.settings import Settings
+
+    @flow(name="fifty", log_prints=False)
+    def fifty(number: int) -> float:
+        began = time.perf_counter()
+        names = ours.decide(1000 + number, FLEET)
+        placed = [one.result() for one in orders.submit_order.map(names, ours.epoch)]
+        assert all(one.venue_order_id for one in placed)
+        return time.perf_counter() - began
+
+    with using(Services(Settings(home=Path("bench")), desk=ours.desk)):
+        return [fifty(number) for number in range(FLEET_RUNS + 1)][1:]
+
+
 def measure() -> dict[str, Any]:
     """Medians in milliseconds; the ratio is that of the medians."""
     logging.disable(logging.CRITICAL)
@@ -213,15 +240,31 @@ def measure() -> dict[str, Any]:
             if number >= WARM:
                 for name, seconds in turn.items():
                     taken[name].append(seconds)
-        fleet = [ours.many(1000 + number) for number in range(5)]
+        fleet = fleets(ours, folder)
         plain.close()
         ours.close()
     found = {name: 1000 * statistics.median(times) for name, times in taken.items()}
     return {
+        "runs": ROUNDS,
         **{f"{name}_ms": round(value, 3) for name, value in found.items()},
         "ratio": round(found["ours"] / (found["ccxt_alone"] + found["three_commits"]), 3),
         "fifty_seconds": round(statistics.median(fleet), 3),
     }
+
+
+TITLE = "Orders"
+
+
+def rows(_options: Options) -> list[Row]:
+    """From a decision to its acknowledged orders, with every protection on."""
+    found = measure()
+    return [
+        Row("ccxt's asynchronous client alone: one order over loopback", f"{found['ccxt_alone_ms']:.2f} ms"),
+        Row("three durable commits alone", f"{found['three_commits_ms']:.2f} ms"),
+        Row("from a decision to its acknowledged order, both included", f"{found['ours_ms']:.2f} ms"),
+        Row("the last over the sum of the first two", f"{found['ratio']:.2f}", "1.25"),
+        Row(f"{FLEET} intents of one decision acknowledged in one flow", f"{found['fifty_seconds']:.2f} s", "3 s"),
+    ]
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def monitor(mode: Mode = "paper") -> dict[str, Any]:
     publish_page(f"monitor-{mode}", monitor_page(undecided, stops, rerun), "Health")
     judge_holes(follow=True)
     measured = measure_completeness(COMPLETENESS_DAYS)
-    series, days = completeness_rows(measured), completeness_days(measured)
+    series, days = completeness_rows(measured, services().marks.load_marks()), completeness_days(measured)
     publish_table(f"completeness-{mode}", series, "Per series: expected, stored, repaired, missing with cause")
     publish_table(f"completeness-days-{mode}", days, "Per day: expected, stored, figure")
     return {"undecided": undecided, "stops": stops, "rerun": rerun, "completeness": series}

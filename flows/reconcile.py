@@ -33,7 +33,7 @@ def reconcile(mode: Mode = "paper") -> dict[str, Any]:
             if known.settings.mode != "replay":
                 raise
             return {"skipped": f"venue down: {error}", "differences": []}
-        frozen = orders.freeze_differences(differences) if differences else 0
+        frozen = orders.freeze_differences(differences, epoch) if differences else 0
     sentences = [one.sentence for one in differences]
     publish_page(f"reconcile-{mode}", reconcile_page(sentences, doubtful, frozen), "Ledger against venue")
     return {"differences": sentences, "doubtful": len(doubtful), "frozen": frozen}

@@ -105,9 +105,11 @@ def compare_account() -> tuple[execution.Difference, ...]:
 
 
 @step(name="freeze_differences", tags=["reconcile", "ledger"], retries=2)
-def freeze_differences(differences: tuple[execution.Difference, ...]) -> int:
+def freeze_differences(differences: tuple[execution.Difference, ...], epoch: int) -> int:
     """Stop what differs until a person resumes it; the number of new freezes."""
-    return execution.freeze_differences(services().desk, differences)
+    desk = services().desk
+    desk.check_lease(epoch)  # what was compared under a lost lease proves nothing
+    return execution.freeze_differences(desk, differences)
 
 
 @step(name="wait_until", run_name="wait until {moment}", tags=["trade"])

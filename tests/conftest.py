@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from postgres import running_postgres
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile(
     "tidemill", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow], max_examples=60
@@ -16,11 +17,17 @@ settings.register_profile(
 settings.load_profile("tidemill")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one worker, and all that starts a Prefect server to the same one, one after another."""
-    for item in items:
-        group = "flow runs" if item.get_closest_marker("flow_run") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+class ByFile(LoadScopeScheduling):
+    """Each file to one worker, and all that starts a Prefect server to the same one, one after another."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "flow runs" if "/flow_runs/" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """Share the tests among the workers by file."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemill.domain.gaps import Hole
 from tidemill.domain.market import format_time
+from tidemill.domain.series import SeriesMark, SeriesState
 from tidemill.domain.trading import Decision, LedgerOrder, OrderState
 from tidemill.quality import SeriesCompleteness
 
@@ -67,7 +68,8 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
     """Page of an ingest run: per instrument or source what was fetched, kept, refused and missing."""
-    columns = ("name", "timeframe", "fetched", "stored", "rejected", "missing", "quarantined", "scores", "failure")
+    counts = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
+    columns = ("name", "timeframe", *counts, "state", "failure")
     return f"# {title}\n\n" + table(results, columns)
 
 
@@ -108,14 +110,21 @@ def hole_row(hole: Hole) -> dict[str, Any]:
     }
 
 
-def completeness_rows(measured: Sequence[SeriesCompleteness]) -> list[dict[str, Any]]:
-    """Per series: expected, stored, repaired, missing, and the missing by cause in words."""
+def series_state(series: SeriesCompleteness, marks: Sequence[SeriesMark]) -> str:
+    """How a series is marked; ``fine`` unless told otherwise."""
+    told = {one.key: str(one.state) for one in marks}
+    return told.get((series.instrument, series.timeframe), str(SeriesState.FINE))
+
+
+def completeness_rows(measured: Sequence[SeriesCompleteness], marks: Sequence[SeriesMark] = ()) -> list[dict[str, Any]]:
+    """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked."""
     rows = []
     for one in measured:
         told = one.as_dict()
         causes = ", ".join(f"{count} {cause}" for cause, count in told["causes"].items()) or "none"
         kept = ("instrument", "timeframe", "start", "end", "expected", "stored", "repaired", "missing", "complete")
-        rows.append({**{name: told[name] for name in kept}, "causes": causes})
+        state = series_state(one, marks)
+        rows.append({**{name: told[name] for name in kept}, "causes": causes, "state": state})
     return rows
 
 

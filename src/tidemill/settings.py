@@ -53,7 +53,7 @@ class MarketSettings(_Group):
     records: tuple[str, ...] = Field((), description="of its instruments: trades, books, funding, open_interest, ...")
     rest_url: str = Field("", description="sends every request here instead of the venue's own host")
     ws_url: str = ""
-    key: SecretStr = Field(SecretStr(""), description="API key, where the source needs one")
+    key_variable: str = Field("ALPHA_VANTAGE_KEY", description="environment variable with the key, where one is needed")
     budget_per_minute: float | None = Field(None, ge=0, description="as of the venue that takes the orders")
 
 

@@ -176,7 +176,7 @@ def test_another_shape_or_no_answer_is_no_bars(shares) -> None:
 
 
 def test_a_key_is_needed_and_never_shown() -> None:
-    with pytest.raises(ConfigurationError, match="needs a key"):
+    with pytest.raises(ConfigurationError, match="key_variable"):
         AlphaVantageBars("", [NAME], market_clock=ManualClock(NOW))
     made = AlphaVantageBars("s3cret", [NAME], market_clock=ManualClock(NOW), base_url="http://127.0.0.1:9")
     with pytest.raises(TransientError) as refused:

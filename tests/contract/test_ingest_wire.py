@@ -130,6 +130,13 @@ def reshaped(value: Any, change: Any) -> Any:
     return value
 
 
+def later(row: Any) -> Any:
+    """The row with its time told in a unit a thousand times finer."""
+    if isinstance(row, dict):
+        return {**row, "start": f"{row['start']}000"}
+    return [f"{row[0]}000" if isinstance(row[0], str) else row[0] * 1000, *row[1:]]
+
+
 # of Binance, Bybit and OKX ccxt has every timeframe that we have
 LACKING = {"coinbase": "12h", "kraken": "2h"}
 CHANGES = {
@@ -144,6 +151,7 @@ CHANGES = {
             else [row[0], *["n/a" for _ in row[1:]]]
         ),
     ),
+    "times in microseconds": lambda value: reshaped(value, later),
     "null": lambda _: None,
     "nothing but an object": lambda _: {},
 }
@@ -221,12 +229,17 @@ def test_a_delisted_market_is_told_apart_from_an_unknown_one() -> None:
 @pytest.mark.data
 def test_a_venue_that_keeps_only_new_bars_says_so() -> None:
     """Kraken answers with its newest bars whatever is asked for."""
-    (path, file), (bars, bars_file), extra, (name, timeframe, first, _, _) = FIVE["kraken"]
-    with serving({path: recorded(file), bars: recorded(bars_file), **extra}) as double:
+    (path, file), (bars, _), extra, (name, timeframe, first, _, _) = FIVE["kraken"]
+    begun = int(first.timestamp())
+    rows = [[begun + 60 * number, "1", "2", "1", "2", "1", "5", 3] for number in range(720)]
+    answer: dict[str, Any] = {"error": [], "result": {"XBTUSDT": rows, "last": 0}}
+    with serving({path: recorded(file), bars: answer, **extra}) as double:
         made = market("kraken", double.url)
         with pytest.raises(NotKept, match="tidemill data import") as caught:
             made.fetch_bars(name, timeframe, first - 10 * HOUR, first - 9 * HOUR)
         assert caught.value.first == first
+        answer["result"]["XBTUSDT"] = rows[:5]
+        assert len(made.fetch_bars(name, timeframe, first - HOUR, first)) == 0, "so much later was the next trade"
         made.close()
 
 

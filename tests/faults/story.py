@@ -219,6 +219,7 @@ def reconcile(desk: Desk, epoch: int) -> None:
     """Resolve, compare, freeze."""
     execution.settle_account(desk, epoch=epoch)
     found = execution.compare_account(desk, UNIVERSE, since=desk.wall_clock.now() - timedelta(days=1))
+    desk.check_lease(epoch)
     execution.freeze_differences(desk, found)
 
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 from lossy_desk import BTC, START, TIMING, Crash, Table
 
-from tidemill.domain.errors import LeaseLost, TradingError
+from tidemill.domain.errors import LeaseLost, TradingError, TransientError
+from tidemill.domain.portfolio import CashEvent
 from tidemill.domain.trading import (
     OrderRequest,
     OrderState,
@@ -18,11 +19,13 @@ from tidemill.domain.trading import (
     TimeInForce,
 )
 from tidemill.execution import (
+    accept_differences,
     await_fills,
     compare_account,
     freeze_differences,
     place_order,
     settle_account,
+    take_in_fills,
 )
 from tidemill.matching import Ticket
 
@@ -195,16 +198,7 @@ def test_a_freeze_ends_the_intent_with_its_reason(table: Table) -> None:
 def test_reconcile_names_and_freezes_what_differs(table: Table) -> None:
     table.place()
     await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
-    stranger = Ticket(
-        client_order_id="by-hand",
-        instrument=BTC.id,
-        side=Side.SELL,
-        order_type=OrderType.LIMIT,
-        time_in_force=TimeInForce.IOC,
-        quantity=Decimal("0.5"),
-        limit_price=Decimal(90),
-    )
-    table.exchange.place("a", stranger, market=table.market.now(), wall=table.wall.now())
+    strange_trade(table)
     found = compare_account(table.desk, [BTC.id], since=START)
     assert {(one.kind, one.scope) for one in found} == {
         ("unknown order", BTC.id),
@@ -270,3 +264,104 @@ def test_without_that_rule_a_placed_order_would_count_as_rejected(table: Table) 
         table.place()
     assert table.venue_orders() == 1
     assert table.desk.order("i0").state is OrderState.REJECTED
+
+
+def test_an_order_that_fills_while_it_is_compared_is_no_difference() -> None:
+    """A resting order meets a bar between what was taken in and what is compared."""
+    table = Table(next_low=80, next_volume="500")
+    table.record(TimeInForce.GTC, limit="90", number=1, hours=4)
+    place_order(table.desk, "i1", epoch=table.epoch)
+    settle_account(table.desk, epoch=table.epoch)
+    table.sleep(2 * 3600)
+    table.exchange.advance(table.market.now(), table.wall.now())
+    assert not compare_account(table.desk, [BTC.id], since=START)
+    assert table.desk.order("i1").filled == 2
+
+
+def test_an_account_that_never_stands_still_is_not_frozen(table: Table) -> None:
+    """Another hand writes to the ledger during every comparison: nothing is proven, so nothing is said."""
+    numbers = iter(range(100))
+    balances = table.broker.fetch_balances
+
+    def fetch_while_another_writes():
+        event = CashEvent(
+            event_id=f"e{next(numbers)}", account="a", asset="USD", amount=Decimal(1), kind="deposit", because="x"
+        )
+        table.ledger.record_cash_event(event, stamp=table.desk.stamp())
+        return balances()
+
+    table.broker.fetch_balances = fetch_while_another_writes
+    with pytest.raises(TransientError, match="moves while it is compared"):
+        compare_account(table.desk, [BTC.id], since=START)
+
+
+def strange_trade(table: Table) -> None:
+    """Somebody sells half a coin by hand."""
+    stranger = Ticket(
+        client_order_id="by-hand",
+        instrument=BTC.id,
+        side=Side.SELL,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.IOC,
+        quantity=Decimal("0.5"),
+        limit_price=Decimal(90),
+    )
+    table.exchange.place("a", stranger, market=table.market.now(), wall=table.wall.now())
+
+
+def test_what_a_person_takes_over_differs_no_more(table: Table) -> None:
+    table.place()
+    await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+    strange_trade(table)
+    take_in_fills(table.desk, [BTC.id])
+    found = compare_account(table.desk, [BTC.id], since=START)
+    assert [one.kind for one in found] == ["unknown order"]  # its trade is in the ledger, so the balances agree
+    assert accept_differences(table.desk, found, "I sold by hand") == 1
+    assert accept_differences(table.desk, found, "again") == 0
+    assert not compare_account(table.desk, [BTC.id], since=START)
+    assert "I sold by hand (unknown order" in table.ledger.load_cash_events("a")[-1].because
+    table.record(number=1)
+    place_order(table.desk, "i1", epoch=table.epoch)
+    await_fills(table.desk, "d1", Side.BUY, wait_seconds=0)
+    assert not compare_account(table.desk, [BTC.id], since=START)
+
+
+def test_another_difference_than_the_one_taken_over_is_told(table: Table) -> None:
+    table.ledger.record_cash_event(
+        CashEvent(event_id="e", account="a", asset="ETH", amount=Decimal(2), kind="deposit", because="x"),
+        stamp=table.desk.stamp(),
+    )
+    found = compare_account(table.desk, [BTC.id], since=START)
+    assert [(one.kind, one.scope, one.subject, one.ledger, one.venue) for one in found] == [
+        ("balance", "a", "ETH", Decimal(2), Decimal(0))
+    ]
+    assert accept_differences(table.desk, found, "booked in error") == 1
+    assert not compare_account(table.desk, [BTC.id], since=START)
+    assert table.ledger.load_portfolio("a").quantity("ETH") == 0
+    table.ledger.record_cash_event(
+        CashEvent(event_id="f", account="a", asset="ETH", amount=Decimal(2), kind="deposit", because="x"),
+        stamp=table.desk.stamp(),
+    )
+    assert compare_account(table.desk, [BTC.id], since=START)
+
+
+def test_an_order_that_the_venue_lost_is_missing(table: Table) -> None:
+    """Acknowledged, and gone: no wait can heal that, so a person decides."""
+    table.place()
+    await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+    told = table.broker.fetch_orders
+    table.broker.fetch_orders = lambda instrument, since: told(instrument, since)[:0]
+    found = compare_account(table.desk, [BTC.id], since=START)
+    assert [(one.kind, one.scope, one.subject, one.ledger, one.venue) for one in found] == [
+        ("missing order", BTC.id, "i0", Decimal(2), Decimal(0))
+    ]
+
+
+def test_a_trade_that_the_venue_took_back_is_a_difference_in_fills(table: Table) -> None:
+    table.place()
+    await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
+    table.broker.late_trades = 10**6
+    found = compare_account(table.desk, [BTC.id], since=START)
+    assert [(one.kind, one.subject, one.ledger, one.venue) for one in found] == [
+        ("fill", "trade 1", Decimal(2), Decimal(0))
+    ]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread
 from tidemill.domain.budgets import Block, BudgetRule
 from tidemill.domain.errors import DataError, TransientError
@@ -19,6 +21,9 @@ from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.ports import Clock, RateBudgets, Sleep
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
+# no recording reaches back behind 1980; times in seconds all lie before it
+FIRST_BAR_MS = 315_532_800_000
+DAY_SECONDS = 86_400
 LONGEST_WAIT_SECONDS = 60.0
 """A caller that would wait longer for its turn, or for the venue, is told to come back."""
 
@@ -181,6 +186,16 @@ def need_empty(body: Any, venue: str) -> None:
         f"{venue} answered in a shape that is not known: no bar can be read from {str(body)[:80]!r}",
         state=SeriesState.CHANGED_SHAPE,
     )
+
+
+def need_times(opens: np.ndarray, now: datetime, venue: str) -> None:
+    """SeriesError when open times (milliseconds) are none that bars can have: their unit or their place changed."""
+    wrong = (opens < FIRST_BAR_MS) | (opens > (now.timestamp() + DAY_SECONDS) * 1000)
+    if wrong.any():
+        raise SeriesError(
+            f"{venue} answered in a shape that is not known: {int(opens[wrong][0])} is no bar's time in milliseconds",
+            state=SeriesState.CHANGED_SHAPE,
+        )
 
 
 def _lists(value: Any) -> Iterator[list[Any]]:

@@ -6,7 +6,7 @@ So its statements are built once, and nothing is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -26,32 +26,45 @@ from tidemill.adapters._ledger_tables import (
     SEQUENCES,
 )
 from tidemill.adapters._ledger_values import REDUCED
+from tidemill.adapters._quick_sql import Quick, insert_all
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import ZERO, CashEvent
-from tidemill.domain.trading import LedgerOrder, OrderIntent, OrderState, check_move
+from tidemill.domain.trading import UNRESOLVED, LedgerOrder, OrderIntent, OrderState, check_move
 
-ONE_ORDER = (
+SENDING = ("venue_order_id", "sent_at", "window_ms")
+"""What a move may change beside the state."""
+ONE_ORDER = Quick(
     sa.select(INTENTS, FILLS.c.quantity.label("fill_quantity"))
     .select_from(INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id))
     .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
 )
-ORDERS_IN_STATES = sa.select(INTENTS).where(
-    INTENTS.c.account == sa.bindparam("of"), INTENTS.c.state.in_(sa.bindparam("states", expanding=True))
+LEFT = UNRESOLVED | {OrderState.PLANNED}
+LEFT_ORDERS = Quick(
+    sa.select(INTENTS).where(
+        INTENTS.c.account == sa.bindparam("owner"),
+        sa.or_(*(INTENTS.c.state == sa.bindparam(f"state_{state}", str(state)) for state in sorted(LEFT))),
+    )
 )
-CHANGE_INTENT = INTENTS.update().where(INTENTS.c.intent_id == sa.bindparam("changed"))
-TIE_FILLS = (
+ADD_INTENT = insert_all(INTENTS)
+ADD_EVENT = insert_all(ORDER_EVENTS)
+CHANGE_INTENT = Quick(
+    INTENTS.update()
+    .where(INTENTS.c.intent_id == sa.bindparam("changed"))
+    .values({name: sa.bindparam(name) for name in ("state", "state_reason", "send_quantity", "reduced", *SENDING)})
+)
+TIE_FILLS = Quick(
     FILLS.update()
     .where(
-        FILLS.c.account == sa.bindparam("of"),
+        FILLS.c.account == sa.bindparam("owner"),
         FILLS.c.venue_order_id == sa.bindparam("told"),
         FILLS.c.instrument == sa.bindparam("traded"),
         FILLS.c.intent_id.is_(None),
     )
-    .values(intent_id=sa.bindparam("owner"))
+    .values(intent_id=sa.bindparam("tied"))
 )
-LAST = sa.select(SEQUENCES.c.last)
-TAKE = SEQUENCES.update().values(last=sa.bindparam("taken"))
+LAST = Quick(sa.select(SEQUENCES.c.last))
+TAKE = Quick(SEQUENCES.update().values(last=sa.bindparam("taken")))
 
 
 def find_orders(
@@ -94,15 +107,14 @@ def sum_fills(connection: Connection, intents: Sequence[str]) -> dict[str, Decim
     return filled
 
 
-def orders_in(connection: Connection, account: str, states: Collection[OrderState]) -> list[LedgerOrder]:
-    """Orders of the account in these states, none of which can be filled: what is filled is not read."""
-    told = {"of": account, "states": [str(state) for state in states]}
-    return [to_order(row, ZERO) for row in connection.execute(ORDERS_IN_STATES, told).mappings()]
+def left_orders(connection: Connection, account: str) -> list[LedgerOrder]:
+    """Orders of the account that are in doubt or not sent yet; what is filled of them is not read."""
+    return [to_order(row, ZERO) for row in LEFT_ORDERS.rows(connection, owner=account)]
 
 
 def one_order(connection: Connection, intent_id: str) -> list[LedgerOrder]:
     """The order of an intent, or nothing."""
-    rows = connection.execute(ONE_ORDER, {"wanted": intent_id}).mappings().all()
+    rows = ONE_ORDER.rows(connection, wanted=intent_id)
     filled = sum((row["fill_quantity"] for row in rows if row["fill_quantity"] is not None), ZERO)
     return [to_order(row, filled) for row in rows[:1]]
 
@@ -117,13 +129,9 @@ def known_order(connection: Connection, intent_id: str) -> LedgerOrder:
 
 def plan(connection: Connection, intents: Sequence[OrderIntent], stamp: Stamp, *, first: int) -> None:
     """Write intents, each with its PLANNED event; their numbers count from ``first``."""
-    if intents:
-        connection.execute(INTENTS.insert(), [intent_row(one) for one in intents])
-        told = [
-            _event(first + number, one, OrderState.PLANNED, stamp, quantity=one.quantity)
-            for number, one in enumerate(intents)
-        ]
-        connection.execute(ORDER_EVENTS.insert(), told)
+    for number, intent in enumerate(intents, first):
+        ADD_INTENT.run(connection, **intent_row(intent))
+        _write_event(connection, number, intent, OrderState.PLANNED, stamp, quantity=intent.quantity)
 
 
 def move(
@@ -136,9 +144,9 @@ def move(
     if state is not order.state:
         check_move(order.state, state)
     told = {name: value for name, value in changes.items() if value is not None}
-    _write_event(connection, order.intent, state, stamp, reason=reason, **told)
+    _write_event(connection, next_number(connection), order.intent, state, stamp, reason=reason, **told)
     moved = replace(order, state=state, reason=reason or order.reason, **told)
-    _change(connection, moved, **told)
+    _change(connection, moved)
     if moved.venue_order_id != order.venue_order_id:
         return _tie(connection, moved)
     return moved
@@ -146,46 +154,62 @@ def move(
 
 def reduce(connection: Connection, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> LedgerOrder:
     """Cut what may be sent; to nothing: NOT_PLACED."""
-    _write_event(connection, order.intent, REDUCED, stamp, reason="cut to the cash that is free", quantity=quantity)
+    number, reason = next_number(connection), "cut to the cash that is free"
+    _write_event(connection, number, order.intent, REDUCED, stamp, reason=reason, quantity=quantity)
     cut = replace(order, quantity=quantity, reduced=True)
-    _change(connection, cut, send_quantity=quantity, reduced=True)
+    _change(connection, cut)
     if quantity > 0:
         return cut
     return move(connection, cut, OrderState.NOT_PLACED, stamp, "reduced to nothing: no cash is free")
 
 
-def _change(connection: Connection, order: LedgerOrder, **values: Any) -> None:
-    row = {"changed": order.intent.intent_id, "state": str(order.state), "state_reason": order.reason, **values}
-    connection.execute(CHANGE_INTENT, row)
+def _change(connection: Connection, order: LedgerOrder) -> None:
+    """Bring the intent's row to the order."""
+    CHANGE_INTENT.run(
+        connection,
+        changed=order.intent.intent_id,
+        state=str(order.state),
+        state_reason=order.reason,
+        send_quantity=order.quantity,
+        reduced=order.reduced,
+        **{name: getattr(order, name) for name in SENDING},
+    )
 
 
 def _tie(connection: Connection, order: LedgerOrder) -> LedgerOrder:
     """Give an order the fills that came before it was known."""
     intent = order.intent
-    told = {"of": intent.account, "told": order.venue_order_id, "traded": intent.instrument, "owner": intent.intent_id}
-    tied = connection.execute(TIE_FILLS, told).rowcount
+    told = {"told": order.venue_order_id, "traded": intent.instrument, "tied": intent.intent_id}
+    tied = TIE_FILLS.run(connection, owner=intent.account, **told)
     return known_order(connection, intent.intent_id) if tied else order
 
 
 def _write_event(
-    connection: Connection, intent: OrderIntent, state: str, stamp: Stamp, *, reason: str = "", **told: Any
+    connection: Connection,
+    number: int,
+    intent: OrderIntent,
+    state: str,
+    stamp: Stamp,
+    *,
+    reason: str = "",
+    quantity: Decimal | None = None,
+    venue_order_id: str | None = None,
+    sent_at: datetime | None = None,
+    window_ms: int | None = None,
 ) -> None:
-    row = _event(next_number(connection), intent, state, stamp, reason=reason, **told)
-    connection.execute(ORDER_EVENTS.insert(), row)
-
-
-def _event(
-    number: int, intent: OrderIntent, state: str, stamp: Stamp, *, reason: str = "", **told: Any
-) -> dict[str, Any]:
-    return {
-        "sequence": number,
-        "intent_id": intent.intent_id,
-        "account": intent.account,
-        "state": str(state),
-        "reason": reason,
+    ADD_EVENT.run(
+        connection,
+        sequence=number,
+        intent_id=intent.intent_id,
+        account=intent.account,
+        state=str(state),
+        reason=reason,
+        quantity=quantity,
+        venue_order_id=venue_order_id,
+        sent_at=sent_at,
+        window_ms=window_ms,
         **stamp_row(stamp),
-        **told,
-    }
+    )
 
 
 def add_cash(connection: Connection, event: CashEvent, stamp: Stamp) -> bool:
@@ -211,9 +235,10 @@ def add_balance(connection: Connection, account: str, asset: str, amount: Decima
 
 def next_number(connection: Connection, count: int = 1) -> int:
     """The first of ``count`` numbers of the ledger's sequence, taken now."""
-    last = int(connection.execute(LAST).scalar_one())
-    connection.execute(TAKE, {"taken": last + count})
-    return last + 1
+    row = LAST.first(connection)
+    assert row is not None, "the ledger's sequence is gone"
+    TAKE.run(connection, taken=row["last"] + count)
+    return int(row["last"]) + 1
 
 
 def last_number(connection: Connection, account: str) -> int:

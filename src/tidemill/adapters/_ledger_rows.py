@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,7 @@ from tidemill.domain.trading import (
     TimeInForce,
 )
 
-Row = RowMapping
+Row = RowMapping | Mapping[str, Any]
 DECISION_FIELDS = (
     "decision_id",
     "account",
@@ -83,6 +84,9 @@ def intent_row(intent: OrderIntent) -> dict[str, Any]:
         "send_quantity": intent.quantity,
         "reduced": False,
         "state_reason": "",
+        "venue_order_id": None,
+        "sent_at": None,
+        "window_ms": None,
     }
 
 

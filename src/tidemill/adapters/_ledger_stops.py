@@ -9,15 +9,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from tidemill.adapters._ledger_tables import FREEZES, LEASES
+from tidemill.adapters._quick_sql import Quick
 from tidemill.adapters._sql import read, write
 from tidemill.domain.errors import LeaseLost, TradingStopped
 from tidemill.domain.market import EPOCH, Stamp
 from tidemill.domain.trading import Freeze
 
 LOCK = 7302
-HELD = sa.select(LEASES).where(LEASES.c.name == sa.bindparam("wanted"))
-STANDING = sa.select(FREEZES).where(
-    FREEZES.c.scope.in_(sa.bindparam("scopes", expanding=True)), FREEZES.c.resumed.is_(None)
+HELD = Quick(sa.select(LEASES).where(LEASES.c.name == sa.bindparam("wanted")))
+STANDING = Quick(
+    sa.select(FREEZES).where(
+        sa.or_(*(FREEZES.c.scope == sa.bindparam(one) for one in ("everything", "account", "instrument"))),
+        FREEZES.c.resumed.is_(None),
+    )
 )
 
 
@@ -91,11 +95,11 @@ def check_epoch(connection: Connection, account: str, epoch: int, wall: datetime
 
 def holds(connection: Connection, name: str, epoch: int, wall: datetime) -> bool:
     """Whether ``epoch`` is current and unexpired."""
-    held = connection.execute(HELD, {"wanted": name}).mappings().first()
+    held = HELD.first(connection, wanted=name)
     return held is not None and held["epoch"] == epoch and held["expires"] > wall
 
 
-def check_stops(connection: Connection, *scopes: str) -> None:
-    """Raise TradingStopped when a freeze of any scope stands."""
-    if found := connection.execute(STANDING, {"scopes": scopes}).mappings().first():
+def check_stops(connection: Connection, account: str, instrument: str) -> None:
+    """Raise TradingStopped when a freeze of either, or of everything, stands."""
+    if found := STANDING.first(connection, everything="*", account=account, instrument=instrument):
         raise TradingStopped(f"{found['scope']} is stopped: {found['reason']}")

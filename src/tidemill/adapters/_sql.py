@@ -171,7 +171,7 @@ def read(engine: Engine) -> Iterator[Connection]:
 
 def turn(engine: Engine) -> AbstractContextManager[object]:
     """Threads of one process queue for a SQLite file; SQLite itself would let each sleep and look again."""
-    return _turns[str(engine.url)] if engine.dialect.name == "sqlite" else nullcontext()
+    return _turns[engine.url.database or ""] if engine.dialect.name == "sqlite" else nullcontext()
 
 
 @contextmanager

@@ -46,7 +46,9 @@ class AlphaVantageBars:
                 "alpha_vantage is not installed; it comes with the extra: pip install 'tidemill[equities]'"
             ) from error
         if not key:
-            raise ConfigurationError("Alpha Vantage needs a key; set 'key' of its market by environment")
+            raise ConfigurationError(
+                "Alpha Vantage needs a key; set the environment variable that key_variable of its market names"
+            )
         self._instruments = tuple(instruments)
         self._clock = market_clock
         self._bars = _patient(TimeSeries, base_url, timeout_seconds)(key=key, output_format="json")
@@ -130,7 +132,9 @@ def _judge(symbol: str, text: str) -> Exception:
     if "Invalid API call" in text or "no return was given" in text:
         return SeriesError(f"Alpha Vantage has no {symbol}", state=SeriesState.UNKNOWN_SYMBOL)
     if "apikey" in text.lower():
-        return ConfigurationError("Alpha Vantage refuses the key; set 'key' of its market by environment")
+        return ConfigurationError(
+            "Alpha Vantage refuses the key; look at the environment variable that key_variable of its market names"
+        )
     return DataError(f"Alpha Vantage refused the request for {symbol}")
 
 

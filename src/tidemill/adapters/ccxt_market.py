@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.adapters._ccxt import BINANCE_SPOT
-from tidemill.adapters._ccxt_calls import need_empty, shape_checked
+from tidemill.adapters._ccxt_calls import need_empty, need_times, shape_checked
 from tidemill.adapters._ccxt_client import (
     MarketAccess,
     build_caller,
@@ -116,6 +116,7 @@ class CcxtMarket:
                 pages.append(from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last, kept))))
         opens = np.concatenate([np.empty(0, np.int64), *(one[0] for one in pages)])
         values = np.concatenate([np.empty((0, 5)), *(one[1] for one in pages)])
+        need_times(opens, now, self._venue)
         wanted = (opens <= last) & (opens * 1000 >= to_micros(start))
         return self._to_frame(instrument, opens[wanted], values[wanted], length=length, now=now)
 
@@ -167,7 +168,8 @@ class CcxtMarket:
                 need_empty(body, self._venue)
             else:
                 kept.add(f"{instrument} {timeframe} from {since}", body)
-                if int(rows[0][0]) > last:
+                # a full answer of later bars; one that is not full begins with the first bar that was traded
+                if int(rows[0][0]) > last and len(rows) >= size:
                     raise _not_kept(self._venue, instrument, timeframe, int(rows[0][0]))
             yield from (row for row in rows if int(row[0]) > newest)
             newest = max([newest, *(int(row[0]) for row in rows)])

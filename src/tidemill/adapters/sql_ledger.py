@@ -14,9 +14,9 @@ from tidemill.adapters._ledger_orders import (
     find_orders,
     known_order,
     last_number,
+    left_orders,
     move,
     next_number,
-    orders_in,
     plan,
     reduce,
 )
@@ -32,6 +32,7 @@ from tidemill.adapters._ledger_tables import (
     ORDER_EVENTS,
 )
 from tidemill.adapters._ledger_values import OrderEvent, is_new, movements, peak_equity, reserved_amounts
+from tidemill.adapters._quick_sql import Quick, insert_all
 from tidemill.adapters._sql import LONGEST_WAIT_MS, open_engine, read, upgrade, write
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
@@ -49,7 +50,8 @@ from tidemill.domain.trading import (
     check_move,
 )
 
-KNOWN_DECISION = sa.select(DECISIONS.c.decision_id).where(DECISIONS.c.decision_id == sa.bindparam("wanted"))
+KNOWN_DECISION = Quick(sa.select(DECISIONS.c.decision_id).where(DECISIONS.c.decision_id == sa.bindparam("wanted")))
+ADD_DECISION = insert_all(DECISIONS)
 
 
 class SqlLedger(SqlStops):
@@ -69,17 +71,17 @@ class SqlLedger(SqlStops):
         """See the port."""
         stamp = Stamp(market=decision.market_time, wall=decision.wall_time)
         with write(self._engine, lock=LOCK) as connection:
-            if connection.execute(KNOWN_DECISION, {"wanted": decision.decision_id}).first():
+            if KNOWN_DECISION.first(connection, wanted=decision.decision_id):
                 return False
             check_epoch(connection, decision.account, epoch, decision.wall_time)
-            left = orders_in(connection, decision.account, UNRESOLVED | {OrderState.PLANNED})
+            left = left_orders(connection, decision.account)
             if intents and (doubtful := [one for one in left if one.state in UNRESOLVED]):
                 raise TradingError(f"order {doubtful[0].intent.intent_id} is not resolved; decide after it is")
             for order in left:
                 if order.state is OrderState.PLANNED:
                     move(connection, order, OrderState.NOT_PLACED, stamp, "a later decision was recorded")
             number = next_number(connection, 1 + len(intents))
-            connection.execute(DECISIONS.insert(), decision_row(decision, number))
+            ADD_DECISION.run(connection, **decision_row(decision, number))
             plan(connection, intents, stamp, first=number + 1)
         return True
 
@@ -145,7 +147,7 @@ class SqlLedger(SqlStops):
             order = known_order(connection, intent_id)
             intent = order.intent
             check_epoch(connection, intent.account, epoch, stamp.wall)
-            check_stops(connection, "*", intent.account, intent.instrument)
+            check_stops(connection, intent.account, intent.instrument)
             if stamp.market >= intent.expires_at:
                 raise TradingError(f"intent {intent_id} has expired")
             check_move(order.state, OrderState.SUBMITTING)  # one that is on its way is not sent again

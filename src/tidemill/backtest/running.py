@@ -44,7 +44,7 @@ class _Run:
         self.plan = plan
         self.rules = plan.rules
         self.points = list(plan.rules.grid.points(plan.start, plan.end))
-        if not self.points:
+        if not self.points or self.points[0] > recording.last_close:
             span = f"from {format_time(plan.start)} to {format_time(plan.end)}"
             raise DataError(f"there is nothing to decide {span} in this recording")
         self.tape = recording.tape()
@@ -61,7 +61,7 @@ class _Run:
     def _open_desk(self) -> Desk:
         account = self.rules.account
         currency = self.rules.instruments[self.rules.universe[0]].quote
-        balances = {currency: self.plan.start_cash}
+        balances = self.plan.opening_balances
         self.exchange.open_account(account, balances)
         desk = Desk(
             account=account,
@@ -74,6 +74,8 @@ class _Run:
         )
         opened = Account(account=account, venue="", currency=currency, opened_at=self.clock.now())
         self.ledger.open_account(opened, balances, stamp=desk.stamp())
+        if self.plan.opening is not None:
+            self.ledger.raise_peak(account, self.plan.opening.peak_equity)
         epoch = self.ledger.acquire(account, "backtest", ttl_seconds=FOREVER_SECONDS, now=self.clock.now())
         if epoch is None:
             raise DataError(f"account '{account}' is held already")
@@ -185,7 +187,7 @@ def run_backtest(
     ``on_step(done, all)`` is called after each decision, for a progress bar.
     """
     run = _Run(recording, plan)
-    run.equity.append((run.points[0], plan.start_cash))
+    run.mark(run.points[0])
     index = 0
     while index < len(run.points):
         index = run.go_on(index)
@@ -201,5 +203,6 @@ def run_backtest(
         fills=fills,
         equity=tuple(run.equity),
         fees=fees_in_currency(fills),
+        closing=run.ledger.load_portfolio(account),
         passed=run.passed,
     )

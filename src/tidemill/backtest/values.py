@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tidemill.deciding import DecisionRules, Environment
 from tidemill.domain.market import format_time
-from tidemill.domain.portfolio import ZERO, drawdown
+from tidemill.domain.portfolio import ZERO, Portfolio, drawdown
 from tidemill.domain.trading import Decision, Fill, LedgerOrder
 from tidemill.matching import FillRules
 from tidemill.quality import DoubtRules
@@ -20,7 +20,10 @@ from tidemill.training import TrainingParams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestPlan:
-    """What to run: rules as for live, fills as at the paper venue, and how a model is trained on the way."""
+    """What to run: rules as for live, fills as at the paper venue, and how a model is trained on the way.
+
+    ``opening`` is the portfolio to begin with, as an earlier backtest closed with; None: ``start_cash``.
+    """
 
     rules: DecisionRules
     fills: FillRules
@@ -34,6 +37,14 @@ class BacktestPlan:
     quote_fee_rate: Decimal
     environment: Environment
     doubts: DoubtRules = field(default_factory=DoubtRules)
+    opening: Portfolio | None = None
+
+    @property
+    def opening_balances(self) -> dict[str, Decimal]:
+        """What the account begins with, by asset."""
+        if self.opening is not None:
+            return {asset: quantity for asset, quantity in self.opening.assets.items() if quantity}
+        return {self.rules.instruments[self.rules.universe[0]].quote: self.start_cash}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,7 @@ class BacktestResult:
     fills: tuple[Fill, ...]
     equity: tuple[tuple[datetime, Decimal], ...]
     fees: Decimal
+    closing: Portfolio
     passed: int = 0
 
     @property

@@ -83,7 +83,7 @@ def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
     if market.source == "alpha_vantage":
         from tidemill.adapters.alpha_vantage_bars import AlphaVantageBars
 
-        key = market.key.get_secret_value()
+        key = os.environ.get(market.key_variable, "")
         return AlphaVantageBars(key, market.instruments, market_clock=parts.market_clock, base_url=market.rest_url)
     from tidemill.adapters.yfinance_bars import YfinanceBars
 

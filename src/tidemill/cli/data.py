@@ -91,7 +91,7 @@ def completeness(json: JsonPath = None) -> None:
         for one in found["series"]
     ]
     names = ("instrument", "timeframe", "start", "end", "expected", "stored", "repaired", "missing", "complete")
-    _show(shown, (*names, "causes"))
+    _show(shown, (*names, "causes", "state"))
 
 
 @app.command()

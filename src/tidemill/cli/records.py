@@ -1,4 +1,4 @@
-"""explain, rerun, halt, resume, account open."""
+"""explain, rerun, halt, resume, account."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def resume(
     scope: Annotated[str, typer.Argument(metavar="[INSTRUMENT|ACCOUNT]", help="Empty: the halt.")] = "*",
     *,
     because: Because,
-    accept_venue: Annotated[
-        bool, typer.Option("--accept-venue", help="Book the venue's balances as adjustments first.")
-    ] = False,
+    accept_venue: Annotated[bool, typer.Option("--accept-venue", help="Take over what the venue tells first.")] = False,
 ) -> None:
     """Lift a halt or a freeze, with a person's reason."""
     from tidemill.replay.records import resume_scope
@@ -91,6 +89,34 @@ def open_account(
 
     amounts = {name: Decimal(amount) for name, _, amount in (one.partition("=") for one in cash or [])}
     _say(open_settings_account(amounts))
+
+
+Amount = Annotated[str, typer.Argument(metavar="ASSET=AMOUNT", help="What moved, such as USDT=250.50.")]
+Transfer = Annotated[str, typer.Option("--id", help="Its name at the venue; the same one is booked once.")]
+
+
+@account_app.command("deposit")
+def deposit(amount: Amount, *, because: Because, name: Transfer = "") -> None:
+    """Book what came into the account at the venue, so that ledger and venue agree."""
+    from tidemill.replay.records import book_cash
+
+    _say(book_cash("deposit", amount, because, name))
+
+
+@account_app.command("withdraw")
+def withdraw(amount: Amount, *, because: Because, name: Transfer = "") -> None:
+    """Book what left the account at the venue; the amount is positive."""
+    from tidemill.replay.records import book_cash
+
+    _say(book_cash("withdrawal", amount, because, name))
+
+
+@account_app.command("adjust")
+def adjust(amount: Amount, *, because: Because, name: Transfer = "") -> None:
+    """Book any other change, such as an airdrop or interest; a loss is negative (write -- before it)."""
+    from tidemill.replay.records import book_cash
+
+    _say(book_cash("adjustment", amount, because, name))
 
 
 def _say(result: Any) -> None:

@@ -1,5 +1,6 @@
 """Approved targets become intents, placed exactly once, settled and reconciled."""
 
+from tidemill.execution.accepting import accept_differences
 from tidemill.execution.desk import Desk
 from tidemill.execution.leasing import hold_lease
 from tidemill.execution.placing import place_order, resolve_order
@@ -13,6 +14,7 @@ __all__ = [
     "Desk",
     "Difference",
     "OrderPlan",
+    "accept_differences",
     "allow_buys",
     "await_fills",
     "cancel_order",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from tidemill.domain.errors import TransientError
 from tidemill.domain.market import split_instrument_id
 from tidemill.domain.portfolio import ZERO, Balance, Portfolio
 from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderState, VenueOrder
 from tidemill.execution.desk import Desk
+from tidemill.execution.settling import refresh_orders, take_in_fills
 
+MOST_COMPARISONS = 6
 DifferenceKind = Literal["unknown order", "missing order", "fill", "fee", "balance"]
 
 
@@ -31,20 +35,40 @@ class Difference:
         """One sentence for a person."""
         return f"{self.kind} {self.subject}: ledger {self.ledger}, venue {self.venue}"
 
+    def accepted_as(self, account: str) -> str:
+        """Id of the ledger's event that takes exactly this difference over."""
+        told = "\x1f".join((self.kind, self.scope, self.subject, f"{self.ledger}", f"{self.venue}"))
+        return f"accepted-{account}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
 
 def compare_account(desk: Desk, instruments: Collection[str], *, since: datetime) -> tuple[Difference, ...]:
     """Compare everything placed since ``since`` (wall time) and all balances.
 
-    Orders in flight are left out. When the ledger moved during the comparison it is made again, at
-    most five times; then the last result stands. TransientError when the venue does not answer.
+    Orders in flight are left out. A difference counts when two comparisons in a row tell it, the ledger unmoved in
+    each, and what rests looked at in between: it may have filled meanwhile. TransientError when the venue does not
+    answer, or the account never stands still.
     """
-    found: tuple[Difference, ...] = ()
-    for _ in range(5):
+    earlier: tuple[Difference, ...] | None = None
+    for _ in range(MOST_COMPARISONS):
         before = desk.ledger.load_portfolio(desk.account).ledger_sequence
         found = _compare_once(desk, instruments, since)
-        if desk.ledger.load_portfolio(desk.account).ledger_sequence == before:
-            return found
-    return found
+        if desk.ledger.load_portfolio(desk.account).ledger_sequence != before:
+            continue
+        if not found or found == earlier:
+            return _not_accepted(desk, found)
+        earlier = found
+        resting = desk.orders(states=tuple(RESTING))
+        refresh_orders(desk, resting)
+        take_in_fills(desk, {one.intent.instrument for one in resting})
+    raise TransientError(f"account {desk.account} moves while it is compared; it is compared again later")
+
+
+def _not_accepted(desk: Desk, found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """Leave out what a person has taken over as it is."""
+    if not found:
+        return found
+    accepted = {event.event_id for event in desk.ledger.load_cash_events(desk.account)}
+    return tuple(one for one in found if one.accepted_as(desk.account) not in accepted)
 
 
 def freeze_differences(desk: Desk, differences: Collection[Difference]) -> int:

@@ -46,7 +46,7 @@ def traded_part(
     points = [point for point in grid.points(first, last) if point > recording.first_open]
     if start is None:
         points = points[-DEFAULT_STEPS:]
-    if not points:
+    if not points or points[0] > recording.last_close:
         raise DataError(
             f"no decision falls between {format_time(first)} and {format_time(last)}; "
             f"the recording covers {format_time(recording.first_open)} to {format_time(recording.last_close)}"

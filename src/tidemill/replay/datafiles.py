@@ -28,7 +28,7 @@ from tidemill.quality import to_quarantine
 from tidemill.quality.gaps import is_missing
 from tidemill.recording import Recording, load_recording, read_bars_file, resample_bars, to_bars, write_bars_file
 from tidemill.repairing import SeriesGroup, measure_group, record_missing, release_by_person
-from tidemill.reports import completeness_days, hole_row
+from tidemill.reports import completeness_days, hole_row, series_state
 
 FOREVER = EPOCH + timedelta(days=365 * 200)
 SERIES_COLUMNS = ["open_time", "open", "high", "low", "close", "volume"]
@@ -129,7 +129,7 @@ def stored_groups(known: Services) -> list[SeriesGroup]:
     grouped: dict[tuple[str, str, Calendar], list[str]] = {}
     for name, timeframe, calendar in known.gaps.list_series():
         grouped.setdefault((split_instrument_id(name)[2], timeframe, calendar), []).append(name)
-    groups = []
+    groups, marks = [], known.marks.load_marks()
     for (_, timeframe, calendar), names in grouped.items():
         sessions: tuple[datetime, ...] = ()
         if calendar == "as-recorded":
@@ -139,7 +139,7 @@ def stored_groups(known: Services) -> list[SeriesGroup]:
         groups.append(
             SeriesGroup(
                 names=tuple(names), timeframe=timeframe, calendar=calendar, sessions=sessions, publish_delay=delay
-            )
+            ).listed(marks)
         )
     return groups
 
@@ -191,7 +191,11 @@ def known_completeness() -> dict[str, Any]:
     known = services()
     now = known.market_clock.now()
     measured = [one for group in stored_groups(known) for one in measure_group(known.store, known.gaps, group, now=now)]
-    return {"series": [one.as_dict() for one in measured], "days": completeness_days(measured)}
+    marks = known.marks.load_marks()
+    return {
+        "series": [{**one.as_dict(), "state": series_state(one, marks)} for one in measured],
+        "days": completeness_days(measured),
+    }
 
 
 def known_quarantine(*, released: bool = False) -> dict[str, Any]:

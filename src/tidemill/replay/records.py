@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
 
 from tidemill.bootstrap import Services, rerun_recorded, services
-from tidemill.domain.errors import DataError
+from tidemill.domain.errors import DataError, TransientError
 from tidemill.domain.market import format_time
-from tidemill.domain.portfolio import ZERO, Account, CashEvent
-from tidemill.execution import cancel_resting
+from tidemill.domain.portfolio import Account, CashEvent
+from tidemill.execution import (
+    accept_differences,
+    cancel_resting,
+    compare_account,
+    hold_lease,
+    settle_account,
+    take_in_fills,
+)
+
+COMPARED = timedelta(days=7)
+"""As far back as the flow `reconcile` compares."""
 
 
 def rerun_decision(decision_id: str) -> dict[str, Any]:
@@ -36,36 +48,67 @@ def halt_now(because: str, *, flatten: bool) -> str:
 
 
 def resume_scope(scope: str, because: str, *, accept_venue: bool) -> str:
-    """Lift a stop; with ``accept_venue`` book what the venue says as adjustments first."""
+    """Lift a stop; with ``accept_venue`` take the venue's figures over first, for what the stop is about."""
     known = services()
-    booked = adjust_to_venue(known, because) if accept_venue else 0
+    taken = accept_the_venue(known, scope, because) if accept_venue else 0
     if not known.ledger.resume(scope, because, stamp=known.stamp()):
         standing = ", ".join(freeze.scope for freeze in known.ledger.load_freezes()) or "nothing"
         raise DataError(f"no stop stands on '{scope}'; stopped now: {standing}")
-    return f"resumed {'everything' if scope == '*' else scope}; {booked} balances adjusted"
+    return f"resumed {'everything' if scope == '*' else scope}; {taken} differences taken over"
 
 
-def adjust_to_venue(known: Services, because: str) -> int:
-    """Record an adjustment for every asset in which ledger and venue differ; how many."""
+def accept_the_venue(known: Services, scope: str, because: str) -> int:
+    """Under the account's lease: settle, take in the venue's trades, and book what still differs; how many.
+
+    LeaseLost while another run trades the account; TransientError when an order is in doubt still.
+    """
+    with hold_lease(
+        known.ledger,
+        known.settings.account,
+        f"resume {uuid.uuid4().hex}",
+        ttl_seconds=known.settings.lease_seconds,
+        clock=known.wall_clock,
+    ) as epoch:
+        if doubtful := settle_account(known.desk, epoch=epoch):
+            name = doubtful[0].intent.client_order_id
+            raise TransientError(f"order {name} is still in doubt; try again when the venue answers")
+        universe = known.settings.universe
+        take_in_fills(known.desk, universe)
+        found = compare_account(known.desk, universe, since=known.wall_clock.now() - COMPARED)
+        return accept_differences(known.desk, [one for one in found if scope in {"*", one.scope}], because)
+
+
+def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, because: str, name: str) -> str:
+    """Record a transfer that the venue has seen: ``text`` is ASSET=AMOUNT; the same ``name`` is booked once."""
+    known = services()
     account = known.settings.account
-    portfolio = known.ledger.load_portfolio(account)
-    balances = known.broker.fetch_balances()
-    stamp = known.stamp()
-    booked = 0
-    for asset in sorted(set(portfolio.assets) | set(balances)):
-        theirs = balances[asset].total if asset in balances else ZERO
-        if theirs == portfolio.quantity(asset):
-            continue
-        event = CashEvent(
-            event_id=f"adjust-{account}-{asset}-{portfolio.ledger_sequence}",
-            account=account,
-            asset=asset,
-            amount=theirs - portfolio.quantity(asset),
-            kind="adjustment",
-            because=because,
-        )
-        booked += known.ledger.record_cash_event(event, stamp=stamp)
-    return booked
+    if known.ledger.load_account(account) is None:
+        raise DataError(f"account '{account}' is not open; run 'tidemill account open' first")
+    if not because.strip():
+        raise DataError(f"a {kind} needs a reason; give it with --because")
+    asset, amount = _read_amount(text, signed=kind == "adjustment")
+    event = CashEvent(
+        event_id=f"{kind}-{account}-{name or uuid.uuid4().hex}",
+        account=account,
+        asset=asset,
+        amount=-amount if kind == "withdrawal" else amount,
+        kind=kind,
+        because=because,
+    )
+    fresh = known.ledger.record_cash_event(event, stamp=known.stamp())
+    held = known.ledger.load_portfolio(account).quantity(asset)
+    return f"{'booked' if fresh else 'booked before'}: {kind} of {amount} {asset}; the ledger now holds {held} {asset}"
+
+
+def _read_amount(text: str, *, signed: bool) -> tuple[str, Decimal]:
+    asset, _, told = text.partition("=")
+    try:
+        amount = Decimal(told)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not asset or not amount.is_finite() or amount == 0 or (amount < 0 and not signed):
+        raise DataError(f"'{text}' is no amount; write ASSET=AMOUNT such as USDT=250.50")
+    return asset.upper(), amount
 
 
 def open_settings_account(amounts: Mapping[str, Decimal]) -> str:
