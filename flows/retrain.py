@@ -45,7 +45,7 @@ def retrain(
     table = build_training_table(data)
     candidate = train_model(table, moment)
     verdict = judge_candidate(candidate, data)
-    version = register_candidate(candidate, table, verdict)
+    version = register_candidate(candidate, table, verdict, data.snapshot)
     publish_page(f"retrain-{mode}", training_page(candidate, verdict, version), "Candidate and verdict")
     return {
         "trained": True,

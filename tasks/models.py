@@ -23,7 +23,7 @@ def load_champion() -> FittedModel | None:
 def load_training_data(as_of: datetime) -> learning.TrainingData:
     """Everything that was known and stored at ``as_of``."""
     known = services()
-    return learning.load_training_data(
+    data = learning.load_training_data(
         known.store,
         known.store,
         universe=known.settings.universe,
@@ -34,6 +34,7 @@ def load_training_data(as_of: datetime) -> learning.TrainingData:
         quarantine=known.gaps,
         min_completeness=known.settings.quality.min_completeness,
     )
+    return learning.keep_bars(data, known.snapshots)
 
 
 @step(name="build_training_table", tags=["model"])
@@ -61,6 +62,8 @@ def judge_candidate(candidate: Candidate, data: learning.TrainingData) -> Verdic
 
 
 @step(name="register_candidate", tags=["model"], retries=1)
-def register_candidate(candidate: Candidate, table: learning.TrainingTable, verdict: Verdict) -> str:
+def register_candidate(
+    candidate: Candidate, table: learning.TrainingTable, verdict: Verdict, snapshot: str = ""
+) -> str:
     """Log the candidate with its verdict, promote it when the verdict says so; the version."""
-    return learning.register_candidate(services().models, candidate, table, verdict)
+    return learning.register_candidate(services().models, candidate, table, verdict, snapshot=snapshot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -12,19 +12,23 @@ import pandas as pd
 
 from tidemill.domain.market import DecisionGrid, format_time, to_micros
 from tidemill.features import FEATURE_NAMES, build_features, find_leaks
-from tidemill.ports import BarStore, FittedModel, ModelRegistry, PostStore, QuarantineStore
+from tidemill.ports import BarStore, FittedModel, ModelRegistry, PostStore, QuarantineStore, SnapshotStore
 from tidemill.quality import honour_quarantine, window_fraction
 from tidemill.training import Candidate, TrainingParams, Verdict, build_labels, judge_candidate, train_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
-    """All bars and scores that training may read at ``as_of``; ``left_out``: instruments with the reason."""
+    """All bars and scores that training may read at ``as_of``; ``left_out``: instruments with the reason.
+
+    ``snapshot``: SHA-256 of the file that keeps these bars, "" when none does.
+    """
 
     as_of: datetime
     bars: pd.DataFrame
     scores: pd.DataFrame
     left_out: Mapping[str, str] = field(default_factory=dict)
+    snapshot: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,11 @@ def _find_incomplete(bars: pd.DataFrame, grid: DecisionGrid, as_of: datetime, le
     return found
 
 
+def keep_bars(data: TrainingData, snapshots: SnapshotStore) -> TrainingData:
+    """The same data, their bars kept as an immutable snapshot: what exactly the model was trained on."""
+    return replace(data, snapshot=snapshots.write_snapshot(data.bars)) if len(data.bars) else data
+
+
 def build_training_table(
     data: TrainingData, *, universe: Sequence[str], grid: DecisionGrid, horizon: int
 ) -> TrainingTable:
@@ -112,7 +121,9 @@ def judge(
     return judge_candidate(candidate, leaks, promotion)
 
 
-def register_candidate(models: ModelRegistry, candidate: Candidate, table: TrainingTable, verdict: Verdict) -> str:
+def register_candidate(
+    models: ModelRegistry, candidate: Candidate, table: TrainingTable, verdict: Verdict, *, snapshot: str = ""
+) -> str:
     """Store the candidate with its verdict; promote it when the verdict says so. Return the version.
 
     A candidate that could not be trained has nothing to store: its version is empty.
@@ -120,7 +131,7 @@ def register_candidate(models: ModelRegistry, candidate: Candidate, table: Train
     if candidate.problem:
         return ""
     sample = table.features[list(FEATURE_NAMES)].dropna().tail(5)
-    version = models.register(candidate.model, sample)
+    version = models.register(replace(candidate.model, data_snapshot=snapshot), sample)
     if verdict.promote:
         models.promote(candidate.model.name, version)
     return version

@@ -53,6 +53,18 @@ GAP_COLUMNS = ("instrument", "timeframe", "start", "end", "missing", "cause")
 QUARANTINE_COLUMNS = ("timeframe", *BAR_COLUMNS, "reason", "source", "payload_hash")
 
 
+PAYLOADS_REFERENCED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What a pruning did: payloads deleted and their bytes on disk, and how many older ones were kept for decisions."""
+
+    deleted: int
+    bytes: int
+    kept: int
+
+
 class Clock(Protocol):
     """Tells the time; the only way to it below a flow."""
 
@@ -230,6 +242,30 @@ class EvidenceStore(Protocol):
 
     def read_payload(self, digest: str) -> bytes | None:
         """The body of ``digest``, or None."""
+        ...
+
+
+class PayloadPruning(Protocol):
+    """Raw payloads that may go."""
+
+    def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
+        """Delete payloads stored before ``before`` that nothing references.
+
+        Referenced are, per source, the newest ``PAYLOADS_REFERENCED`` stored at each of ``watermarks`` (those of
+        the recorded decisions) and at ``before``: what a decision of now or later can still point to.
+        """
+        ...
+
+
+class SnapshotStore(Protocol):
+    """Frames kept exactly as they were."""
+
+    def write_snapshot(self, frame: pd.DataFrame) -> str:
+        """Keep a frame for good; the SHA-256 of its file. TransientError when it cannot be written."""
+        ...
+
+    def read_snapshot(self, digest: str) -> pd.DataFrame:
+        """The frame again; DataError when there is none, or when the file is not what was written."""
         ...
 
 
@@ -435,6 +471,10 @@ class DecisionLedger(Protocol):
         """The decision, or None."""
         ...
 
+    def load_watermarks(self) -> Sequence[int]:
+        """The store watermark of every decision of every account, ascending, each once."""
+        ...
+
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
         """Decisions of the account by as_of, then attempt."""
         ...
@@ -582,7 +622,8 @@ class FittedModel:
 
     ``estimator.predict(X)`` takes float64 (rows, len(feature_names)) and gives the expected return over
     ``horizon_bars`` bars; ``strength_scale`` is the predicted return that makes a forecast of 1.
-    ``dataset_hash`` is the SHA-256 of the exact training rows.
+    ``dataset_hash`` is the SHA-256 of the exact training rows, ``data_snapshot`` that of the file with the
+    bars that they were made of ("" when none was kept).
     """
 
     name: str
@@ -597,6 +638,7 @@ class FittedModel:
     metrics: Mapping[str, float] = field(default_factory=dict)
     verdict: str = "unproven"
     version: str = ""
+    data_snapshot: str = ""
 
 
 class ModelRegistry(Protocol):

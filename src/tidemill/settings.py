@@ -64,6 +64,7 @@ class IngestSettings(_Group):
     records: tuple[str, ...] = Field((), description="kept of the universe: trades, books")
     record_history_hours: float = Field(24, gt=0, description="how far back a first fetch of records reads")
     tries: int = Field(4, ge=1, description="how often a request is tried before the series fails")
+    look_again_bars: int = Field(2, ge=0, description="newest stored bars asked for once more: venues revise them")
     max_clock_skew_seconds: float = Field(
         5.0, gt=0, description="a venue whose clock and ours differ by more gives no bars until they agree"
     )
@@ -133,6 +134,23 @@ class QualitySettings(_Group):
     witness: str = Field("", description="ccxt's id of a second venue that repairs ask for evidence; empty: none")
 
 
+class InfluxSettings(_Group):
+    """How the InfluxDB at ``influx_url`` is spoken to."""
+
+    api: Literal["v2", "v2-influxql", "v1"] = Field(
+        "v2", description="v2: its API and Flux; v2-influxql: InfluxDB 1.8 and 3; v1: line protocol to /write"
+    )
+    token: SecretStr = Field(SecretStr(""), description="by environment: TIDEMILL_INFLUX__TOKEN")
+    org: str = "tidemill"
+    bucket: str = Field("tidemill", description="in v1 the database of that name")
+
+
+class RetentionSettings(_Group):
+    """What `tidemill data prune` may delete; never what a recorded decision references."""
+
+    payload_days: float = Field(0, ge=0, description="raw answers older than this may go; 0: all are kept")
+
+
 class Settings(BaseSettings):
     """Everything that a person may set; see the module docstring for where from."""
 
@@ -188,6 +206,8 @@ class Settings(BaseSettings):
     risk: RiskSettings = RiskSettings()
     training: TrainingSettings = TrainingSettings()
     quality: QualitySettings = QualitySettings()
+    influx: InfluxSettings = InfluxSettings()
+    retention: RetentionSettings = RetentionSettings()
     ingest: IngestSettings = IngestSettings()
     markets: tuple[MarketSettings, ...] = Field((), description="more venues that market data come from")
 

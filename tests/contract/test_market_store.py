@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from influx_double import BUCKET, ORG, TOKEN, running_double
+from influx_server import create_database, running_influx
 
+from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.adapters.sql_market import SqlMarketStore
 from tidemill.domain.errors import ConfigurationError, DataError
@@ -21,16 +26,39 @@ START = datetime(2021, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(params=["memory", "sqlite", "postgres", "influx-v2", "influx-v1"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Which adapter a test runs on; influx-v2 is a double of the v2 API, influx-v1 a real server."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def influx_url() -> Iterator[str]:
+    with running_influx() as url:
+        if not url:
+            pytest.skip("no InfluxDB here; install the package influxdb")
+        yield url
+
+
 @pytest.fixture
 def store(backend: str, tmp_path, request) -> Iterator[object]:
     if backend == "memory":
         made = MemoryMarketStore()
-    elif backend == "sqlite":
-        made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
-    else:
+    elif backend == "postgres":
         made = SqlMarketStore(request.getfixturevalue("postgres_database"))
-    yield made
-    made.close()
+    else:
+        made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
+    with ExitStack() as stack:
+        if backend == "influx-v2":
+            double = stack.enter_context(running_double())
+            place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
+            made = InfluxMarketStore(place, made, sleep=lambda _: None)
+        elif backend == "influx-v1":
+            url, name = request.getfixturevalue("influx_url"), f"t{uuid.uuid4().hex}"
+            create_database(url, name)
+            made = InfluxMarketStore(Place(url=url, bucket=name), made, api="v1")
+        yield made
+        made.close()
 
 
 def bars(*rows: tuple[int, float], name: str = "BTC-USDT.T", delay: timedelta = timedelta(seconds=1)) -> pd.DataFrame:
@@ -205,3 +233,63 @@ def test_a_damaged_file_is_named(tmp_path) -> None:
     path.write_bytes(b"this is no database, but long enough to look like one" * 100)
     with pytest.raises(ConfigurationError, match=r"market\.db"):
         SqlMarketStore(f"sqlite:///{path}")
+
+
+SOURCES = ("bars A", "bars B", "import")
+
+
+def fill_payloads(store) -> list[int]:
+    """Answers over sixty days, some sources seldom; the watermarks at which decisions were made."""
+    marks = []
+    for day in range(60):
+        now = START + timedelta(days=day)
+        store.write_payload("bars A", f"A {day}", f"A{day}".encode(), now=now)
+        if day % 7 == 0:
+            store.write_payload("bars B", f"B {day}", f"B{day}".encode(), now=now)
+        if day == 0:
+            store.write_payload("import", "file", b"file", now=now)
+        if day in {5, 21, 22, 58}:
+            marks.append(store.watermark())
+    return marks
+
+
+def referenced(store, marks: list[int]) -> list[list[str]]:
+    """All that the decisions of these watermarks can point to."""
+    return [
+        [str(one["digest"]) for one in store.find_payloads(source, stored_until=mark)]
+        for mark in marks
+        for source in SOURCES
+    ]
+
+
+def test_pruning_deletes_what_is_old_and_never_what_a_decision_references(store) -> None:
+    marks = fill_payloads(store)
+    before = referenced(store, marks)
+    pruned = store.prune_payloads(before=START + timedelta(days=50), watermarks=marks)
+    # days 0 to 5, 12 to 22 and 40 to 49 are some decision's ten newest, or may become one's; and two sources are sparse
+    assert (pruned.deleted, pruned.kept) == (50 - 6 - 11 - 10, 6 + 11 + 10 + 8 + 1)
+    assert pruned.bytes > 0
+    assert referenced(store, marks) == before
+    assert all(store.read_payload(digest) is not None for some in before for digest in some)
+    late = store.watermark()
+    assert [one["request"] for one in store.find_payloads("bars A", stored_until=late)][:3] == ["A 59", "A 58", "A 57"]
+    again = store.prune_payloads(before=START + timedelta(days=50), watermarks=marks)
+    assert (again.deleted, again.kept) == (0, pruned.kept)
+
+
+def test_pruning_that_does_not_ask_the_ledger_would_lose_evidence(store) -> None:
+    """The control of the test before."""
+    marks = fill_payloads(store)
+    before = referenced(store, marks)
+    store.prune_payloads(before=START + timedelta(days=50), watermarks=[])
+    assert referenced(store, marks) != before
+
+
+def test_many_answers_are_kept_at_once_and_each_once(store) -> None:
+    first = store.write_payload("bars A", "one", b"1" * 500, now=START)
+    found = store.write_payloads(
+        [("bars A", "one", b"1" * 500), ("bars B", "two", b"2"), ("x", "two", b"2")], now=START
+    )
+    assert found[0] == first
+    assert found[1] == found[2]
+    assert [store.read_payload(one) for one in found] == [b"1" * 500, b"2", b"2"]

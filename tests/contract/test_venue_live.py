@@ -193,6 +193,19 @@ def test_a_database_of_other_rules_or_prices_is_refused_with_the_way_out(source:
         assert "--db" in str(refused.value)
 
 
+def test_a_rule_that_was_chosen_once_and_is_no_more_is_noticed(tmp_path: Path) -> None:
+    chosen = replace(RULES, spread=Decimal("0.002"))
+    options = VenueOptions(recording=minutes_around_now(), rules=chosen, clock="real", database=tmp_path / "v.db")
+    VenueState(options).close()
+    for rules, text in (
+        (RULES, "spread 0.002, and now it is unset"),
+        (replace(chosen, impact=Decimal("0.1")), "impact"),
+    ):
+        with pytest.raises(TidemillError, match=text):
+            VenueState(replace(options, rules=rules))
+    VenueState(options).close()
+
+
 def test_fills_made_on_the_real_clock_are_there_after_a_restart(tmp_path: Path) -> None:
     """What a clock did before a restart it has done after it, though the clock begins later."""
     recording, moment = minutes_around_now(), datetime.now(UTC)

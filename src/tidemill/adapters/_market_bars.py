@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy.engine import Connection, Engine
 
-from tidemill.adapters._market_bulk import BulkBars
+from tidemill.adapters._market_bulk import WATERMARK, BulkBars
 from tidemill.adapters._market_columns import INTEGERS, VALUES, BarColumns, Limits, Part, Row, to_frame
 from tidemill.adapters._sql import read, write
 from tidemill.domain.market import timeframe_seconds
@@ -17,7 +17,13 @@ from tidemill.domain.market import timeframe_seconds
 COLUMNS = ("series_id", "open_time", "stored_at", *VALUES, "knowledge_time", "assumed")
 CONTENT = slice(3, 8)
 """What makes a re-fetched row a revision; another knowledge time of equal content does not."""
-MANY_ROWS = 5_000
+RAISE = "UPDATE watermark SET stored_at = {mark}"
+MANY_ROWS, SERIES_AT_ONCE = 5_000, 200
+KNOWN = (
+    "WITH wanted (series, first, last) AS (VALUES {marks}) "
+    "SELECT b.series_id, b.open_time, b.stored_at, {names} FROM wanted CROSS JOIN bars b "
+    "WHERE b.series_id = wanted.series AND b.open_time BETWEEN wanted.first AND wanted.last"
+)
 LONG_READ, COPY_FROM = 20_000, 500
 
 
@@ -44,16 +50,17 @@ class BarTable:
             cursor.close()
         return self._bulk.add(series, bars, now=now)
 
-    def add(self, connection: Connection, timeframe: str, bars: BarColumns, stored: int) -> int:
-        """Write what is new or changed as rows stored at ``stored``; return how many."""
-        cursor = connection.connection.cursor()
+    def add(self, connection: Connection, timeframe: str, bars: BarColumns, *, now: int) -> int:
+        """Write what is new or changed as rows stored after ``now`` and all that is stored; return how many."""
+        cursor: Any = connection.connection.cursor()
+        cursor.execute(WATERMARK)
+        stored = max(now, int(cursor.fetchone()[0]) + 1)
         series = [self._series_id(cursor, name, timeframe) for name in bars.names]
-        known: dict[tuple[int, int], Row] = {}
-        for one, (first, last) in zip(series, bars.ranges(), strict=True):
-            known.update(self._known(cursor, one, first, last))
+        known = self._known(cursor, list(zip(series, bars.ranges(), strict=True)))
         new = _changed(bars.rows(series, stored), known)
         if new:
             self._insert(cursor, new)
+            cursor.execute(RAISE.format(mark=self._mark), (stored,))
         cursor.close()
         return len(new)
 
@@ -80,13 +87,17 @@ class BarTable:
         count = len(INTEGERS)
         return np.array(columns[:count], dtype=np.int64), np.array(columns[count:], dtype=np.float64)
 
-    def _known(self, cursor: Any, series: int, first: int, last: int) -> dict[tuple[int, int], Row]:
-        """Newest content of each bar stored in [first, last]."""
-        names = ", ".join(VALUES)
-        where = f"series_id = {self._mark} AND open_time BETWEEN {self._mark} AND {self._mark}"
-        text = f"SELECT open_time, {names} FROM bars WHERE {where} ORDER BY open_time, stored_at"  # noqa: S608
-        cursor.execute(text, (series, first, last))
-        return {(series, row[0]): tuple(row[1:]) for row in cursor.fetchall()}
+    def _known(self, cursor: Any, wanted: list[tuple[int, tuple[int, int]]]) -> dict[tuple[int, int], Row]:
+        """Newest content of each bar stored of a series in [first, last], for some series at a time."""
+        found: dict[tuple[int, int], Row] = {}
+        for at in range(0, len(wanted), SERIES_AT_ONCE):
+            some = wanted[at : at + SERIES_AT_ONCE]
+            marks = ", ".join([f"({self._mark}, {self._mark}, {self._mark})"] * len(some))
+            text = KNOWN.format(marks=marks, names=", ".join(f"b.{name}" for name in VALUES))
+            cursor.execute(text, [one for series, (first, last) in some for one in (series, first, last)])
+            # as they were stored, so that the newest is the last
+            found.update({row[:2]: tuple(row[3:]) for row in sorted(cursor.fetchall())})
+        return found
 
     def _insert(self, cursor: Any, rows: list[Row]) -> None:
         names = ", ".join(COLUMNS)

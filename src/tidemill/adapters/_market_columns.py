@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tidemill.adapters._market_frames import check_frame, micros, times
+from tidemill.adapters._market_frames import check_frame, times
+from tidemill.domain.errors import DataError
 from tidemill.domain.market import to_micros
 from tidemill.ports import BAR_COLUMNS
 
 VALUES = ("open", "high", "low", "close", "volume")
+MISSING, FEW = np.iinfo(np.int64).min, 2_000
 INTEGERS = ("open_time", "stored_at", "knowledge_time", "assumed")
 Row = tuple[Any, ...]
 Part = tuple[np.ndarray, np.ndarray]
@@ -35,25 +37,13 @@ class BarColumns:
     @classmethod
     def of(cls, bars: pd.DataFrame) -> BarColumns:
         """Take BARS apart; DataError names what is missing, without zone, or not a number."""
-        try:
-            codes, names = pd.factorize(bars["instrument"])
-            values = bars[list(VALUES)].to_numpy(np.float64)
-            whole = len(codes) > 0 and codes.min() >= 0 and not np.isnan(values).any()
-            whole = whole and bars["assumed"].dtype == bool and not _any_missing(bars)
-        except (KeyError, TypeError, ValueError):
-            whole = False
-        if not whole:
-            bars = check_frame("bars", bars)
-            codes, names = pd.factorize(bars["instrument"])
-            values = bars[list(VALUES)].to_numpy(np.float64)
-        return cls(
-            names=[str(one) for one in names],
-            codes=codes,
-            opens=micros(bars["open_time"]),
-            values=values,
-            known=micros(bars["knowledge_time"]),
-            assumed=bars["assumed"].to_numpy(bool),
-        )
+        made = _taken_apart(bars)
+        if made is None:
+            # says what is wrong, or mends a column of another type
+            made = _taken_apart(check_frame("bars", bars).astype({"assumed": bool}))
+        if made is None:
+            raise DataError("bars with columns of a type that is not theirs cannot be stored")
+        return made
 
     def ranges(self) -> list[tuple[int, int]]:
         """First and last open time of each instrument."""
@@ -80,10 +70,39 @@ class BarColumns:
         return list(zip(ids, self.opens.tolist(), [stored] * len(ids), *values, *ends, strict=True))
 
 
-def _any_missing(bars: pd.DataFrame) -> bool:
-    columns = [bars[name] for name in ("open_time", "knowledge_time")]
-    zoned = all(isinstance(one.dtype, pd.DatetimeTZDtype) for one in columns)
-    return not zoned or any(one.isna().any() for one in columns)
+def _taken_apart(bars: pd.DataFrame) -> BarColumns | None:
+    """The columns, column by column because a frame made of some of them costs more; None if anything is missing."""
+    try:
+        codes, names = _numbered(bars["instrument"])
+        opens, known = _micros(bars["open_time"]), _micros(bars["knowledge_time"])
+        values = np.stack([bars[name].to_numpy(np.float64) for name in VALUES], axis=1)
+        assumed = bars["assumed"].to_numpy()
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    missing = np.isnan(values).any() or any((one == MISSING).any() for one in (opens, known)) or (codes < 0).any()
+    if missing or assumed.dtype != bool:
+        return None
+    return BarColumns(names=names, codes=codes, opens=opens, values=values, known=known, assumed=assumed)
+
+
+def _numbered(names: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Number of each row's name, -1 where there is none, and the names."""
+    if len(names) > FEW:
+        codes, found = pd.factorize(names)
+        return codes, [str(one) for one in found]
+    numbers: dict[str, int] = {}
+    each = [numbers.setdefault(one, len(numbers)) if isinstance(one, str) else -1 for one in names.tolist()]
+    return np.array(each, dtype=np.int64), list(numbers)
+
+
+def _micros(moments: pd.Series) -> np.ndarray:
+    """UTC micros; TypeError for times without a zone. The accessor ``dt`` would take longer than the rest."""
+    dtype = moments.dtype
+    if not isinstance(dtype, pd.DatetimeTZDtype):
+        raise TypeError(f"times without a zone: {dtype}")
+    found: Any = moments.array if dtype.unit == "us" else moments.dt.as_unit("us").array
+    micros: np.ndarray = found.asi8
+    return micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,10 @@ class MemoryLedger:
         """See the port."""
         return self._decisions.get(decision_id)
 
+    def load_watermarks(self) -> Sequence[int]:
+        """See the port."""
+        return sorted({one.store_watermark for one in self._decisions.values()})
+
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
         """See the port."""
         found = [

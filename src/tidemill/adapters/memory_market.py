@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
+from tidemill.adapters._payloads import split_pruned
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import BAR_COLUMNS, POST_COLUMNS, SCORE_COLUMNS
+from tidemill.ports import BAR_COLUMNS, PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned
 
 Row = tuple[Any, ...]
 
@@ -150,7 +151,18 @@ class MemoryMarketStore:
     def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
         """Payloads of a source stored by then, newest first."""
         found = [one for one in self._payload_rows if one["source"] == source and one["stored_at"] <= stored_until]
-        return found[::-1]
+        return found[::-1][:PAYLOADS_REFERENCED]
+
+    def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
+        """See the port."""
+        rows = [
+            (row["source"], row["digest"], row["stored_at"], len(self._payloads[row["digest"]]))
+            for row in self._payload_rows
+        ]
+        gone, pruned = split_pruned(rows, to_micros(before), watermarks)
+        self._payloads = {digest: body for digest, body in self._payloads.items() if digest not in set(gone)}
+        self._payload_rows = [row for row in self._payload_rows if row["digest"] in self._payloads]
+        return pruned
 
     def close(self) -> None:
         """Nothing is open."""

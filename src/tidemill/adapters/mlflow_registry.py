@@ -62,7 +62,9 @@ class MlflowRegistry:
                 {**model.params, "horizon_bars": model.horizon_bars, "features": len(model.feature_names)}
             )
             mlflow.log_metrics(dict(model.metrics))
-            mlflow.set_tags({"dataset_hash": model.dataset_hash, "verdict": model.verdict})
+            mlflow.set_tags(
+                {"dataset_hash": model.dataset_hash, "data_snapshot": model.data_snapshot, "verdict": model.verdict}
+            )
             self._log_dataset(model, sample)
             logged = self._log_model(model, sample)
         version = str(logged.registered_model_version)
@@ -101,6 +103,7 @@ class MlflowRegistry:
             strength_scale=float.fromhex(told["strength_scale"]),
             trained_as_of=_moment(told["trained_as_of"]),
             dataset_hash=told["dataset_hash"],
+            data_snapshot=told.get("data_snapshot", ""),
             params=told["params"],
             metrics=told["metrics"],
             verdict=told["verdict"],
@@ -109,7 +112,7 @@ class MlflowRegistry:
 
     def _log_dataset(self, model: FittedModel, sample: pd.DataFrame) -> None:
         data = self._mlflow.data.from_pandas(
-            sample.reset_index(drop=True), name="training rows", digest=model.dataset_hash[:32]
+            sample.reset_index(drop=True), name="training rows", digest=(model.data_snapshot or model.dataset_hash)[:32]
         )
         self._mlflow.log_input(data, context="training")
 
@@ -142,6 +145,7 @@ def _description(model: FittedModel) -> dict[str, Any]:
         "strength_scale": float(model.strength_scale).hex(),  # the exact bits
         "trained_as_of": format_time(model.trained_as_of),
         "dataset_hash": model.dataset_hash,
+        "data_snapshot": model.data_snapshot,
         "params": dict(model.params),
         "metrics": dict(model.metrics),
         "verdict": model.verdict,

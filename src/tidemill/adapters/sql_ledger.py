@@ -104,6 +104,12 @@ class SqlLedger(SqlStops):
             row = connection.execute(query).mappings().first()
         return to_decision(row) if row else None
 
+    def load_watermarks(self) -> Sequence[int]:
+        """See the port."""
+        query = sa.select(DECISIONS.c.store_watermark).distinct().order_by(DECISIONS.c.store_watermark)
+        with read(self._engine) as connection:
+            return [int(one) for one in connection.execute(query).scalars()]
+
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
         """See the port."""
         query = sa.select(DECISIONS).where(DECISIONS.c.account == account)

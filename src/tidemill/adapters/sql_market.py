@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +14,12 @@ from tidemill.adapters._market_bars import BarTable
 from tidemill.adapters._market_columns import BarColumns, Limits
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
 from tidemill.adapters._market_tables import BARS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
-from tidemill.adapters._payloads import digest_of, pack, unpack
+from tidemill.adapters._payloads import digest_of, pack, split_pruned, unpack
 from tidemill.adapters._sql import open_engine, read, upgrade, write
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import POST_COLUMNS, SCORE_COLUMNS
+from tidemill.ports import PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned
 
-LOCK = 7301
+LOCK, AT_ONCE = 7301, 500
 Row = tuple[Any, ...]
 # What makes a re-fetched row a revision; another knowledge time of equal content does not.
 POST_CONTENT = (2, 6, 7)
@@ -50,10 +50,7 @@ class SqlMarketStore:
         if many is not None:
             return many
         with write(self._engine, lock=LOCK) as connection:
-            stored = _next_stored(connection, now)
-            added = self._bars.add(connection, timeframe, columns, stored)
-            _keep_stored(connection, stored, added)
-        return added
+            return self._bars.add(connection, timeframe, columns, now=to_micros(now))
 
     def read_bars(
         self,
@@ -85,6 +82,14 @@ class SqlMarketStore:
         """See the port."""
         with read(self._engine) as connection:
             return int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
+
+    def stamped(self, work: Callable[[int], int], *, now: datetime) -> int:
+        """Run ``work(stored_at)`` alone among writers, for bars kept elsewhere; more than 0 moves the watermark."""
+        with write(self._engine, lock=LOCK) as connection:
+            stored = _next_stored(connection, now)
+            added = work(stored)
+            _keep_stored(connection, stored, added)
+        return added
 
     # -- posts and scores
 
@@ -152,10 +157,20 @@ class SqlMarketStore:
             sa.select(*columns)
             .where(PAYLOADS.c.source == source, PAYLOADS.c.stored_at <= stored_until)
             .order_by(PAYLOADS.c.stored_at.desc())
-            .limit(10)
+            .limit(PAYLOADS_REFERENCED)
         )
         with read(self._engine) as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
+        """See the port."""
+        names = (PAYLOADS.c.source, PAYLOADS.c.digest, PAYLOADS.c.stored_at, sa.func.length(PAYLOADS.c.body))
+        with write(self._engine, lock=LOCK) as connection:
+            rows = [tuple(row) for row in connection.execute(sa.select(*names))]
+            gone, pruned = split_pruned(rows, to_micros(before), watermarks)
+            for at in range(0, len(gone), AT_ONCE):
+                connection.execute(PAYLOADS.delete().where(PAYLOADS.c.digest.in_(gone[at : at + AT_ONCE])))
+        return pruned
 
     # -- within
 

@@ -19,6 +19,7 @@ from tidemill.bootstrap.market_sources import MarketParts, build_market_source, 
 from tidemill.bootstrap.markets import Markets, build_groups
 from tidemill.bootstrap.policies import build_doubts, build_rules, build_series, build_training, quote_fee_rate
 from tidemill.bootstrap.sources import build_live_market, build_post_sources
+from tidemill.bootstrap.stores import build_store
 from tidemill.deciding import DecisionRules, Environment
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, split_instrument_id, timeframe_seconds
@@ -38,6 +39,7 @@ from tidemill.ports import (
     RecordStore,
     SeriesMarks,
     Sleep,
+    SnapshotStore,
 )
 from tidemill.quality import DoubtRules
 from tidemill.recording import Recording, bundled_recording, load_recording
@@ -116,9 +118,14 @@ class Services:
     @cached_property
     def store(self) -> Any:
         """Market data: bars, posts, scores, payloads."""
-        from tidemill.adapters.sql_market import SqlMarketStore
+        return build_store(self.settings)
 
-        return SqlMarketStore(self.settings.database_url("market"))
+    @cached_property
+    def snapshots(self) -> SnapshotStore:
+        """Bars as they were when a model was trained on them."""
+        from tidemill.adapters.parquet_snapshots import ParquetSnapshots
+
+        return ParquetSnapshots(self.settings.home.absolute() / "snapshots")
 
     @cached_property
     def gaps(self) -> GapRecords:
@@ -208,9 +215,11 @@ class Services:
             store=self.store,
             ledger=self.gaps,
             clock=self.market_clock,
-            instruments=[self.markets.need(name, group.timeframe) for name in group.names],
+            instruments=self.markets.offered(group),
             timeframe=group.timeframe,
             history=self.history,
+            calendar=group.calendar,
+            sessions=group.sessions,
             doubts=self.doubts,
             records=self.records if trades else None,
             trades=self.markets.records(venue) if trades else None,

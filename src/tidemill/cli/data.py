@@ -1,4 +1,4 @@
-"""data import, export, gaps, completeness, quarantine, release."""
+"""data import, export, gaps, completeness, quarantine, release, prune."""
 
 from __future__ import annotations
 
@@ -123,6 +123,21 @@ def release(
         raise DataError("release needs --instrument and --timeframe")
     stored = release_bar(instrument, timeframe, open_time, because)
     console.print(f"released; {stored} bars stored")
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        float, typer.Option("--older-than", help="Days; default: retention.payload_days of the settings.")
+    ] = 0.0,
+    json: JsonPath = None,
+) -> None:
+    """Delete raw answers older than the retention, but nothing that a recorded decision references."""
+    from tidemill.replay.retention import prune_payloads
+
+    done = prune_payloads(older_than)
+    write_json(json, done)
+    console.print(f"deleted {done['deleted']:,} raw answers ({done['bytes']:,} bytes); {done['kept']:,} are referenced")
 
 
 def _show(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:

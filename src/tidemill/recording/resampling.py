@@ -9,10 +9,10 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.market import timeframe_seconds
 
 MICROS = 1_000_000
+SUMMED, UNITS, MOST_EXACT = frozenset({"volume"}), 1e8, 2.0**53
 _REDUCERS = {
     "high": np.maximum,
     "low": np.minimum,
-    "volume": np.add,
     "trades": np.add,
     "knowledge_time": np.maximum,
     "stored_at": np.maximum,
@@ -48,7 +48,7 @@ def resample_bars(bars: pd.DataFrame, timeframe: str, *, source: str | None = No
 
 
 def _is_kept(name: str) -> bool:
-    return name in _REDUCERS or name in {"instrument", "open_time", "open", "close"}
+    return name in _REDUCERS or name in SUMMED or name in {"instrument", "open_time", "open", "close"}
 
 
 def _group_starts(ordered: pd.DataFrame, slots: np.ndarray) -> np.ndarray:
@@ -63,6 +63,8 @@ def _reduce(name: str, values: pd.Series, slots: np.ndarray, starts: np.ndarray)
     ends = np.concatenate([starts[1:], [len(slots)]]) - 1
     if name == "open_time":
         return pd.Series(pd.DatetimeIndex(slots[starts].view("datetime64[us]"), tz="UTC"))
+    if name in SUMMED:
+        return pd.Series(_sum(values.to_numpy(np.float64), starts))
     if name not in _REDUCERS:
         return values.iloc[ends if name == "close" else starts].reset_index(drop=True)
     if name == "knowledge_time":
@@ -70,3 +72,11 @@ def _reduce(name: str, values: pd.Series, slots: np.ndarray, starts: np.ndarray)
         latest = np.maximum.reduceat(micros, starts)
         return pd.Series(pd.DatetimeIndex(latest.view("datetime64[us]"), tz="UTC"))
     return pd.Series(_REDUCERS[name].reduceat(values.to_numpy(), starts))
+
+
+def _sum(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Sums to the last digit: of decimals with at most eight places they are made in whole units, else in floats."""
+    scaled = np.rint(values * UNITS)
+    exact = bool((scaled / UNITS == values).all()) and float(np.abs(scaled).sum()) < MOST_EXACT
+    sums: np.ndarray = np.add.reduceat(scaled if exact else values, starts)
+    return sums / UNITS if exact else sums

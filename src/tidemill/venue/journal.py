@@ -125,9 +125,10 @@ class Journal:
 def _check_fits(path: Path | None, first: dict[str, Any], told: dict[str, Any]) -> None:
     """What is in the database came about by other rules: made again it would be something else."""
     then, now = ({"clock": one["clock"], **one["rules"]} for one in (first, told))
-    for name in now:
-        if then.get(name) != now[name]:
+    for name in then | now:
+        if then.get(name) != now.get(name):
+            before, after = then.get(name, "unset"), now.get(name, "unset")
             raise ConfigurationError(
-                f"{path} was made with {name} {then.get(name)}, and now it is {now[name]}: set it back, or start the "
-                "venue with another --db"
+                f"{path} was made with {name} {before}, and now it is {after}: set it back, or start the venue with "
+                "another --db"
             )

@@ -1,0 +1,83 @@
+"""Bars as they were at one moment, in Parquet files that never change: the name of each is its own SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tidemill.domain.errors import DataError, TransientError
+
+READ_ONLY = 0o444
+
+
+class ParquetSnapshots:
+    """The snapshot port on a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write_snapshot(self, frame: pd.DataFrame) -> str:
+        """See the port; the same frame gives the same file, which is written once."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            made = self._folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
+            frame.to_parquet(made, index=False, compression="zstd")
+            digest = _digest(made.read_bytes())
+            _keep(made, self.path(digest))
+        except OSError as error:
+            raise TransientError(f"a snapshot cannot be written to {self._folder}: {error}") from error
+        return digest
+
+    def read_snapshot(self, digest: str) -> pd.DataFrame:
+        """See the port."""
+        import pyarrow as pa
+
+        try:
+            with pa.memory_map(str(self.path(digest))) as file:
+                body = file.read_buffer()
+        except OSError as error:
+            raise DataError(f"there is no readable snapshot {digest} in {self._folder}: {error}") from error
+        # hashing does not hold the interpreter's lock, and takes less than the reading
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(_digest, body)
+            frame = _frame_of(body)
+        if frame is None or found.result() != digest:
+            raise DataError(f"the snapshot {digest} in {self._folder} is not what was written; take it from a backup")
+        return frame
+
+    def path(self, digest: str) -> Path:
+        """Its file."""
+        return self._folder / f"{digest}.parquet"
+
+
+def _frame_of(body: Any) -> pd.DataFrame | None:
+    """The frame in a file's bytes, None when there is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        frame: pd.DataFrame = pq.read_table(pa.BufferReader(body)).to_pandas()
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return frame
+
+
+def _digest(body: object) -> str:
+    return hashlib.sha256(memoryview(body)).hexdigest()  # type: ignore[arg-type]
+
+
+def _keep(made: Path, path: Path) -> None:
+    """Put the finished file in its place, read-only and on disk, unless it is there."""
+    if path.exists():
+        made.unlink()
+        return
+    made.chmod(READ_ONLY)
+    with made.open("rb") as file:
+        os.fsync(file.fileno())
+    made.replace(path)
