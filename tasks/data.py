@@ -46,6 +46,7 @@ def fetch_and_store_bars(instrument: str, timeframe: str) -> Ingested:
         now=known.market_clock.now(),
         history=known.history,
         doubts=known.doubts,
+        look_again=known.settings.ingest.look_again_bars,
     )
     tell_asset(instrument, timeframe, done)
     return done

@@ -64,6 +64,7 @@ class IngestSettings(_Group):
     records: tuple[str, ...] = Field((), description="kept of the universe: trades, books")
     record_history_hours: float = Field(24, gt=0, description="how far back a first fetch of records reads")
     tries: int = Field(4, ge=1, description="how often a request is tried before the series fails")
+    look_again_bars: int = Field(2, ge=0, description="newest stored bars asked for once more: venues revise them")
     max_clock_skew_seconds: float = Field(
         5.0, gt=0, description="a venue whose clock and ours differ by more gives no bars until they agree"
     )

@@ -108,7 +108,7 @@ def told(ledger) -> list[tuple[str, int, int, Cause, HoleState]]:
     ]
 
 
-def ingest(source, store, ledger, instrument: Instrument, now: datetime):
+def ingest(source, store, ledger, instrument: Instrument, now: datetime, look_again: int = 0):
     return ingest_bars(
         source,
         store,
@@ -119,7 +119,28 @@ def ingest(source, store, ledger, instrument: Instrument, now: datetime):
         sessions=(),
         now=now,
         history=timedelta(days=3),
+        look_again=look_again,
     )
+
+
+def test_a_bar_that_the_venue_revised_becomes_a_revision_and_no_earlier_read_sees_it(store, ledger) -> None:
+    source = Source([bars(BTC, range(10))])
+    ingest(source, store, ledger, BTC, at(10))
+    source.frames = [bars(BTC, range(12), {9: 107.0}).assign(knowledge_time=pd.Timestamp(at(12)), assumed=False)]
+    done = ingest(source, store, ledger, BTC, at(12), look_again=2)
+    assert (done.fetched, done.stored, done.missing) == (4, 3, 0), "two asked for again, one of them revised, two new"
+    span = ([BTC.id], "1h", at(0), at(99))
+    assert store.read_bars(*span)["close"].iloc[9] == 107.0
+    assert store.read_bars(*span, known_at=at(11))["close"].iloc[9] == 100.0 + 9 % 5
+    assert len(store.read_bars(*span, revisions=True)) == 13
+
+
+def test_control_without_looking_again_the_revision_is_never_seen(store, ledger) -> None:
+    source = Source([bars(BTC, range(10))])
+    ingest(source, store, ledger, BTC, at(10))
+    source.frames = [bars(BTC, range(12), {9: 107.0})]
+    ingest(source, store, ledger, BTC, at(12))
+    assert store.read_bars([BTC.id], "1h", at(0), at(99))["close"].iloc[9] == 100.0 + 9 % 5
 
 
 def test_causes_come_out_of_the_whole_venue(store, ledger) -> None:

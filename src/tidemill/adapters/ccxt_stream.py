@@ -102,8 +102,11 @@ class CcxtStream:
         await self._keep_watching(name, once, told, lost=running.clear)
 
     async def _watch_trades(self, name: str, symbol: str, told: queue.Queue[Any]) -> None:
+        # Binance numbers single and aggregated trades apart; by request ccxt gets the aggregated ones
+        extra = {"name": "aggTrade"} if self._exchange.id.startswith("binance") else {}
+
         async def once() -> StreamPart:
-            trades = await self._exchange.watch_trades(symbol)
+            trades = await self._exchange.watch_trades(symbol, None, None, extra)
             return StreamPart(instrument=name, trades=self._to_trades(name, trades))
 
         await self._keep_watching(name, once, told, lost=lambda: None)

@@ -41,8 +41,7 @@ class _Lease:
     expires: datetime
 
 
-LONGEST_LIFE = timedelta(days=32)
-"""More than the longest step between two decisions."""
+CLOCK_SLACK = timedelta(days=1)
 
 
 class MemoryLedger:
@@ -60,6 +59,8 @@ class MemoryLedger:
         self._orders: dict[str, LedgerOrder] = {}
         self._active: dict[str, None] = {}
         self._by_decision: dict[str, list[str]] = {}
+        self._sends: list[tuple[datetime, str]] = []
+        self._orphans: dict[str, list[int]] = {}
         self._by_client_id: dict[tuple[str, str], str] = {}
         self._by_venue_id: dict[tuple[str, str], str] = {}
         self._events: dict[str, list[OrderEvent]] = {}
@@ -91,11 +92,6 @@ class MemoryLedger:
                 self._plan(intent, stamp)
             return True
 
-    def raise_peak(self, account: str, equity: Decimal) -> None:
-        """Equity marked where no decision was recorded counts for the drawdown as well."""
-        with self._lock:
-            self._peaks[account] = max(self._peaks.get(account, ZERO), equity)
-
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
         """See the port."""
         with self._lock:
@@ -108,6 +104,11 @@ class MemoryLedger:
             self._by_decision[intent.decision_id].append(intent.intent_id)
             self._plan(intent, stamp)
             return True
+
+    def raise_peak(self, account: str, equity: Decimal) -> None:
+        """Equity marked where no decision was recorded counts for the drawdown as well."""
+        with self._lock:
+            self._peaks[account] = max(self._peaks.get(account, ZERO), equity)
 
     def load_decision(self, decision_id: str) -> Decision | None:
         """See the port."""
@@ -159,14 +160,13 @@ class MemoryLedger:
         return sorted(found, key=self._order_key)
 
     def _sent_since(self, moment: datetime) -> list[str]:
-        """Newest first, up to the first that was sent a decision's life before: time goes on, and so do sends."""
+        """Orders sent at ``moment`` or later, newest first; a clock that was set back is allowed a day."""
         found = []
-        for name in reversed(self._orders):
-            sent_at = self._orders[name].sent_at
-            if sent_at is not None and sent_at < moment - LONGEST_LIFE:
+        for sent_at, name in reversed(self._sends):
+            if sent_at < moment - CLOCK_SLACK:
                 break
             found.append(name)
-        return found
+        return list(dict.fromkeys(found))
 
     def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
         """The append-only story of one order."""
@@ -184,6 +184,7 @@ class MemoryLedger:
                 raise TradingError(f"intent {intent_id} has expired")
             check_move(order.state, OrderState.SUBMITTING)
             self._orders[intent_id] = replace(order, sent_at=stamp.wall, window_ms=window_ms)
+            self._sends.append((stamp.wall, intent_id))
             return self._move(self._orders[intent_id], OrderState.SUBMITTING, stamp, "")
 
     def record_state(
@@ -229,7 +230,10 @@ class MemoryLedger:
             for fill in new:
                 self._known_fills.add((account, fill.instrument, fill.trade_id))
                 intent_id = self._by_venue_id.get((account, fill.venue_order_id))
-                self._fills.setdefault(account, []).append((fill, intent_id))
+                taken = self._fills.setdefault(account, [])
+                if intent_id is None:
+                    self._orphans.setdefault(account, []).append(len(taken))
+                taken.append((fill, intent_id))
                 self._last_trade[account, fill.instrument] = fill.trade_id
                 self._next(account)
                 assets = self._assets.setdefault(account, {})
@@ -400,10 +404,12 @@ class MemoryLedger:
     def _tie_orphans(self, intent: OrderIntent, venue_order_id: str) -> Decimal:
         """Tie fills that came before their order was known; the quantity that they add."""
         tied = ZERO
-        fills = self._fills.get(intent.account, [])
-        for index, (fill, owner) in enumerate(fills):
-            if owner is None and (fill.venue_order_id, fill.instrument) == (venue_order_id, intent.instrument):
+        fills, waiting = self._fills.get(intent.account, []), self._orphans.get(intent.account, [])
+        for index in list(waiting):
+            fill, _ = fills[index]
+            if (fill.venue_order_id, fill.instrument) == (venue_order_id, intent.instrument):
                 fills[index] = (fill, intent.intent_id)
+                waiting.remove(index)
                 tied += fill.quantity
         return tied
 

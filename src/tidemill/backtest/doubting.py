@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from tidemill.adapters.memory_gaps import MemoryGapLedger
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.backtest.values import BacktestPlan
-from tidemill.domain.market import timeframe_seconds
+from tidemill.domain.market import timeframe_seconds, to_micros
 from tidemill.ingesting import store_checked
 from tidemill.ports import BarTape
 from tidemill.quality import may_doubt
+
+# more than the neighbours that a judgement looks at, on either side, and those beside them
+REACH_BARS = 60
 
 
 def find_refused(
@@ -24,13 +28,21 @@ def find_refused(
     ``bars``: BARS of the period. None when no bar is anywhere near a doubt, which is the rule and quick to see;
     only the instruments that have one are gone through step by step.
     """
-    suspects = [str(name) for name, some in bars.groupby("instrument") if may_doubt(some, rules=plan.doubts)]
-    if not suspects:
+    suspects = {str(name): _suspicious(some, plan) for name, some in bars.groupby("instrument")}
+    if not any(len(some) for some in suspects.values()):
         return None
     ledger = MemoryGapLedger()
-    for name in suspects:
-        _ingest_all(bars[bars["instrument"] == name], name, plan, points, tape, ledger)
+    for name, some in suspects.items():
+        if len(some):
+            _ingest_all(some, name, plan, points, tape, ledger)
     return ledger if len(ledger.read_quarantine()) else None
+
+
+def _suspicious(bars: pd.DataFrame, plan: BacktestPlan) -> pd.DataFrame:
+    """Bars of one instrument near one that may be doubted: no other can be, nor is a neighbour of one."""
+    found = np.flatnonzero(may_doubt(bars, rules=plan.doubts))
+    near = np.unique(found[:, None] + np.arange(-REACH_BARS, REACH_BARS + 1))
+    return bars.iloc[near[(near >= 0) & (near < len(bars))]]
 
 
 def _ingest_all(
@@ -46,15 +58,15 @@ def _ingest_all(
     length = timedelta(seconds=timeframe_seconds(grid.timeframe))
     store = MemoryMarketStore()
     moments = [grid.decided_open(points[0]) + grid.delay / 2, *(point + grid.delay / 2 for point in points)]
+    opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
+    ends = np.searchsorted(opens, [to_micros(now - length) for now in moments], side="right")
+    first = 0
     for number, now in enumerate(moments):
-        newest = store.latest_open(name, grid.timeframe)
-        fresh = bars["open_time"] <= pd.Timestamp(now - length)
-        if newest is not None:
-            fresh &= bars["open_time"] > pd.Timestamp(newest)
-        if not fresh.any() or (number and tape.is_down(now)):
+        end = int(ends[number])
+        if first == end or (number and tape.is_down(now)):
             continue
         store_checked(
-            bars[fresh].reset_index(drop=True),
+            bars.iloc[first:end].reset_index(drop=True),
             store,
             ledger,
             plan.rules.instruments[name],
@@ -62,7 +74,8 @@ def _ingest_all(
             calendar=grid.calendar,
             sessions=grid.sessions,
             now=now,
-            after=newest,
+            after=store.latest_open(name, grid.timeframe),
             source="import" if not number else "ingest",
             doubts=plan.doubts,
         )
+        first = end

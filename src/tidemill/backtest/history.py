@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import compress, groupby
 
 import pandas as pd
 
+from tidemill.adapters.memory_gaps import MemoryGapLedger
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.backtest.doubting import find_refused
+from tidemill.backtest.quiet import decide_all, plan_points
+from tidemill.backtest.tracks import Rows, Tracks
 from tidemill.backtest.values import BacktestPlan
 from tidemill.domain.market import to_micros
 from tidemill.features import build_features
 from tidemill.ingesting import store_posts
-from tidemill.ports import BarTape
 from tidemill.quality import honour_quarantine
 from tidemill.recording import Recording
+from tidemill.recording.tape import RecordedTape
 
 
 class History:
@@ -25,13 +28,37 @@ class History:
     ``refused`` is the quarantine of the bars that a run would have doubted, None when there are none.
     """
 
-    def __init__(self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: BarTape) -> None:
+    def __init__(
+        self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: RecordedTape
+    ) -> None:
         self._rules = plan.rules
         self.store = MemoryMarketStore()
         self.bars = self._load(recording, plan)
+        self.whole = Tracks(self.bars, plan.rules)
         self.refused = find_refused(self.bars, plan, points, tape)
+        self.plan = (
+            plan_points(plan.rules, self.bars, self.whole, tape, points)
+            if self.refused is None
+            else decide_all(len(points))
+        )
+        decided = list(compress(points, self.plan.decided.tolist()))
         scores = self.store.read_scores(plan.rules.scorer, recording.first_open, plan.end)
-        self.features = pd.concat([self._features(scores, part) for part in self._parts(points)])
+        self.features = Rows(pd.concat([self._features(scores, part) for part in self._parts(decided)]))
+        self._tracks: dict[frozenset[tuple[str, int]], Tracks] = {}
+
+    def tracks_at(self, as_of: datetime) -> Tracks:
+        """The bars of :meth:`bars_at`, found by position; made once for each state of the quarantine."""
+        stood = frozenset() if self.refused is None else self._stood(self.refused, as_of)
+        if not stood:
+            return self.whole
+        if stood not in self._tracks:
+            self._tracks[stood] = Tracks(self.bars_at(as_of), self._rules)
+        return self._tracks[stood]
+
+    @staticmethod
+    def _stood(refused: MemoryGapLedger, as_of: datetime) -> frozenset[tuple[str, int]]:
+        rows = refused.read_quarantine(stored_until=to_micros(as_of))
+        return frozenset(zip(rows["instrument"], rows["open_time"].astype("int64"), strict=True))
 
     def bars_at(self, as_of: datetime) -> pd.DataFrame:
         """The bars but those that stood in quarantine at ``as_of``; later ones are still among them."""

@@ -6,12 +6,11 @@ asked for, so the numbers are those of a live run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 
-import pandas as pd
+import numpy as np
 
 from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_broker import MemoryBroker
@@ -20,18 +19,14 @@ from tidemill.backtest.champions import Champions
 from tidemill.backtest.history import History
 from tidemill.backtest.values import BacktestPlan, BacktestResult, fees_in_currency
 from tidemill.deciding import (
-    MarketView,
     build_decision,
     build_refusal,
     draft_decision,
-    find_incomplete,
     mark_equity,
-    rows_at,
-    view_market,
     why_refused,
 )
-from tidemill.domain.errors import DataError
-from tidemill.domain.market import format_time, timeframe_seconds, to_micros
+from tidemill.domain.errors import DataError, StrategyError
+from tidemill.domain.market import format_time, to_micros
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision, OrderTiming, Side
 from tidemill.execution import Desk, await_fills, place_order, reduce_to_cash, settle_account
@@ -61,6 +56,7 @@ class _Run:
         self.ledger = MemoryLedger()
         self.desk = self._open_desk()
         self.equity: list[tuple[datetime, Decimal]] = []
+        self.passed = 0
 
     def _open_desk(self) -> Desk:
         account = self.rules.account
@@ -91,7 +87,35 @@ class _Run:
         self.clock.move_to(moment)
         self.exchange.advance(moment, moment)
 
-    def step(self, point: datetime) -> None:
+    def go_on(self, index: int) -> int:
+        """Decide at the point of ``index``, or pass by those that are quiet; the next index."""
+        following = self.history.plan.next_decided(index)
+        if following > index and not self.exchange.orders(self.rules.account, open_only=True):
+            self.pass_by(self.points[index:following])
+            return following
+        decision = self.step(self.points[index])
+        if self.history.plan.doubted[index] and (decision.record.get("wanted") or decision.record.get("forecasts")):
+            moment = format_time(decision.as_of)
+            raise StrategyError(
+                f"strategy '{self.rules.strategy}' decides at {moment}, where its speaks_at said that it would not"
+            )
+        return index + 1
+
+    def pass_by(self, points: Sequence[datetime]) -> None:
+        """Points at which nothing happens: equity is marked, for the drawdown too."""
+        portfolio = self.ledger.load_portfolio(self.rules.account)
+        bases = {name: self.rules.instruments[name].base for name in self.rules.universe}
+        held = [name for name, base in bases.items() if portfolio.quantity(base)]
+        prices = self.history.whole.along(np.array([to_micros(one) for one in points]), held)
+        marks = [portfolio.quantity(portfolio.currency)] * len(points)
+        for name in held:
+            quantity = portfolio.quantity(bases[name])
+            marks = [mark + quantity * price for mark, price in zip(marks, prices[name], strict=True)]
+        self.ledger.raise_peak(self.rules.account, max(marks))
+        self.equity.extend(zip(points, marks, strict=True))
+        self.passed += len(points)
+
+    def step(self, point: datetime) -> Decision:
         """One decision, carried out."""
         grid = self.rules.grid
         as_of = grid.as_of(point)
@@ -102,29 +126,14 @@ class _Run:
         if decision.outcome == "decided":
             self.carry_out(decision.decision_id)
         self.mark(point)
-
-    def view(self, point: datetime) -> MarketView:
-        """The last bar of each instrument known at this point's as_of."""
-        decided = pd.Timestamp(self.rules.grid.decided_open(point))
-        bars = self.history.bars_at(self.rules.grid.as_of(point))
-        known = bars[bars["open_time"] <= decided]
-        last = known.groupby("instrument").tail(1)
-        seen = view_market(
-            self.rules,
-            point,
-            last,
-            last.iloc[:0],
-            to_micros(self.rules.grid.as_of(point)),
-            incomplete=find_incomplete(self.rules, point, known),
-        )
-        return replace(seen, history=lambda: known)
+        return decision
 
     def decide(self, as_of: datetime, champion: FittedModel | None) -> Decision:
         """Steps 4 to 12."""
         point = self.rules.grid.point_of(as_of)
         key = self.rules.key(as_of)
         doubtful = settle_account(self.desk, epoch=self.epoch)
-        market = self.view(point)
+        market = self.history.tracks_at(as_of).view(point)
         stopped = {freeze.scope: freeze.reason for freeze in self.ledger.load_freezes()}
         if reason := why_refused(market, doubtful, (), stopped):
             return self.refuse(as_of, reason)
@@ -135,7 +144,7 @@ class _Run:
             champion=champion,
             portfolio=self.ledger.load_portfolio(self.rules.account),
             stopped=stopped,
-            table=rows_at(self.history.features, point),
+            table=self.history.features.at(point),
         )
         decision = build_decision(
             self.rules, key, draft, stamp=self.desk.stamp(), environment=self.plan.environment, stopped=stopped
@@ -164,12 +173,10 @@ class _Run:
 
     def mark(self, until: datetime) -> None:
         """Mark equity at the last close known at ``until``."""
-        length = timedelta(seconds=timeframe_seconds(self.rules.grid.timeframe))
-        known = self.history.bars[self.history.bars["open_time"] <= pd.Timestamp(until - length)]
-        last = known.groupby("instrument").tail(1)
-        view = view_market(self.rules, until, last, last.iloc[:0], 0)
         portfolio = self.ledger.load_portfolio(self.rules.account)
-        self.equity.append((until, mark_equity(self.rules, portfolio, view.prices)))
+        held = [name for name in self.rules.universe if portfolio.quantity(self.rules.instruments[name].base)]
+        prices = self.history.whole.prices(until, held)
+        self.equity.append((until, mark_equity(self.rules, portfolio, prices)))
 
 
 def run_backtest(
@@ -181,10 +188,11 @@ def run_backtest(
     """
     run = _Run(recording, plan)
     run.mark(run.points[0])
-    for index, point in enumerate(run.points):
-        run.step(point)
+    index = 0
+    while index < len(run.points):
+        index = run.go_on(index)
         if on_step:
-            on_step(index + 1, len(run.points))
+            on_step(index, len(run.points))
     run.move(min(plan.end, recording.last_close))
     run.mark(min(plan.end, recording.last_close))
     account = plan.rules.account
@@ -196,4 +204,5 @@ def run_backtest(
         equity=tuple(run.equity),
         fees=fees_in_currency(fills),
         closing=run.ledger.load_portfolio(account),
+        passed=run.passed,
     )

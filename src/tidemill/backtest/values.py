@@ -49,7 +49,10 @@ class BacktestPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestResult:
-    """Everything that happened, in memory. ``equity`` has one mark per decision and the final one."""
+    """Everything that happened, in memory. ``equity`` has one mark per point and the final one.
+
+    ``passed`` counts points at which nothing was to be decided, so that there is no decision of them.
+    """
 
     decisions: tuple[Decision, ...]
     orders: tuple[LedgerOrder, ...]
@@ -57,6 +60,7 @@ class BacktestResult:
     equity: tuple[tuple[datetime, Decimal], ...]
     fees: Decimal
     closing: Portfolio
+    passed: int = 0
 
     @property
     def max_drawdown(self) -> Decimal:
@@ -84,7 +88,7 @@ class BacktestResult:
             )
         last = next((one for one in reversed(self.decisions) if one.outcome == "decided"), None)
         return {
-            "steps": len(self.decisions),
+            "steps": len(self.decisions) + self.passed,
             "strategy": strategy,
             "model": (last.record["model"] or {"name": last.model, "version": "", "verdict": "rule"}) if last else None,
             **totals,

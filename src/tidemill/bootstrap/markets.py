@@ -117,6 +117,18 @@ class Markets:
             raise self._why_not(source, instrument, timeframe)
         return found
 
+    def offered(self, group: SeriesGroup) -> list[Instrument]:
+        """The instruments of a group that their venue offers; DataError when it offers none of them."""
+        found, told = [], ""
+        for name in group.names:
+            try:
+                found.append(self.need(name, group.timeframe))
+            except SeriesError as error:
+                told = str(error)
+        if not found:
+            raise DataError(f"{group.venue} offers none of the instruments: {told}")
+        return found
+
     def _why_not(self, source: MarketSource, instrument: str, timeframe: str) -> SeriesError:
         """Ask for its bars all the same: the source knows whether it never had the instrument, or no longer has it."""
         now = self._parts.market_clock.now()

@@ -1,7 +1,17 @@
 """One decision: from what was known to what is asked of the venue, and what is written down of it."""
 
 from tidemill.deciding.asking import make_decision_forecasts
-from tidemill.deciding.market import MarketView, find_incomplete, load_market, view_market, window_start
+from tidemill.deciding.market import (
+    LastBar,
+    MarketView,
+    find_incomplete,
+    load_market,
+    make_last_bar,
+    tell_market,
+    view_market,
+    why_incomplete,
+    window_start,
+)
 from tidemill.deciding.opening import TradingRun, missing_decisions, open_run, why_refused
 from tidemill.deciding.record import (
     Environment,
@@ -28,6 +38,7 @@ __all__ = [
     "DecisionRules",
     "Draft",
     "Environment",
+    "LastBar",
     "MarketView",
     "TradingRun",
     "build_decision",
@@ -41,6 +52,7 @@ __all__ = [
     "load_recorded_instruments",
     "load_recorded_portfolio",
     "make_decision_forecasts",
+    "make_last_bar",
     "mark_equity",
     "missing_decisions",
     "open_run",
@@ -49,7 +61,9 @@ __all__ = [
     "rows_at",
     "rule_in_use",
     "size_decision",
+    "tell_market",
     "view_market",
+    "why_incomplete",
     "why_refused",
     "window_start",
     "without_incomplete",

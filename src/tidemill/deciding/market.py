@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 
 from tidemill.deciding.rules import DecisionRules
@@ -18,6 +19,7 @@ from tidemill.quality import honour_quarantine, window_fraction
 # Reading a fifth more than the longest window leaves room for missing bars; sessions come five in seven days.
 WINDOW_SLACK = 1.2
 DAYS_PER_SESSION = 1.6
+NO_ROWS = pd.DataFrame()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +74,31 @@ def find_incomplete(rules: DecisionRules, point: datetime, bars: pd.DataFrame) -
 
     Staleness has a reason of its own, so an instrument without any bar is not told here.
     """
-    found: dict[str, str] = {}
     start = pd.Timestamp(window_start(rules.grid, point))
     recent = bars[(bars["open_time"] >= start) & (bars["open_time"] < pd.Timestamp(point))]
-    for name, some in recent.groupby("instrument"):
-        opens = some["open_time"].to_numpy("datetime64[us]").astype("int64")
-        fraction = window_fraction(opens, rules.grid, point, bars=LOOKBACK)
-        if fraction < rules.min_completeness:
-            found[str(name)] = f"incomplete: {fraction:.1%} of its bars are known, {rules.min_completeness:.1%} needed"
-    return found
+    opens = {
+        str(name): some["open_time"].to_numpy("datetime64[us]").astype("int64")
+        for name, some in recent.groupby("instrument")
+    }
+    told = {name: why_incomplete(rules, point, some) for name, some in opens.items()}
+    return {name: reason for name, reason in told.items() if reason}
+
+
+def why_incomplete(rules: DecisionRules, point: datetime, opens: np.ndarray) -> str:
+    """Why one instrument, of which the bars opened at ``opens`` (micros, ascending) are known, is not decided on."""
+    fraction = window_fraction(opens, rules.grid, point, bars=LOOKBACK)
+    if fraction >= rules.min_completeness:
+        return ""
+    return f"incomplete: {fraction:.1%} of its bars are known, {rules.min_completeness:.1%} needed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastBar:
+    """The newest known bar of an instrument: what a decision needs of it."""
+
+    opened: datetime
+    price: Decimal
+    volume: Decimal
 
 
 def view_market(
@@ -93,32 +111,59 @@ def view_market(
     incomplete: Mapping[str, str] | None = None,
 ) -> MarketView:
     """Tell prices, volumes, staleness and completeness of what was read."""
+    seen = tell_market(rules, point, _last_bars(rules, bars), watermark, incomplete=incomplete)
+    return replace(seen, bars=bars, scores=scores)
+
+
+def tell_market(
+    rules: DecisionRules,
+    point: datetime,
+    last: Mapping[str, LastBar],
+    watermark: int,
+    *,
+    incomplete: Mapping[str, str] | None = None,
+    history: Callable[[], pd.DataFrame] | None = None,
+) -> MarketView:
+    """The same from the newest bar of each instrument, without frames: ``bars`` and ``scores`` are empty."""
+    decided = rules.grid.decided_open(point)
     lacking = incomplete or {}
-    last = bars.groupby("instrument").tail(1).set_index("instrument") if len(bars) else bars
-    decided = pd.Timestamp(rules.grid.decided_open(point))
-    prices: dict[str, Decimal] = {}
-    volumes: dict[str, Decimal] = {}
-    stale: dict[str, str] = {}
-    for name in rules.universe:
-        if not len(bars) or name not in last.index:
-            stale[name] = "no bar is known"
-            continue
-        close, volume = (float(str(last.at[name, column])) for column in ("close", "volume"))
-        prices[name] = to_step(close, rules.instruments[name].price_step)
-        volumes[name] = Decimal(repr(volume))
-        opened = pd.Timestamp(str(last.at[name, "open_time"]))
-        if opened < decided:
-            stale[name] = f"stale: its last known bar opened {opened:%Y-%m-%dT%H:%MZ}"
+    stale = {name: _why_stale(last.get(name), decided) for name in rules.universe}
+    told = {name: reason for name, reason in stale.items() if reason}
+    known = [(name, last[name]) for name in rules.universe if name in last]
     return MarketView(
-        bars=bars,
-        scores=scores,
-        prices=prices,
-        volumes=volumes,
-        stale=stale,
+        bars=NO_ROWS,
+        scores=NO_ROWS,
+        prices={name: bar.price for name, bar in known},
+        volumes={name: bar.volume for name, bar in known},
+        stale=told,
         watermark=watermark,
-        refusal=_why_nothing(rules, stale, lacking),
+        refusal=_why_nothing(rules, told, lacking),
         incomplete=lacking,
+        history=history,
     )
+
+
+def _last_bars(rules: DecisionRules, bars: pd.DataFrame) -> dict[str, LastBar]:
+    if not len(bars):
+        return {}
+    last = bars.groupby("instrument").tail(1)
+    columns = [last[name].tolist() for name in ("instrument", "open_time", "close", "volume")]
+    return {
+        name: make_last_bar(opened.to_pydatetime(), close, volume, rules.instruments[name].price_step)
+        for name, opened, close, volume in zip(*columns, strict=True)
+        if name in rules.universe
+    }
+
+
+def make_last_bar(opened: datetime, close: float, volume: float, price_step: Decimal) -> LastBar:
+    """Where a bar's floats cross to Decimal; DataError for a close off its step."""
+    return LastBar(opened=opened, price=to_step(close, price_step), volume=Decimal(repr(volume)))
+
+
+def _why_stale(bar: LastBar | None, decided: datetime) -> str:
+    if bar is None:
+        return "no bar is known"
+    return f"stale: its last known bar opened {bar.opened:%Y-%m-%dT%H:%MZ}" if bar.opened < decided else ""
 
 
 def _why_nothing(rules: DecisionRules, stale: Mapping[str, str], incomplete: Mapping[str, str]) -> str:

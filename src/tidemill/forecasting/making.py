@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError, StrategyError
@@ -43,9 +44,13 @@ def make_forecasts(strategy: Strategy, view: View) -> Forecasts:
         return Forecasts(forecasts=(), without=())
     needed = list(dict.fromkeys([*strategy.needs(view.grid, view.champion), VOLATILITY]))
     _check_known(strategy, needed, table)
-    missing = {str(name): [one for one in needed if math.isnan(row[one])] for name, row in table[needed].iterrows()}
-    complete = table[[not missing[str(name)] for name in table.index]]
-    without = [NoForecast(instrument=name, reason=_lacking(names)) for name, names in missing.items() if names]
+    unknown = np.isnan(np.column_stack([table[one].to_numpy(np.float64) for one in needed]))
+    lacks = unknown.any(axis=1)
+    complete = table[~lacks] if lacks.any() else table
+    without = [
+        NoForecast(instrument=str(name), reason=_lacking([needed[k] for k in np.flatnonzero(row)]))
+        for name, row in zip(table.index[lacks], unknown[lacks], strict=True)
+    ]
     if not len(complete):
         return Forecasts(forecasts=(), without=tuple(without))
     wish = _ask(strategy, replace(view, features=complete.copy()))

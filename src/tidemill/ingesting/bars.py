@@ -84,9 +84,11 @@ def ingest_bars(
     now: datetime,
     history: timedelta,
     doubts: DoubtRules | None = None,
+    look_again: int = 0,
 ) -> Ingested:
     """Fetch bars from the newest stored one (or ``history`` back) to ``now``, check and store them part by part.
 
+    ``look_again``: that many of the newest stored bars are asked for once more, for venues revise them.
     Each part is stored before the next is asked for: a run that died is taken on from what is stored.
     TransientError and DataError of the source pass through: the caller lets this instrument fail alone.
     """
@@ -103,7 +105,7 @@ def ingest_bars(
     )
     newest = store.latest_open(instrument.id, timeframe)
     past = newest is None or _was_backfilling(series, newest)
-    start = newest + series.length if newest else now - history
+    start = newest + (1 - look_again) * series.length if newest else now - history
     done = [Ingested(name=instrument.id, timeframe=timeframe)]
     while start < now:
         end = min(now, start + PART_BARS * series.length)

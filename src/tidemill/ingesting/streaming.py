@@ -57,6 +57,7 @@ class StreamPlan:
     timeframe: str
     history: timedelta
     calendar: Calendar = "24x7"
+    sessions: Sequence[datetime] = ()
     doubts: DoubtRules | None = None
     records: RecordStore | None = None
     trades: RecordSource | None = None
@@ -112,7 +113,7 @@ class _Follower:
             instrument,
             timeframe=plan.timeframe,
             calendar=plan.calendar,
-            sessions=(),
+            sessions=plan.sessions,
             now=plan.clock.now(),
             after=newest,
             source="stream",
@@ -132,7 +133,7 @@ class _Follower:
                 instrument,
                 timeframe=plan.timeframe,
                 calendar=plan.calendar,
-                sessions=(),
+                sessions=plan.sessions,
                 now=now,
                 history=plan.history,
                 doubts=plan.doubts,
@@ -145,7 +146,7 @@ class _Follower:
             instrument,
             timeframe=plan.timeframe,
             calendar=plan.calendar,
-            sessions=(),
+            sessions=plan.sessions,
             start=self._whole_until(instrument.id, newest),
             end=now,
             now=now,

@@ -56,19 +56,21 @@ def find_doubts(bars: pd.DataFrame, *, rules: DoubtRules, witness: pd.DataFrame 
     return reasons
 
 
-def may_doubt(bars: pd.DataFrame, *, rules: DoubtRules) -> bool:
-    """Whether any row could be doubted, with whatever neighbours; False is certain, True is a reason to look.
+def may_doubt(bars: pd.DataFrame, *, rules: DoubtRules) -> np.ndarray:
+    """Which rows could be doubted, with whatever neighbours; False is certain, True is a reason to look. (N,) bool.
 
     A spike lies further from the bar after it than half of what makes it one, since its neighbours agree to
     half; a repeat has the close and the volume of the bar before.
     """
+    may = np.zeros(len(bars), dtype=bool)
     if len(bars) < 2:
-        return False
+        return may
     opens, closes, volumes = (bars[name].to_numpy(np.float64) for name in ("open", "close", "volume"))
     after = np.log(closes[1:])
     far = np.maximum(np.abs(np.log(opens[:-1]) - after), np.abs(np.log(closes[:-1]) - after))
-    repeats = (closes[1:] == closes[:-1]) & (volumes[1:] == volumes[:-1]) & (volumes[1:] > 0)
-    return bool((far > np.log1p(rules.spike_fraction) / 2).any() or repeats.any())
+    may[:-1] = far > np.log1p(rules.spike_fraction) / 2
+    may[1:] |= (closes[1:] == closes[:-1]) & (volumes[1:] == volumes[:-1]) & (volumes[1:] > 0)
+    return may
 
 
 def _spikes(values: np.ndarray, rules: DoubtRules) -> np.ndarray:

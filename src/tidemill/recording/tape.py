@@ -46,6 +46,12 @@ class RecordedTape:
         index = bisect_right(self._starts, micros) - 1
         return index < 0 or micros >= int(self._ends[index])
 
+    def are_down(self, moments: np.ndarray) -> np.ndarray:
+        """:meth:`is_down` of many moments in micros, (N,) bool."""
+        at = np.searchsorted(self._starts, moments, side="right") - 1
+        made: np.ndarray = (at < 0) | (moments >= np.asarray(self._ends)[np.maximum(at, 0)])
+        return made
+
     def _track(self, instrument: str) -> _Track:
         try:
             return self._tracks[instrument]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, Instrument, from_micros, timeframe_seconds, to_micros
-from tidemill.ports import BAR_COLUMNS, POST_COLUMNS, BarTape
+from tidemill.ports import BAR_COLUMNS, POST_COLUMNS
 from tidemill.recording.resampling import resample_bars
 from tidemill.recording.tape import RecordedTape
 
@@ -156,7 +156,7 @@ class Recording:
         parts = [to_bars(name, chosen, _between(self._bars(name, chosen), start, end)) for name in names]
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
-    def tape(self) -> BarTape:
+    def tape(self) -> RecordedTape:
         """The finest bars of each instrument as matching reads them."""
         return RecordedTape(
             {

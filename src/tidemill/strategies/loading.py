@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
+
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid
 from tidemill.features import FEATURE_NAMES
@@ -20,13 +22,18 @@ from tidemill.ports import FittedModel
 DEFAULT_HORIZON = 24
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 Needs = Callable[[DecisionGrid, FittedModel | None], Sequence[str]]
+Speaks = Callable[[pd.DataFrame, pd.DatetimeIndex], Any]
 Horizon = Callable[[DecisionGrid, FittedModel | None], int]
 RESERVED = frozenset({*SHIPPED, "halt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStrategy:
-    """A strategy read from a file: ``function`` decides, ``features`` are needed, ``horizon`` is in bars."""
+    """A strategy read from a file: ``function`` decides, ``features`` are needed, ``horizon`` is in bars.
+
+    ``speaks_at(bars, points)``, where the file has it, tells a backtest in one call at which points (UTC) of a whole
+    period the function would name anything, from bars closed by then alone; the others are passed by.
+    """
 
     name: str
     code_hash: str
@@ -35,6 +42,7 @@ class FileStrategy:
     function: Callable[[View], Wish]
     features: tuple[str, ...] | Needs
     horizon: int | Horizon
+    speaks_at: Speaks | None = None
 
     def needs(self, grid: DecisionGrid, champion: FittedModel | None) -> Sequence[str]:
         """FEATURES of the file, or what its object says."""
@@ -116,6 +124,7 @@ def _take(path: Path, name: str, digest: str, source: str, module: ModuleType) -
         function=function,
         features=features if callable(features) else _checked_features(path, features),
         horizon=horizon if callable(horizon) else _checked_horizon(path, horizon),
+        speaks_at=getattr(made or module, "speaks_at", None),
     )
 
 

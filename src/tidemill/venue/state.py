@@ -17,7 +17,7 @@ from tidemill.venue.events import AccountEvents
 from tidemill.venue.faults import Faults
 from tidemill.venue.journal import Journal
 from tidemill.venue.limits import Usage
-from tidemill.venue.options import VenueOptions
+from tidemill.venue.options import Beginning, VenueOptions
 from tidemill.venue.prices import name_symbols, open_prices
 
 
@@ -30,12 +30,19 @@ class VenueState:
         self.prices = open_prices(options)
         self.symbols = name_symbols(self.prices.instruments)
         self.journal = Journal(options.database)
-        begun = self.journal.begin(options, wall())
+        try:
+            self._begin(self.journal.begin(options, wall()))
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def _begin(self, begun: Beginning) -> None:
+        """Be what the journal tells, then take what came since."""
         self.offset = begun.offset
-        self.exchange = Exchange(self.prices.instruments, options.rules, self.prices.tape, start=begun.start)
+        self.exchange = Exchange(self.prices.instruments, self.options.rules, self.prices.tape, start=begun.start)
         self.secrets: dict[str, str] = {}
         self.faults = Faults()
-        self.usage = Usage(options.limits)
+        self.usage = Usage(self.options.limits)
         self.outbox: deque[AccountEvents] = deque()
         self._cancels = 0
         self._fed: dict[str, Book] = {}
