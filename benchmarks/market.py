@@ -29,7 +29,7 @@ from benchmarks.timing import Options, Row, median_seconds
 TITLE = "Market data"
 START, MINUTE = datetime(2024, 1, 1, tzinfo=UTC), timedelta(minutes=1)
 SYMBOLS, BARS, YEAR = 20, 43_200, 525_600
-PAGE, WORKERS, RUNS = 1000, 4, 5
+PAGE, WORKERS, RUNS = 1000, 4, 3
 FREQTRADE_TO_CCXT = 11.3 / 6.4
 """Seconds of freqtrade's download-data to those of ccxt.async_support on this workload, where both were measured."""
 MEMORY = "import benchmarks.market as m, sys; m.ingest_alone(sys.argv[1], int(sys.argv[2]))"
@@ -212,7 +212,9 @@ def upsert_rows() -> list[Row]:
 def some_bars(number: int) -> pd.DataFrame:
     names = [f"A{index}-USDT.B" for index in range(50)]
     opens = pd.DatetimeIndex([START + (number + step) * MINUTE for step in range(3)]).as_unit("us")
-    random = np.random.default_rng(7).uniform(1, 2, 150)
+    # a bar is the same in every frame that holds it, as a source tells it again
+    random = np.concatenate([np.random.default_rng(number + step).uniform(1, 2, 50) for step in range(3)])
+    random = random.reshape(3, 50).T.ravel()
     return pd.DataFrame(
         {
             "instrument": pd.Series(np.repeat(names, 3), dtype="str"),
@@ -232,6 +234,7 @@ def frame_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 def read_rows(arrays: Path) -> list[Row]:
     """One year of 1m bars out of the store and out of a snapshot."""
+    from tidemill.adapters.parquet_snapshots import ParquetSnapshots
     from tidemill.adapters.sql_market import SqlMarketStore
 
     with tempfile.TemporaryDirectory() as folder:
@@ -241,13 +244,29 @@ def read_rows(arrays: Path) -> list[Row]:
         limits = {"start": START, "end": START + YEAR * MINUTE}
         ours = median_seconds(lambda: store.read_bars(["A-USDT.B"], "1m", **limits))
         store.close()
+        snapshots = ParquetSnapshots(Path(folder) / "snapshots")
+        digest = snapshots.write_snapshot(read_all(path, limits))
+        kept = median_seconds(lambda: snapshots.read_snapshot(digest))
+        parquet = median_seconds(lambda: pd.read_parquet(snapshots.path(digest)))
         # a process of its own: ADBC brings a second copy of SQLite, which must not share one with ours
         bare = seconds_apart("adbc_alone", path)
     return [
         Row("525,600 bars, bare ADBC select of the same rows into a DataFrame", f"{bare * 1000:.0f} ms"),
         Row("525,600 bars from the store into a DataFrame", f"{ours * 1000:.0f} ms"),
         Row("times a bare ADBC select", f"{ours / bare:.2f}", "1.5"),
+        Row("525,600 bars, bare Parquet read of the snapshot's file", f"{parquet * 1000:.0f} ms"),
+        Row("525,600 bars from a snapshot, its hash checked", f"{kept * 1000:.0f} ms"),
+        Row("times a bare Parquet read", f"{kept / parquet:.2f}", "1.2"),
     ]
+
+
+def read_all(path: Path, limits: dict[str, datetime]) -> pd.DataFrame:
+    from tidemill.adapters.sql_market import SqlMarketStore
+
+    store = SqlMarketStore(f"sqlite:///{path}")
+    found = store.read_bars(["A-USDT.B"], "1m", **limits)
+    store.close()
+    return found
 
 
 def seconds_apart(name: str, path: Path) -> float:

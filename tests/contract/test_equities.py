@@ -88,12 +88,18 @@ def alpha(query: dict[str, str]) -> Any:
 @pytest.fixture(params=["yahoo", "alpha"])
 def shares(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, WireDouble, Any]]:
     clock = ManualClock(NOW)
+    kept: list[tuple[str, bytes]] = []
+
+    def keep(request: str, body: bytes) -> None:
+        kept.append((request, body))
+
     answers = {"query": alpha, "chart/": yahoo, "getcrumb": b"crumb", "/": b"<html></html>"}
     with serving(answers) as double:
         if request.param == "yahoo":
-            made: Any = YfinanceBars([NAME], market_clock=clock, base_url=double.url, cache=tmp_path)
+            made: Any = YfinanceBars([NAME], market_clock=clock, base_url=double.url, cache=tmp_path, on_payload=keep)
         else:
-            made = AlphaVantageBars("s3cret", [NAME], market_clock=clock, base_url=double.url)
+            made = AlphaVantageBars("s3cret", [NAME], market_clock=clock, base_url=double.url, on_payload=keep)
+        made.kept = kept
         yield request.param, double, made
         made.close()
 
@@ -110,6 +116,10 @@ def test_prices_are_raw_and_known_when_received(shares) -> None:
     assert [tuple(row) for row in bars[columns].to_numpy()] == list(RAW.values())
     assert set(bars["knowledge_time"]) == {pd.Timestamp(NOW)}
     assert [one.id for one in made.fetch_instruments()] == [NAME]
+    request, body = made.kept[-1]
+    assert request.endswith(" AAPL")
+    assert b"AAPL" in body, "the raw answer is handed on"
+    assert "s3cret" not in request
 
 
 def test_a_range_that_ends_before_a_split_is_raw_as_well(shares) -> None:

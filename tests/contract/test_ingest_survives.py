@@ -17,6 +17,7 @@ import pytest
 from wire_double import serving
 
 from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.ingesting import PART_BARS
 from tidemill.matching import FillRules
 
 pytestmark = pytest.mark.wire
@@ -61,7 +62,7 @@ for name in sorted(instruments):
     try:
         done = ingest_bars(
             source, store, gaps, instruments[name], timeframe="1m", calendar="24x7", sessions=(), now=now,
-            history=timedelta(minutes=12000),
+            history=timedelta(minutes=30000),
         )
         print(name, done.stored, flush=True)
     except Exception as error:
@@ -86,7 +87,7 @@ def plain_instrument(name: str) -> dict[str, Any]:
     }
 
 
-BIG = 12_000
+BIG = 30_000
 SPOT = {"exchangeInfo": {"symbols": [plain_instrument("BTCUSDT"), plain_instrument("ETHUSDT")]}}
 
 
@@ -113,7 +114,7 @@ def test_a_backfill_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> 
     def slowly(query: dict[str, str]) -> list[list[Any]]:
         nonlocal served
         served += 1
-        if served == 8:
+        if served == 25:
             os.kill(running.pid, signal.SIGKILL)
             time.sleep(0.2)
         return varied(query)
@@ -124,7 +125,7 @@ def test_a_backfill_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> 
         assert running.returncode == -9
         kept = stored_opens(tmp_path, "BTC-USDT.BINANCE")
         assert 0 < len(kept) < BIG, "whole parts are stored, and nothing but whole parts"
-        assert len(kept) % 5000 == 0
+        assert len(kept) % PART_BARS == 0
         before = len(double.asked)
         told = child(double.url, tmp_path).communicate(timeout=60)[0]
         asked = [query for path, query in double.asked[before:] if "klines" in path and query["symbol"] == "BTCUSDT"]
@@ -142,14 +143,14 @@ def test_a_full_disk_fails_the_series_that_meets_it_and_a_rerun_completes_it(tmp
     import sqlite3
 
     with serving({**SPOT, "klines": varied}) as double:
-        lines = child(double.url, tmp_path, limit=1_200_000).communicate(timeout=60)[0].splitlines()
+        lines = child(double.url, tmp_path, limit=3_000_000).communicate(timeout=60)[0].splitlines()
         assert lines[0] == "ready"
         assert len(lines) == 3, lines
         assert any("TransientError the store" in one for one in lines), lines
         with sqlite3.connect(tmp_path / "market.db") as raw:
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         for name in ("BTC-USDT.BINANCE", "ETH-USDT.BINANCE"):
-            assert len(stored_opens(tmp_path, name)) % 5000 in {0, BIG % 5000}, "no part is torn"
+            assert len(stored_opens(tmp_path, name)) % PART_BARS in {0, BIG % PART_BARS}, "no part is torn"
         again = child(double.url, tmp_path).communicate(timeout=60)[0]
         assert "Error" not in again
     for name in ("BTC-USDT.BINANCE", "ETH-USDT.BINANCE"):

@@ -177,3 +177,50 @@ def test_two_exchanges_at_once_over_the_wire_each_series_for_itself(tmp_path: Pa
         stored = known.store.read_bars(["SOL-USDT.OTHER"], "1h", EPOCH, NOW)
         assert stored["open_time"].diff().dropna().eq(timedelta(hours=1)).all()
         known.close()
+
+
+@pytest.mark.wire
+def test_shares_are_ingested_with_raw_answers_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.data import fetch_and_store_bars, fetch_and_store_records
+
+    names = ("1. open", "2. high", "3. low", "4. close", "5. volume")
+    days = {
+        f"2026-01-{day:02}": dict(zip(names, ("10", "11", "9", "10.5", f"{100 + day}"), strict=True))
+        for day in (9, 12, 13)
+    }
+
+    def answer(query: dict[str, str]) -> Any:
+        assert query["apikey"] == "s3cret"
+        if query["function"] == "TIME_SERIES_DAILY":
+            return {"Meta Data": {"2. Symbol": "VOD"}, "Time Series (Daily)": days}
+        row = {"effective_date": "2026-01-12", "split_factor": "2"}
+        return {"symbol": "VOD", "data": [row] if query["function"] == "SPLITS" else []}
+
+    monkeypatch.setenv("AV_KEY", "s3cret")
+    with serving({"query": answer}) as double:
+        shares = MarketSettings(
+            name="LSE",
+            source="alpha_vantage",
+            instruments=("VOD-GBP.LSE",),
+            timeframes=("1d",),
+            calendar="XLON",
+            rest_url=double.url,
+            key_variable="AV_KEY",
+        )
+        known = Services(
+            Settings(
+                home=tmp_path, markets=(shares,), training={"window_days": 30}, ingest={"record_history_hours": 240}
+            ),
+            market_clock=ManualClock(NOW),
+        )
+        with using(known):
+            done = fetch_and_store_bars.fn("VOD-GBP.LSE", "1d")
+            told = fetch_and_store_records.fn("adjustments", "VOD-GBP.LSE")
+    assert (done.fetched, done.stored, done.quarantined) == (3, 3, 0)
+    assert told.stored == 1
+    splits = known.records.read_records(RecordKind.ADJUSTMENTS, ["VOD-GBP.LSE"], EPOCH, NOW)
+    assert list(splits["value"]) == [2.0]
+    (newest, *_) = known.store.find_payloads("bars VOD-GBP.LSE", stored_until=2**62)
+    assert b"VOD" in known.store.read_payload(newest["digest"])
+    assert "s3cret" not in str(newest)
+    known.close()

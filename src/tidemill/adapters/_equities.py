@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from tidemill.domain.records import RECORD_SHAPES, RecordKind
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.ports import BAR_COLUMNS
 
+OnPayload = Callable[[str, bytes], None]
 PRICE_STEP = Decimal("0.0001")
 """Sources send prices as short floats: what is behind the fourth decimal is noise of theirs."""
 PLACES = 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
 import requests
@@ -37,6 +38,7 @@ class AlphaVantageBars:
         market_clock: Clock,
         base_url: str = "",
         timeout_seconds: float = 30.0,
+        on_payload: equities.OnPayload | None = None,
     ) -> None:
         try:
             from alpha_vantage.fundamentaldata import FundamentalData
@@ -51,8 +53,8 @@ class AlphaVantageBars:
             )
         self._instruments = tuple(instruments)
         self._clock = market_clock
-        self._bars = _patient(TimeSeries, base_url, timeout_seconds)(key=key, output_format="json")
-        self._events = _patient(FundamentalData, base_url, timeout_seconds)(key=key, output_format="json")
+        self._bars = _patient(TimeSeries, base_url, timeout_seconds, on_payload)(key=key, output_format="json")
+        self._events = _patient(FundamentalData, base_url, timeout_seconds, on_payload)(key=key, output_format="json")
 
     @property
     def kinds(self) -> Sequence[RecordKind]:
@@ -145,18 +147,24 @@ def _changed(error: Exception) -> SeriesError:
     )
 
 
-def _patient(known: type[Any], base_url: str, timeout_seconds: float) -> type[Any]:
-    """The client with a time limit, which it lacks, and another host if one is given."""
+def _patient(
+    known: type[Any], base_url: str, timeout_seconds: float, on_payload: equities.OnPayload | None
+) -> type[Any]:
+    """The client with a time limit, which it lacks, and another host if one is given; it hands on what it is told."""
 
     class Patient(known):  # type: ignore[misc]
         def _handle_api_call(self, url: str) -> Any:
             target = url.replace(HOST, base_url, 1) if base_url else url
-            answer = requests.get(target, headers=self.headers, timeout=timeout_seconds).json()
+            told = requests.get(target, headers=self.headers, timeout=timeout_seconds)
+            answer = told.json()
             for sign in ("Error Message", "Information", "Note"):
                 if isinstance(answer, dict) and sign in answer:
                     raise ValueError(answer[sign])
             if not answer:
                 raise ValueError("no return was given")
+            if on_payload is not None:
+                asked = dict(parse_qsl(urlsplit(url).query))
+                on_payload(f"alpha_vantage {asked['function']} {asked['symbol']}", told.content)
             return answer
 
     return Patient

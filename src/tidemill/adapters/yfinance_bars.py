@@ -27,6 +27,7 @@ from tidemill.quality import raw_factors
 INTERVALS = {"1m": "1m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "60m", "1d": "1d"}
 # one session and one crumb serve the whole process: yfinance keeps them in a singleton
 ONE_AT_A_TIME = threading.Lock()
+CHART = "/finance/chart/"
 ACTIONS = {"Stock Splits": "split", "Dividends": "dividend"}
 
 
@@ -40,6 +41,7 @@ class YfinanceBars:
         market_clock: Clock,
         base_url: str = "",
         cache: Path | None = None,
+        on_payload: equities.OnPayload | None = None,
         timeout_seconds: float = 10.0,
     ) -> None:
         try:
@@ -55,7 +57,7 @@ class YfinanceBars:
         self._instruments = tuple(instruments)
         self._clock = market_clock
         self._timeout = timeout_seconds
-        self._session = _session(base_url)
+        self._session = _session(base_url, on_payload)
 
     @property
     def kinds(self) -> Sequence[RecordKind]:
@@ -147,18 +149,20 @@ def _dated(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.set_axis(dates)
 
 
-def _session(base_url: str) -> Any:
-    """A session as yfinance wants it; with ``base_url`` one that sends every request there as it is."""
+def _session(base_url: str, on_payload: equities.OnPayload | None) -> Any:
+    """A session as yfinance wants it, that hands on what charts it is told; with ``base_url`` all requests go there."""
     from curl_cffi import requests
 
-    if not base_url:
-        return requests.Session(impersonate="chrome")
     known: type[Any] = requests.Session
 
-    class OnHost(known):  # type: ignore[misc]
+    class Chosen(known):  # type: ignore[misc]
         def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
             parts = urlsplit(url)
             query = f"?{parts.query}" if parts.query else ""
-            return super().request(method, f"{base_url}{parts.path}{query}", *args, **options)
+            target = f"{base_url}{parts.path}{query}" if base_url else url
+            answer = super().request(method, target, *args, **options)
+            if on_payload is not None and CHART in parts.path and answer.ok:
+                on_payload(f"yahoo {parts.path.rpartition('/')[2]}", answer.content)
+            return answer
 
-    return OnHost()
+    return Chosen() if base_url else Chosen(impersonate="chrome")

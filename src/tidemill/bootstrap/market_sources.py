@@ -11,6 +11,7 @@ from typing import Any
 from tidemill.adapters.clocks import WallClock
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.market import split_instrument_id
 from tidemill.domain.records import RecordKind
 from tidemill.ports import Clock, MarketSource, MarketStream, RateBudgets, RecordSource
 from tidemill.settings import MarketSettings, Settings
@@ -80,11 +81,18 @@ def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSou
 
 def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
     """A source of shares: of their bars, splits and dividends."""
+
+    def keep(request: str, body: bytes) -> None:
+        names = {split_instrument_id(name)[0]: name for name in market.instruments}
+        parts.keep_payload(f"bars {names[request.rpartition(' ')[2]]}", request, body)
+
     if market.source == "alpha_vantage":
         from tidemill.adapters.alpha_vantage_bars import AlphaVantageBars
 
         key = os.environ.get(market.key_variable, "")
-        return AlphaVantageBars(key, market.instruments, market_clock=parts.market_clock, base_url=market.rest_url)
+        return AlphaVantageBars(
+            key, market.instruments, market_clock=parts.market_clock, base_url=market.rest_url, on_payload=keep
+        )
     from tidemill.adapters.yfinance_bars import YfinanceBars
 
     return YfinanceBars(
@@ -92,6 +100,7 @@ def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
         market_clock=parts.market_clock,
         base_url=market.rest_url,
         cache=parts.settings.home / "yfinance",
+        on_payload=keep,
     )
 
 

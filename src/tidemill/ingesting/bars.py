@@ -16,7 +16,7 @@ from tidemill.ingesting.values import Ingested, sum_by_name
 from tidemill.ports import BarStore, GapRecords, MarketSource
 from tidemill.quality import DoubtRules, expected_opens
 
-PART_BARS = 5_000
+PART_BARS = 20_000
 """Bars fetched and stored at once: what a crash costs, and what memory holds."""
 RESUME_AFTER = timedelta(days=1)
 MICRO = timedelta(microseconds=1)
@@ -160,7 +160,7 @@ def ingest_range(
 
 
 def parts(start: datetime, end: datetime, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
-    """[start, end) in pieces of at most 5,000 bars, oldest first."""
+    """[start, end) in pieces of at most ``PART_BARS`` bars, oldest first."""
     while start < end:
         yield start, min(end, start + PART_BARS * length)
         start += PART_BARS * length
