@@ -13,12 +13,16 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.against import ask_peer
 from benchmarks.timing import Options, Row
 from tidemill.bootstrap import keep_compiled_code
 from tidemill.settings import load_settings
@@ -81,10 +85,10 @@ def rebalance_engine(h1: Arrays, weights: np.ndarray) -> Trail:
     return run_rebalance(weights, opens, h1["c"][-1], np.zeros((opens.shape[1], 3)), COSTS, cash=CASH)
 
 
-def median_milliseconds(work: Callable[[], object]) -> float:
+def median_milliseconds(work: Callable[[], object], runs: int = RUNS) -> float:
     work()
     taken = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         began = time.perf_counter()
         work()
         taken.append(time.perf_counter() - began)
@@ -127,16 +131,119 @@ def measure(folder: Path | None) -> dict[str, dict[str, float]]:
 
 
 TITLE = "Backtest engines"
+COUNTED = {"P1": "entries", "P2": "orders"}
+# (workload, speed, peer, whether the peer's signals count too, how many times as fast is wanted)
+COMPARED = (
+    ("P1", "fast", "vectorbt", False, 8),
+    ("P1", "fast", "vectorbt", True, 0),
+    ("P2", "fast", "vectorbt", False, 30),
+    ("P2", "fast", "vectorbt", True, 3),
+    ("P1", "exact", "freqtrade", False, 3),
+    ("P1", "exact", "nautilus_trader", False, 0),
+    ("P2", "exact", "freqtrade", False, 20),
+    ("P2", "exact", "nautilus_trader", False, 2),
+)
 
 
 def rows(options: Options) -> list[Row]:
-    """The compiled loops on P1 and P2."""
-    found = measure(options.arrays)
+    """Both speeds on P1 and P2, and the peers on the same arrays: everything in one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = options.arrays or write_arrays(Path(folder))
+        found = measure(arrays)
+        exact = {name: exactly(arrays, name) for name in STATED}
+        told = [row for name in STATED for row in own_rows(name, found[name], exact[name], stated=bool(options.arrays))]
+        told.append(
+            Row(
+                "first call of a fresh process, compiled code on disk", f"{found['first call']['seconds']:.2f} s", "1 s"
+            )
+        )
+        told.append(Row("P1 from the store to the report's numbers, fast", f"{from_the_store(arrays):.2f} s", "1.5 s"))
+        return told + compare(arrays, options.peers, found, exact)
+
+
+def write_arrays(folder: Path) -> Path:
+    """Our own m1.npz and h1.npz, with a fixed seed."""
+    for name, length, columns, step in (("m1", 525_600, 1, 60_000), ("h1", 17_520, 50, 3_600_000)):
+        made = walk(length, columns, seed=length)
+        high, low = np.maximum(made["o"], made["c"]), np.minimum(made["o"], made["c"])
+        ts = 1_704_067_200_000 + np.arange(length, dtype=np.int64) * step
+        rounded = {key: np.round(value, 6) for key, value in {**made, "h": high, "l": low}.items()}
+        np.savez(folder / f"{name}.npz", ts=ts, v=np.full(made["c"].shape, 1e6), **rounded)
+    return folder
+
+
+def exactly(arrays: Path, name: str) -> dict[str, float]:
+    """The exact backtest once: seconds, equity, entries or orders."""
+    from benchmarks.exact import equity_and_orders, prepare_p1, prepare_p2, run
+
+    with np.load(arrays / ("m1.npz" if name == "P1" else "h1.npz")) as stored:
+        given = {key: stored[key] for key in ("ts", "o", "h", "l", "c")}
+    prepared = (prepare_p1 if name == "P1" else prepare_p2)(given)
+    began = time.perf_counter()
+    made = run(prepared)
+    seconds = time.perf_counter() - began
+    equity, orders, buys = equity_and_orders(made)
+    return {"seconds": seconds, "equity": equity, "orders": buys if name == "P1" else orders}
+
+
+def own_rows(name: str, fast: dict[str, float], exact: dict[str, float], *, stated: bool) -> list[Row]:
+    """What both speeds take and come to; ``stated``: the results of these arrays are known."""
+    wanted = f"{STATED[name][0]:,.2f}, {STATED[name][1]:,}" if stated else ""
     return [
-        *(Row(f"fast, {name}, engine alone", f"{found[name]['engine_ms']:.2f} ms") for name in STATED),
-        *(Row(f"fast, {name}, with its signals", f"{found[name]['with_signal_ms']:.2f} ms") for name in STATED),
-        Row("first call of a fresh process, compiled code on disk", f"{found['first call']['seconds']:.2f} s", "1 s"),
+        Row(f"{name}, fast, engine alone", f"{fast['engine_ms']:.2f} ms"),
+        Row(f"{name}, fast, with its signals", f"{fast['with_signal_ms']:.2f} ms"),
+        Row(f"{name}, fast: equity, {COUNTED[name]}", f"{fast['equity']:,.2f}, {fast['orders']:,}", wanted),
+        Row(f"{name}, exact", f"{exact['seconds']:.1f} s"),
+        Row(f"{name}, exact: equity, {COUNTED[name]}", f"{exact['equity']:,.2f}, {exact['orders']:,}", wanted),
     ]
+
+
+def compare(
+    arrays: Path, peers: Path | None, fast: dict[str, dict[str, float]], exact: dict[str, dict[str, float]]
+) -> list[Row]:
+    """How many times as fast as each peer, and how the peer's figure was come by."""
+    asked = {(workload, peer) for workload, _, peer, _, _ in COMPARED}
+    known = {
+        (workload, peer): ask_peer(peer, workload, arrays, peers, bare=fast[workload]["engine_ms"] / 1000)
+        for workload, peer in sorted(asked)
+    }
+    told = [
+        Row(f"{peer} on {workload}, engine (all)", f"{one.engine:.3g} s ({one.total:.3g} s); {one.told}")
+        for (workload, peer), one in known.items()
+    ]
+    for workload, speed, peer, whole, wanted in COMPARED:
+        theirs = known[workload, peer].total if whole else known[workload, peer].engine
+        ours = exact[workload]["seconds"]
+        if speed == "fast":
+            ours = fast[workload]["with_signal_ms" if whole else "engine_ms"] / 1000
+        what = f"{workload}, {speed}: times as fast as {peer}" + (", signals included" if whole else ", engines alone")
+        told.append(Row(what, f"{theirs / ours:,.1f}", f"≥ {wanted}" if wanted else ""))
+    return told
+
+
+def from_the_store(arrays: Path) -> float:
+    """P1 at the fast speed: bars read from SQLite, the signal, the run, and the curve's figures; median."""
+    from tidemill.adapters.sql_market import SqlMarketStore
+    from tidemill.performance.measuring import make_headline
+
+    with np.load(arrays / "m1.npz") as stored, tempfile.TemporaryDirectory() as folder:
+        times = pd.DatetimeIndex(stored["ts"].astype("datetime64[ms]")).as_unit("us").tz_localize("UTC")
+        names = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
+        bars = pd.DataFrame({"instrument": "A.T", "open_time": times} | {k: stored[v][:, 0] for k, v in names.items()})
+        bars = bars.assign(knowledge_time=times + pd.Timedelta(seconds=61), assumed=True)
+        store = SqlMarketStore(f"sqlite:///{folder}/market.db")
+        store.write_bars("1m", bars, now=datetime(2026, 1, 1, tzinfo=UTC))
+
+        def work() -> None:
+            read = store.read_bars(["A.T"], "1m", times[0].to_pydatetime(), datetime(2026, 1, 1, tzinfo=UTC))
+            given = {key: read[name].to_numpy()[:, None] for key, name in (("o", "open"), ("c", "close"))}
+            crosses = cross_signal(given)
+            trail = cross_engine(given, crosses)
+            moments = pd.DatetimeIndex(read["open_time"])[np.flatnonzero(crosses[:-1] != 0) + 1]
+            curve = pd.Series(trail.equity, index=moments)
+            assert make_headline(curve[~curve.index.duplicated()], 365.0).end_equity > 0
+
+        return median_milliseconds(work, runs=3) / 1000
 
 
 def main() -> None:
