@@ -34,6 +34,7 @@ import tidemill.adapters.ccxt_broker  # noqa: F401
 JOBS = 6 * (os.cpu_count() or 2)
 """Cases mostly wait, so many share a core."""
 FLOW_JOBS = 2 * (os.cpu_count() or 2)
+PRODUCTION_INSTANTS = ("none", "after SUBMITTING", "after the send", "after the answer")
 PRODUCTION_FAULTS = ("drop_after", "drop_before", "no_answer_after", "error_1007_before", "zombie")
 
 
@@ -95,7 +96,7 @@ def _production_cases(asked: argparse.Namespace) -> list[Case]:
     return [
         Case(
             number=(asked.seed + 1000) * 1_000_000 + number,
-            instant="none",
+            instant=PRODUCTION_INSTANTS[number % len(PRODUCTION_INSTANTS)],
             fault=PRODUCTION_FAULTS[number % len(PRODUCTION_FAULTS)],
             combination="none",
             target="order",

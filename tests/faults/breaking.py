@@ -7,12 +7,13 @@ import os
 import signal
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from tidemill.adapters._sql import open_engine
+from tidemill.adapters._ledger_stops import LOCK
+from tidemill.adapters._sql import open_engine, write
 from tidemill.adapters.ccxt_broker import CcxtBroker
 from tidemill.adapters.sql_ledger import SqlLedger
 from tidemill.domain.market import Stamp
@@ -150,13 +151,11 @@ class OpenLedger(MortalLedger):
     """CONTROL=lease: everyone gets the lease, under one epoch."""
 
     def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
-        del owner
-        with self._engine.connect() as connection:
-            held = connection.execute(sa.text("SELECT epoch FROM leases WHERE name = :name"), {"name": name}).scalar()
-        if held is None:
-            return super().acquire(name, "everyone", ttl_seconds=3600, now=now)
-        self._expire(name, "everyone", int(held), now + timedelta(hours=1))
-        return int(held)
+        del owner, ttl_seconds
+        super().acquire(name, "everyone", ttl_seconds=3600, now=now)
+        with write(self._engine, lock=LOCK) as connection:
+            connection.execute(sa.text("UPDATE leases SET epoch = 1 WHERE name = :name"), {"name": name})
+        return 1
 
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
         return True

@@ -174,7 +174,7 @@ def trade(desk: Desk, part: Part, epoch: int) -> None:
             key = replace(key, attempt=uuid.uuid4().int % 1_000_000 + 2)  # an identity of its own for every run
         intents = make_intents(key)
         if part.control == "lease":
-            time.sleep(0.3)  # long enough for both to have read the same account
+            time.sleep(1.5)  # long enough for both to have read the same account
         decision = make_decision(key, portfolio)
         ledger.record_decision(decision, intents, epoch=epoch)
         known = ledger.load_decision(key.decision_id)
