@@ -128,3 +128,13 @@ def test_the_messy_vendor_file_goes_in_with_every_defect_counted(command: Comman
     assert max(one["missing"] for one in found["gaps"]) == 4, "the longest: two bars five hours apart"
     (measured,) = command("completeness")["series"]
     assert measured["expected"] == measured["stored"] + 16
+
+
+def test_a_file_whose_name_tells_nothing_goes_in_under_the_name_given(command: Command, tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "A-USD.T").rename(tmp_path / "prices.csv")
+    told = command("import", str(path), "--instrument", "XBT-USD.KRAKEN", "--timeframe", "1h")
+    assert told["series"][0]["name"] == "XBT-USD.KRAKEN 1h"
+
+
+def test_pruning_needs_an_age_and_tells_what_it_did(command: Command) -> None:
+    assert command("prune", "--older-than", "30") == {"deleted": 0, "bytes": 0, "kept": 0}

@@ -74,11 +74,12 @@ def read_bars_file(
     instrument: Instrument | None = None,
     timeframe: str | None = None,
     venue: str = "",
+    name: str = "",
 ) -> ImportedBars:
     """Read CSV, CSV.gz, Parquet, Feather or JSON of a known layout (see ``layouts``); ``auto`` finds it.
 
-    Without ``instrument`` its id is taken from the file's symbol column or name, with ``venue``; without
-    ``timeframe`` it is the commonest distance of two bars. Of several rows with one open_time the first
+    Without ``instrument`` its id is ``name``, else taken from the file's symbol column or name, with ``venue``;
+    without ``timeframe`` it is the commonest distance of two bars. Of several rows with one open_time the first
     in the file stays. DataError names the file and what it lacks.
     """
     table = read_table(Path(path), format)
@@ -93,7 +94,7 @@ def read_bars_file(
     series = _make_series(times, numbers, fine)
     chosen = timeframe or _commonest_timeframe(table.path, series)
     _count_gaps(series, chosen, counts)
-    name = instrument.id if instrument else table.instrument_id(venue)
+    name = instrument.id if instrument else name or table.instrument_id(venue)
     refused = _refused_bars(times, numbers, reasons, name=name, timeframe=chosen)
     return _report(table, series, refused, reasons, counts, name=name, timeframe=chosen)
 

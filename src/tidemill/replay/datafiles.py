@@ -42,8 +42,9 @@ def import_path(
     if path.suffix == ".toml":
         return _import_recording(known, load_recording(path), path)
     instrument = _plain_instrument(instrument_id) if instrument_id else None
-    found = read_bars_file(path, format=layout, timeframe=timeframe, venue=venue, instrument=None)
-    name = instrument.id if instrument else found.instrument_id
+    told = instrument.id if instrument else ""
+    found = read_bars_file(path, format=layout, timeframe=timeframe, venue=venue, name=told)
+    name = told or found.instrument_id
     if not name or not found.timeframe:
         raise DataError(f"{path} does not tell its instrument and timeframe; add --instrument and --timeframe")
     base, quote, where = split_instrument_id(name)
