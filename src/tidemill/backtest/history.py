@@ -86,10 +86,12 @@ class History:
         timeframe = rules.grid.timeframe
         bars = recording.as_bars(None, recording.first_open, plan.end, timeframe=timeframe)
         bars = bars[bars["instrument"].isin(rules.universe)]
-        self.store.write_bars(timeframe, bars, now=recording.first_open)
+        if rules.strategy == "model":
+            # training reads them there; nothing else does, and a year of minutes takes its time
+            self.store.write_bars(timeframe, bars, now=recording.first_open)
         posts = recording.posts
         posts = posts[posts["event_time"] < plan.end]
         bases = list(dict.fromkeys(rules.instruments[name].base for name in rules.universe))
         if len(posts):
             store_posts(posts, self.store, bases=bases, now=plan.end)
-        return self.store.read_bars(rules.universe, timeframe, recording.first_open, plan.end)
+        return bars.sort_values(["instrument", "open_time"], kind="stable", ignore_index=True)
