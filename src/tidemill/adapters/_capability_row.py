@@ -123,7 +123,9 @@ class VenueCapability:
 
     def client_order_id(self, intent_id: str) -> str:
         """The id of an intent in the form that this venue accepts; ConfigurationError when there is none."""
-        made = self.client_id_form.format(id=intent_id, uuid=uuid.uuid5(UUID_SPACE, intent_id))
+        made = intent_id
+        if self.client_id_form != "{id}":
+            made = self.client_id_form.format(id=intent_id, uuid=uuid.uuid5(UUID_SPACE, intent_id))
         if not re.fullmatch(self.client_id_pattern, made):
             raise ConfigurationError(
                 f"client order id '{made}' does not fit {self.exchange}, which takes {self.client_id_rule.text}; "

@@ -26,7 +26,7 @@ from tidemill.adapters._ledger_tables import (
     SEQUENCES,
 )
 from tidemill.adapters._ledger_values import REDUCED
-from tidemill.adapters._quick_sql import Quick, insert_all
+from tidemill.adapters._quick_sql import Quick, Session, insert_all
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import ZERO, CashEvent
@@ -77,8 +77,6 @@ def find_orders(
     sent_since: datetime | None = None,
 ) -> list[LedgerOrder]:
     """Orders that match all that is given, by (as_of, attempt, leg)."""
-    if intent_id is not None and all(one is None for one in (account, decision_id, states, sent_since)):
-        return one_order(connection, intent_id)
     query = (
         sa.select(INTENTS)
         .join(DECISIONS, DECISIONS.c.decision_id == INTENTS.c.decision_id)
@@ -107,35 +105,35 @@ def sum_fills(connection: Connection, intents: Sequence[str]) -> dict[str, Decim
     return filled
 
 
-def left_orders(connection: Connection, account: str) -> list[LedgerOrder]:
+def left_orders(session: Session, account: str) -> list[LedgerOrder]:
     """Orders of the account that are in doubt or not sent yet; what is filled of them is not read."""
-    return [to_order(row, ZERO) for row in LEFT_ORDERS.rows(connection, owner=account)]
+    return [to_order(row, ZERO) for row in LEFT_ORDERS.rows(session, owner=account)]
 
 
-def one_order(connection: Connection, intent_id: str) -> list[LedgerOrder]:
+def one_order(session: Session, intent_id: str) -> list[LedgerOrder]:
     """The order of an intent, or nothing."""
-    rows = ONE_ORDER.rows(connection, wanted=intent_id)
+    rows = ONE_ORDER.rows(session, wanted=intent_id)
     filled = sum((row["fill_quantity"] for row in rows if row["fill_quantity"] is not None), ZERO)
     return [to_order(row, filled) for row in rows[:1]]
 
 
-def known_order(connection: Connection, intent_id: str) -> LedgerOrder:
+def known_order(session: Session, intent_id: str) -> LedgerOrder:
     """The order of an intent; TradingError when there is none."""
-    found = one_order(connection, intent_id)
+    found = one_order(session, intent_id)
     if not found:
         raise TradingError(f"the ledger has no intent {intent_id}")
     return found[0]
 
 
-def plan(connection: Connection, intents: Sequence[OrderIntent], stamp: Stamp, *, first: int) -> None:
+def plan(session: Session, intents: Sequence[OrderIntent], stamp: Stamp, *, first: int) -> None:
     """Write intents, each with its PLANNED event; their numbers count from ``first``."""
     for number, intent in enumerate(intents, first):
-        ADD_INTENT.run(connection, **intent_row(intent))
-        _write_event(connection, number, intent, OrderState.PLANNED, stamp, quantity=intent.quantity)
+        ADD_INTENT.run(session, **intent_row(intent))
+        _write_event(session, number, intent, OrderState.PLANNED, stamp, quantity=intent.quantity)
 
 
 def move(
-    connection: Connection, order: LedgerOrder, state: OrderState, stamp: Stamp, reason: str = "", **changes: Any
+    session: Session, order: LedgerOrder, state: OrderState, stamp: Stamp, reason: str = "", **changes: Any
 ) -> LedgerOrder:
     """Append a move and bring the intent's row to it; the order as it then is.
 
@@ -144,29 +142,29 @@ def move(
     if state is not order.state:
         check_move(order.state, state)
     told = {name: value for name, value in changes.items() if value is not None}
-    _write_event(connection, next_number(connection), order.intent, state, stamp, reason=reason, **told)
+    _write_event(session, next_number(session), order.intent, state, stamp, reason=reason, **told)
     moved = replace(order, state=state, reason=reason or order.reason, **told)
-    _change(connection, moved)
+    _change(session, moved)
     if moved.venue_order_id != order.venue_order_id:
-        return _tie(connection, moved)
+        return _tie(session, moved)
     return moved
 
 
-def reduce(connection: Connection, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> LedgerOrder:
+def reduce(session: Session, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> LedgerOrder:
     """Cut what may be sent; to nothing: NOT_PLACED."""
-    number, reason = next_number(connection), "cut to the cash that is free"
-    _write_event(connection, number, order.intent, REDUCED, stamp, reason=reason, quantity=quantity)
+    number, reason = next_number(session), "cut to the cash that is free"
+    _write_event(session, number, order.intent, REDUCED, stamp, reason=reason, quantity=quantity)
     cut = replace(order, quantity=quantity, reduced=True)
-    _change(connection, cut)
+    _change(session, cut)
     if quantity > 0:
         return cut
-    return move(connection, cut, OrderState.NOT_PLACED, stamp, "reduced to nothing: no cash is free")
+    return move(session, cut, OrderState.NOT_PLACED, stamp, "reduced to nothing: no cash is free")
 
 
-def _change(connection: Connection, order: LedgerOrder) -> None:
+def _change(session: Session, order: LedgerOrder) -> None:
     """Bring the intent's row to the order."""
     CHANGE_INTENT.run(
-        connection,
+        session,
         changed=order.intent.intent_id,
         state=str(order.state),
         state_reason=order.reason,
@@ -176,16 +174,16 @@ def _change(connection: Connection, order: LedgerOrder) -> None:
     )
 
 
-def _tie(connection: Connection, order: LedgerOrder) -> LedgerOrder:
+def _tie(session: Session, order: LedgerOrder) -> LedgerOrder:
     """Give an order the fills that came before it was known."""
     intent = order.intent
     told = {"told": order.venue_order_id, "traded": intent.instrument, "tied": intent.intent_id}
-    tied = TIE_FILLS.run(connection, owner=intent.account, **told)
-    return known_order(connection, intent.intent_id) if tied else order
+    tied = TIE_FILLS.run(session, owner=intent.account, **told)
+    return known_order(session, intent.intent_id) if tied else order
 
 
 def _write_event(
-    connection: Connection,
+    session: Session,
     number: int,
     intent: OrderIntent,
     state: str,
@@ -198,7 +196,7 @@ def _write_event(
     window_ms: int | None = None,
 ) -> None:
     ADD_EVENT.run(
-        connection,
+        session,
         sequence=number,
         intent_id=intent.intent_id,
         account=intent.account,
@@ -233,11 +231,11 @@ def add_balance(connection: Connection, account: str, asset: str, amount: Decima
         connection.execute(BALANCES.update().where(same).values(amount=before + amount))
 
 
-def next_number(connection: Connection, count: int = 1) -> int:
+def next_number(session: Session, count: int = 1) -> int:
     """The first of ``count`` numbers of the ledger's sequence, taken now."""
-    row = LAST.first(connection)
+    row = LAST.first(session)
     assert row is not None, "the ledger's sequence is gone"
-    TAKE.run(connection, taken=row["last"] + count)
+    TAKE.run(session, taken=row["last"] + count)
     return int(row["last"]) + 1
 
 

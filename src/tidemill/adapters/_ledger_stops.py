@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from tidemill.adapters._ledger_tables import FREEZES, LEASES
-from tidemill.adapters._quick_sql import Quick
+from tidemill.adapters._quick_sql import Lines, Quick, Session
 from tidemill.adapters._sql import read, write
 from tidemill.domain.errors import LeaseLost, TradingStopped
 from tidemill.domain.market import EPOCH, Stamp
@@ -29,6 +30,11 @@ class SqlStops:
     """The lease and freeze ports; the rest of the ledger builds on it."""
 
     _engine: Engine
+
+    @cached_property
+    def _lines(self) -> Lines:
+        """What every order waits for goes past SQLAlchemy's connection."""
+        return Lines(self._engine)
 
     def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
         """See the port."""
@@ -50,8 +56,8 @@ class SqlStops:
 
     def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
         """See the port."""
-        with read(self._engine) as connection:
-            return holds(connection, name, epoch, now)
+        with self._lines.read() as line:
+            return holds(line, name, epoch, now)
 
     def release(self, name: str, owner: str, epoch: int) -> None:
         """See the port."""
@@ -87,19 +93,19 @@ class SqlStops:
         return [Freeze(scope=row["scope"], reason=row["reason"], since=row["since"]) for row in rows]
 
 
-def check_epoch(connection: Connection, account: str, epoch: int, wall: datetime) -> None:
+def check_epoch(session: Session, account: str, epoch: int, wall: datetime) -> None:
     """Raise LeaseLost unless ``epoch`` holds the account's lease at ``wall``."""
-    if not holds(connection, account, epoch, wall):
+    if not holds(session, account, epoch, wall):
         raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
 
 
-def holds(connection: Connection, name: str, epoch: int, wall: datetime) -> bool:
+def holds(session: Session, name: str, epoch: int, wall: datetime) -> bool:
     """Whether ``epoch`` is current and unexpired."""
-    held = HELD.first(connection, wanted=name)
+    held = HELD.first(session, wanted=name)
     return held is not None and held["epoch"] == epoch and held["expires"] > wall
 
 
-def check_stops(connection: Connection, account: str, instrument: str) -> None:
+def check_stops(session: Session, account: str, instrument: str) -> None:
     """Raise TradingStopped when a freeze of either, or of everything, stands."""
-    if found := STANDING.first(connection, everything="*", account=account, instrument=instrument):
+    if found := STANDING.first(session, everything="*", account=account, instrument=instrument):
         raise TradingStopped(f"{found['scope']} is stopped: {found['reason']}")

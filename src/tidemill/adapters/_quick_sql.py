@@ -1,25 +1,100 @@
 """Statements compiled once for each database and run on its driver: for the few that every order waits for.
 
-What SQLAlchemy adds to a call costs more than SQLite needs for it. The text, the names and the types are still
-SQLAlchemy's; the transaction around is the one of the connection.
+What SQLAlchemy adds to a call, and to a transaction, costs more than SQLite needs for it. The text, the names, the
+types and the pool of connections are still SQLAlchemy's; the transaction around is that of its connection, or one
+of our own on the driver's (`Lines`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.pool import PoolProxiedConnection
 
+from tidemill.adapters._sql import translated, turn
+
+MOST_KEPT = 2
 Convert = Callable[[Any], Any] | None
 DIALECTS: Mapping[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The driver's own connection, for statements of this module alone."""
+
+    driver: Any
+    database: str
+
+
+Session = Connection | Line
+
+
+class Lines:
+    """Lends the driver's connections of one engine; the last few used are kept out of its pool, which costs more."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: deque[PoolProxiedConnection] = deque()
+
+    @contextmanager
+    def write(self, *, lock: int = 0) -> Iterator[Line]:
+        """One write transaction as `_sql.write` makes it, for statements of this module alone.
+
+        TransientError when the database refuses or is locked; nothing is written then.
+        """
+        with translated(self._engine), turn(self._engine), self._lent() as line:
+            if line.database == "postgresql":
+                line.driver.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+            else:
+                line.driver.execute("BEGIN IMMEDIATE")
+            yield line
+            line.driver.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Line]:
+        """For one statement, which needs no transaction to be consistent in itself."""
+        with translated(self._engine), self._lent() as line:
+            yield line
+            if line.database == "postgresql":
+                line.driver.rollback()  # there even a look begins a transaction
+
+    def close(self) -> None:
+        """Give back what is kept."""
+        for one in self._take_all():
+            one.close()
+
+    def _take_all(self) -> deque[PoolProxiedConnection]:
+        kept, self._kept = self._kept, deque()
+        return kept
+
+    @contextmanager
+    def _lent(self) -> Iterator[Line]:
+        try:
+            held = self._kept.pop()
+        except IndexError:
+            held = self._engine.raw_connection()
+        try:
+            yield Line(driver=held.driver_connection, database=self._engine.dialect.name)
+        except BaseException:
+            held.invalidate()  # closed, with what it has not committed
+            for one in self._take_all():  # who else was connected then may be cut off too
+                one.invalidate()
+            raise
+        if len(self._kept) < MOST_KEPT:
+            self._kept.append(held)
+        else:
+            held.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +119,30 @@ class Quick:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def run(self, connection: Connection, **values: Any) -> int:
+    def run(self, session: Session, **values: Any) -> int:
         """Run it; the number of rows it touched."""
-        return int(self._execute(connection, values).rowcount)
+        return int(self._execute(session, values)[1].rowcount)
 
-    def rows(self, connection: Connection, **values: Any) -> list[dict[str, Any]]:
+    def rows(self, session: Session, **values: Any) -> list[dict[str, Any]]:
         """Every row by the names of its columns."""
-        columns = self._for(connection).columns
-        return [_read(columns, row) for row in self._execute(connection, values).fetchall()]
+        made, cursor = self._execute(session, values)
+        return [_read(made.columns, row) for row in cursor.fetchall()]
 
-    def first(self, connection: Connection, **values: Any) -> dict[str, Any] | None:
+    def first(self, session: Session, **values: Any) -> dict[str, Any] | None:
         """The first row, or None."""
-        found = self._execute(connection, values).fetchone()
-        return None if found is None else _read(self._for(connection).columns, found)
+        made, cursor = self._execute(session, values)
+        found = cursor.fetchone()
+        return None if found is None else _read(made.columns, found)
 
-    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        made = self._for(connection)
-        driver: Any = connection.connection.driver_connection
-        return driver.execute(made.text, made.values(values))
-
-    def _for(self, connection: Connection) -> _Compiled:
-        name = connection.dialect.name
-        return self._compiled.get(name) or self._compiled.setdefault(name, _compile(self._statement, DIALECTS[name]))
+    def _execute(self, session: Session, values: Mapping[str, Any]) -> tuple[_Compiled, Any]:
+        if isinstance(session, Line):
+            name, driver = session.database, session.driver
+        else:
+            name, driver = session.dialect.name, session.connection.driver_connection
+        made = self._compiled.get(name)
+        if made is None:
+            made = self._compiled.setdefault(name, _compile(self._statement, DIALECTS[name]))
+        return made, driver.execute(made.text, made.values(values))
 
 
 def _read(columns: Sequence[tuple[str, Convert]], row: Iterable[Any]) -> dict[str, Any]:

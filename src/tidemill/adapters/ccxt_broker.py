@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread, build_exchange, check_no_retries, unified_symbol
+from tidemill.adapters._ccxt import GRACE_SECONDS, build_exchange, check_no_retries, unified_symbol
 from tidemill.adapters._ccxt_answers import read_fill, read_order
 from tidemill.adapters._ccxt_orders import (
     NotSent,
@@ -20,6 +20,7 @@ from tidemill.adapters._ccxt_orders import (
     sign_as_recorded,
 )
 from tidemill.adapters._ccxt_outcomes import Evidence, judge, keep_body, venue_code
+from tidemill.adapters._shared_loop import SharedLoop
 from tidemill.adapters.capabilities import CcxtCall, VenueCapability
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.domain.market import Instrument
@@ -59,7 +60,7 @@ class CcxtBroker:
         self._timeout = timeout_seconds
         self._instruments = {unified_symbol(one.id): one for one in instruments}
         self._by_raw = {one.base + one.quote: one for one in instruments}
-        self._thread = LoopThread(f"ccxt broker {exchange_id}")
+        self._loop = SharedLoop()
         self._exchange = build_exchange(
             exchange_id,
             rest_url=rest_url,
@@ -84,7 +85,7 @@ class CcxtBroker:
         answer: Any = None
         failure: BaseException | None = None
         try:
-            answer = self._thread.run(self._create(name, request), self._timeout + GRACE_SECONDS)
+            answer = self._loop.run(self._create(name, request), self._timeout + GRACE_SECONDS)
         except NotSent as error:
             raise ConfigurationError(str(error)) from error
         except Exception as error:  # noqa: BLE001 -- whatever happened, only the evidence counts
@@ -145,9 +146,9 @@ class CcxtBroker:
         return {one.asset: one for one in rows if one.total}
 
     def close(self) -> None:
-        """Close the client and its thread."""
-        self._thread.run(self._exchange.close(), GRACE_SECONDS)
-        self._thread.close()
+        """Close the client and its loop."""
+        self._loop.run(self._exchange.close(), GRACE_SECONDS)
+        self._loop.close()
 
     # -- sending
 
@@ -189,7 +190,7 @@ class CcxtBroker:
             return await method(dict(query))
 
         try:
-            answer = self._thread.run(work(), self._timeout + GRACE_SECONDS)
+            answer = self._loop.run(work(), self._timeout + GRACE_SECONDS)
         except ccxt.AuthenticationError as error:
             raise ConfigurationError(f"{self._venue} refused the key: {str(error)[:200]}") from error
         except (ccxt.BaseError, TimeoutError) as error:

@@ -17,6 +17,7 @@ from tidemill.adapters._ledger_orders import (
     left_orders,
     move,
     next_number,
+    one_order,
     plan,
     reduce,
 )
@@ -63,6 +64,7 @@ class SqlLedger(SqlStops):
 
     def close(self) -> None:
         """Close the connections."""
+        self._lines.close()
         self._engine.dispose()
 
     # -- decisions
@@ -70,19 +72,19 @@ class SqlLedger(SqlStops):
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
         """See the port."""
         stamp = Stamp(market=decision.market_time, wall=decision.wall_time)
-        with write(self._engine, lock=LOCK) as connection:
-            if KNOWN_DECISION.first(connection, wanted=decision.decision_id):
+        with self._lines.write(lock=LOCK) as line:
+            if KNOWN_DECISION.first(line, wanted=decision.decision_id):
                 return False
-            check_epoch(connection, decision.account, epoch, decision.wall_time)
-            left = left_orders(connection, decision.account)
+            check_epoch(line, decision.account, epoch, decision.wall_time)
+            left = left_orders(line, decision.account)
             if intents and (doubtful := [one for one in left if one.state in UNRESOLVED]):
                 raise TradingError(f"order {doubtful[0].intent.intent_id} is not resolved; decide after it is")
             for order in left:
                 if order.state is OrderState.PLANNED:
-                    move(connection, order, OrderState.NOT_PLACED, stamp, "a later decision was recorded")
-            number = next_number(connection, 1 + len(intents))
-            ADD_DECISION.run(connection, **decision_row(decision, number))
-            plan(connection, intents, stamp, first=number + 1)
+                    move(line, order, OrderState.NOT_PLACED, stamp, "a later decision was recorded")
+            number = next_number(line, 1 + len(intents))
+            ADD_DECISION.run(line, **decision_row(decision, number))
+            plan(line, intents, stamp, first=number + 1)
         return True
 
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
@@ -131,6 +133,9 @@ class SqlLedger(SqlStops):
         sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
         """See the port."""
+        if intent_id is not None and all(one is None for one in (account, decision_id, states, sent_since)):
+            with self._lines.read() as line:
+                return one_order(line, intent_id)
         with read(self._engine) as connection:
             return find_orders(
                 connection,
@@ -149,15 +154,15 @@ class SqlLedger(SqlStops):
 
     def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:
         """See the port."""
-        with write(self._engine, lock=LOCK) as connection:
-            order = known_order(connection, intent_id)
+        with self._lines.write(lock=LOCK) as line:
+            order = known_order(line, intent_id)
             intent = order.intent
-            check_epoch(connection, intent.account, epoch, stamp.wall)
-            check_stops(connection, intent.account, intent.instrument)
+            check_epoch(line, intent.account, epoch, stamp.wall)
+            check_stops(line, intent.account, intent.instrument)
             if stamp.market >= intent.expires_at:
                 raise TradingError(f"intent {intent_id} has expired")
             check_move(order.state, OrderState.SUBMITTING)  # one that is on its way is not sent again
-            return move(connection, order, OrderState.SUBMITTING, stamp, sent_at=stamp.wall, window_ms=window_ms)
+            return move(line, order, OrderState.SUBMITTING, stamp, sent_at=stamp.wall, window_ms=window_ms)
 
     def record_state(
         self,
@@ -170,13 +175,13 @@ class SqlLedger(SqlStops):
         seen: LedgerOrder | None = None,
     ) -> LedgerOrder:
         """See the port."""
-        with write(self._engine, lock=LOCK) as connection:
-            known = known_order(connection, intent_id)
+        with self._lines.write(lock=LOCK) as line:
+            known = known_order(line, intent_id)
             venue_id = order.venue_order_id if order else None
             told = is_new(known, state, venue_id, order.filled if order else None)
             if not told or (seen is not None and seen.sent_at != known.sent_at):
                 return known
-            return move(connection, known, state, stamp, reason, venue_order_id=venue_id)
+            return move(line, known, state, stamp, reason, venue_order_id=venue_id)
 
     def reduce_buys(
         self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
