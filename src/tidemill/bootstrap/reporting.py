@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -65,33 +65,29 @@ def report_backtest(
         if options.page is not None:
             raise ConfigurationError("the page is made at speed exact only; leave the report out, or the speed")
         keep_compiled_code(settings)
-        return _told(_glance(recording, plan, trials, begun, on_step), recording, plan, options.clock.now() - begun)
+        told = _glance(recording, plan, trials, begun, on_step)
+        return {**told, **count_bars(recording, plan), "seconds": _seconds(options.clock, begun)}
     result = run_backtest(recording, plan, on_step=on_step)
     record = make_record(recording, plan, result)
     trial = make_trial(recording, plan, sharpe=run_sharpe(record), orders=len(record.orders), now=begun)
     number = trials.record_trial(trial)
     counted = distinct_trials(trials.load_trials(data_hash=trial.data_hash))
     measured = measure(replace(record, trial_sharpes=[one.sharpe for one in counted]))
+    ran = {"speed": "exact", **count_bars(recording, plan), **result.as_dict(plan.rules.strategy)}
     if options.page is not None:
-        facts = PageFacts(
-            title=recording.title,
-            written_at=begun,
-            settings={**plan_parameters(plan), "data_hash": trial.data_hash, "parameters_hash": trial.parameters_hash},
-        )
+        settings_told = plan_parameters(plan) | {"data_hash": trial.data_hash, "parameters_hash": trial.parameters_hash}
+        facts = PageFacts(title=recording.title, written_at=begun, settings=settings_told, ran=ran)
         write_page(options.page, measured, facts)
-    told = {
-        "speed": "exact",
-        **result.as_dict(plan.rules.strategy),
+    return {
+        **ran,
+        "seconds": _seconds(options.clock, begun),
         "statistics": as_statistics(measured),
         "trial": {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash},
     }
-    return _told(told, recording, plan, options.clock.now() - begun)
 
 
-def _told(told: dict[str, Any], recording: Recording, plan: BacktestPlan, took: timedelta) -> dict[str, Any]:
-    """The summary with the keys that a replay's has too: seconds it took, bars seen, and bars missing among them."""
-    counts = {"seconds": round(took.total_seconds(), 3), **count_bars(recording, plan)}
-    return {"speed": told["speed"], "steps": told["steps"], **counts, **told}
+def _seconds(clock: Clock, begun: datetime) -> float:
+    return round((clock.now() - begun).total_seconds(), 3)
 
 
 def _glance(
