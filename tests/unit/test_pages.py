@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plotly.offline import get_plotlyjs
 from runs_made import BTC, ETH, bars, fill, marks, run_record
 
 from tidemill.domain.errors import ConfigurationError
@@ -72,9 +75,16 @@ def test_the_page_asks_no_network(page: str) -> None:
     assert not re.search(r"<(link|img|iframe|script[^>]*\ssrc)", ours)
 
 
-def test_the_library_is_there_once(page: str) -> None:
+def test_the_library_is_there_once_whole_and_with_its_notice(page: str) -> None:
     assert page.count("plotly.js v") == 1
-    assert len(page) < 6_000_000
+    assert "Licensed under the MIT license" in page
+    packed = re.findall(r'<script type="application/gzip" id="library">(.*?)</script>', page, flags=re.DOTALL)
+    assert [gzip.decompress(base64.b64decode(one)).decode() for one in packed] == [get_plotlyjs()]
+    assert len(page) < 2_500_000
+
+
+def test_the_page_of_the_same_run_is_the_same(measured, page: str) -> None:
+    assert make_page(measured, FACTS) == page
 
 
 def test_every_place_has_its_figure_and_every_instrument_its_prices(page: str) -> None:
@@ -187,12 +197,12 @@ def test_costs_are_told_by_cause_with_their_share_of_what_was_traded(measured) -
     assert rows["fees"] == {
         "cost": "fees",
         "amount": "1.50",
-        "of value traded": "9.68 bp",
-        "of start equity": percent(0.00075),
+        "of traded": "9.68 bp",
+        "of equity": percent(0.00075),
     }
     unsplit = {**statistics, "costs": {**statistics["costs"], "slippage": None, "drift": None, "traded": "0"}}
     assert [row["cost"] for row in cost_rows(unsplit, 2000.0)][1] == "shortfall against the decided close"
-    assert cost_rows(unsplit, 2000.0)[0]["of value traded"] == "–"
+    assert cost_rows(unsplit, 2000.0)[0]["of traded"] == "–"
 
 
 def test_instruments_are_ranked_by_profit(measured) -> None:

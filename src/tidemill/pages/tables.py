@@ -8,7 +8,7 @@ from typing import Any
 from tidemill.pages.summary import NOTHING, money, percent
 
 BASIS = 10_000
-COST_COLUMNS = ("cost", "amount", "of value traded", "of start equity")
+COST_COLUMNS = ("cost", "amount", "of traded", "of equity")
 INSTRUMENT_COLUMNS = ("instrument", "profit", "realised", "unrealised", "fees", "traded", "fills", "closed")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -32,8 +32,8 @@ def cost_rows(statistics: Mapping[str, Any], start_equity: float) -> list[dict[s
         {
             "cost": name,
             "amount": money(value),
-            "of value traded": f"{float(value) / traded * BASIS:.2f} bp" if traded else NOTHING,
-            "of start equity": percent(float(value) / start_equity) if start_equity else NOTHING,
+            "of traded": f"{float(value) / traded * BASIS:.2f} bp" if traded else NOTHING,
+            "of equity": percent(float(value) / start_equity) if start_equity else NOTHING,
         }
         for name, value in [*cost_parts(costs), ("in all", costs["total"])]
     ]
