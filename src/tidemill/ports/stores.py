@@ -1,0 +1,161 @@
+"""Market data at rest: bars, posts, scores, records, raw answers, snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from tidemill.domain.records import RecordKind
+
+PAYLOADS_REFERENCED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What a pruning did: payloads deleted and their bytes on disk, and how many older ones were kept for decisions."""
+
+    deleted: int
+    bytes: int
+    kept: int
+
+
+class BarStore(Protocol):
+    """Bars with their revisions."""
+
+    def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
+        """Store BARS atomically; return the rows added.
+
+        An equal row adds nothing, a changed one adds a revision, NaN in any column is a DataError and
+        nothing is written. stored_at of all rows is max(``now``, last stored_at + 1 us), assigned
+        inside the transaction.
+        """
+        ...
+
+    def read_bars(
+        self,
+        instruments: Sequence[str],
+        timeframe: str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+        revisions: bool = False,
+    ) -> pd.DataFrame:
+        """BARS + stored_at with ``start`` <= open_time < ``end``, by (instrument, open_time, stored_at).
+
+        Of each bar the newest revision with knowledge_time <= ``known_at`` and stored_at <=
+        ``stored_until`` (micros, see ``watermark``); all such revisions when ``revisions``.
+        """
+        ...
+
+    def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
+        """Open time of the newest stored bar, or None."""
+        ...
+
+    def watermark(self) -> int:
+        """The newest stored_at of any table in this store, in micros; 0 when empty."""
+        ...
+
+
+class PostStore(Protocol):
+    """Posts and scores."""
+
+    def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
+        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision."""
+        ...
+
+    def read_posts(
+        self, start: datetime, end: datetime, *, known_at: datetime | None = None, stored_until: int | None = None
+    ) -> pd.DataFrame:
+        """POSTS + stored_at with ``start`` <= event_time < ``end``, newest revision known, by (event_time, post_id)."""
+        ...
+
+    def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
+        """Store SCORES atomically by (source, post_id, scorer); rules as for bars."""
+        ...
+
+    def read_scores(
+        self,
+        scorer: str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+    ) -> pd.DataFrame:
+        """SCORES + stored_at of ``scorer`` with ``start`` <= event_time < ``end``, by (event_time, post_id)."""
+        ...
+
+
+class EvidenceStore(Protocol):
+    """Raw payloads."""
+
+    def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
+        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
+        ...
+
+    def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
+        """The same for several (source, request, body) at once, all of them or none; their digests."""
+        ...
+
+    def read_payload(self, digest: str) -> bytes | None:
+        """The body of ``digest``, or None."""
+        ...
+
+
+class PayloadPruning(Protocol):
+    """Raw payloads that may go."""
+
+    def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
+        """Delete payloads stored before ``before`` that nothing references.
+
+        Referenced are, per source, the newest ``PAYLOADS_REFERENCED`` stored at each of ``watermarks`` (those of
+        the recorded decisions) and at ``before``: what a decision of now or later can still point to.
+        """
+        ...
+
+
+class SnapshotStore(Protocol):
+    """Frames kept exactly as they were."""
+
+    def write_snapshot(self, frame: pd.DataFrame) -> str:
+        """Keep a frame for good; the SHA-256 of its file. TransientError when it cannot be written."""
+        ...
+
+    def read_snapshot(self, digest: str) -> pd.DataFrame:
+        """The frame again; DataError when there is none, or when the file is not what was written."""
+        ...
+
+
+class RecordStore(Protocol):
+    """Records with their revisions."""
+
+    def write_records(self, kind: RecordKind, records: pd.DataFrame, *, now: datetime) -> int:
+        """Store RECORDS atomically; return the rows added. The rules are those of bars."""
+        ...
+
+    def read_records(
+        self,
+        kind: RecordKind,
+        instruments: Sequence[str],
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+        revisions: bool = False,
+    ) -> pd.DataFrame:
+        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at).
+
+        Which revision counts is told as for bars.
+        """
+        ...
+
+    def latest_event(self, kind: RecordKind, instrument: str) -> datetime | None:
+        """event_time of the newest stored record, or None."""
+        ...
