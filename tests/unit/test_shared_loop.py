@@ -41,8 +41,7 @@ def test_a_caller_with_its_answer_does_not_wait_for_the_one_that_drives(shared: 
 
     async def slow() -> int:
         held.set()
-        while not done.is_set():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(done.wait)
         return 1
 
     with ThreadPoolExecutor(1) as other:
@@ -118,8 +117,7 @@ def answer_once(address: list[int], stop: threading.Event) -> None:
     async def serve() -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         address.append(server.sockets[0].getsockname()[1])
-        while not stop.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(stop.wait)
         server.close()
 
     asyncio.run(serve())
