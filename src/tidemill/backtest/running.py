@@ -205,4 +205,5 @@ def run_backtest(
         fees=fees_in_currency(fills),
         closing=run.ledger.load_portfolio(account),
         passed=run.passed,
+        **run.history.count_texts(),
     )

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidemill.reports import table
-
 NOTHING = "–"
 HEADLINE_COLUMNS = ("figure", "strategy", "buy and hold")
 
 
 def percent(value: float | None) -> str:
-    """A fraction as percent, with its sign where it is a loss."""
-    return NOTHING if value is None else f"{value:.2%}"
+    """A fraction as percent with thousands, with its sign where it is a loss."""
+    return NOTHING if value is None else f"{value + 0.0:,.2%}"
 
 
 def ratio(value: float | None) -> str:
     """A ratio with two digits."""
-    return NOTHING if value is None else f"{value:.2f}"
+    return NOTHING if value is None else f"{value:,.2f}"
 
 
 def days(value: float | None) -> str:
@@ -63,7 +61,7 @@ def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("mean exposure, of equity", percent(exposure["mean"])),
         ("time in the market", percent(exposure["time_in_market"])),
         ("turnover a year, both sides", f"{ratio(statistics['turnover_annual'])} × equity"),
-        ("orders that closed", str(trades["closed"])),
+        ("orders that closed", f"{trades['closed']:,}"),
         ("of them with a profit", percent(trades["hit_rate"])),
         ("profit factor", ratio(trades["profit_factor"])),
     ]
@@ -77,7 +75,7 @@ def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"Sharpe ratio, {level} interval", f"{ratio(sharpe['low'])} to {ratio(sharpe['high'])}"),
         (f"total return, {level} interval", f"{percent(total['low'])} to {percent(total['high'])}"),
         ("probability that the true Sharpe ratio is above 0", percent(statistics["probabilistic_sharpe"])),
-        ("trials on these data so far", str(statistics["trials"])),
+        ("trials on these data so far", f"{statistics['trials']:,}"),
         ("Sharpe ratio that the luckiest of them would show", ratio(statistics["expected_best_sharpe"])),
         ("deflated Sharpe ratio: probability of being above that", percent(statistics["deflated_sharpe"])),
     ]
@@ -86,35 +84,5 @@ def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def trial_sentence(statistics: Mapping[str, Any]) -> str:
     """The trial count and what it does to the Sharpe ratio, in one sentence."""
     count = statistics["trials"]
-    runs = "The first trial" if count == 1 else f"{count} different trials so far"
+    runs = "The first trial" if count == 1 else f"{count:,} different trials so far"
     return f"{runs} on these data; deflated Sharpe ratio {percent(statistics['deflated_sharpe'])} (95% is asked for)"
-
-
-def backtest_page(result: Mapping[str, Any]) -> str:
-    """Markdown page of a backtest: warnings, headline, what it did, order counts, refusals.
-
-    Without ``statistics`` (the fast speed has none) only what it did.
-    """
-    counts = [{"figure": name, "value": result[name]} for name in ("steps", "forecasts", "vetoed", "dropped", "fees")]
-    counts += [{"figure": f"orders {name}", "value": count} for name, count in result["orders"].items()]
-    did = [
-        "## Orders\n\n" + table(counts, ("figure", "value")),
-        "## Refused decisions\n\n" + (table(result["refusals"], ("as_of", "reason")) if result["refusals"] else "none"),
-    ]
-    title = f"# Backtest of {result['strategy']}"
-    if "statistics" not in result:
-        ends = f"Equity {result['equity_start']} to {result['equity_end']}, at the fast speed: to look and compare."
-        return "\n\n".join([title, ends, *did])
-    statistics = result["statistics"]
-    warnings = "\n".join(f"- {one}" for one in statistics["warnings"]) or "none"
-    told = [*activity_rows(statistics), *certainty_rows(statistics)]
-    parts = [
-        title,
-        f"{statistics['period']['start']} to {statistics['period']['end']}. {trial_sentence(statistics)}.",
-        "## Warnings\n\n" + warnings,
-        "## Against buy and hold\n\n" + table(headline_rows(statistics), HEADLINE_COLUMNS),
-        "## Activity and certainty\n\n"
-        + table([{"figure": name, "value": value} for name, value in told], ("figure", "value")),
-        *did,
-    ]
-    return "\n\n".join(parts)
