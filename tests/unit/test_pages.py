@@ -157,6 +157,7 @@ def test_the_markdown_page_has_warnings_headline_and_refusals(measured) -> None:
         "vetoed": 0,
         "dropped": 0,
         "fees": "1.5",
+        "funding": "0",
         "orders": {"intended": 2},
         "refusals": [{"as_of": "2025-01-01T00:00:00Z", "reason": "venue down"}],
         "statistics": statistics,

@@ -109,7 +109,9 @@ def make_body(measured: Performance, facts: PageFacts) -> str:
         parts.card("Activity", "", parts.pair_table(activity_rows(statistics)), wide=False),
         parts.card("Costs", _cost_note(statistics), parts.chart("costs"), wide=False),
         parts.card(
-            "Profit by instrument", "Net of fees, open positions valued at the last close.", _instruments(statistics)
+            "Profit by instrument",
+            "Net of fees, before funding; open positions valued at the last close.",
+            _instruments(statistics),
         ),
         parts.card("Orders on the price", "Every fill on the closes of its instrument.", _prices(measured)),
         parts.card("How it is measured", "", _method(statistics)),
@@ -161,7 +163,7 @@ def _cost_note(statistics: Mapping[str, Any]) -> str:
     costs, currency = statistics["costs"], statistics["currency"]
     return (
         f"{money(costs['total'])} {currency} in all, on {money(costs['traded'])} traded. Drift is how the price moved "
-        f"between the decided close and the fill; below zero it was a gain."
+        f"between the decided close and the fill, funding what positions paid (0 on spot); below zero it was a gain."
     )
 
 
@@ -195,7 +197,7 @@ def _method(statistics: Mapping[str, Any]) -> str:
             f"A year has {period['periods_per_year'] or 0:,.0f} periods ({period['days_per_year']:.0f} trading days); "
             "ratios are annualised by its root, as if returns were independent. The riskless rate is 0."
         ),
-        "Buy and hold pays fee and slippage once, and keeps the share of an instrument not yet listed in cash.",
+        "Buy and hold pays fee and slippage once, no funding, and keeps what is not listed yet in cash.",
         "A trade is an order that reduced a position; its profit is against the average cost, fees on both sides.",
     )
     return "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in sentences) + "</ul>"

@@ -95,7 +95,10 @@ def backtest_page(result: Mapping[str, Any]) -> str:
 
     Without ``statistics`` (the fast speed has none) only what it did.
     """
-    counts = [{"figure": name, "value": result[name]} for name in ("steps", "forecasts", "vetoed", "dropped", "fees")]
+    counts = [
+        {"figure": name, "value": result[name]}
+        for name in ("steps", "forecasts", "vetoed", "dropped", "fees", "funding")
+    ]
     counts += [{"figure": f"orders {name}", "value": count} for name, count in result["orders"].items()]
     did = [
         "## Orders\n\n" + table(counts, ("figure", "value")),
