@@ -27,19 +27,24 @@ from exact_runs import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.backtest.running import _Run
+from tidemill.bootstrap import Services, using
 from tidemill.bootstrap.reporting import make_record
+from tidemill.cli import app
 from tidemill.domain.errors import DataError
 from tidemill.domain.portfolio import ZERO, Portfolio
+from tidemill.domain.records import RecordKind
 from tidemill.fast_backtest import run_fast_backtest
 from tidemill.forecasting import Targets, View
 from tidemill.matching import Exchange
 from tidemill.matching.clearing import funding_amount
 from tidemill.pages.summary import backtest_page
 from tidemill.performance import as_statistics, measure
-from tidemill.recording import SPOT_ONLY, RecordedFunding, Recording, hash_recording
+from tidemill.recording import SPOT_ONLY, RecordedFunding, RecordedSeries, Recording, hash_recording
+from tidemill.settings import load_settings
 
 D = Decimal
 FEW = settings(max_examples=5, deadline=None)
@@ -78,7 +83,8 @@ from decimal import Decimal
 from tidemill.forecasting import Targets
 WANTED = {8: "5", 9: "5", 10: "2", 11: "0"}
 def decide(view):
-    return Targets(quantities={"BTC-USDT.TEST": Decimal(WANTED[view.as_of.hour])})
+    wanted = WANTED.get(view.as_of.hour)
+    return Targets(quantities={} if wanted is None else {"BTC-USDT.TEST": Decimal(wanted)})
 """
 WIDE = {"max_position_fraction": 2, "max_order_fraction": 2, "max_volume_fraction": 2, "max_gross_fraction": 2}
 
@@ -347,18 +353,34 @@ class Foretelling(Turning):
         return points.hour.to_numpy() % 5 % 3 == 0
 
 
+def long_recording(seed: int) -> Recording:
+    """One instrument for 420 hours, settled every third hour and a half hour later: most points can be passed by."""
+    hours, instrument = range(420), INSTRUMENTS[0]
+    closes = 100 + np.round(np.cumsum(np.random.default_rng(seed).normal(0, 0.5, len(hours))), 2)
+    closes = np.round(np.maximum(closes, 1), 2)
+    times = pd.DatetimeIndex([START + HOUR * one for one in hours]).as_unit("us")
+    prices = dict.fromkeys(("open", "high", "low", "close"), closes)
+    bars = pd.DataFrame({"open_time": times, **prices, "volume": 1000.0 + np.arange(len(hours)) % 7})
+    rates = {START + HOUR * one + late: 0.0003 * (one % 7 - 3) for one in hours[::3] for late in (0 * MINUTE, HOUR / 2)}
+    series = RecordedSeries(instrument=instrument, timeframe="1h", bars=bars)
+    return Recording(title="long", calendar="24x7", series=(series,), funding=(funding_of(instrument.id, rates),))
+
+
 @FEW
 @given(seeds)
 def test_points_passed_by_are_settled_and_marked_all_the_same(seed: int) -> None:
-    recording = funded(seed)
-    plan = plan_of(recording, risk={"max_drawdown": 1})
+    recording = long_recording(seed)
+    plan = replace(plan_of(recording, risk={"max_drawdown": 1}), start=START + 200 * HOUR, end=START + 416 * HOUR)
     asked, told_before = (
         run_backtest(recording, replace(plan, rules=replace(plan.rules, strategy="turning", own=own)))
         for own in (Turning(), Foretelling())
     )
+    assert told_before.passed > 50
+    assert len(asked.settlements) > 50
     assert told_before.equity == asked.equity
     assert told_before.settlements == asked.settlements
     assert told_before.closing.assets == asked.closing.assets
+    assert told_before.closing.peak_equity == asked.closing.peak_equity
 
 
 @given(
@@ -396,6 +418,73 @@ def test_the_fast_speed_and_the_wire_refuse_it_by_name() -> None:
         recording.need_no_funding(SPOT_ONLY)
     plain = make_recording(1)
     assert plain.need_no_funding(SPOT_ONLY) is plain
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Path:
+    """The golden prices with two rates, as files."""
+    recording = golden_recording()
+    recording.series[0].bars.to_parquet(tmp_path / "bars.parquet")
+    (tmp_path / "rates.csv").write_text("time,rate\n2021-04-10T08:30:00Z,0.0001\n2021-04-10T11:00:00Z,-0.01\n")
+    named = 'venue = "TEST"\ninstrument = "BTC-USDT"\n'
+    steps = 'price_step = "0.01"\nlot_step = "0.001"\nmin_notional = "5"\n'
+    path = tmp_path / "perpetual.toml"
+    path.write_text(
+        f'title = "perpetual"\ncalendar = "24x7"\n[[bars]]\n{named}timeframe = "1h"\nfile = "bars.parquet"\n{steps}'
+        f'[[funding]]\n{named}file = "rates.csv"\nrename = {{ time = "event_time" }}\n'
+    )
+    return path
+
+
+def typed(*words: str, code: int) -> str:
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == code, done.output + repr(done.exception)
+    return str(done.exception or "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("demo", "--data"), ("parity", "--data"), ("venue", "--recording"), ("backtest", "--speed", "fast", "--data")],
+)
+def test_commands_that_cannot_settle_say_so_in_one_sentence(
+    on_disk: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMILL_HOME", str(on_disk.parent / "home"))
+    said = typed(*words, str(on_disk), code=1)
+    assert said.endswith(
+        "settles no funding, and the recording 'perpetual' has funding rates of BTC-USDT.TEST; "
+        "use tidemill backtest at speed exact, or leave [[funding]] out"
+    )
+
+
+def test_backtest_settles_from_files_and_import_keeps_the_rates(on_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, out = on_disk.parent / "home", on_disk.parent / "out.json"
+    monkeypatch.setenv("TIDEMILL_HOME", str(home))
+    (on_disk.parent / "own.py").write_text(OWN)
+    span = ("--from", "2021-04-10T08:00:00Z", "--to", "2021-04-10T12:00:00Z")
+    with using(Services(load_settings(home=home))) as known:
+        typed(
+            "backtest",
+            "--data",
+            str(on_disk),
+            "--strategy",
+            str(on_disk.parent / "own.py"),
+            *span,
+            "--json",
+            str(out),
+            code=0,
+        )
+        told_of = json.loads(out.read_text())
+        assert D(told_of["funding"]) != 0
+        assert D(told_of["statistics"]["costs"]["funding"]) == D(told_of["funding"])
+        typed("data", "import", str(on_disk), "--json", str(out), code=0)
+        imported = json.loads(out.read_text())
+        assert (imported["series"][0]["stored"], imported["posts"], imported["funding"]) == (BARS, 0, 2)
+        kept = known.records.read_records(RecordKind.FUNDING, [BTC], START, START + BARS * HOUR)
+        assert list(kept["rate"]) == [0.0001, -0.01]
+        typed("data", "import", str(on_disk), "--json", str(out), code=0)
+        assert json.loads(out.read_text())["funding"] == 0
+        known.close()
 
 
 def test_other_rates_are_other_data() -> None:
