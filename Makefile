@@ -34,7 +34,7 @@ demo: install ## the whole pipeline on real prices, in about two minutes
 	$(BIN)/tidemill demo $(ARGS)
 
 test: install ## unit, contract, flow-run, fuzz and architecture tests, on all cores
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/conformance $(ARGS)
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

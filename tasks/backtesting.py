@@ -19,7 +19,7 @@ def make_backtest(
     return report_backtest(
         services().settings,
         services().trials,
-        ReportOptions(now=services().wall_clock.now(), page=page, speed=speed),
+        ReportOptions(clock=services().wall_clock, page=page, speed=speed),
         data=Path(recording) if recording else None,
         start=start,
         end=end,

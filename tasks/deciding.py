@@ -23,7 +23,9 @@ from tidemill.sizing import Sizing
 def load_market(as_of: datetime) -> deciding.MarketView:
     """Bars and scores known and stored at ``as_of``."""
     known = services()
-    return deciding.load_market(known.rules, as_of, known.store, known.store, quarantine=known.gaps)
+    return deciding.load_market(
+        known.rules, as_of, known.store, known.store, quarantine=known.gaps, records=known.records
+    )
 
 
 @step(name="build_features", tags=["trade"])

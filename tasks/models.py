@@ -32,6 +32,7 @@ def load_training_data(as_of: datetime) -> learning.TrainingData:
         as_of=as_of,
         window_days=known.settings.training.window_days,
         quarantine=known.gaps,
+        records=known.records,
         min_completeness=known.settings.quality.min_completeness,
     )
     return learning.keep_bars(data, known.snapshots)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from tidemill.domain.market import DecisionGrid, format_time, to_micros
 from tidemill.features import FEATURE_NAMES, build_features, find_leaks
-from tidemill.ports import BarStore, FittedModel, ModelRegistry, PostStore, QuarantineStore, SnapshotStore
-from tidemill.quality import honour_quarantine, window_fraction
+from tidemill.ports import BarStore, FittedModel, ModelRegistry, PostStore, QuarantineStore, RecordStore, SnapshotStore
+from tidemill.quality import AdjustedBars, adjust_as_of, honour_quarantine, window_fraction
 from tidemill.training import Candidate, TrainingParams, Verdict, build_labels, judge_candidate, train_model
 
 
@@ -21,7 +21,7 @@ from tidemill.training import Candidate, TrainingParams, Verdict, build_labels, 
 class TrainingData:
     """All bars and scores that training may read at ``as_of``; ``left_out``: instruments with the reason.
 
-    ``snapshot``: SHA-256 of the file that keeps these bars, "" when none does.
+    ``bars`` are adjusted as of then. ``snapshot``: SHA-256 of the file that keeps these bars, "" when none does.
     """
 
     as_of: datetime
@@ -55,12 +55,15 @@ def load_training_data(
     window_days: int,
     live: bool = True,
     quarantine: QuarantineStore | None = None,
+    records: RecordStore | None = None,
     min_completeness: float = 0.0,
 ) -> TrainingData:
     """Everything known at ``as_of``; unless in a backtest, also only what was stored by then.
 
     Bars in ``quarantine`` are left out, and so is every instrument of which less than
-    ``min_completeness`` of the bars since its first one is there.
+    ``min_completeness`` of the bars since its first one is there, or whose adjustments cannot be. The splits and
+    dividends in ``records`` that were known at ``as_of`` are taken into account over the whole history: features
+    and labels are ratios, so what takes effect after a row only scales all that the row is made of.
     """
     start = as_of - timedelta(days=window_days)
     stored = to_micros(as_of) if live else None
@@ -68,13 +71,20 @@ def load_training_data(
     if quarantine is not None:
         refused = quarantine.read_quarantine(universe, grid.timeframe, stored_until=to_micros(as_of))
         known = honour_quarantine(known, refused)
-    left_out = _find_incomplete(known, grid, as_of, min_completeness)
+    adjusted = AdjustedBars(bars=known)
+    if records is not None:
+        adjusted = adjust_as_of(known, records, known_at=as_of, stored_until=stored)
+    left_out = {**_find_incomplete(known, grid, as_of, min_completeness), **adjusted.refused}
     return TrainingData(
         as_of=as_of,
-        bars=known[~known["instrument"].isin(list(left_out))].reset_index(drop=True) if left_out else known,
+        bars=_without(adjusted.bars, left_out),
         left_out=left_out,
         scores=posts.read_scores(scorer, start, as_of, known_at=as_of, stored_until=stored),
     )
+
+
+def _without(bars: pd.DataFrame, left_out: Mapping[str, str]) -> pd.DataFrame:
+    return bars[~bars["instrument"].isin(list(left_out))].reset_index(drop=True) if left_out else bars
 
 
 def _find_incomplete(bars: pd.DataFrame, grid: DecisionGrid, as_of: datetime, least: float) -> dict[str, str]:

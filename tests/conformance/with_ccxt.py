@@ -121,7 +121,8 @@ class Ccxt:
         while last not in heard:
             done, _ = await asyncio.wait({first}, timeout=0.5)
             if done:
-                heard += _heard(first.result())
+                # It keeps one row per order, so a row may already be what a later event made of it, and come again.
+                heard += [one for one in _heard(first.result()) if one not in heard]
                 first = asyncio.ensure_future(self._client.watch_orders(SYMBOL))
             elif acting.done():
                 # What came between two watches woke nobody, but ccxt keeps it.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_trials import MemoryTrialLedger
 from tidemill.bootstrap import ReportOptions, report_backtest
 from tidemill.cli import app
 from tidemill.domain.errors import ConfigurationError
 from tidemill.recording import hash_recording, load_recording
+from tidemill.reports import ORDER_COUNTS
 from tidemill.settings import load_settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +63,7 @@ def data(tmp_path: Path) -> Path:
 def report(trials: MemoryTrialLedger, data: Path, *, page: Path | None = None, **changes: object) -> dict:
     told = {"data": data, "start": FROM, "end": TO, "strategy": "trend", "every": "12h"}
     settings = load_settings(**changes.pop("settings", {}))
-    return report_backtest(settings, trials, ReportOptions(now=NOW, page=page), **{**told, **changes})
+    return report_backtest(settings, trials, ReportOptions(clock=ManualClock(NOW), page=page), **{**told, **changes})
 
 
 def test_the_statistics_agree_with_the_run(data: Path, tmp_path: Path) -> None:
@@ -130,3 +133,48 @@ def test_the_command_writes_page_statistics_and_warnings(
     assert written["trial"]["number"] == 2
     assert written["statistics"]["trials"] == 1
     assert (tmp_path / "out.html").stat().st_size > 1_000_000
+
+
+def with_hole_and_posts(data: Path) -> Path:
+    """The recording without three bars, and with posts before the decisions, between them and after the last one."""
+    rows = pd.read_csv(data.parent / "bars.csv")
+    gone = rows["open_time"].isin([f"2021-01-14T{hour:02}:00:00Z" for hour in (3, 4, 5)])
+    rows[~gone].to_csv(data.parent / "bars.csv", index=False)
+    times = ("2021-01-05T00:00:00Z", "2021-01-13T00:00:00Z", "2021-01-13T01:00:00Z", "2021-01-19T13:00:00Z")
+    posts = [f"{number},{made},bitcoin looks great {number},Bitcoin" for number, made in enumerate(times)]
+    (data.parent / "posts.csv").write_text("\n".join(["id,created_at,text,channel", *posts]))
+    data.write_text(RECORDING + '[[posts]]\nsource = "reddit"\nfile = "posts.csv"\n')
+    return data
+
+
+def test_it_has_the_keys_of_a_replay_and_counts_what_its_steps_would_fetch(data: Path) -> None:
+    told = report(MemoryTrialLedger(), with_hole_and_posts(data))
+    assert set(told) >= {
+        *("steps", "seconds", "bars", "gaps", "posts", "scores", "model", "strategy", "forecasts", "orders", "vetoed"),
+        *("dropped", "fees", "equity_start", "equity_end", "max_drawdown", "refusals"),
+    }
+    assert all(str(Decimal(told[name])) == told[name] for name in ("fees", "equity_start", "equity_end"))
+    # hourly closes from the first decided one, 12 January 0 h, to the last, 19 January 12 h: 181, three of them missing
+    assert (told["steps"], told["bars"], told["gaps"]) == (16, 178, 3)
+    assert (told["posts"], told["scores"]) == (2, 2)
+    counts = told["orders"]
+    assert set(counts) == set(ORDER_COUNTS)
+    assert sum(count for name, count in counts.items() if name != "intended") == counts["intended"]
+
+
+def test_both_speeds_count_the_same_bars_and_both_are_timed(data: Path) -> None:
+    made = with_hole_and_posts(data)
+    for speed in ("exact", "fast"):
+        clock = ManualClock(NOW)
+        told = report_backtest(
+            load_settings(),
+            MemoryTrialLedger(),
+            ReportOptions(clock=clock, speed=speed),
+            data=made,
+            start=FROM,
+            end=TO,
+            strategy="trend",
+            every="12h",
+            on_step=lambda done, every, clock=clock: clock.move_to(NOW + timedelta(seconds=2.5 * done / every)),
+        )
+        assert (told["speed"], told["bars"], told["gaps"], told["seconds"]) == (speed, 178, 3, 2.5)

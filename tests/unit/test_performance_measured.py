@@ -133,7 +133,8 @@ def test_one_trade_that_makes_the_profit_warns() -> None:
 def test_orders_too_large_for_the_market_warn() -> None:
     assert cautions.too_large([0.01, 0.001]) == ""
     assert cautions.too_large([]) == ""
-    assert "1 of 2 orders were above 1%" in cautions.too_large([0.03, 0.001])
+    assert "1 of 2 orders were above 1% of their bar's volume (the largest 3.00%)" in cautions.too_large([0.03, 0.001])
+    assert "on a bar without any" in cautions.too_large([math.inf, 0.001])
 
 
 def test_survivors_warn() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tidemill.adapters.memory_gaps import MemoryGapLedger
 from tidemill.adapters.memory_market import MemoryMarketStore
+from tidemill.backtest.counting import TICK, seen_span
 from tidemill.backtest.doubting import find_refused
 from tidemill.backtest.quiet import decide_all, plan_points
 from tidemill.backtest.tracks import Rows, Tracks
@@ -32,6 +33,7 @@ class History:
         self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: RecordedTape
     ) -> None:
         self._rules = plan.rules
+        self._span = seen_span(plan)
         self.store = MemoryMarketStore()
         self.bars = self._load(recording, plan)
         self.whole = Tracks(self.bars, plan.rules)
@@ -54,6 +56,12 @@ class History:
         if stood not in self._tracks:
             self._tracks[stood] = Tracks(self.bars_at(as_of), self._rules)
         return self._tracks[stood]
+
+    def count_texts(self) -> dict[str, int]:
+        """Good ``posts`` and their ``scores`` by the rules' scorer, of the span of the decisions."""
+        after, until = (one + TICK for one in self._span)
+        scores = self.store.read_scores(self._rules.scorer, after, until)
+        return {"posts": len(self.store.read_posts(after, until)), "scores": len(scores)}
 
     @staticmethod
     def _stood(refused: MemoryGapLedger, as_of: datetime) -> frozenset[tuple[str, int]]:

@@ -230,4 +230,5 @@ def run_backtest(
         closing=run.ledger.load_portfolio(account),
         passed=run.passed,
         settlements=tuple(run.funding.done),
+        **run.history.count_texts(),
     )

@@ -64,6 +64,7 @@ class BacktestResult:
     """Everything that happened, in memory. ``equity`` has one mark per point and the final one.
 
     ``passed`` counts points at which nothing was to be decided, so that there is no decision of them.
+    ``posts`` and ``scores`` came to be known while it ran; what was there at its first decision is not among them.
     ``settlements`` are the funding of what was held, in order of time.
     """
 
@@ -74,6 +75,8 @@ class BacktestResult:
     fees: Decimal
     closing: Portfolio
     passed: int = 0
+    posts: int = 0
+    scores: int = 0
     settlements: tuple[Settlement, ...] = ()
 
     @property
@@ -113,6 +116,8 @@ class BacktestResult:
         last = next((one for one in reversed(self.decisions) if one.outcome == "decided"), None)
         return {
             "steps": len(self.decisions) + self.passed,
+            "posts": self.posts,
+            "scores": self.scores,
             "strategy": strategy,
             "model": (last.record["model"] or {"name": last.model, "version": "", "verdict": "rule"}) if last else None,
             **totals,

@@ -12,12 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
+from tidemill.backtest import BacktestPlan, BacktestResult, count_bars, run_backtest
 from tidemill.bootstrap.backtests import keep_compiled_code, prepare_backtest
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trials import Trial, distinct_trials
 from tidemill.pages import PageFacts, write_page
 from tidemill.performance import RunRecord, as_statistics, curve_sharpe, measure, run_sharpe
+from tidemill.ports import Clock
 from tidemill.recording import Recording, hash_recording
 from tidemill.settings import Settings
 from tidemill.trials import TrialLedger
@@ -31,9 +32,9 @@ BAR_COLUMNS = ["instrument", "open_time", "close", "volume"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
-    """Where the page goes (None: nowhere), the wall time of the run, and at which speed it is made."""
+    """Where the page goes (None: nowhere), the wall clock that times the run, and at which speed it is made."""
 
-    now: datetime
+    clock: Clock
     page: Path | None = None
     speed: Speed = "exact"
 
@@ -55,6 +56,7 @@ def report_backtest(
     At the exact speed the summary has ``statistics``. ConfigurationError, before anything runs, when the page's
     folder is not there, or when the page is asked of the fast speed; DataError names what that does not cover.
     """
+    begun = options.clock.now()
     if options.page is not None and not options.page.parent.is_dir():
         folder = options.page.parent
         raise ConfigurationError(f"the report cannot be written: there is no folder {folder}; make it first")
@@ -63,34 +65,36 @@ def report_backtest(
         if options.page is not None:
             raise ConfigurationError("the page is made at speed exact only; leave the report out, or the speed")
         keep_compiled_code(settings)
-        return _glance(recording, plan, trials, options, on_step)
+        told = _glance(recording, plan, trials, begun, on_step)
+        return {**told, **count_bars(recording, plan), "seconds": _seconds(options.clock, begun)}
     result = run_backtest(recording, plan, on_step=on_step)
     record = make_record(recording, plan, result)
-    trial = make_trial(recording, plan, sharpe=run_sharpe(record), orders=len(record.orders), now=options.now)
+    trial = make_trial(recording, plan, sharpe=run_sharpe(record), orders=len(record.orders), now=begun)
     number = trials.record_trial(trial)
     counted = distinct_trials(trials.load_trials(data_hash=trial.data_hash))
     measured = measure(replace(record, trial_sharpes=[one.sharpe for one in counted]))
+    ran = {"speed": "exact", **count_bars(recording, plan), **result.as_dict(plan.rules.strategy)}
     if options.page is not None:
-        facts = PageFacts(
-            title=recording.title,
-            written_at=options.now,
-            settings={**plan_parameters(plan), "data_hash": trial.data_hash, "parameters_hash": trial.parameters_hash},
-        )
+        settings_told = plan_parameters(plan) | {"data_hash": trial.data_hash, "parameters_hash": trial.parameters_hash}
+        facts = PageFacts(title=recording.title, written_at=begun, settings=settings_told, ran=ran)
         write_page(options.page, measured, facts)
-    told = {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash}
     return {
-        "speed": "exact",
-        **result.as_dict(plan.rules.strategy),
+        **ran,
+        "seconds": _seconds(options.clock, begun),
         "statistics": as_statistics(measured),
-        "trial": told,
+        "trial": {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash},
     }
+
+
+def _seconds(clock: Clock, begun: datetime) -> float:
+    return round((clock.now() - begun).total_seconds(), 3)
 
 
 def _glance(
     recording: Recording,
     plan: BacktestPlan,
     trials: TrialLedger,
-    options: ReportOptions,
+    begun: datetime,
     on_step: Callable[[int, int], None] | None,
 ) -> dict[str, Any]:
     """The same at the fast speed: counted as a trial like any other look at the data."""
@@ -104,7 +108,7 @@ def _glance(
         plan,
         sharpe=curve_sharpe(list(zip(moments, marks, strict=True)), DAYS_PER_YEAR[plan.rules.grid.calendar]),
         orders=result.order_counts()["intended"],
-        now=options.now,
+        now=begun,
     )
     number = trials.record_trial(trial)
     told = {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash}

@@ -26,6 +26,7 @@ def rerun_recorded(known: Services, decision: Decision) -> dict[str, Any]:
         grid=known.grid,
         environment=known.environment,
         quarantine=known.gaps,
+        records=known.records,
         own=known.rules.own,
     )
     return {**asdict(done), "differences": list(done.differences)}

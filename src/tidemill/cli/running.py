@@ -171,7 +171,7 @@ def backtest(
         result = report_backtest(
             services.settings,
             services.trials,
-            ReportOptions(now=services.wall_clock.now(), page=report, speed=speed),
+            ReportOptions(clock=services.wall_clock, page=report, speed=speed),
             data=data,
             start=start,
             end=end,

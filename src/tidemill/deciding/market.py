@@ -13,8 +13,8 @@ import pandas as pd
 from tidemill.deciding.rules import DecisionRules
 from tidemill.domain.market import DecisionGrid, timeframe_seconds, to_micros, to_step
 from tidemill.features import LOOKBACK
-from tidemill.ports import BarStore, PostStore, QuarantineStore
-from tidemill.quality import honour_quarantine, window_fraction
+from tidemill.ports import BarStore, PostStore, QuarantineStore, RecordStore
+from tidemill.quality import AdjustedBars, adjust_as_of, honour_quarantine, window_fraction
 
 # Reading a fifth more than the longest window leaves room for missing bars; sessions come five in seven days.
 WINDOW_SLACK = 1.2
@@ -25,6 +25,9 @@ NO_ROWS = pd.DataFrame()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketView:
     """What a decision may see. ``refusal`` is set when it sees too little to decide.
+
+    ``bars`` compare with one another across splits and dividends; ``prices`` and ``volumes``, by which is sized
+    and ordered, are raw.
 
     ``history`` gives the bars of the whole window where ``bars`` holds only the newest of each instrument,
     as in a backtest, which has made its feature rows before.
@@ -49,11 +52,13 @@ def load_market(
     *,
     watermark: int | None = None,
     quarantine: QuarantineStore | None = None,
+    records: RecordStore | None = None,
 ) -> MarketView:
     """Step 4: bars and scores known and stored at ``as_of`` (or up to a recorded ``watermark``).
 
-    Bars that stood in ``quarantine`` then are left out. An instrument whose decided bar is not among them
-    is stale; one of which too many bars are missing is incomplete; nothing left is a refusal.
+    Bars that stood in ``quarantine`` then are left out, and what is left is adjusted by the splits and dividends
+    in ``records`` that were known then. An instrument whose decided bar is not among them is stale; one of which
+    too many bars are missing, or which split after its last bar, is incomplete; nothing left is a refusal.
     """
     grid = rules.grid
     point = grid.point_of(as_of)
@@ -66,7 +71,12 @@ def load_market(
         refused = quarantine.read_quarantine(rules.universe, grid.timeframe, stored_until=stored)
         known = honour_quarantine(known, refused)
     scores = posts.read_scores(rules.scorer, start, point, known_at=grid.decided_close(point), stored_until=stored)
-    return view_market(rules, point, known, scores, stored, incomplete=find_incomplete(rules, point, known))
+    adjusted = AdjustedBars(bars=known)
+    if records is not None and rules.adjusted:
+        adjusted = adjust_as_of(known, records, known_at=as_of, stored_until=stored)
+    lacking = {**find_incomplete(rules, point, known), **adjusted.unpriced, **adjusted.refused}
+    raw = view_market(rules, point, known, scores, stored, incomplete=lacking)
+    return replace(raw, bars=adjusted.bars)
 
 
 def find_incomplete(rules: DecisionRules, point: datetime, bars: pd.DataFrame) -> dict[str, str]:

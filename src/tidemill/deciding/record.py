@@ -155,6 +155,7 @@ def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
         "price_cap_fraction": str(rules.price_cap_fraction),
         "scorer": rules.scorer,
         "min_completeness": rules.min_completeness,
+        "adjusted": rules.adjusted,
     }
 
 

@@ -21,7 +21,7 @@ class DecisionRules:
     """What all decisions of one account have in common.
 
     ``strategy`` is the name that decisions are recorded under; ``own`` the strategy of that name when it is
-    not one that ships.
+    not one that ships. ``adjusted``: whether bars are adjusted for splits and dividends before they are compared.
     """
 
     account: str
@@ -35,6 +35,7 @@ class DecisionRules:
     price_cap_fraction: Decimal
     scorer: str
     min_completeness: float = 0.9
+    adjusted: bool = True
     own: Strategy | None = None
 
     def key(self, as_of: datetime, attempt: int = 0) -> DecisionKey:

@@ -67,13 +67,18 @@ class FastResult:
         return counts | {"intended": int(states[1:].sum())}
 
     def as_dict(self, strategy: str) -> dict[str, Any]:
-        """The exact report's keys, and ``speed`` and ``near_threshold``; money as decimal strings."""
+        """The exact report's keys, and ``speed`` and ``near_threshold``; money as decimal strings.
+
+        Posts and scores are 0: nothing that this speed covers reads them.
+        """
         totals = self.trail.tally.sum(axis=0)
         refused = [one for one in zip(self.dense.as_of, self.dense.reasons, strict=True) if one[1]]
         decided = len(refused) < len(self.dense.as_of)
         return {
             "speed": "fast",
             "steps": len(self.dense.as_of),
+            "posts": 0,
+            "scores": 0,
             "strategy": strategy,
             "model": {"name": strategy, "version": "", "verdict": "rule"} if decided else None,
             "forecasts": int(totals[FORECASTS]),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 from tidemill.deciding import (
     DecisionRules,
     Draft,
     Environment,
+    MarketView,
     draft_decision,
     load_market,
     load_recorded_instruments,
@@ -22,7 +24,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.market import DecisionGrid, parse_time
 from tidemill.domain.trading import Decision
 from tidemill.forecasting import Strategy
-from tidemill.ports import BarStore, FittedModel, ModelRegistry, OrderLedger, PostStore, QuarantineStore
+from tidemill.ports import BarStore, FittedModel, ModelRegistry, OrderLedger, PostStore, QuarantineStore, RecordStore
 from tidemill.risk import Limits
 from tidemill.sizing import SizingPolicy
 
@@ -52,21 +54,24 @@ def rerun(
     grid: DecisionGrid,
     environment: Environment,
     quarantine: QuarantineStore | None = None,
+    records: RecordStore | None = None,
     own: Strategy | None = None,
 ) -> Rerun:
     """Make a recorded decision again from stored inputs and compare features, forecasts and intents.
 
-    ``quarantine`` keeps out what stood there then; ``own`` is the strategy of the settings' file, when the
-    decision was made by one. The promise is bit for bit when code lock and processor are the recorded ones,
-    else 1e-9 relative; none when the strategy's file is another now. A refusal has nothing to compute and is
-    the same by definition. DataError when the strategy is not at hand.
+    ``quarantine`` keeps out what stood there then, ``records`` has the adjustments of the bars, ``own`` is the
+    strategy of the settings' file, when the decision was made by one. The promise is bit for bit when code lock
+    and processor are the recorded ones, else 1e-9 relative; none when the strategy's file is another now. A
+    refusal has nothing to compute and is the same by definition. DataError when the strategy is not at hand.
     """
     exact = decision.record.get("environment") == asdict(environment)
     differences = _compare_code(decision, own)
     promise: Promise = "none: the strategy's file is another" if differences else _promise(exact)
     features = intents = 0
     if decision.outcome == "decided":
-        draft = _draft_again(decision, bars, posts, models, recorded_rules(decision, grid, own), quarantine)
+        rules = recorded_rules(decision, grid, own)
+        seen = partial(load_market, bars=bars, posts=posts, quarantine=quarantine, records=records)
+        draft = _draft_again(decision, rules, seen, models)
         again = feature_record(draft)
         features = sum(len(row) for row in again.values())
         tolerance = 0.0 if exact else FLOAT_TOLERANCE
@@ -122,23 +127,20 @@ def recorded_rules(decision: Decision, grid: DecisionGrid, own: Strategy | None 
         scorer=record["scorer"],
         # decisions recorded before there was a limit were made without one
         min_completeness=record.get("min_completeness", 0.0),
+        # and on raw bars before adjustments were honoured
+        adjusted=record.get("adjusted", False),
         own=own if record.get("strategy_code") else None,
     )
 
 
 def _draft_again(
-    decision: Decision,
-    bars: BarStore,
-    posts: PostStore,
-    models: ModelRegistry | None,
-    rules: DecisionRules,
-    quarantine: QuarantineStore | None,
+    decision: Decision, rules: DecisionRules, load: Callable[..., MarketView], models: ModelRegistry | None
 ) -> Draft:
     grid = rules.grid
     if grid.point_of(decision.as_of) != parse_time(decision.record["point"], "point"):
         raise DataError(f"decision {decision.decision_id} was made on another grid of decisions than the settings'")
     key = rules.key(decision.as_of, decision.attempt)
-    market = load_market(rules, decision.as_of, bars, posts, watermark=decision.store_watermark, quarantine=quarantine)
+    market = load(rules, decision.as_of, watermark=decision.store_watermark)
     return draft_decision(
         rules,
         key,

@@ -7,23 +7,43 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tidemill.domain.market import split_instrument_id
 from tidemill.domain.trading import Side
 from tidemill.pages.summary import money
+from tidemill.pages.tables import cost_parts
 from tidemill.pages.thinning import keep_every, keep_shape
 from tidemill.performance import Performance
+from tidemill.performance.telling import cost_values
 
 OWN, OTHER, GAIN, LOSS = "#3987e5", "#8a8f98", "#1f9e75", "#d9534f"
 PALETTE = ("#3987e5", "#e08e2b", "#1f9e75", "#9a6bd0", "#d9534f", "#2aa5b8", "#c4a000", "#b05a8c")
 MOST_BARS = 200
+MOST_NAMES = len(PALETTE)
+# The benchmark's range over the strategy's, from which on the strategy gets a panel of its own.
+DWARFED = 4.0
 Figure = Any
 
 
+def is_dwarfed(measured: Performance) -> bool:
+    """Whether the benchmark moved so much more that the strategy would be a flat line beside it."""
+    own, other = measured.curves.own, measured.curves.benchmark
+    return bool(DWARFED * (own.max() - own.min()) < other.max() - other.min())
+
+
 def equity_chart(measured: Performance) -> Figure:
-    """Equity of strategy and benchmark."""
-    figure = _figure(height=380, y_title=measured.record.currency)
-    figure.add_trace(_line(measured.curves.benchmark, "buy and hold", OTHER, width=1.5))
-    figure.add_trace(_line(measured.curves.own, measured.record.strategy, OWN, width=2.2))
-    return figure
+    """Equity of strategy and benchmark; beneath, where it would be flat beside it, the strategy on its own scale."""
+    from plotly.subplots import make_subplots
+
+    apart = is_dwarfed(measured)
+    figure = make_subplots(rows=2 if apart else 1, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    figure.update_layout(**_layout(height=560 if apart else 380))
+    own = _line(measured.curves.own, measured.record.strategy, OWN, width=2.2)
+    figure.add_trace(_line(measured.curves.benchmark, "buy and hold", OTHER, width=1.5), row=1, col=1)
+    figure.add_trace(own, row=1, col=1)
+    if apart:
+        figure.add_trace(own.update(showlegend=False), row=2, col=1)
+        figure.update_traces(showlegend=True, row=1, col=1)
+    return figure.update_yaxes(title_text=measured.record.currency)
 
 
 def drawdown_chart(measured: Performance) -> Figure:
@@ -50,12 +70,12 @@ def rolling_chart(measured: Performance) -> Figure:
 
 
 def exposure_chart(measured: Performance) -> Figure:
-    """Share of equity in each instrument, stacked; short positions below zero."""
+    """Share of equity in each instrument, stacked; short positions below zero, the smallest of many as others."""
     import plotly.graph_objects as go
 
     figure = _figure(height=300, y_format=".0%")
     rows = keep_every(len(measured.activity.exposure))
-    exposure = measured.activity.exposure.iloc[rows]
+    exposure = _merge_smallest(measured.activity.exposure).iloc[rows]
     for place, name in enumerate(exposure.columns):
         values = exposure[name].fillna(0.0).to_numpy()
         for sign, part in (("long", np.maximum(values, 0.0)), ("short", np.minimum(values, 0.0))):
@@ -73,13 +93,27 @@ def exposure_chart(measured: Performance) -> Figure:
     return figure
 
 
+def _merge_smallest(exposure: pd.DataFrame) -> pd.DataFrame:
+    """At most a column for each colour: those with the least exposure on average become ``others``, net."""
+    if len(exposure.columns) <= MOST_NAMES:
+        return exposure
+    ranked = list(exposure.abs().mean().sort_values(ascending=False, kind="stable").index)
+    shown, rest = ranked[: MOST_NAMES - 1], ranked[MOST_NAMES - 1 :]
+    return exposure[shown].assign(**{f"{len(rest)} others": exposure[rest].sum(axis=1)})
+
+
+def periods_in_bar(count: int) -> int:
+    """Periods that one bar of the turnover chart sums up."""
+    return -(-count // MOST_BARS)
+
+
 def turnover_chart(measured: Performance) -> Figure:
     """Value traded per period over equity; summed where periods are too many to draw."""
     import plotly.graph_objects as go
 
     figure = _figure(height=240, y_format=".0%")
     turnover = measured.activity.turnover
-    size = -(-len(turnover) // MOST_BARS)
+    size = periods_in_bar(len(turnover))
     sums = turnover.groupby(np.arange(len(turnover)) // size).sum()
     times = _times(turnover.index[::size])
     bars = go.Bar(x=times, y=sums.to_numpy(), name="turnover", marker={"color": OWN, "line": {"width": 0}})
@@ -88,20 +122,16 @@ def turnover_chart(measured: Performance) -> Figure:
 
 def cost_chart(measured: Performance) -> Figure:
     """Costs by cause, in account currency."""
-    costs = measured.trading.costs
-    parts = [("fees", costs.fees)]
-    if costs.slippage is None or costs.drift is None:
-        parts.append(("shortfall against the decided close", costs.shortfall))
-    else:
-        parts += [("slippage and spread", costs.slippage), ("drift until the fill", costs.drift)]
-    parts.append(("funding", costs.funding))
-    return _sideways([name for name, _ in parts], [float(value) for _, value in parts], costs=True)
+    parts = cost_parts(cost_values(measured.trading.costs))
+    values = [float(value) for _, value in parts]
+    return _sideways([name for name, _ in parts], values, measured.record.currency, costs=True)
 
 
 def instrument_chart(measured: Performance) -> Figure:
     """Profit of each instrument, net of fees."""
-    books = sorted(measured.trading.books, key=lambda book: book.profit)
-    return _sideways([book.instrument for book in books], [float(book.profit) for book in books], costs=False)
+    books = sorted(measured.trading.books, key=lambda book: -book.profit)
+    values = [float(book.profit) for book in books]
+    return _sideways([book.instrument for book in books], values, measured.record.currency, costs=False)
 
 
 def price_chart(measured: Performance, instrument: str) -> Figure:
@@ -113,7 +143,7 @@ def price_chart(measured: Performance, instrument: str) -> Figure:
     closed = pd.DatetimeIndex(bars["open_time"]) + pd.Timedelta(seconds=record.bar_seconds)
     closes = pd.Series(bars["close"].to_numpy(dtype="float64"), index=closed)
     closes = closes[(closes.index >= measured.curves.own.index[0]) & (closes.index <= measured.curves.own.index[-1])]
-    figure = _figure(height=400, y_title="price")
+    figure = _figure(height=400, y_title=f"price, {split_instrument_id(instrument)[1]}")
     figure.add_trace(_line(closes, "close", OTHER, width=1.4))
     for side, symbol, colour in ((Side.BUY, "triangle-up", GAIN), (Side.SELL, "triangle-down", LOSS)):
         fills = [one for one in record.fills if one.instrument == instrument and one.side is side]
@@ -125,7 +155,7 @@ def price_chart(measured: Performance, instrument: str) -> Figure:
                 hoverinfo="x+text",
                 name="bought" if side is Side.BUY else "sold",
                 mode="markers",
-                marker={"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1, "color": "#ffffff"}},
+                marker={"symbol": symbol, "size": 8, "color": colour, "line": {"width": 0.5, "color": "#ffffff"}},
             )
         )
     return figure.update_layout(hovermode="closest")
@@ -158,11 +188,12 @@ def _line(series: pd.Series[float], name: str, colour: str, *, width: float = 1.
     )
 
 
-def _sideways(names: list[str], values: list[float], *, costs: bool) -> Figure:
+def _sideways(names: list[str], values: list[float], unit: str, *, costs: bool) -> Figure:
+    """Bars from the top down in the given order."""
     import plotly.graph_objects as go
 
     good = [(value < 0) if costs else (value > 0) for value in values]
-    figure = _figure(height=60 + 34 * len(names))
+    figure = _figure(height=80 + 34 * len(names))
     figure.add_trace(
         go.Bar(
             x=values,
@@ -176,7 +207,8 @@ def _sideways(names: list[str], values: list[float], *, costs: bool) -> Figure:
     # room for the figures beside the bars
     room = 0.35 * max(max([*values, 0.0]) - min([*values, 0.0]), 1e-9)
     low = min(values) - room if min(values) < 0 else 0.0
-    figure.update_xaxes(range=[low, max([*values, 0.0]) + room])
+    figure.update_xaxes(range=[low, max([*values, 0.0]) + room], title_text=unit, tickformat=",")
+    figure.update_yaxes(autorange="reversed")
     return figure.update_layout(showlegend=False, hovermode=False, margin_t=8)
 
 

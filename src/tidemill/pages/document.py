@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import format_time
 from tidemill.pages import charts, parts
+from tidemill.pages.formulas import FORMULA_COLUMNS, formula_rows, method_sentences
 from tidemill.pages.summary import (
     HEADLINE_COLUMNS,
     activity_rows,
@@ -24,6 +27,7 @@ from tidemill.pages.summary import (
     ratio,
     trial_sentence,
 )
+from tidemill.pages.tables import COST_COLUMNS, INSTRUMENT_COLUMNS, conduct_rows, cost_rows, instrument_rows
 from tidemill.performance import Performance, as_statistics
 
 # The browser itself refuses whatever is not in the file.
@@ -32,11 +36,15 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFacts:
-    """What the page tells beside the figures: the data's ``title``, the ``settings`` used, when it was written."""
+    """What the page tells beside the figures: the data's ``title``, the ``settings`` used, when it was written.
+
+    ``ran`` is the run's summary: what was decided, the orders by state, the refusals.
+    """
 
     title: str
     written_at: datetime
     settings: Mapping[str, Any]
+    ran: Mapping[str, Any]
 
 
 def write_page(path: Path, measured: Performance, facts: PageFacts) -> None:
@@ -50,9 +58,7 @@ def write_page(path: Path, measured: Performance, facts: PageFacts) -> None:
 
 
 def make_page(measured: Performance, facts: PageFacts) -> str:
-    """The page as text: about 5 MB, nearly all of it the chart library."""
-    from plotly.offline import get_plotlyjs
-
+    """The page as text: about 2 MB of chart library, and the figures' own data."""
     strategy = escape(measured.record.strategy)
     figures = json.dumps(make_figures(measured), separators=(",", ":")).replace("</", "<\\/")
     return "\n".join(
@@ -64,11 +70,21 @@ def make_page(measured: Performance, facts: PageFacts) -> str:
             f"<title>Tidemill: {strategy}</title><style>{_asset('page.css')}</style></head><body>",
             make_body(measured, facts),
             f'<script type="application/json" id="figures">{figures}</script>',
-            f"<script>{get_plotlyjs()}</script>",
+            pack_library(),
             f"<script>{_asset('page.js')}</script>",
             "</body></html>\n",
         )
     )
+
+
+def pack_library() -> str:
+    """The chart library, compressed to two fifths, with its own notice readable before it; ``page.js`` unpacks it."""
+    from plotly.offline import get_plotlyjs
+
+    library = get_plotlyjs()
+    notice = library[: library.index("*/")].strip("/*\n ").replace("--", "-")
+    packed = base64.b64encode(gzip.compress(library.encode(), compresslevel=6, mtime=0)).decode()
+    return f'<!-- {notice} -->\n<script type="application/gzip" id="library">{packed}</script>'
 
 
 def make_figures(measured: Performance) -> dict[str, Any]:
@@ -92,9 +108,7 @@ def make_body(measured: Performance, facts: PageFacts) -> str:
     sections = (
         parts.warning_box(measured.warnings),
         _tiles(statistics),
-        parts.card(
-            "Equity", "Against the same money in every instrument, bought at the start and held.", parts.chart("equity")
-        ),
+        parts.card("Equity", _equity_note(measured), parts.chart("equity")),
         parts.card("Against buy and hold", "", _headline(statistics), wide=False),
         parts.card("How sure is it", trial_sentence(statistics) + ".", _certainty(statistics), wide=False),
         parts.card("Drawdown", "How far equity is below its highest mark so far.", parts.chart("drawdown")),
@@ -104,13 +118,14 @@ def make_body(measured: Performance, facts: PageFacts) -> str:
             parts.month_table(measured.monthly),
         ),
         parts.card("Rolling Sharpe ratio and volatility", _rolling_note(measured), parts.chart("rolling")),
-        parts.card("Exposure", "Share of equity in each instrument, after each decision.", parts.chart("exposure")),
-        parts.card("Turnover", "Value traded over equity, buys and sells added.", parts.chart("turnover")),
+        parts.card("Exposure", _exposure_note(measured), parts.chart("exposure")),
+        parts.card("Turnover", _turnover_note(measured), parts.chart("turnover")),
         parts.card("Activity", "", parts.pair_table(activity_rows(statistics)), wide=False),
-        parts.card("Costs", _cost_note(statistics), parts.chart("costs"), wide=False),
+        parts.card("Decisions and orders", "", _conduct(facts.ran), wide=False),
+        parts.card("Costs", _cost_note(statistics), _costs(measured, statistics)),
         parts.card(
             "Profit by instrument",
-            "Net of fees, before funding; open positions valued at the last close.",
+            f"In {statistics['currency']}, net of fees, before funding, open positions valued at the last close.",
             _instruments(statistics),
         ),
         parts.card("Orders on the price", "Every fill on the closes of its instrument.", _prices(measured)),
@@ -135,7 +150,7 @@ def _tiles(statistics: Mapping[str, Any]) -> str:
             ("Total return", percent(own["total_return"]), beside + percent(other["total_return"])),
             ("Sharpe ratio", ratio(own["sharpe"]), beside + ratio(other["sharpe"])),
             ("Largest drawdown", percent(own["max_drawdown"]), beside + percent(other["max_drawdown"])),
-            ("Deflated Sharpe", percent(statistics["deflated_sharpe"]), f"trials {statistics['trials']}, 95% asked"),
+            ("Deflated Sharpe", percent(statistics["deflated_sharpe"]), _trials(statistics["trials"])),
         )
     )
 
@@ -159,6 +174,27 @@ def _rolling_note(measured: Performance) -> str:
     return f"Annual figures of the last {measured.curves.rolling_days:.0f} days at each mark."
 
 
+def _equity_note(measured: Performance) -> str:
+    told = f"In {measured.record.currency}, against the same money in every instrument, bought at the start and held."
+    return f"{told} Below, {measured.record.strategy} on its own scale." if charts.is_dwarfed(measured) else told
+
+
+def _exposure_note(measured: Performance) -> str:
+    rest = len(measured.record.instruments) - charts.MOST_NAMES
+    told = "Share of equity in each instrument, after each decision; short positions below zero."
+    return f"{told} The smallest are added up as others." if rest > 0 else told
+
+
+def _turnover_note(measured: Performance) -> str:
+    size = charts.periods_in_bar(len(measured.activity.turnover))
+    each = "period" if size == 1 else f"{size} periods"
+    return f"Value traded over equity, buys and sells added; a bar for each {each}."
+
+
+def _trials(count: int) -> str:
+    return f"{count:,} trial{'' if count == 1 else 's'}; 95% is asked for"
+
+
 def _cost_note(statistics: Mapping[str, Any]) -> str:
     costs, currency = statistics["costs"], statistics["currency"]
     return (
@@ -167,13 +203,23 @@ def _cost_note(statistics: Mapping[str, Any]) -> str:
     )
 
 
+def _costs(measured: Performance, statistics: Mapping[str, Any]) -> str:
+    rows = cost_rows(statistics, float(measured.curves.own.iloc[0]))
+    return parts.chart("costs") + parts.grid_table(COST_COLUMNS, [list(row.values()) for row in rows])
+
+
 def _instruments(statistics: Mapping[str, Any]) -> str:
-    columns = ("instrument", "profit", "realised", "unrealised", "fees", "traded", "fills", "closed")
-    rows = [
-        [one["instrument"], *(money(one[name]) for name in columns[1:6]), str(one["fills"]), str(one["closed"])]
-        for one in statistics["instruments"]
-    ]
-    return parts.chart("instruments") + parts.grid_table(columns, rows)
+    rows = [list(row.values()) for row in instrument_rows(statistics)]
+    return parts.chart("instruments") + parts.grid_table(INSTRUMENT_COLUMNS, rows)
+
+
+def _conduct(ran: Mapping[str, Any]) -> str:
+    refused = [[one["as_of"], one["reason"]] for one in ran["refusals"]]
+    told = parts.pair_table(conduct_rows(ran))
+    if not refused:
+        return told
+    rows = parts.grid_table(("refused at", "because"), refused)
+    return f"{told}<details><summary>{len(refused):,} refused</summary>{rows}</details>"
 
 
 def _prices(measured: Performance) -> str:
@@ -187,20 +233,8 @@ def _prices(measured: Performance) -> str:
 
 
 def _method(statistics: Mapping[str, Any]) -> str:
-    period = statistics["period"]
-    sentences = (
-        (
-            "Equity is marked at every decision, at the last close known; returns are simple, one per period, and the "
-            "first includes what the first orders cost."
-        ),
-        (
-            f"A year has {period['periods_per_year'] or 0:,.0f} periods ({period['days_per_year']:.0f} trading days); "
-            "ratios are annualised by its root, as if returns were independent. The riskless rate is 0."
-        ),
-        "Buy and hold pays fee and slippage once, no funding, and keeps what is not listed yet in cash.",
-        "A trade is an order that reduced a position; its profit is against the average cost, fees on both sides.",
-    )
-    return "<ul>" + "".join(f"<li>{escape(one)}</li>" for one in sentences) + "</ul>"
+    told = "".join(f"<li>{escape(one)}</li>" for one in method_sentences(statistics))
+    return f"<ul>{told}</ul>" + parts.text_table(FORMULA_COLUMNS, formula_rows(statistics))
 
 
 def _settings(facts: PageFacts) -> str:

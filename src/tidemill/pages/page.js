@@ -1,5 +1,21 @@
-(() => {
+(async () => {
   "use strict";
+  // the library is in this file, compressed; it becomes a script of the page, which fetches nothing
+  async function unpack(text) {
+    const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  if (typeof DecompressionStream === "undefined") {
+    const told = "Charts need a browser of 2023 or later; all figures in the tables are complete without them.";
+    document.querySelectorAll("[data-figure]").forEach((place) => { place.textContent = told; });
+    return;
+  }
+  const library = document.createElement("script");
+  library.textContent = await unpack(document.getElementById("library").textContent);
+  document.head.append(library);
+
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const narrow = window.matchMedia("(max-width: 760px)");
@@ -28,7 +44,10 @@
     const figure = figures[place.dataset.figure];
     const layout = themed(figure.layout);
     place.style.height = layout.height + "px";
-    Plotly.react(place, figure.data, layout, { displaylogo: false, displayModeBar: false });
+    // beside narrow bars there is no room for figures, which are in the table below
+    const bare = narrow.matches ? { textposition: "none" } : {};
+    const data = figure.data.map((one) => (one.orientation === "h" ? { ...one, ...bare } : one));
+    Plotly.react(place, data, layout, { displaylogo: false, displayModeBar: false });
   }
 
   const places = [...document.querySelectorAll("[data-figure]")];

@@ -32,6 +32,13 @@ def grid_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrap: b
     return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of words, wrapped and left-aligned."""
+    head = "".join(f"<th>{escape(one)}</th>" for one in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table class="words"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
 def pair_table(rows: Iterable[tuple[str, str]], *, long: bool = False) -> str:
     """Name and value a line; ``long`` values are wrapped."""
     body = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)

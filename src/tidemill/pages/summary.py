@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidemill.reports import table
-
 NOTHING = "–"
 HEADLINE_COLUMNS = ("figure", "strategy", "buy and hold")
 
 
 def percent(value: float | None) -> str:
-    """A fraction as percent, with its sign where it is a loss."""
-    return NOTHING if value is None else f"{value:.2%}"
+    """A fraction as percent with thousands, with its sign where it is a loss."""
+    return NOTHING if value is None else f"{value + 0.0:,.2%}"
 
 
 def ratio(value: float | None) -> str:
     """A ratio with two digits."""
-    return NOTHING if value is None else f"{value:.2f}"
+    return NOTHING if value is None else f"{value:,.2f}"
 
 
 def days(value: float | None) -> str:
@@ -88,36 +86,3 @@ def trial_sentence(statistics: Mapping[str, Any]) -> str:
     count = statistics["trials"]
     runs = "The first trial" if count == 1 else f"{count} different trials so far"
     return f"{runs} on these data; deflated Sharpe ratio {percent(statistics['deflated_sharpe'])} (95% is asked for)"
-
-
-def backtest_page(result: Mapping[str, Any]) -> str:
-    """Markdown page of a backtest: warnings, headline, what it did, order counts, refusals.
-
-    Without ``statistics`` (the fast speed has none) only what it did.
-    """
-    counts = [
-        {"figure": name, "value": result[name]}
-        for name in ("steps", "forecasts", "vetoed", "dropped", "fees", "funding")
-    ]
-    counts += [{"figure": f"orders {name}", "value": count} for name, count in result["orders"].items()]
-    did = [
-        "## Orders\n\n" + table(counts, ("figure", "value")),
-        "## Refused decisions\n\n" + (table(result["refusals"], ("as_of", "reason")) if result["refusals"] else "none"),
-    ]
-    title = f"# Backtest of {result['strategy']}"
-    if "statistics" not in result:
-        ends = f"Equity {result['equity_start']} to {result['equity_end']}, at the fast speed: to look and compare."
-        return "\n\n".join([title, ends, *did])
-    statistics = result["statistics"]
-    warnings = "\n".join(f"- {one}" for one in statistics["warnings"]) or "none"
-    told = [*activity_rows(statistics), *certainty_rows(statistics)]
-    parts = [
-        title,
-        f"{statistics['period']['start']} to {statistics['period']['end']}. {trial_sentence(statistics)}.",
-        "## Warnings\n\n" + warnings,
-        "## Against buy and hold\n\n" + table(headline_rows(statistics), HEADLINE_COLUMNS),
-        "## Activity and certainty\n\n"
-        + table([{"figure": name, "value": value} for name, value in told], ("figure", "value")),
-        *did,
-    ]
-    return "\n\n".join(parts)

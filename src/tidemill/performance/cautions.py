@@ -62,9 +62,10 @@ def too_large(shares: Sequence[float], limits: Thresholds = DEFAULTS) -> str:
     large = [one for one in shares if one > limits.volume_fraction]
     if not large:
         return ""
+    largest = f"the largest {max(shares):,.2%}" if math.isfinite(max(shares)) else "one of them on a bar without any"
     return (
-        f"Capacity: {len(large)} of {len(shares)} orders were above {limits.volume_fraction:.0%} of their bar's volume "
-        f"(the largest {max(shares):.1%}); with more money, or in truth, fills would be worse."
+        f"Capacity: {len(large):,} of {len(shares):,} orders were above {limits.volume_fraction:.0%} of their bar's "
+        f"volume ({largest}); with more money, or in truth, fills would be worse."
     )
 
 

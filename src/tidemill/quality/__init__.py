@@ -1,6 +1,6 @@
 """Bars and posts judged: good, rejected with the reason; holes with their cause, and completeness."""
 
-from tidemill.quality.adjustments import adjust_bars, raw_factors
+from tidemill.quality.adjustments import AdjustedBars, adjust_as_of, adjust_bars, raw_factors
 from tidemill.quality.bars import CheckedBars, check_bars
 from tidemill.quality.completeness import (
     DayCompleteness,
@@ -30,6 +30,7 @@ from tidemill.quality.gaps import (
 from tidemill.quality.posts import CheckedPosts, check_posts
 
 __all__ = [
+    "AdjustedBars",
     "CheckedBars",
     "CheckedPosts",
     "DayCompleteness",
@@ -37,6 +38,7 @@ __all__ = [
     "Evidence",
     "Neighbour",
     "SeriesCompleteness",
+    "adjust_as_of",
     "adjust_bars",
     "check_bars",
     "check_posts",

@@ -2,15 +2,73 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
+from tidemill.domain.records import RecordKind
+from tidemill.ports import RecordStore
 
 PRICES = ["open", "high", "low", "close"]
 SPLIT, DIVIDEND = "split", "dividend"
+MICRO = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AdjustedBars:
+    """BARS that compare with one another across splits and dividends.
+
+    ``refused``: instruments whose adjustments cannot be; theirs stay raw. ``unpriced``: instruments that split
+    after their last bar, so that no raw price of the share of now is known. Both with the reason.
+    """
+
+    bars: pd.DataFrame
+    refused: Mapping[str, str] = field(default_factory=dict)
+    unpriced: Mapping[str, str] = field(default_factory=dict)
+
+
+def adjust_as_of(
+    bars: pd.DataFrame, records: RecordStore, *, known_at: datetime, stored_until: int | None
+) -> AdjustedBars:
+    """BARS of any instruments, those that have adjustments in ``records`` as :func:`adjust_bars` gives them.
+
+    Only adjustments known at ``known_at`` and stored at or before ``stored_until`` (micros) count. Without any the
+    very frame that was given is returned. ``bars`` are by instrument and open time; revisions may be among them.
+    """
+    if not len(bars):
+        return AdjustedBars(bars=bars)
+    told = records.read_records(
+        RecordKind.ADJUSTMENTS,
+        sorted(set(bars["instrument"])),
+        bars["open_time"].min().to_pydatetime(),
+        known_at + MICRO,
+        known_at=known_at,
+        stored_until=stored_until,
+    )
+    return _adjust_each(bars, told, known_at) if len(told) else AdjustedBars(bars=bars)
+
+
+def _adjust_each(bars: pd.DataFrame, told: pd.DataFrame, known_at: datetime) -> AdjustedBars:
+    """Each instrument by itself: one whose adjustments cannot be is refused alone."""
+    refused: dict[str, str] = {}
+    unpriced: dict[str, str] = {}
+    made = bars.astype(dict.fromkeys([*PRICES, "volume"], np.float64))
+    for key, adjustments in told.groupby("instrument"):
+        name, mine = str(key), (bars["instrument"] == key).to_numpy(bool)
+        last = bars["open_time"][mine].max()
+        if ((adjustments["kind"] == SPLIT) & (adjustments["event_time"] > last)).any():
+            unpriced[name] = f"split after its last known bar, which opened {last:%Y-%m-%dT%H:%MZ}"
+        try:
+            adjusted = adjust_bars(bars[mine], adjustments, known_at=known_at)
+        except DataError as error:
+            refused[name] = f"adjustments: {error}"
+            continue
+        made.loc[mine, [*PRICES, "volume"]] = adjusted[[*PRICES, "volume"]].to_numpy(np.float64)
+    return AdjustedBars(bars=made, refused=refused, unpriced=unpriced)
 
 
 def adjust_bars(

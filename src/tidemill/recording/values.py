@@ -179,6 +179,11 @@ class Recording:
         parts = [to_bars(name, chosen, _between(self._bars(name, chosen), start, end)) for name in names]
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
+    def open_times(self, instrument_id: str, timeframe: str) -> np.ndarray:
+        """Open times of an instrument's bars in int64 micros, ascending; as :meth:`as_bars`, without the bars."""
+        times = self._bars(instrument_id, timeframe)["open_time"]
+        return times.to_numpy("datetime64[us]").astype(np.int64)
+
     def tape(self) -> RecordedTape:
         """The finest bars of each instrument as matching reads them."""
         return RecordedTape(

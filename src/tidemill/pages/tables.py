@@ -1,0 +1,76 @@
+"""Costs, instruments, months and order counts as rows of words: for the page and the artifact alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidemill.pages.summary import NOTHING, money, percent
+
+BASIS = 10_000
+COST_COLUMNS = ("cost", "amount", "of traded", "of equity")
+INSTRUMENT_COLUMNS = ("instrument", "profit", "realised", "unrealised", "fees", "traded", "fills", "closed")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def cost_parts(costs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each cause and its money; slippage and drift together where they cannot be told apart."""
+    split = costs["slippage"] is not None and costs["drift"] is not None
+    told = (
+        [("slippage and spread", costs["slippage"]), ("drift until the fill", costs["drift"])]
+        if split
+        else [("shortfall against the decided close", costs["shortfall"])]
+    )
+    return [("fees", costs["fees"]), *told, ("funding", costs["funding"])]
+
+
+def cost_rows(statistics: Mapping[str, Any], start_equity: float) -> list[dict[str, str]]:
+    """Each cause with its share of what was traded, in basis points, and of the equity at the start."""
+    costs = statistics["costs"]
+    traded = float(costs["traded"])
+    return [
+        {
+            "cost": name,
+            "amount": money(value),
+            "of traded": f"{float(value) / traded * BASIS:.2f} bp" if traded else NOTHING,
+            "of equity": percent(float(value) / start_equity) if start_equity else NOTHING,
+        }
+        for name, value in [*cost_parts(costs), ("in all", costs["total"])]
+    ]
+
+
+def instrument_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Profit of each instrument and what it is made of, the best first."""
+    ranked = sorted(statistics["instruments"], key=lambda one: -float(one["profit"]))
+    return [
+        {
+            "instrument": one["instrument"],
+            **{name: money(one[name]) for name in INSTRUMENT_COLUMNS[1:6]},
+            **{name: f"{one[name]:,}" for name in INSTRUMENT_COLUMNS[6:]},
+        }
+        for one in ranked
+    ]
+
+
+def month_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Returns by calendar month, a year a row."""
+    return [
+        {
+            "year": year,
+            **{
+                name: percent(months[str(number)]) if str(number) in months else ""
+                for number, name in enumerate(MONTHS, start=1)
+            },
+            "whole": percent(months.get("year")),
+        }
+        for year, months in statistics["monthly"].items()
+    ]
+
+
+def conduct_rows(ran: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was decided and what became of the orders; states that no order ended in are left out."""
+    names = {"steps": "decisions", "bars": "bars seen", "gaps": "bars missing", "posts": "posts", "scores": "scores"}
+    names |= {"forecasts": "forecasts", "vetoed": "vetoed by a limit", "dropped": "dropped as dust"}
+    told = [(name, f"{ran[key]:,}") for key, name in names.items() if key in ran]
+    orders = [(f"orders {key.replace('_', ' ')}", f"{count:,}") for key, count in ran["orders"].items() if count]
+    return [*told, *(orders or [("orders intended", "0")]), ("decisions refused", f"{len(ran['refusals']):,}")]
