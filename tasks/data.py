@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.options import materialize_step, step
 from tasks.publishing import tell_asset
-from tidemill.bootstrap import services
+from tidemill.bootstrap import prune_payloads, services
 from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Hole
 from tidemill.domain.records import RecordKind
@@ -170,6 +170,12 @@ def measure_completeness(days: int) -> list[SeriesCompleteness]:
         measure_group(known.store, known.gaps, group, now=now, since=since, follow=True) for group in known.groups
     ]
     return [one for some in measured for one in some]
+
+
+@step(name="prune_answers", tags=["data"], retries=2)
+def prune_answers(days: float) -> dict[str, Any]:
+    """Delete raw answers older than ``days`` that no decision references, none with 0; what went and what stayed."""
+    return prune_payloads(services(), days)
 
 
 @step(name="stream_market", tags=["data"])

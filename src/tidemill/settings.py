@@ -146,7 +146,7 @@ class InfluxSettings(_Group):
 
 
 class RetentionSettings(_Group):
-    """What `tidemill data prune` may delete; never what a recorded decision references."""
+    """What the flow `prune` and `tidemill data prune` may delete; never what a recorded decision references."""
 
     payload_days: float = Field(0, ge=0, description="raw answers older than this may go; 0: all are kept")
 

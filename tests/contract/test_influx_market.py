@@ -13,7 +13,9 @@ from influx_double import BUCKET, ORG, TOKEN, Double, running_double
 from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES, ClientWire
 from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.bootstrap import Services
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
+from tidemill.settings import load_settings
 
 START, MINUTE = datetime(2021, 1, 1, tzinfo=UTC), timedelta(minutes=1)
 NAME = "BTC-USDT.T"
@@ -148,3 +150,22 @@ def test_history_survives_a_change_and_without_revisions_it_would_not(desk: Desk
 
 def points(close: float):
     return (np.array([[0], [0], [1]]), np.full((5, 1), close)), 1
+
+
+def test_the_settings_alone_put_bars_into_influx_and_all_else_into_sql(double: Double, tmp_path, monkeypatch) -> None:
+    chosen = {"INFLUX_URL": f"{double.url}/", "INFLUX__TOKEN": TOKEN, "INFLUX__ORG": ORG, "INFLUX__BUCKET": BUCKET}
+    for name, value in (chosen | {"HOME": str(tmp_path)}).items():
+        monkeypatch.setenv(f"TIDEMILL_{name}", value)
+    known = Services(load_settings())
+    assert isinstance(known.store, InfluxMarketStore)
+    assert known.store.write_bars("1m", bars(1.0, 2.0, 3.0), now=START) == 3
+    assert list(known.store.read_bars([NAME], "1m", START, START + timedelta(days=1))["close"]) == [1.0, 2.0, 3.0]
+    known.keep_payload("bars", "GET", b"answer")
+    known.close()
+    monkeypatch.delenv("TIDEMILL_INFLUX_URL")
+    alone = Services(load_settings())
+    assert isinstance(alone.store, SqlMarketStore)
+    assert len(alone.store.read_bars([NAME], "1m", START, START + timedelta(days=1))) == 0
+    assert len(alone.store.find_payloads("bars", stored_until=alone.store.watermark())) == 1
+    alone.close()
+    assert len(double.points) == 3

@@ -19,7 +19,7 @@ from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.adapters.sql_market import SqlMarketStore
 from tidemill.domain.errors import ConfigurationError, DataError
-from tidemill.domain.market import to_micros
+from tidemill.domain.market import EPOCH, to_micros
 from tidemill.ports import BAR_COLUMNS
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
@@ -265,10 +265,14 @@ def referenced(store, marks: list[int]) -> list[list[str]]:
 def test_pruning_deletes_what_is_old_and_never_what_a_decision_references(store) -> None:
     marks = fill_payloads(store)
     before = referenced(store, marks)
+    everything = store.prune_payloads(before=EPOCH, watermarks=[])
+    assert (everything.deleted, everything.kept) == (0, 0)
     pruned = store.prune_payloads(before=START + timedelta(days=50), watermarks=marks)
     # days 0 to 5, 12 to 22 and 40 to 49 are some decision's ten newest, or may become one's; and two sources are sparse
     assert (pruned.deleted, pruned.kept) == (50 - 6 - 11 - 10, 6 + 11 + 10 + 8 + 1)
     assert pruned.bytes > 0
+    assert (pruned.left, pruned.left_bytes > 0) == (everything.left - pruned.deleted, True)
+    assert pruned.bytes + pruned.left_bytes == everything.left_bytes
     assert referenced(store, marks) == before
     assert all(store.read_payload(digest) is not None for some in before for digest in some)
     late = store.watermark()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from prefect.client.orchestration import get_client
+from events_seen import emitted
 from prefect.testing.utilities import prefect_test_harness
 
 from tidemill.adapters.ccxt_market import CcxtMarket
@@ -159,7 +159,7 @@ def test_every_series_has_its_asset_and_only_one_event_decides(tmp_path: Path) -
     with using(known):
         begun = datetime.now(UTC)
         ingest_market(emit=True)
-    events = emitted(begun, "prefect.asset.materialization.succeeded", "bars.ingested")
+    events = emitted(begun, "prefect.asset.materialization.succeeded", "bars.ingested", count=6)
     assets = {one.resource.id: one.payload for one in events if one.event.startswith("prefect.asset")}
     assert assets["tidemill://bars/BINANCE/BTC-USDT/1h"]["stored"] == 72
     assert set(assets) == {
@@ -173,29 +173,6 @@ def test_every_series_has_its_asset_and_only_one_event_decides(tmp_path: Path) -
         "tidemill.bars.BINANCE.1d": "false",
         "tidemill.bars.KRAKEN.1h": "false",
     }
-
-
-def emitted(since: datetime, *names: str) -> list[Any]:
-    """Events of these names that the server has, waited for."""
-    from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter
-
-    deadline = time.monotonic() + 20
-    found: list[Any] = []
-    while time.monotonic() < deadline:
-        wanted = EventFilter(
-            event=EventNameFilter(name=list(names)),
-            occurred=EventOccurredFilter(since=since),
-        )
-        with get_client(sync_client=True) as client:
-            body = {"filter": wanted.model_dump(mode="json"), "limit": 50}
-            answer = client._client.post("/events/filter", json=body)
-        from prefect.events.schemas.events import ReceivedEvent
-
-        found = [ReceivedEvent.model_validate(one) for one in answer.json()["events"]]
-        if {one.event for one in found} >= set(names) and len(found) >= 6:
-            return found
-        time.sleep(0.5)
-    return found
 
 
 # -- a stream that is cut

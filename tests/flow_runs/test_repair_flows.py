@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from events_seen import emitted
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import ArtifactSort
@@ -25,7 +27,7 @@ from tidemill.bootstrap import Services, using
 from tidemill.domain.gaps import Cause, HoleState
 from tidemill.domain.market import Instrument
 from tidemill.recording import to_bars
-from tidemill.settings import Settings
+from tidemill.settings import RetentionSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2021, 4, 19, tzinfo=UTC)
@@ -83,27 +85,14 @@ def artifacts(**wanted: Any) -> list[Any]:
     return [one for one in found if all(getattr(one, name) == value for name, value in wanted.items())]
 
 
-@pytest.fixture
-def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the events that flows emit."""
-    from flows import backfill, repair
-
-    told: list[str] = []
-
-    def note(as_of: datetime, results: list[dict[str, Any]], *, event: str = "bars.ingested") -> None:
-        told.append(event)
-
-    for module in (backfill, repair):
-        monkeypatch.setattr(module, "announce_bars", note)
-    return told
-
-
 def test_backfill_shows_its_progress_and_repair_closes_what_can_be_closed(
-    known: Services, announced: list[str]
+    known: Services,
 ) -> None:
     from flows.backfill import backfill
+    from flows.ingest_market import ingest_market
     from flows.repair import repair
 
+    begun = datetime.now(UTC)
     known.market_source.gone = {10, 11, 40}
     done = backfill(START, START + 72 * HOUR)
     assert [(one["name"], one["stored"]) for one in done["results"]] == [(name, 69) for name in NAMES]
@@ -122,7 +111,35 @@ def test_backfill_shows_its_progress_and_repair_closes_what_can_be_closed(
     page = Artifact.get("repair-paper")
     assert page is not None
     assert "venue outage" in str(page.data)
-    assert announced == ["bars.repaired", "bars.repaired"], "never the event that starts trade"
+    ingest_market(emit=True)
+    told = emitted(begun, "bars.repaired", "bars.ingested", count=3)
+    assert [one.event for one in told] == ["bars.repaired", "bars.repaired", "bars.ingested"], (
+        "backfill and repair never emit what starts trade; the last is of the run that was told to"
+    )
+
+
+def test_prune_keeps_all_by_default_and_tells_what_went_and_what_stayed(known: Services) -> None:
+    from flows.prune import prune
+
+    now = known.market_clock.now()
+    for day in range(60):
+        known.store.write_payload("bars", f"day {day}", bytes(1000) + bytes([day]), now=now - timedelta(days=60 - day))
+    told = prune()
+    assert (told["deleted"], told["left"]) == (0, 60)
+    assert "All raw answers are kept" in artifacts(key="prune-paper")[0].description
+    days = known.settings.model_copy(update={"retention": RetentionSettings(payload_days=30)})
+    with using(Services(days, store=known.store, ledger=known.ledger, market_clock=known.market_clock)):
+        told = prune()
+    # 30 are younger; of the 30 older the newest ten may still be referenced by a decision of now
+    assert (told["deleted"], told["left"], told["kept"]) == (20, 40, 10)
+    page = artifacts(key="prune-paper")[0]
+    assert page.description == "Raw answers older than 30 days"
+    assert [(one["number"], one["bytes"]) for one in json.loads(page.data)] == [
+        (20, told["bytes"]),
+        (40, told["left_bytes"]),
+        (10, None),
+    ]
+    assert told["bytes"] > 0
 
 
 def test_shortfall_publishes_a_page_for_an_account_without_orders(known: Services) -> None:
@@ -152,7 +169,7 @@ def test_monitor_publishes_completeness_per_series_and_per_day(known: Services) 
     assert '"2021-04-19"' in str(days.data)
 
 
-def test_one_instrument_that_cannot_be_repaired_fails_alone(known: Services, announced: list[str]) -> None:
+def test_one_instrument_that_cannot_be_repaired_fails_alone(known: Services) -> None:
     from flows.ingest_market import ingest_market
     from flows.repair import repair
     from tidemill.domain.errors import DataError

@@ -23,6 +23,7 @@ FLOWS = {
     "ingest_market",
     "ingest_sentiment",
     "monitor",
+    "prune",
     "reconcile",
     "repair",
     "retrain",

@@ -25,7 +25,7 @@ from tidemill.pages.charts import MOST_NAMES, equity_chart, exposure_chart, is_d
 from tidemill.pages.document import make_figures, make_page
 from tidemill.pages.formulas import formula_rows, method_sentences
 from tidemill.pages.parts import month_table, setting_rows, warning_box
-from tidemill.pages.summary import days, money, percent, ratio
+from tidemill.pages.summary import activity_rows, certainty_rows, days, money, percent, ratio
 from tidemill.pages.tables import conduct_rows, cost_rows, instrument_rows
 from tidemill.pages.thinning import keep_every, keep_shape
 from tidemill.performance import as_statistics, measure
@@ -203,6 +203,14 @@ def test_costs_are_told_by_cause_with_their_share_of_what_was_traded(measured) -
     unsplit = {**statistics, "costs": {**statistics["costs"], "slippage": None, "drift": None, "traded": "0"}}
     assert [row["cost"] for row in cost_rows(unsplit, 2000.0)][1] == "shortfall against the decided close"
     assert cost_rows(unsplit, 2000.0)[0]["of traded"] == "–"
+
+
+def test_large_counts_have_thousands(measured) -> None:
+    statistics = as_statistics(measured)
+    many = {**statistics, "trials": 12_000, "trades": {**statistics["trades"], "closed": 4134}}
+    assert ("orders that closed", "4,134") in activity_rows(many)
+    assert ("trials on these data so far", "12,000") in certainty_rows(many)
+    assert trial_sentence(many).startswith("12,000 different trials")
 
 
 def test_instruments_are_ranked_by_profit(measured) -> None:

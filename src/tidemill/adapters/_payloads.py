@@ -62,4 +62,5 @@ def split_pruned(
         kept += sum(index in needed for index in old)
         gone += [some[index][1] for index in old if index not in needed]
         freed += sum(some[index][2] for index in old if index not in needed)
-    return gone, Pruned(deleted=len(gone), bytes=freed, kept=kept)
+    left, left_bytes = len(rows) - len(gone), sum(row[3] for row in rows) - freed
+    return gone, Pruned(deleted=len(gone), bytes=freed, kept=kept, left=left, left_bytes=left_bytes)

@@ -10,6 +10,7 @@ from tidemill.bootstrap.backtests import (
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
+from tidemill.bootstrap.retention import prune_payloads, pruned_rows
 from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfalls
 from tidemill.bootstrap.services import BUNDLED, Services, services, using
 from tidemill.bootstrap.sources import build_live_market
@@ -36,6 +37,8 @@ __all__ = [
     "make_backtest_plan",
     "open_fan",
     "prepare_backtest",
+    "prune_payloads",
+    "pruned_rows",
     "recorded_settings",
     "report_backtest",
     "require_sound",

@@ -137,7 +137,10 @@ def prune(
 
     done = prune_payloads(older_than)
     write_json(json, done)
-    console.print(f"deleted {done['deleted']:,} raw answers ({done['bytes']:,} bytes); {done['kept']:,} are referenced")
+    console.print(
+        f"deleted {done['deleted']:,} raw answers ({done['bytes']:,} bytes); {done['left']:,} are left "
+        f"({done['left_bytes']:,} bytes), {done['kept']:,} of them old but referenced"
+    )
 
 
 def _show(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:

@@ -61,7 +61,7 @@ def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("mean exposure, of equity", percent(exposure["mean"])),
         ("time in the market", percent(exposure["time_in_market"])),
         ("turnover a year, both sides", f"{ratio(statistics['turnover_annual'])} × equity"),
-        ("orders that closed", str(trades["closed"])),
+        ("orders that closed", f"{trades['closed']:,}"),
         ("of them with a profit", percent(trades["hit_rate"])),
         ("profit factor", ratio(trades["profit_factor"])),
     ]
@@ -75,7 +75,7 @@ def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"Sharpe ratio, {level} interval", f"{ratio(sharpe['low'])} to {ratio(sharpe['high'])}"),
         (f"total return, {level} interval", f"{percent(total['low'])} to {percent(total['high'])}"),
         ("probability that the true Sharpe ratio is above 0", percent(statistics["probabilistic_sharpe"])),
-        ("trials on these data so far", str(statistics["trials"])),
+        ("trials on these data so far", f"{statistics['trials']:,}"),
         ("Sharpe ratio that the luckiest of them would show", ratio(statistics["expected_best_sharpe"])),
         ("deflated Sharpe ratio: probability of being above that", percent(statistics["deflated_sharpe"])),
     ]
@@ -84,5 +84,5 @@ def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def trial_sentence(statistics: Mapping[str, Any]) -> str:
     """The trial count and what it does to the Sharpe ratio, in one sentence."""
     count = statistics["trials"]
-    runs = "The first trial" if count == 1 else f"{count} different trials so far"
+    runs = "The first trial" if count == 1 else f"{count:,} different trials so far"
     return f"{runs} on these data; deflated Sharpe ratio {percent(statistics['deflated_sharpe'])} (95% is asked for)"

@@ -98,8 +98,8 @@ def perhaps_luck(deflated: Deflated, limits: Thresholds = DEFAULTS) -> str:
     if deflated.trials < 2 or not deflated.probability < limits.probability:
         return ""
     return (
-        f"Luck of {deflated.trials} trials: on these data the best of as many worthless strategies would show a Sharpe "
-        f"ratio of {deflated.expected_best:.2f}; that this one is truly above it has probability "
+        f"Luck of {deflated.trials:,} trials: on these data the best of as many worthless strategies would show a "
+        f"Sharpe ratio of {deflated.expected_best:.2f}; that this one is truly above it has probability "
         f"{deflated.probability:.0%}, {limits.probability:.0%} is asked for."
     )
 

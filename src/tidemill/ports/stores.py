@@ -16,11 +16,16 @@ PAYLOADS_REFERENCED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What a pruning did: payloads deleted and their bytes on disk, and how many older ones were kept for decisions."""
+    """What a pruning did: payloads deleted and their bytes on disk, and how many older ones were kept for decisions.
+
+    ``left``, ``left_bytes``: all that are there afterwards, old and new.
+    """
 
     deleted: int
     bytes: int
     kept: int
+    left: int
+    left_bytes: int
 
 
 class BarStore(Protocol):

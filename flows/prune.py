@@ -1,0 +1,32 @@
+"""What is kept no longer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.parameters import Mode
+from tasks.data import prune_answers
+from tasks.publishing import publish_table
+from tidemill.bootstrap import pruned_rows, services
+
+
+@flow(name="prune", flow_run_name="prune-{mode}", log_prints=False)
+def prune(mode: Mode = "paper") -> dict[str, Any]:
+    """Delete raw answers older than the setting retention.payload_days, and tell how many went and stayed.
+
+    With 0, the default, none is deleted. What a recorded decision references is never deleted. To delete by
+    another age once, there is 'tidemill data prune --older-than DAYS'.
+
+    Args:
+        mode: Must be the mode of the settings; a run of another mode is refused.
+
+    """
+    known = services()
+    known.check_mode(mode, live=known.settings.live)
+    days = known.settings.retention.payload_days
+    done = prune_answers(days)
+    told = f"Raw answers older than {days:g} days" if days else "All raw answers are kept (retention.payload_days is 0)"
+    publish_table(f"prune-{mode}", pruned_rows(done), told)
+    return done
