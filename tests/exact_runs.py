@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
-from tidemill.backtest import BacktestPlan
+from tidemill.backtest import BacktestPlan, BacktestResult
 from tidemill.bootstrap import make_backtest_plan, recorded_settings
 from tidemill.domain.market import Instrument
+from tidemill.domain.trading import Fill, Side
 from tidemill.recording import RecordedSeries, Recording
 from tidemill.recording.traded import make_grid
 from tidemill.settings import load_settings
@@ -74,3 +76,48 @@ def plan_of(
     grid = make_grid(recording, every, chosen.decision_delay_seconds)
     end = START + HOUR * (BARS - 4)
     return make_backtest_plan(chosen, recording, grid, start=end - HOUR * points, end=end)
+
+
+def golden_recording() -> Recording:
+    """Flat at 100 for nine days; then opens 100, 110, 120, 90 from 08:00 on, and 50 units traded in each bar."""
+    instrument = replace(make_instrument("BTC", "0.01", "0.001"), quote="USDT")
+    opens = [100.0] * BARS
+    opens[224:228] = [100.0, 110.0, 120.0, 90.0]
+    closes = [*opens[1:], opens[-1]]
+    bars = pd.DataFrame(
+        {
+            "open_time": pd.DatetimeIndex([START + HOUR * number for number in range(BARS)]).as_unit("us"),
+            "open": opens,
+            "high": [max(pair) for pair in zip(opens, closes, strict=True)],
+            "low": [min(pair) for pair in zip(opens, closes, strict=True)],
+            "close": closes,
+            "volume": [50.0 + number % 2 for number in range(BARS)],
+        }
+    )
+    series = RecordedSeries(instrument=instrument, timeframe="1h", bars=bars)
+    return Recording(title="golden", calendar="24x7", series=(series,))
+
+
+def movements(fill: Fill) -> dict[str, Decimal]:
+    """What a fill moves, told apart from the code under test."""
+    base, quote = fill.instrument.split(".")[0].split("-")
+    sign = 1 if fill.side is Side.BUY else -1
+    moved = {base: sign * fill.quantity, quote: -sign * fill.quantity * fill.price}
+    moved[fill.fee_asset] -= fill.fee
+    return moved
+
+
+def told(result: BacktestResult) -> list[tuple[object, ...]]:
+    """Everything that was decided and done, but for the ids that a position in a list gives."""
+    times = {one.decision_id: one.as_of for one in result.decisions}
+    return sorted(
+        (
+            times[one.intent.decision_id],
+            one.intent.instrument,
+            str(one.intent.side),
+            one.quantity,
+            one.filled,
+            str(one.state),
+        )
+        for one in result.orders
+    )

@@ -9,45 +9,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from exact_runs import BARS, HOUR, START, make_instrument, make_recording, plan_of
+from exact_runs import BARS, HOUR, START, golden_recording, make_recording, movements, plan_of, told
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
+from tidemill.backtest import BacktestPlan, run_backtest
 from tidemill.domain.errors import DataError
 from tidemill.domain.portfolio import ZERO
-from tidemill.domain.trading import Fill, Side
 from tidemill.recording import RecordedSeries, Recording
 
 D = Decimal
 FEW = settings(max_examples=5)
 seeds = st.integers(0, 10**6)
 rules = st.sampled_from(["trend", "reversion"])
-
-
-def movements(fill: Fill) -> dict[str, Decimal]:
-    """What a fill moves, told apart from the code under test."""
-    base, quote = fill.instrument.split(".")[0].split("-")
-    sign = 1 if fill.side is Side.BUY else -1
-    moved = {base: sign * fill.quantity, quote: -sign * fill.quantity * fill.price}
-    moved[fill.fee_asset] -= fill.fee
-    return moved
-
-
-def told(result: BacktestResult) -> list[tuple[object, ...]]:
-    """Everything that was decided and done, but for the ids that a position in a list gives."""
-    times = {one.decision_id: one.as_of for one in result.decisions}
-    return sorted(
-        (
-            times[one.intent.decision_id],
-            one.intent.instrument,
-            str(one.intent.side),
-            one.quantity,
-            one.filled,
-            str(one.state),
-        )
-        for one in result.orders
-    )
 
 
 # -- what must hold
@@ -152,26 +126,6 @@ WANTED = {8: "10", 9: "10", 10: "4", 11: "0"}
 def decide(view):
     return Targets(quantities={"BTC-USDT.TEST": Decimal(WANTED[view.as_of.hour])})
 """
-
-
-def golden_recording() -> Recording:
-    """Flat at 100 for nine days; then opens 100, 110, 120, 90 from 08:00 on, and 50 units traded in each bar."""
-    instrument = replace(make_instrument("BTC", "0.01", "0.001"), quote="USDT")
-    opens = [100.0] * BARS
-    opens[224:228] = [100.0, 110.0, 120.0, 90.0]
-    closes = [*opens[1:], opens[-1]]
-    bars = pd.DataFrame(
-        {
-            "open_time": pd.DatetimeIndex([START + HOUR * number for number in range(BARS)]).as_unit("us"),
-            "open": opens,
-            "high": [max(pair) for pair in zip(opens, closes, strict=True)],
-            "low": [min(pair) for pair in zip(opens, closes, strict=True)],
-            "close": closes,
-            "volume": [50.0 + number % 2 for number in range(BARS)],
-        }
-    )
-    series = RecordedSeries(instrument=instrument, timeframe="1h", bars=bars)
-    return Recording(title="golden", calendar="24x7", series=(series,))
 
 
 def golden_plan(tmp_path: Path, recording: Recording, **changes: object) -> BacktestPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from random import Random
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matching_checks import ACCOUNTS, BTC, ETH, HOURS, LOT, NAMES, STEP, bar, play
 
+from tidemill.domain.errors import DataError
 from tidemill.domain.market import Bar
 from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import OrderType, Side, TimeInForce
@@ -169,3 +171,54 @@ def test_the_properties_catch_an_exchange_broken_on_purpose(broken: type[Exchang
     play(BARS, script, "quote")
     with pytest.raises(AssertionError):
         play(BARS, script, "quote", broken)
+
+
+points = st.tuples(st.sampled_from(ACCOUNTS), st.sampled_from(NAMES), st.integers(-999, 999))
+
+
+def settle_all(venue: Exchange, settlements: list[tuple[str, str, int]]) -> None:
+    """Settle one after another; each moves free quote by what it says, and nothing else."""
+    opened = sum((venue.balances(account)["USD"].total for account in ACCOUNTS), ZERO) + venue.funding.get("USD", ZERO)
+    for account, name, rate in settlements:
+        before = venue.balances(account)
+        held = before[name[:3]].total if name[:3] in before else ZERO
+        paid = venue.settle_funding(account, name, mark=Decimal("101.37"), rate=Decimal(rate) / 10**6)
+        assert 0 <= paid - held * Decimal("101.37") * rate / 10**6 < Decimal("1e-8")
+        after = venue.balances(account)
+        assert after == before | {"USD": replace(before["USD"], free=before["USD"].free - paid)}
+    cash = sum((venue.balances(account)["USD"].total for account in ACCOUNTS), ZERO)
+    assert cash + venue.funding.get("USD", ZERO) == opened
+
+
+@ANY
+@given(tales, st.lists(points, max_size=9))
+def test_settlements_make_and_lose_no_money(tale: tuple, settlements: list[tuple[str, str, int]]) -> None:
+    settle_all(play(*tale, "quote").venue, settlements)
+
+
+class Flipped(Exchange):
+    """Lets longs receive what they owe."""
+
+    def settle_funding(self, account: str, instrument: str, *, mark: Decimal, rate: Decimal) -> Decimal:
+        return super().settle_funding(account, instrument, mark=mark, rate=-rate)
+
+
+class Unpaid(Exchange):
+    """Collects funding that no account paid."""
+
+    def __init__(self, *given: object, **named: object) -> None:
+        super().__init__(*given, **named)
+        accounts = self._clearing.accounts
+        accounts.pay_funding = lambda account, asset, amount: accounts.funding.update({asset: amount})
+
+
+@pytest.mark.parametrize("broken", [Flipped, Unpaid])
+def test_a_settlement_broken_on_purpose_is_caught(broken: type[Exchange]) -> None:
+    settle_all(play(BARS, [BUYS], "quote").venue, [("a", BTC.id, 100)])
+    with pytest.raises(AssertionError):
+        settle_all(play(BARS, [BUYS], "quote", broken).venue, [("a", BTC.id, 100)])
+
+
+def test_an_unknown_instrument_settles_nothing() -> None:
+    with pytest.raises(DataError, match=r"no instrument XRP-USD\.T"):
+        play(BARS, [], "quote").venue.settle_funding("a", "XRP-USD.T", mark=Decimal(1), rate=Decimal(1))

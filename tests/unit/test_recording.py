@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -43,6 +44,14 @@ file = "posts.csv"
 rename = { made = "created_at", body = "text", subreddit = "channel" }
 not_known_at_creation = ["score"]
 """
+FUNDING = """
+[[funding]]
+venue = "BINANCE"
+instrument = "BTC-USDT"
+file = "funding.csv"
+rename = { settled = "event_time" }
+"""
+RATES = "settled,rate\n2021-04-19T00:00:00Z,0.0001\n2021-04-19T10:00:00+02:00,-0.00012345\n"
 
 
 def at(hour: int) -> datetime:
@@ -98,6 +107,52 @@ def test_a_recording_is_read_with_its_posts(tmp_path: Path) -> None:
     assert list(posts["title"]) == ["Title", ""]
     assert list(posts["event_time"]) == list(posts["knowledge_time"]) == [at(0), at(1)]
     assert posts["assumed"].all()
+
+
+def test_funding_rates_are_read_to_the_last_digit(tmp_path: Path) -> None:
+    (tmp_path / "funding.csv").write_text(RATES)
+    read = load_recording(write(tmp_path, text=HEAD + BARS + FUNDING))
+    (funding,) = read.funding
+    assert funding.instrument == BTC
+    assert list(funding.settlements()) == [(at(0), Decimal("0.0001")), (at(8), Decimal("-0.00012345"))]
+    assert load_recording(write(tmp_path)).funding == ()
+
+
+@given(st.integers(-99_999_999, 99_999_999))
+def test_any_rate_of_eight_digits_comes_out_of_a_file_as_it_went_in(points: int) -> None:
+    rate = Decimal(points) / 10**8
+    read = pd.read_csv(io.StringIO(f"rate\n{rate:.8f}\n{rate:.8f}\n"))["rate"].astype("float64")
+    assert Decimal(repr(float(read[0]))) == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "rates", "words"),
+    [
+        (FUNDING.replace("BTC-USDT", "BTCUSDT"), RATES, ["recording.toml", "instrument of [[funding]] 1", "BTCUSDT"]),
+        (FUNDING.replace("BTC-USDT", "ETH-USDT"), RATES, ["recording.toml", "funding: ETH-USDT.BINANCE", "no bars"]),
+        (FUNDING + FUNDING, RATES, ["recording.toml", "funding: BTC-USDT.BINANCE has two tables"]),
+        (FUNDING + 'source = "x"\n', RATES, ["[[funding]] 1", "the key 'source' is unknown"]),
+        (FUNDING.replace('venue = "BINANCE"\n', ""), RATES, ["[[funding]] 1", "'venue' is missing"]),
+        ('[funding]\nvenue = "BINANCE"\n', RATES, ["funding of the recording", "must be a list"]),
+        (FUNDING.replace("funding.csv", "none.csv"), RATES, ["none.csv", "file of [[funding]] 1", "no such file"]),
+        (FUNDING.replace('settled = "event_time"', ""), RATES, ["funding.csv", "'event_time' is missing"]),
+        (FUNDING, "settled,rate\n", ["funding.csv", "no rows"]),
+        (FUNDING, RATES.replace("settled,rate", "settled,fee"), ["funding.csv", "'rate' is missing"]),
+        (FUNDING, RATES.replace("00:00Z,0", "00:00,0"), ["event_time of [[funding]] 1", "row 1", "zone"]),
+        (FUNDING, RATES.replace("0.0001\n", "1\n"), ["rate of [[funding]] 1", "row 1", "1.0 is no fraction"]),
+        (FUNDING, RATES.replace("-0.00012345", "-1.5"), ["rate of [[funding]] 1", "row 2", "-1.5 is no fraction"]),
+        (FUNDING, RATES.replace("-0.00012345", "nan"), ["rate of [[funding]] 1", "row 2", "missing"]),
+        (FUNDING, RATES.replace("-0.00012345", "low"), ["rate of [[funding]] 1", "row 2", "'low' is not a number"]),
+        (FUNDING, RATES.replace("T10:", "T02:"), ["event_time of [[funding]] 1", "row 2", "twice"]),
+        (FUNDING, RATES.replace("T10:", "T01:"), ["event_time of [[funding]] 1", "row 2", "ascend"]),
+    ],
+)
+def test_wrong_funding_is_told_by_file_key_and_row(tmp_path: Path, text: str, rates: str, words: list[str]) -> None:
+    (tmp_path / "funding.csv").write_text(rates)
+    with pytest.raises(DataError) as caught:
+        load_recording(write(tmp_path, text=HEAD + BARS + text))
+    for word in words:
+        assert word in str(caught.value)
 
 
 def test_posts_may_lack_titles_and_a_repeated_id_is_kept_once_and_said(

@@ -1,11 +1,14 @@
 """The loop: each decision goes steps 4 to 14 as `trade` does, with ledger and broker in memory.
 
+Within one instant: bars closed, fills of resting orders, funding, then the decision.
+
 Features of all points are made in one call; a feature's value does not depend on how many points are
 asked for, so the numbers are those of a live run.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +19,7 @@ from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_broker import MemoryBroker
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.backtest.champions import Champions
+from tidemill.backtest.funding import Funding
 from tidemill.backtest.history import History
 from tidemill.backtest.values import BacktestPlan, BacktestResult, fees_in_currency
 from tidemill.deciding import (
@@ -48,6 +52,7 @@ class _Run:
             span = f"from {format_time(plan.start)} to {format_time(plan.end)}"
             raise DataError(f"there is nothing to decide {span} in this recording")
         self.tape = recording.tape()
+        self.funding = Funding(recording, plan, self.tape)
         self.history = History(recording, plan, self.points, self.tape)
         self.champions = Champions(self.history, plan)
         self.clock = ManualClock(recording.first_open)
@@ -83,7 +88,14 @@ class _Run:
         return desk
 
     def move(self, moment: datetime) -> None:
-        """Move the market clock; resting orders meet every bar closed since."""
+        """Move the market clock; resting orders meet every bar closed since, and funding is settled at its times."""
+        while due := self.funding.next_until(moment):
+            self._move_to(due)
+            settle_account(self.desk, epoch=self.epoch)
+            self.funding.settle_next(self.desk, self.exchange)
+        self._move_to(moment)
+
+    def _move_to(self, moment: datetime) -> None:
         self.clock.move_to(moment)
         self.exchange.advance(moment, moment)
 
@@ -102,7 +114,19 @@ class _Run:
         return index + 1
 
     def pass_by(self, points: Sequence[datetime]) -> None:
-        """Points at which nothing happens: equity is marked, for the drawdown too."""
+        """Points at which nothing is decided: equity is marked, for the drawdown too, and funding settled between."""
+        as_of = self.rules.grid.as_of
+        while due := self.funding.next_until(as_of(points[-1])):
+            before = bisect_left(points, due, key=as_of)
+            self.mark_all(points[:before])
+            points = points[before:]
+            self.move(as_of(points[0]))
+        self.mark_all(points)
+
+    def mark_all(self, points: Sequence[datetime]) -> None:
+        """Mark equity at points between which nothing changes what is held."""
+        if not points:
+            return
         portfolio = self.ledger.load_portfolio(self.rules.account)
         bases = {name: self.rules.instruments[name].base for name in self.rules.universe}
         held = [name for name, base in bases.items() if portfolio.quantity(base)]
@@ -205,5 +229,6 @@ def run_backtest(
         fees=fees_in_currency(fills),
         closing=run.ledger.load_portfolio(account),
         passed=run.passed,
+        settlements=tuple(run.funding.done),
         **run.history.count_texts(),
     )

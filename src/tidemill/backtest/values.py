@@ -48,11 +48,24 @@ class BacktestPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Funding of one held position: ``paid`` in quote, below 0 received; without a ``mark`` none was settled."""
+
+    instrument: str
+    settled_at: datetime
+    quantity: Decimal
+    rate: Decimal
+    mark: Decimal | None
+    paid: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestResult:
     """Everything that happened, in memory. ``equity`` has one mark per point and the final one.
 
     ``passed`` counts points at which nothing was to be decided, so that there is no decision of them.
     ``posts`` and ``scores`` came to be known while it ran; what was there at its first decision is not among them.
+    ``settlements`` are the funding of what was held, in order of time.
     """
 
     decisions: tuple[Decision, ...]
@@ -64,6 +77,17 @@ class BacktestResult:
     passed: int = 0
     posts: int = 0
     scores: int = 0
+    settlements: tuple[Settlement, ...] = ()
+
+    @property
+    def funding(self) -> Decimal:
+        """Funding paid, less what was received, in quote units."""
+        return sum((one.paid for one in self.settlements), ZERO)
+
+    @property
+    def unsettled(self) -> tuple[Settlement, ...]:
+        """Settlements of held positions that had no bar before them to be valued at."""
+        return tuple(one for one in self.settlements if one.mark is None)
 
     @property
     def max_drawdown(self) -> Decimal:
@@ -99,6 +123,10 @@ class BacktestResult:
             **totals,
             "orders": counts,
             "fees": str(self.fees),
+            "funding": str(self.funding),
+            "funding_unsettled": [
+                {"instrument": one.instrument, "event_time": format_time(one.settled_at)} for one in self.unsettled
+            ],
             "equity_start": str(self.equity[0][1]),
             "equity_end": str(self.equity[-1][1]),
             "max_drawdown": str(self.max_drawdown),

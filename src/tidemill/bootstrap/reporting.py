@@ -133,6 +133,8 @@ def make_record(recording: Recording, plan: BacktestPlan, result: BacktestResult
         days_per_year=DAYS_PER_YEAR[rules.grid.calendar],
         slippage_rate=None if fills.impact else fills.taking_cost,
         cost_rate=fills.fee_taker + fills.taking_cost,
+        funding=result.funding,
+        unsettled=len(result.unsettled),
     )
 
 

@@ -42,7 +42,7 @@ from tidemill.ports import (
     SnapshotStore,
 )
 from tidemill.quality import DoubtRules
-from tidemill.recording import Recording, bundled_recording, load_recording
+from tidemill.recording import SPOT_ONLY, Recording, bundled_recording, load_recording
 from tidemill.repairing import SeriesGroup
 from tidemill.settings import Settings, load_settings
 from tidemill.training import TrainingParams
@@ -113,7 +113,7 @@ class Services:
         chosen = self.settings.recording
         if chosen is None:
             return None
-        return bundled_recording() if chosen == BUNDLED else load_recording(chosen)
+        return bundled_recording() if chosen == BUNDLED else load_recording(chosen).need_no_funding(SPOT_ONLY)
 
     @cached_property
     def store(self) -> Any:

@@ -27,13 +27,13 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CashEvent:
-    """A change of balance that is no fill: opening, deposit, withdrawal or adjustment."""
+    """A change of balance that is no fill: opening, deposit, withdrawal, adjustment or funding."""
 
     event_id: str
     account: str
     asset: str
     amount: Decimal
-    kind: Literal["opening", "deposit", "withdrawal", "adjustment"]
+    kind: Literal["opening", "deposit", "withdrawal", "adjustment", "funding"]
     because: str
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from tidemill.backtest import BacktestPlan
 from tidemill.domain.errors import DataError
+from tidemill.recording import Recording
 
 STRATEGIES = ("trend", "reversion")
 
 
-def check_subset(plan: BacktestPlan) -> None:
-    """Raise DataError, naming the thing and the way out, for a plan that the kernels do not cover.
+def check_subset(recording: Recording, plan: BacktestPlan) -> None:
+    """Raise DataError, naming the thing and the way out, for what the kernels do not cover.
 
     Covered: the rules `trend` and `reversion`; one spot account in one quote currency; all sizing, limits
     and costs of the settings; LIMIT IOC orders, one per instrument and decision.
     """
+    recording.need_no_funding("the fast speed settles no funding")
     rules = plan.rules
     if rules.strategy not in STRATEGIES:
         known = " and ".join(STRATEGIES)

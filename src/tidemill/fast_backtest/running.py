@@ -86,6 +86,8 @@ class FastResult:
             "dropped": int(totals[DROPPED]),
             "orders": self.order_counts(),
             "fees": f"{self.fees:.8f}",
+            "funding": "0",
+            "funding_unsettled": [],
             "equity_start": f"{self.equity[0]:.8f}",
             "equity_end": f"{self.equity[-1]:.8f}",
             "max_drawdown": f"{self.max_drawdown:.12f}",
@@ -106,7 +108,7 @@ def run_fast_backtest(
     ``state`` goes on from an earlier run (and is left as it is); without it the account holds
     ``plan.start_cash``. DataError when there is nothing to decide, or for what lies outside the subset.
     """
-    check_subset(plan)
+    check_subset(recording, plan)
     points = list(plan.rules.grid.points(plan.start, plan.end))
     if not points:
         span = f"from {format_time(plan.start)} to {format_time(plan.end)}"

@@ -27,7 +27,8 @@ nothing, post-only is refused if its price would take, orders never meet one ano
 quote quantity. What backs a resting order is locked: base of a sell, limit times rest of a buy, with the fee where
 fees are in quote. A fee is rate times what is traded, eight decimals, rounded up, but never more than is received,
 nor (a buy with fees in quote) than is locked for it; a third asset pays it when its free balance covers it, else
-what is received does. All sums are exact as long as they fit Decimal's 28 digits.
+what is received does. Funding is rate times what is held at the mark, rounded to eight decimals against the holder,
+taken from or added to the free quote. All sums are exact as long as they fit Decimal's 28 digits.
 """
 
 from tidemill.matching.book import Book

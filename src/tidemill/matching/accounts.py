@@ -1,4 +1,4 @@
-"""Balances with locked amounts; every movement keeps the sum of all balances and fees constant."""
+"""Balances with locked amounts; every movement keeps the sum of all balances, fees and funding constant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidemill.domain.portfolio import ZERO, Balance
 
 
 class Accounts:
-    """Free and locked quantities per account and asset, and the fees collected so far.
+    """Free and locked quantities per account and asset, and the fees and funding collected so far.
 
     ``assets`` are all that can ever move.
     """
@@ -20,6 +20,7 @@ class Accounts:
         self._free: dict[str, dict[str, Decimal]] = {}
         self._locked: dict[str, dict[str, Decimal]] = {}
         self.fees: dict[str, Decimal] = {}
+        self.funding: dict[str, Decimal] = {}
 
     def open(self, account: str, balances: Mapping[str, Decimal]) -> None:
         """Open an account; DataError when it exists."""
@@ -60,3 +61,8 @@ class Accounts:
         """Collect a fee out of the free balance."""
         self._free[account][asset] -= fee
         self.fees[asset] = self.fees.get(asset, ZERO) + fee
+
+    def pay_funding(self, account: str, asset: str, amount: Decimal) -> None:
+        """Take a funding payment out of the free balance (add it when negative); what is not there is owed."""
+        self._free[account][asset] -= amount
+        self.funding[asset] = self.funding.get(asset, ZERO) + amount

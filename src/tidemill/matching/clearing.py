@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from decimal import ROUND_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_UP, Context, Decimal
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Instrument
@@ -18,12 +18,19 @@ from tidemill.matching.working import Trades, WorkingOrder
 
 # Fees are told with eight decimals, rounded up: what the exchange takes is never less than its rate.
 FEE_STEP = Decimal("1e-8")
+# A rate may have seventeen digits of its own, so that the product outgrows the usual context.
+_WIDE = Context(prec=80, rounding=ROUND_CEILING)
 TradeDraft = draft_of(SimTrade)
 
 
 def fee_amount(traded: Decimal, rate: Decimal) -> Decimal:
     """Fee on ``traded``, eight decimals, rounded up."""
     return (traded * rate).quantize(FEE_STEP, ROUND_UP)
+
+
+def funding_amount(quantity: Decimal, mark: Decimal, rate: Decimal) -> Decimal:
+    """What holders of ``quantity`` pay at ``rate`` (below 0: receive), eight decimals, rounded against them."""
+    return _WIDE.multiply(_WIDE.multiply(quantity, mark), rate).quantize(FEE_STEP, context=_WIDE)
 
 
 class Clearing:

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Instrument
-from tidemill.domain.portfolio import Balance
+from tidemill.domain.portfolio import ZERO, Balance
 from tidemill.domain.trading import OrderState
 from tidemill.matching import filters
 from tidemill.matching.book import Book
-from tidemill.matching.clearing import Clearing
+from tidemill.matching.clearing import Clearing, funding_amount
 from tidemill.matching.judging import Judged, judge
 from tidemill.matching.markets import Market
 from tidemill.matching.meeting import Meeting
@@ -54,6 +54,11 @@ class Exchange:
     def fees(self) -> Mapping[str, Decimal]:
         """Fees collected so far by asset."""
         return self._clearing.accounts.fees
+
+    @property
+    def funding(self) -> Mapping[str, Decimal]:
+        """Funding paid so far by asset, less what was received."""
+        return self._clearing.accounts.funding
 
     def open_account(self, account: str, balances: Mapping[str, Decimal]) -> None:
         """Open an account; DataError when it exists."""
@@ -116,6 +121,17 @@ class Exchange:
                 self._meeting.meet_bar(self._markets[name], bar, wall)
             self._now = market
         return self._clearing.trades.all[done:]
+
+    def settle_funding(self, account: str, instrument: str, *, mark: Decimal, rate: Decimal) -> Decimal:
+        """Take ``rate`` of what an account holds of an instrument, at ``mark``; what was paid, below 0 received.
+
+        What rests in sell orders is held as well. DataError for an unknown instrument; nothing has changed then.
+        """
+        traded = self._market(instrument).instrument
+        held = self._clearing.accounts.balances(account).get(traded.base)
+        paid = funding_amount(held.total if held else ZERO, mark, rate)
+        self._clearing.accounts.pay_funding(account, traded.quote, paid)
+        return paid
 
     def feed_book(
         self,

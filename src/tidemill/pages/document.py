@@ -125,7 +125,7 @@ def make_body(measured: Performance, facts: PageFacts) -> str:
         parts.card("Costs", _cost_note(statistics), _costs(measured, statistics)),
         parts.card(
             "Profit by instrument",
-            f"In {statistics['currency']}, net of fees, open positions valued at the last close.",
+            f"In {statistics['currency']}, net of fees, before funding, open positions valued at the last close.",
             _instruments(statistics),
         ),
         parts.card("Orders on the price", "Every fill on the closes of its instrument.", _prices(measured)),
@@ -199,7 +199,7 @@ def _cost_note(statistics: Mapping[str, Any]) -> str:
     costs, currency = statistics["costs"], statistics["currency"]
     return (
         f"{money(costs['total'])} {currency} in all, on {money(costs['traded'])} traded. Drift is how the price moved "
-        f"between the decided close and the fill; below zero it was a gain."
+        f"between the decided close and the fill, funding what positions paid (0 on spot); below zero it was a gain."
     )
 
 

@@ -69,6 +69,6 @@ def method_sentences(statistics: Mapping[str, Any]) -> list[str]:
             f"A year has {period['periods_per_year'] or 0:,.0f} periods: {period['days_per_year']:.0f} trading days "
             "over the median distance of two marks. Ratios are annualised by its root, as if returns were independent."
         ),
-        "Buy and hold pays fee and slippage once, and keeps the share of an instrument not yet listed in cash.",
+        "Buy and hold pays fee and slippage once, no funding, and keeps the share of what is not listed yet in cash.",
         "A trade is an order that reduced a position; its profit is against the average cost, fees on both sides.",
     ]

@@ -112,8 +112,18 @@ def benchmark_wins(own: float, benchmark: float) -> str:
 
 
 def costs_eat(costs: Decimal, profit: Decimal) -> str:
-    """Warn when fees and shortfall took more than half of what was earned before them; money."""
+    """Warn when fees, shortfall and funding took more than half of what was earned before them; money."""
     gross = profit + costs
     if gross <= 0 or costs * 2 <= gross:
         return ""
-    return f"Costs decide: of {gross:,.2f} earned before fees and shortfall they took {costs:,.2f}."
+    return f"Costs decide: of {gross:,.2f} earned before fees, shortfall and funding they took {costs:,.2f}."
+
+
+def not_settled(count: int) -> str:
+    """Warn when funding of held positions could not be settled."""
+    if not count:
+        return ""
+    told = "1 settlement" if count == 1 else f"{count} settlements"
+    return (
+        f"Funding is missing: {told} of held positions had no bar before them to be valued at, and cost nothing here."
+    )

@@ -18,7 +18,8 @@ class Costs:
     ``fees`` were paid to the venue. ``shortfall`` is what the fills were worse than the close that was decided on
     (implementation shortfall, A. F. Perold, Journal of Portfolio Management 14, 1988); of it ``slippage`` is the
     modelled half-spread and slippage, None where it is not recorded, and ``drift`` the rest: how the
-    market moved until the fill, and rounding to the price step. ``funding`` was paid on open positions, 0 on spot.
+    market moved until the fill, and rounding to the price step. ``funding`` was paid on held positions at their
+    settlements (below 0: received), 0 on spot.
     ``unexplained_fills`` have no decided close and are not in the shortfall.
     """
 

@@ -161,11 +161,17 @@ def make_warnings(measured: Performance) -> tuple[str, ...]:
         cautions.too_few_closings(measured.trading.closings),
         cautions.too_short(measured.years),
         cautions.one_makes_it(measured.trading.books),
-        cautions.costs_eat(measured.trading.costs.total, sum((book.profit for book in measured.trading.books), ZERO)),
+        cautions.costs_eat(measured.trading.costs.total, _profit(measured)),
+        cautions.not_settled(record.unsettled),
         cautions.too_large(volume_shares(record)),
         cautions.survivors_only(count_ended(record), len(record.instruments)),
     )
     return tuple(one for one in told if one)
+
+
+def _profit(measured: Performance) -> Decimal:
+    """What all books made, less funding, which no fill carries."""
+    return sum((book.profit for book in measured.trading.books), ZERO) - measured.trading.costs.funding
 
 
 def volume_shares(record: RunRecord) -> list[float]:

@@ -23,7 +23,8 @@ class RunRecord:
 
     ``equity`` are the marks, one per decision and a last one, in ``currency``; ``bars`` hold instrument, open_time,
     close and volume of ``timeframe`` up to the last mark. ``slippage_rate`` is what fills were moved against us, None
-    where that is not recorded; ``cost_rate`` is what the benchmark pays to buy (fee and slippage). A year has
+    where that is not recorded; ``cost_rate`` is what the benchmark pays to buy (fee and slippage). ``funding`` was paid
+    on held positions (below 0: received), ``unsettled`` counts settlements that had no bar to be valued at. A year has
     ``days_per_year`` trading days: 365 for what always trades, 252 for sessions. ``trial_sharpes`` are the annual
     Sharpe ratios of all distinct trials on the same data, this run's included. DataError for an unknown
     timeframe, no instruments, or bars without those columns.
@@ -42,6 +43,7 @@ class RunRecord:
     slippage_rate: Decimal | None = None
     cost_rate: Decimal = ZERO
     funding: Decimal = ZERO
+    unsettled: int = 0
     trial_sharpes: Sequence[float | None] = field(default=())
 
     def __post_init__(self) -> None:

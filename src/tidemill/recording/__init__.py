@@ -1,6 +1,7 @@
-"""Recordings: real bars and posts of a past period, read from files and served in memory."""
+"""Recordings: real bars, posts and funding rates of a past period, read from files and served in memory."""
 
 from tidemill.recording.bundled import bundled_recording
+from tidemill.recording.funding import SPOT_ONLY, RecordedFunding
 from tidemill.recording.hashing import hash_recording
 from tidemill.recording.importing import ImportedBars, read_bars_file, write_bars_file
 from tidemill.recording.loading import load_recording
@@ -10,7 +11,9 @@ from tidemill.recording.tape import RecordedTape
 from tidemill.recording.values import RecordedSeries, Recording, to_bars
 
 __all__ = [
+    "SPOT_ONLY",
     "ImportedBars",
+    "RecordedFunding",
     "RecordedSeries",
     "RecordedTape",
     "Recording",

@@ -100,7 +100,7 @@ def read_series(
         place.fail("file", "it has no rows")
     bars = pd.DataFrame({"open_time": read_times(place, frame, "open_time")})
     for name in (*PRICES, "volume"):
-        bars[name] = _read_numbers(place, frame, name)
+        bars[name] = read_numbers(place, frame, name)
     _check_prices(place, bars, instrument.price_step)
     _check_order(place, bars, timeframe_seconds(timeframe), calendar)
     return bars
@@ -130,7 +130,8 @@ def _first(values: pd.Series) -> str:
     return str(values.iloc[0]) if len(values) else "the column"
 
 
-def _read_numbers(place: Place, frame: pd.DataFrame, name: str) -> np.ndarray:
+def read_numbers(place: Place, frame: pd.DataFrame, name: str) -> np.ndarray:
+    """The column as float64; DataError for texts, and for what is missing or infinite."""
     values = frame[name]
     if types.is_bool_dtype(values.dtype) or types.is_datetime64_any_dtype(values.dtype):
         place.fail(name, f"{_first(values)} is not a number", wrong=np.array([True]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -19,11 +20,12 @@ from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, Instrument, pars
 from tidemill.domain.sentiment import SOURCES
 from tidemill.ports import POST_COLUMNS
 from tidemill.recording.columns import Place, need_columns, read_columns, read_series, read_texts, read_times
+from tidemill.recording.funding import FUNDING_COLUMNS, RecordedFunding, read_rates
 from tidemill.recording.values import SERIES_COLUMNS, RecordedSeries, Recording, empty_posts
 
 log = logging.getLogger(__name__)
 
-_TOP_KEYS = {"title": str, "calendar": str, "bars": list, "posts": list}
+_TOP_KEYS = {"title": str, "calendar": str, "bars": list, "posts": list, "funding": list}
 _BARS_KEYS = {
     "venue": str,
     "instrument": str,
@@ -35,7 +37,8 @@ _BARS_KEYS = {
     "min_notional": str,
 }
 _POSTS_KEYS = {"source": str, "file": str, "rename": dict, "not_known_at_creation": list}
-_OPTIONAL = {"posts", "rename", "not_known_at_creation"}
+_FUNDING_KEYS = {"venue": str, "instrument": str, "file": str, "rename": dict}
+_OPTIONAL = {"posts", "funding", "rename", "not_known_at_creation"}
 _KIND_NAMES: dict[type, str] = {str: "a text", list: "a list", dict: "a table"}
 _POST_FILE_COLUMNS = ("id", "created_at", "title", "text", "channel")
 
@@ -58,10 +61,18 @@ def load_recording(path: Path) -> Recording:
         _load_posts(path, f"[[posts]] {number}", _as_table(path, "posts", entry))
         for number, entry in enumerate(top.get("posts", ()), start=1)
     ]
+    funding = tuple(
+        _load_funding(path, f"[[funding]] {number}", _as_table(path, "funding", entry))
+        for number, entry in enumerate(top.get("funding", ()), start=1)
+    )
     try:
-        return Recording(title=top["title"], calendar=calendar, series=series, posts=_join_posts(parts))
+        recording = Recording(title=top["title"], calendar=calendar, series=series, posts=_join_posts(parts))
     except DataError as error:
         raise DataError(f"{path}, bars: {error}") from error
+    try:
+        return replace(recording, funding=funding) if funding else recording
+    except DataError as error:
+        raise DataError(f"{path}, funding: {error}") from error
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -112,6 +123,19 @@ def _load_series(path: Path, table: str, entry: dict[str, Any], calendar: Calend
     frame = read_columns(place, rename, SERIES_COLUMNS)
     bars = read_series(place, frame, instrument=instrument, timeframe=timeframe, calendar=calendar)
     return RecordedSeries(instrument=instrument, timeframe=timeframe, bars=bars)
+
+
+def _load_funding(path: Path, table: str, entry: dict[str, Any]) -> RecordedFunding:
+    _check_keys(path, table, entry, _FUNDING_KEYS)
+    name = f"{entry['instrument']}.{entry['venue']}"
+    try:
+        split_instrument_id(name)
+    except DataError as error:
+        raise DataError(f"{path}, instrument of {table}: {error}") from error
+    place = Place(table=f"{table} ({name}) in {path}", file=path.parent / entry["file"])
+    rename = _texts_of(path, f"rename of {table}", entry.get("rename", {}))
+    frame = read_columns(place, rename, FUNDING_COLUMNS)
+    return RecordedFunding(instrument=name, rates=read_rates(place, frame))
 
 
 def _make_instrument(path: Path, table: str, entry: dict[str, Any]) -> Instrument:

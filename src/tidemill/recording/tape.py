@@ -40,6 +40,12 @@ class RecordedTape:
         low, high = (bisect_right(track.opens, to_micros(one) - track.length) for one in (after, until))
         return [track.bar(index) for index in range(low, high)]
 
+    def close_before(self, instrument: str, moment: datetime) -> Decimal | None:
+        """Close of the last bar closed at or before ``moment``, None when there is none."""
+        track = self._track(instrument)
+        index = bisect_right(track.opens, to_micros(moment) - track.length) - 1
+        return track.bar(index).close if index >= 0 else None
+
     def is_down(self, moment: datetime) -> bool:
         """Whether no recorded bar of any instrument contains ``moment``."""
         micros = to_micros(moment)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, Instrument, from_micros, timeframe_seconds, to_micros
 from tidemill.ports import BAR_COLUMNS, POST_COLUMNS
+from tidemill.recording.funding import RecordedFunding
 from tidemill.recording.resampling import resample_bars
 from tidemill.recording.tape import RecordedTape
 
@@ -81,13 +83,15 @@ class Recording:
     """Real bars and posts of a past period, as a replay and a backtest serve them.
 
     ``posts`` are POSTS by (event_time, post_id). A series is found by instrument and timeframe; an
-    instrument may have several timeframes, with the same trading rules in each.
+    instrument may have several timeframes, with the same trading rules in each. ``funding`` holds the
+    settlements of those that are perpetuals; who has no way to settle them asks :meth:`need_no_funding`.
     """
 
     title: str
     calendar: Calendar
     series: tuple[RecordedSeries, ...]
     posts: pd.DataFrame = field(default_factory=empty_posts)
+    funding: tuple[RecordedFunding, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.series:
@@ -98,6 +102,25 @@ class Recording:
                 raise DataError(f"{one.instrument.id} is recorded twice with different price, lot or notional rules")
         if len({(one.instrument.id, one.timeframe) for one in self.series}) < len(self.series):
             raise DataError(f"the recording '{self.title}' has two series of the same instrument and timeframe")
+        self._check_funding(known)
+
+    def _check_funding(self, known: Mapping[str, Instrument]) -> None:
+        names = [one.instrument for one in self.funding]
+        for name in names:
+            if name not in known:
+                raise DataError(f"{name} has funding rates but no bars; the recording has {', '.join(known)}")
+            if names.count(name) > 1:
+                raise DataError(f"{name} has two tables of funding rates; put them into one file")
+
+    def need_no_funding(self, who: str) -> Self:
+        """The recording itself; DataError when it has funding rates: ``who`` cannot settle them, and the way out."""
+        if self.funding:
+            names = ", ".join(one.instrument for one in self.funding)
+            raise DataError(
+                f"{who}, and the recording '{self.title}' has funding rates of {names}; "
+                f"use tidemill backtest at speed exact, or leave [[funding]] out"
+            )
+        return self
 
     @cached_property
     def instruments(self) -> Mapping[str, Instrument]:

@@ -23,6 +23,7 @@ from tidemill.domain.market import (
     split_instrument_id,
     timeframe_seconds,
 )
+from tidemill.domain.records import RECORD_SHAPES, RecordKind
 from tidemill.ingesting import note_fetch, store_checked, store_posts
 from tidemill.quality import to_quarantine
 from tidemill.quality.gaps import is_missing
@@ -72,8 +73,21 @@ def _import_recording(known: Services, recording: Recording, path: Path) -> dict
     bases = list(dict.fromkeys(one.instrument.base for one in recording.series))
     now = known.market_clock.now()
     posts = store_posts(recording.posts, known.store, bases=bases, now=now)[0] if len(recording.posts) else 0
+    counts = {"posts": posts, **_store_funding(known, recording, now)}
     known.store.write_payload("import", recording.title, path.read_bytes(), now=now)
-    return {"file": str(path), "layout": "recording", "series": _with_missing(known, rows), "posts": posts}
+    return {"file": str(path), "layout": "recording", "series": _with_missing(known, rows), **counts}
+
+
+def _store_funding(known: Services, recording: Recording, now: datetime) -> dict[str, int]:
+    """Keep a recording's funding rates as records, known when they were settled; nothing told where there are none."""
+    if not recording.funding:
+        return {}
+    tables = [
+        one.rates.assign(instrument=one.instrument, knowledge_time=one.rates["event_time"], assumed=True)
+        for one in recording.funding
+    ]
+    columns = list(RECORD_SHAPES[RecordKind.FUNDING].columns)
+    return {"funding": sum(known.records.write_records(RecordKind.FUNDING, one[columns], now=now) for one in tables)}
 
 
 def _store(

@@ -11,7 +11,7 @@ from typing import Any
 
 from tidemill.bootstrap import BUNDLED
 from tidemill.domain.market import DecisionGrid
-from tidemill.recording import Recording
+from tidemill.recording import SPOT_ONLY, Recording
 from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
 from tidemill.settings import FILE_NAME, Settings, load_settings
 
@@ -52,7 +52,7 @@ class ReplayPlan:
 
 def make_plan(options: ReplayOptions, base: Settings, *, folder: Path | None = None) -> ReplayPlan:
     """Load the recording and fix the traded part; DataError when nothing can be decided in it."""
-    recording = load_traded_recording(options.data)
+    recording = load_traded_recording(options.data).need_no_funding(SPOT_ONLY)
     grid = make_grid(recording, options.every, base.decision_delay_seconds)
     points, end = traded_part(recording, grid, options.start, options.end)
     return ReplayPlan(

@@ -166,6 +166,8 @@ def show_backtest(console: Console, result: dict[str, Any]) -> None:
     shown.add_row("orders", placed or "none")
     shown.add_row("vetoed, dropped", f"{result['vetoed']}, {result['dropped']}")
     shown.add_row("fees", f"{float(result['fees']):,.2f}")
+    if float(result["funding"]):
+        shown.add_row("funding", f"{float(result['funding']):,.2f}")
     shown.add_row("equity", f"{float(result['equity_start']):,.2f} -> {float(result['equity_end']):,.2f}")
     shown.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
     if "near_threshold" in result:

@@ -12,7 +12,7 @@ import pandas as pd
 from tidemill.bootstrap import BUNDLED, build_fill_rules, build_live_market
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import EPOCH, Instrument, default_decision_delay, split_instrument_id
-from tidemill.recording import RecordedSeries, Recording, bundled_recording, load_recording
+from tidemill.recording import SPOT_ONLY, RecordedSeries, Recording, bundled_recording, load_recording
 from tidemill.settings import Settings
 from tidemill.venue import UNLIMITED, Limits, VenueOptions, serve
 
@@ -80,7 +80,7 @@ def serve_venue(
 
 
 def _load(path: Path) -> Recording:
-    return bundled_recording() if path == BUNDLED else load_recording(path)
+    return bundled_recording() if path == BUNDLED else load_recording(path).need_no_funding(SPOT_ONLY)
 
 
 def _recording_from_store(settings: Settings, url: str) -> Recording:

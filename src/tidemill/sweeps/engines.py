@@ -54,7 +54,7 @@ class FastEngine:
     """Dense arrays once; a set costs one call of the kernels. Any number of threads may run sets at once."""
 
     def __init__(self, recording: Recording, plan: BacktestPlan, days_per_year: float) -> None:
-        check_subset(plan)
+        check_subset(recording, plan)
         self.plan = plan
         self._days_per_year = days_per_year
         points = list(plan.rules.grid.points(plan.start, plan.end))
