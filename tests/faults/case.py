@@ -77,8 +77,8 @@ def run_case(case: Case, venue: Venue, store: SqliteStore | PostgresStore, folde
     verdict = Verdict(case=case)
     began = time.monotonic()
     _add_fault(case, venue)
-    before = _struck(venue, case)
-    dying, first, others = _disturb(case, part, venue, store)
+    before = venue.struck(case.fault)
+    dying, first, others = _disturb(case, part, venue, store, before)
     ended = time.monotonic()
     verdict.struck = first.killed or first.stopped
     if not first.done and not verdict.struck and case.instant != NONE:
@@ -90,7 +90,7 @@ def run_case(case: Case, venue: Venue, store: SqliteStore | PostgresStore, folde
         one.wait()
         if not one.done:
             _recover(twin, folder, ended)
-    verdict.fault_struck = case.fault == "connection_refused" or _struck(venue, case) > before
+    verdict.fault_struck = case.fault == "connection_refused" or venue.struck(case.fault) > before
     venue.admin("DELETE", "faults")
     _finish(part, folder)
     judge(verdict, url, account, venue.admin("GET", f"truth?key={account}"))
@@ -119,13 +119,16 @@ def _add_fault(case: Case, venue: Venue) -> None:
     venue.admin("POST", "faults", body)
 
 
-def _struck(venue: Venue, case: Case) -> int:
-    truth = venue.admin("GET", "truth?key=nobody")
-    return int(truth["struck"].get(case.fault, 0))
+def _restart(case: Case, venue: Venue, before: int) -> None:
+    """Restart the venue in mid-work. Its faults lie in memory: what has not struck yet is made anew."""
+    venue.restart()
+    left = case.count - (venue.struck(case.fault) - before)
+    if left > 0:
+        _add_fault(replace(case, count=left), venue)
 
 
 def _disturb(
-    case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore
+    case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore, before: int
 ) -> tuple[Part, Process, list[Beside]]:
     """The first process with everything that happens beside it; and those that still run."""
     log = part.folder / f"{part.account}.log"
@@ -144,7 +147,7 @@ def _disturb(
     if case.fault == "connection_refused":
         venue.admin("POST", "faults", {"fault": case.fault, "seconds": SPELL_SECONDS[case.fault]})
     first = Process(lambda: run_part(dying), log)
-    others = _beside(case, part, venue, store, first, log)
+    others = _beside(case, part, venue, store, first, log, before)
     return dying, first, others
 
 
@@ -174,7 +177,13 @@ def _waking(case: Case, others: list[Beside], store: SqliteStore | PostgresStore
 
 
 def _beside(
-    case: Case, part: Part, venue: Venue, store: SqliteStore | PostgresStore, first: Process, log: Path
+    case: Case,
+    part: Part,
+    venue: Venue,
+    store: SqliteStore | PostgresStore,
+    first: Process,
+    log: Path,
+    before: int,
 ) -> list[Beside]:
     """What happens while the first process works; the first has ended, or been stopped, when this returns."""
     others: list[Beside] = []
@@ -198,7 +207,7 @@ def _beside(
     if twin := twins.get(case.combination):
         others.append((Process(lambda: run_part(twin), log), twin))
     elif case.combination == "venue restart":
-        venue.restart()
+        _restart(case, venue, before)
     elif case.combination == "database refuses":
         store.refuse(part.ledger_url, REFUSED_SECONDS)
     first.wait()

@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Venue:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._port = 0
+        self._struck_before: Counter[str] = Counter()
         self._start()
 
     def _start(self) -> None:
@@ -47,9 +49,14 @@ class Venue:
         return str(self._told["admin"])
 
     def restart(self) -> None:
-        """Kill it and start it again on the same port and database."""
+        """Kill it and start it again on the same port and database; what struck until then stays counted."""
+        self._struck_before.update(self.admin("GET", "truth?key=nobody")["struck"])
         self.stop(signal.SIGKILL)
         self._start()
+
+    def struck(self, fault: str) -> int:
+        """How often the fault struck, before restarts too."""
+        return self._struck_before[fault] + int(self.admin("GET", "truth?key=nobody")["struck"].get(fault, 0))
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End the process."""

@@ -137,4 +137,10 @@ def test_a_file_whose_name_tells_nothing_goes_in_under_the_name_given(command: C
 
 
 def test_pruning_needs_an_age_and_tells_what_it_did(command: Command) -> None:
-    assert command("prune", "--older-than", "30") == {"deleted": 0, "bytes": 0, "kept": 0}
+    assert command("prune", "--older-than", "30") == {
+        "deleted": 0,
+        "bytes": 0,
+        "kept": 0,
+        "left": 0,
+        "left_bytes": 0,
+    }
