@@ -194,10 +194,8 @@ def _beside(
         if not first.wait(stopped=True) or first.status is None:
             others.append((first, part))
         return others
-    if (
-        case.combination not in {NONE, "task retry", "flow retry", "full disk"}
-        and case.combination != "another attempt"
-    ):
+    at_once = {NONE, "task retry", "flow retry", "full disk", "another attempt"}
+    if case.combination not in at_once or case.control == "lease":
         time.sleep(case.delay)
     twins = {
         "second run": part,

@@ -93,6 +93,8 @@ def draw_one(number: int, database: str, control: str = "") -> Case:
 def _draw(number: int, cell: tuple[str, str, str], control: str) -> Case:
     chosen = random.Random(number)
     instant, fault, combination = cell
+    # Without the lease the second run is to read before the first records (both think 1.5 s), and record after it.
+    delays = (0.5, 1.0) if control == "lease" else (0.0, 0.25)
     return Case(
         number=number,
         instant=instant,
@@ -101,7 +103,7 @@ def _draw(number: int, cell: tuple[str, str, str], control: str) -> Case:
         target="order" if control else chosen.choice(TARGETS),
         count=1 if control else chosen.choice((1, 1, 2, 3)),
         nth=chosen.randint(1, 3),
-        delay=chosen.uniform(0, 0.25),
+        delay=chosen.uniform(*delays),
         control=control,
     )
 
