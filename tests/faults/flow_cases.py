@@ -217,7 +217,7 @@ def _run_case(case: Case, venue: Venue, world: World) -> Verdict:
         seconds = {"query_lag": 0.25, "zombie": 0.25}.get(case.fault, SILENT_SECONDS)
         venue.admin("POST", "faults", {"fault": case.fault, "on": case.target, "count": case.count, "seconds": seconds})
     verdict = Verdict(case=case)
-    before = _struck(venue, case)
+    before = venue.struck(case.fault)
     parameters = {"as_of": world.as_of.isoformat(), "mode": "paper"}
     log = home / "flows.log"
     first = Run("trade", parameters, environment, log)
@@ -232,7 +232,7 @@ def _run_case(case: Case, venue: Venue, world: World) -> Verdict:
             break
         done = Run("trade", parameters, environment, log).wait()
     verdict.recovery_seconds = time.monotonic() - began if done else None
-    verdict.fault_struck = _struck(venue, case) > before
+    verdict.fault_struck = venue.struck(case.fault) > before
     venue.admin("DELETE", "faults")
     if not done:
         verdict.lost.append(f"trade never completed, see {log}")
@@ -274,7 +274,3 @@ def _kill_at(case: Case, run: Run, ledger: Path) -> bool:
                 return True
             time.sleep(0.002)
     return False
-
-
-def _struck(venue: Venue, case: Case) -> int:
-    return int(venue.admin("GET", "truth?key=nobody")["struck"].get(case.fault, 0))
