@@ -28,7 +28,7 @@ TYPES = {float: "double", int: "long", bool: "boolean", str: "string"}
 
 @dataclass
 class Double:
-    """What was written, and what to do wrong: statuses answered instead, first to last; rows that an answer may have."""
+    """What was written, and what to do wrong: statuses told instead, first to last; rows that an answer may have."""
 
     version: str = "2"
     most_rows: int = 0
