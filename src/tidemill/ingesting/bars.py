@@ -195,6 +195,4 @@ def _is_stored(series: _Series, start: datetime, end: datetime) -> bool:
     expected = expected_opens(series.timeframe, start, end, calendar=series.calendar, sessions=series.sessions)
     if not len(expected):
         return False
-    kept = series.store.read_bars([series.instrument.id], series.timeframe, start, end)
-    opens = kept["open_time"].to_numpy("datetime64[us]").astype(np.int64)
-    return bool(np.isin(expected, opens).all())
+    return bool(np.isin(expected, series.store.coverage(series.instrument.id, series.timeframe, start, end)).all())

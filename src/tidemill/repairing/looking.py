@@ -148,8 +148,10 @@ def _listed_from(
 def _load_opens(
     store: BarStore, group: SeriesGroup, name: str, refused: pd.DataFrame, start: datetime, end: datetime
 ) -> np.ndarray:
-    bars = store.read_bars([name], group.timeframe, start, max(start, end))
-    kept = honour_quarantine(bars, refused)
+    end = max(start, end)
+    if not len(refused):
+        return store.coverage(name, group.timeframe, start, end)
+    kept = honour_quarantine(store.read_bars([name], group.timeframe, start, end), refused)
     opens: np.ndarray = kept["open_time"].to_numpy("datetime64[us]").astype(np.int64)
     return opens
 
