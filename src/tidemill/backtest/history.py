@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import compress, groupby
 
+import numpy as np
 import pandas as pd
 
 from tidemill.adapters.memory_gaps import MemoryGapLedger
@@ -15,7 +16,7 @@ from tidemill.backtest.doubting import find_refused
 from tidemill.backtest.quiet import decide_all, plan_points
 from tidemill.backtest.tracks import Rows, Tracks
 from tidemill.backtest.values import BacktestPlan
-from tidemill.domain.market import to_micros
+from tidemill.domain.market import DecisionGrid, to_micros
 from tidemill.features import build_features
 from tidemill.ingesting import store_posts
 from tidemill.quality import honour_quarantine
@@ -26,7 +27,8 @@ from tidemill.recording.tape import RecordedTape
 class History:
     """Bars (BARS + stored_at, by instrument and open time), scores and feature rows of one backtest.
 
-    ``refused`` is the quarantine of the bars that a run would have doubted, None when there are none.
+    ``refused`` is the quarantine of the bars that a run would have doubted, None when there are none. ``micros`` are
+    all points in microseconds.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class History:
         self.bars = self._load(recording, plan)
         self.whole = Tracks(self.bars, plan.rules)
         self.refused = find_refused(self.bars, plan, points, tape)
+        self.micros = _micros_of(plan.rules.grid, points)
         self.plan = (
-            plan_points(plan.rules, self.bars, self.whole, tape, points)
+            plan_points(plan.rules, self.bars, self.whole, tape, self.micros)
             if self.refused is None
             else decide_all(len(points))
         )
@@ -103,3 +106,11 @@ class History:
         if len(posts):
             store_posts(posts, self.store, bases=bases, now=plan.end)
         return bars.sort_values(["instrument", "open_time"], kind="stable", ignore_index=True)
+
+
+def _micros_of(grid: DecisionGrid, points: Sequence[datetime]) -> np.ndarray:
+    """Points in micros, int64; those of a market that always trades are counted up, as there may be many."""
+    if grid.calendar != "24x7" or len(points) < 2:
+        return np.array([to_micros(one) for one in points], dtype=np.int64)
+    first, second = map(to_micros, points[:2])
+    return first + (second - first) * np.arange(len(points), dtype=np.int64)

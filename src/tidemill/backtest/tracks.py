@@ -145,7 +145,8 @@ class Rows:
     def __init__(self, features: pd.DataFrame) -> None:
         points = features.index.get_level_values("point")
         self._micros = points.to_numpy("datetime64[us]").astype(np.int64)
-        self._table = features.droplevel("point")
+        # copied, so that its columns lie together: a row is cut out of it at every decision
+        self._table = features.droplevel("point").copy()
 
     def at(self, point: datetime) -> pd.DataFrame:
         """The rows of one point by instrument; empty when there are none."""

@@ -53,7 +53,8 @@ def make_forecasts(strategy: Strategy, view: View) -> Forecasts:
     ]
     if not len(complete):
         return Forecasts(forecasts=(), without=tuple(without))
-    wish = _ask(strategy, replace(view, features=complete.copy()))
+    # a frame of its own: what the strategy writes into it stays there, since pandas copies on the first write
+    wish = _ask(strategy, replace(view, features=complete.copy(deep=False)))
     if isinstance(wish, Targets):
         return Forecasts(forecasts=(), without=tuple(without), wanted=_checked_targets(strategy, view, wish, complete))
     strengths = _checked_strengths(strategy, view, wish, complete)
@@ -95,8 +96,9 @@ def _checked_strengths(strategy: Strategy, view: View, wish: Wish, table: pd.Dat
         kind = type(wish).__name__
         raise StrategyError(f"{_at(strategy, view)} gave {kind}; give strengths by instrument, or Targets")
     found: dict[str, float] = {}
+    given = table.index.tolist()
     for name, value in wish.items():
-        _check_name(strategy, view, str(name), table)
+        _check_name(strategy, view, str(name), given)
         try:
             strength = float(value)
         except (TypeError, ValueError):
@@ -109,16 +111,17 @@ def _checked_strengths(strategy: Strategy, view: View, wish: Wish, table: pd.Dat
 
 
 def _checked_targets(strategy: Strategy, view: View, wish: Targets, table: pd.DataFrame) -> dict[str, Decimal]:
+    given = table.index.tolist()
     for name, value in wish.quantities.items():
-        _check_name(strategy, view, str(name), table)
+        _check_name(strategy, view, str(name), given)
         if not (isinstance(value, Decimal) and value.is_finite()):
             raise StrategyError(f"{_at(strategy, view)} wants {value!r} of {name}; a target is a finite Decimal")
     return {str(name): value for name, value in wish.quantities.items()}
 
 
-def _check_name(strategy: Strategy, view: View, name: str, table: pd.DataFrame) -> None:
-    if name not in table.index:
-        known = ", ".join(map(str, table.index))
+def _check_name(strategy: Strategy, view: View, name: str, given: list[str]) -> None:
+    if name not in given:
+        known = ", ".join(given)
         raise StrategyError(f"{_at(strategy, view)} wants {name}, which it was not given; it was given {known}")
 
 
