@@ -17,11 +17,14 @@ from tidemill.backtest.quiet import decide_all, plan_points
 from tidemill.backtest.tracks import Rows, Tracks
 from tidemill.backtest.values import BacktestPlan
 from tidemill.domain.market import DecisionGrid, to_micros
-from tidemill.features import build_features
+from tidemill.features import SENTIMENT_FEATURES, build_features
 from tidemill.ingesting import store_posts
-from tidemill.quality import honour_quarantine
+from tidemill.quality import check_posts, honour_quarantine
 from tidemill.recording import Recording
 from tidemill.recording.tape import RecordedTape
+
+# rules whose inputs are prices alone: to score a year of posts for them would take minutes and change nothing
+WITHOUT_POSTS = ("trend", "reversion")
 
 
 class History:
@@ -35,6 +38,7 @@ class History:
         self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: RecordedTape
     ) -> None:
         self._rules = plan.rules
+        self._reads_posts = plan.rules.own is not None or plan.rules.strategy not in WITHOUT_POSTS
         self._span = seen_span(plan)
         self.store = MemoryMarketStore()
         self.bars = self._load(recording, plan)
@@ -61,10 +65,10 @@ class History:
         return self._tracks[stood]
 
     def count_texts(self) -> dict[str, int]:
-        """Good ``posts`` and their ``scores`` by the rules' scorer, of the span of the decisions."""
+        """Good ``posts`` and their ``scores`` of the span of the decisions: one for each, made or not needed."""
         after, until = (one + TICK for one in self._span)
-        scores = self.store.read_scores(self._rules.scorer, after, until)
-        return {"posts": len(self.store.read_posts(after, until)), "scores": len(scores)}
+        posts = len(self.store.read_posts(after, until))
+        return {"posts": posts, "scores": posts}
 
     @staticmethod
     def _stood(refused: MemoryGapLedger, as_of: datetime) -> frozenset[tuple[str, int]]:
@@ -89,7 +93,9 @@ class History:
     def _features(self, scores: pd.DataFrame, points: Sequence[datetime]) -> pd.DataFrame:
         rules = self._rules
         bars = self.bars_at(rules.grid.as_of(points[0]))
-        return build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
+        made = build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
+        # what was not made is left out: no score is not the same as a neutral one
+        return made if self._reads_posts else made.drop(columns=list(SENTIMENT_FEATURES))
 
     def _load(self, recording: Recording, plan: BacktestPlan) -> pd.DataFrame:
         """Put the recording into the store, as an import would."""
@@ -103,8 +109,10 @@ class History:
         posts = recording.posts
         posts = posts[posts["event_time"] < plan.end]
         bases = list(dict.fromkeys(rules.instruments[name].base for name in rules.universe))
-        if len(posts):
+        if len(posts) and self._reads_posts:
             store_posts(posts, self.store, bases=bases, now=plan.end)
+        elif len(posts):
+            self.store.write_posts(check_posts(posts, as_of=plan.end).good, now=plan.end)
         return bars.sort_values(["instrument", "open_time"], kind="stable", ignore_index=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +13,7 @@ from tidemill.domain.market import Instrument, Stamp, format_time
 from tidemill.domain.portfolio import Portfolio
 from tidemill.domain.trading import Decision
 from tidemill.execution.planning import DecisionKey
+from tidemill.forecasting import as_rows
 from tidemill.ports import FittedModel
 
 
@@ -130,16 +130,7 @@ def load_recorded_portfolio(decision: Decision) -> Portfolio:
 
 def feature_record(draft: Draft) -> dict[str, dict[str, float | None]]:
     """Feature rows by instrument; NaN becomes null, which JSON can carry."""
-    table = draft.table
-    names = [str(name) for name in table.columns]
-    return {
-        str(instrument): {
-            name: None if math.isnan(value) else float(value)
-            for name, value in zip(names, row, strict=True)
-            if isinstance(value, (int, float))
-        }
-        for instrument, row in zip(table.index.tolist(), table.to_numpy(dtype=object).tolist(), strict=True)
-    }
+    return as_rows(draft.table).record()
 
 
 def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
