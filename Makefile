@@ -50,7 +50,7 @@ format: install ## let ruff rewrite the code
 bench: install $(if $(PEERS),peers) ## measure, and write docs/performance.md (ARRAYS= a folder of arrays, PEERS=1 runs the peers too)
 	$(BIN)/python -m benchmarks $(if $(ARRAYS),--arrays $(ARRAYS)) $(if $(PEERS),--peers $(PEERS_VENV)) $(ARGS)
 
-peers: install
+peers: install ## the environments of the peers that bench PEERS=1 runs
 	@for lock in requirements nautilus; do \
 	  made=$(PEERS_VENV)/$$lock; \
 	  [ -f $$made/.installed ] && [ $$made/.installed -nt benchmarks/peers/$$lock.lock ] && continue; \

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from influx_double import BUCKET, ORG, TOKEN, running_double
 from influx_server import create_database, running_influx
 
+from tidemill.adapters._influx_wire import Api
 from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.adapters.sql_market import SqlMarketStore
@@ -26,9 +27,16 @@ START = datetime(2021, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres", "influx-v2", "influx-v1"])
+DOUBLES: dict[str, tuple[str, Api]] = {
+    "influx-2": ("2", "v2"),
+    "influx-1.8": ("1.8", "v2-influxql"),
+    "influx-3": ("3", "v2-influxql"),
+}
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres", *DOUBLES, "influx-real"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Which adapter a test runs on; influx-v2 is a double of the v2 API, influx-v1 a real server."""
+    """Which adapter a test runs on: influx-2, -1.8 and -3 are a double of those versions, influx-real a server 1.6."""
     return request.param
 
 
@@ -49,11 +57,12 @@ def store(backend: str, tmp_path, request) -> Iterator[object]:
     else:
         made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
     with ExitStack() as stack:
-        if backend == "influx-v2":
-            double = stack.enter_context(running_double())
+        if backend in DOUBLES:
+            version, api = DOUBLES[backend]
+            double = stack.enter_context(running_double(version))
             place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
-            made = InfluxMarketStore(place, made, sleep=lambda _: None)
-        elif backend == "influx-v1":
+            made = InfluxMarketStore(place, made, api=api, sleep=lambda _: None)
+        elif backend == "influx-real":
             url, name = request.getfixturevalue("influx_url"), f"t{uuid.uuid4().hex}"
             create_database(url, name)
             made = InfluxMarketStore(Place(url=url, bucket=name), made, api="v1")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread
+from tidemill.adapters._ccxt_pages import Heard, hear
 from tidemill.domain.budgets import Block, BudgetRule
 from tidemill.domain.errors import DataError, TransientError
 from tidemill.domain.series import SeriesError, SeriesState
@@ -120,10 +121,18 @@ class Caller:
 
     def call(self, work: Work) -> Any:
         """The answer to one request; what may pass is tried again, with the pauses that the venue asks for."""
+        return self.ask(work)[0]
+
+    def ask(self, work: Work, *, as_text: bool = False) -> tuple[Any, str]:
+        """The same with the body that the answer was read from, whoever else asks at the same time.
+
+        ``as_text``: an array of arrays comes as ``KlineText``.
+        """
         failed = 0
         while True:
+            heard = Heard(as_text=as_text)
             try:
-                return self._once(work)
+                return self._once(work, heard), heard.body
             except TransientError as error:
                 failed += 1
                 wait = error.retry_after_seconds
@@ -140,23 +149,22 @@ class Caller:
         self._thread.run(self._exchange.close(), GRACE_SECONDS)
         self._thread.close()
 
-    def _once(self, work: Work) -> Any:
+    def _once(self, work: Work, heard: Heard) -> Any:
         import ccxt
 
         try:
             with shape_checked(self._venue):
-                return self._thread.run(work(), self._timeout)
+                return self._thread.run(hear(work, heard), self._timeout)
         except ccxt.BadSymbol as error:
             raise SeriesError(_refused(self._venue, error), state=SeriesState.UNKNOWN_SYMBOL) from error
         except (ccxt.BadRequest, ccxt.NotSupported) as error:
             raise DataError(_refused(self._venue, error)) from error
         except ccxt.DDoSProtection as error:
-            raise self._told_to_wait(error) from error
+            raise self._told_to_wait(error, heard.wait_seconds) from error
         except (ccxt.BaseError, TimeoutError) as error:
             raise TransientError(f"{self._venue} does not answer: {_short(error)}") from error
 
-    def _told_to_wait(self, error: Exception) -> TransientError:
-        wait, self._exchange.told_to_wait = self._exchange.told_to_wait, None
+    def _told_to_wait(self, error: Exception, wait: float | None) -> TransientError:
         if wait is not None and self._budget is not None:
             self._budget.pause(wait)
         return TransientError(f"{self._venue} asks for fewer requests: {_short(error)}", retry_after_seconds=wait)

@@ -33,12 +33,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Points of one series of bars with ``start`` <= time < ``end`` (micros)."""
+    """Points with ``tags`` and ``start`` <= time < ``end`` (micros); ``columns``: fields first, then tags."""
 
     tags: Mapping[str, str]
-    fields: Sequence[str]
+    columns: Sequence[str]
     start: int
     end: int
+    measurement: str = "bars"
 
 
 class Wire(Protocol):
@@ -53,7 +54,7 @@ class Wire(Protocol):
         ...
 
     def newest(self, wanted: Wanted) -> int | None:
-        """The largest time of the series, or None."""
+        """The largest time at which the first of the columns is, or None."""
         ...
 
     def close(self) -> None:
@@ -126,7 +127,7 @@ class ClientWire:
 
     def newest(self, wanted: Wanted) -> int | None:
         """See the protocol."""
-        field = f' |> filter(fn: (r) => r["_field"] == {json.dumps(wanted.fields[0])})'
+        field = f' |> filter(fn: (r) => r["_field"] == {json.dumps(wanted.columns[0])})'
         found = self._query(f"{_flux(self._place, wanted)}{field} |> last()")
         return max((int(row["time"]) for row in found), default=None)
 
@@ -157,7 +158,7 @@ class ClientWire:
 
 def _flux(place: Place, wanted: Wanted) -> str:
     start, end = (format_time(from_micros(one)) for one in (wanted.start, wanted.end))
-    tags = {"_measurement": "bars", **wanted.tags}
+    tags = {"_measurement": wanted.measurement, **wanted.tags}
     where = " and ".join(f"r[{json.dumps(name)}] == {json.dumps(value)}" for name, value in tags.items())
     bucket = json.dumps(place.bucket)
     return f"from(bucket: {bucket}) |> range(start: {start}, stop: {end}) |> filter(fn: (r) => {where})"
