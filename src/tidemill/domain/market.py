@@ -27,10 +27,14 @@ TIMEFRAME_SECONDS = {
     "1d": 86400,
 }
 HOUR_SECONDS = 3600
+MICROSECOND = timedelta(microseconds=1)
+STEP_TOLERANCE = Decimal("1e-9")
 
 
 def require_utc(moment: datetime, name: str) -> datetime:
     """Return ``moment`` in UTC; raise DataError when it carries no zone."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         raise DataError(f"{name} {moment.isoformat()} has no time zone; write it as {moment.isoformat()}Z")
     return moment.astimezone(UTC)
@@ -52,7 +56,7 @@ def format_time(moment: datetime) -> str:
 
 def to_micros(moment: datetime) -> int:
     """Whole microseconds since 1970-01-01 UTC, the stores' representation of time."""
-    return (require_utc(moment, "time") - EPOCH) // timedelta(microseconds=1)
+    return (require_utc(moment, "time") - EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
@@ -80,7 +84,7 @@ def to_step(value: float | Decimal, step: Decimal) -> Decimal:
         raise DataError(f"{value!r} is not a finite number")
     units = (exact / step).to_integral_value()
     stepped = units * step
-    if abs(stepped - exact) > abs(exact) * Decimal("1e-9"):
+    if abs(stepped - exact) > abs(exact) * STEP_TOLERANCE:
         raise DataError(f"{value!r} is not a multiple of the step {step}")
     return stepped
 
@@ -269,10 +273,11 @@ class DecisionGrid:
     def points(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Points p with ``start`` <= p < ``end``, ascending."""
         if self.calendar == "24x7":
-            point = start + (EPOCH - start) % self.spacing
+            spacing = self.spacing
+            point = start + (EPOCH - start) % spacing
             while point < end:
                 yield point
-                point += self.spacing
+                point += spacing
             return
         for index in range(max(1, bisect_left(self.sessions, start)), len(self.sessions)):
             if self.sessions[index] >= end:
