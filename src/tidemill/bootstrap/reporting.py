@@ -15,9 +15,9 @@ from typing import Any, Literal
 from tidemill.backtest import BacktestPlan, BacktestResult, count_bars, run_backtest
 from tidemill.bootstrap.backtests import keep_compiled_code, prepare_backtest
 from tidemill.domain.errors import ConfigurationError
-from tidemill.domain.trials import Trial, distinct_trials
+from tidemill.domain.trials import Trial, comparable_sharpes, distinct_trials
 from tidemill.pages import PageFacts, write_page
-from tidemill.performance import RunRecord, as_statistics, curve_sharpe, measure, run_sharpe
+from tidemill.performance import RunRecord, as_statistics, curve_sharpe, decided_orders, measure, run_sharpe
 from tidemill.ports import Clock
 from tidemill.recording import Recording, hash_recording
 from tidemill.settings import Settings
@@ -72,7 +72,8 @@ def report_backtest(
     trial = make_trial(recording, plan, sharpe=run_sharpe(record), orders=len(record.orders), now=begun)
     number = trials.record_trial(trial)
     counted = distinct_trials(trials.load_trials(data_hash=trial.data_hash))
-    measured = measure(replace(record, trial_sharpes=[one.sharpe for one in counted]))
+    sharpes = comparable_sharpes(counted, start=plan.start, end=plan.end)
+    measured = measure(replace(record, trial_sharpes=sharpes))
     ran = {"speed": "exact", **count_bars(recording, plan), **result.as_dict(plan.rules.strategy)}
     if options.page is not None:
         settings_told = plan_parameters(plan) | {"data_hash": trial.data_hash, "parameters_hash": trial.parameters_hash}
@@ -125,8 +126,7 @@ def make_record(recording: Recording, plan: BacktestPlan, result: BacktestResult
         currency=rules.instruments[rules.universe[0]].quote,
         equity=result.equity,
         fills=result.fills,
-        orders=result.orders,
-        decisions=result.decisions,
+        orders=decided_orders(result.orders, result.decisions),
         instruments=rules.universe,
         bars=bars[BAR_COLUMNS],
         timeframe=timeframe,
