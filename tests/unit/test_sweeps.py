@@ -30,7 +30,7 @@ from tidemill.bootstrap import (
     run_wanted,
 )
 from tidemill.bootstrap.sweep_jobs import sweep_plan
-from tidemill.domain.errors import ConfigurationError, DataError
+from tidemill.domain.errors import DataError
 from tidemill.domain.trials import distinct_trials
 from tidemill.fast_backtest import run_fast_backtest
 from tidemill.settings import Settings, load_settings
