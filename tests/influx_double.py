@@ -192,6 +192,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if status >= 400 and self.double.retry_after:
             self.send_header("Retry-After", self.double.retry_after)
+        self.send_header("X-Influxdb-Version", self.double.version)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -130,6 +130,24 @@ def test_bars_of_perpetuals_are_read_and_two_fetches_at_once_keep_their_own(exch
         assert f'"1.5", "{10 + BASES.index(request.partition("-")[0])}"'.encode() in body, request
 
 
+def test_since_when_a_market_is_traded_is_told_where_the_venue_tells_it(double: WireDouble) -> None:
+    since = datetime(2019, 9, 25, 8, tzinfo=UTC)
+    markets = [listed("BTC") | {"onboardDate": int(since.timestamp()) * 1000}, listed("ETH")]
+    double.answers["exchangeInfo"] = {"symbols": markets}
+    source = CcxtMarket(
+        "binanceusdm",
+        venue="FUTURES",
+        rest_url=double.url,
+        market_clock=ManualClock(NOW),
+        access=MarketAccess(kind="linear"),
+    )
+    assert {one.id: one.listed_from for one in source.fetch_instruments()} == {
+        "BTC-USDT.FUTURES": since,
+        "ETH-USDT.FUTURES": None,
+    }
+    source.close()
+
+
 def test_control_what_the_client_itself_remembers_is_the_answer_of_another(double: WireDouble) -> None:
     source = CcxtRecords(
         "binanceusdm",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidemill.adapters._ccxt import build_exchange, unified_symbol
-from tidemill.adapters._ccxt_calls import ONCE, Caller, Patience, SharedBudget, retry_after
+from tidemill.adapters._ccxt_calls import ONCE, Caller, Patience
 from tidemill.adapters._ccxt_pages import KlineText, who_listens
+from tidemill.adapters._pacing import SharedBudget, retry_after
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.ports import Clock, RateBudgets, Sleep

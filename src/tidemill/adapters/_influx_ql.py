@@ -43,6 +43,15 @@ class InfluxQlWire:
         found = self._query(text)
         return int(found[0]["time"]) if found else None
 
+    def version(self) -> str:
+        """See the protocol."""
+        return self._send("GET", "/ping", {}).headers.get("X-Influxdb-Version", "of unknown version")
+
+    @property
+    def place(self) -> str:
+        """See the protocol."""
+        return self._place.told
+
     def close(self) -> None:
         """See the protocol."""
         self._session.close()

@@ -30,6 +30,11 @@ class Place:
     org: str = "tidemill"
     bucket: str = "tidemill"
 
+    @property
+    def told(self) -> str:
+        """The place in words."""
+        return f"bucket {self.bucket} at {self.url}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -55,6 +60,15 @@ class Wire(Protocol):
 
     def newest(self, wanted: Wanted) -> int | None:
         """The largest time at which the first of the columns is, or None."""
+        ...
+
+    def version(self) -> str:
+        """What the server says it is."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where the bars are, without a secret."""
         ...
 
     def close(self) -> None:
@@ -130,6 +144,15 @@ class ClientWire:
         field = f' |> filter(fn: (r) => r["_field"] == {json.dumps(wanted.columns[0])})'
         found = self._query(f"{_flux(self._place, wanted)}{field} |> last()")
         return max((int(row["time"]) for row in found), default=None)
+
+    def version(self) -> str:
+        """See the protocol."""
+        return str(self._client.version())
+
+    @property
+    def place(self) -> str:
+        """See the protocol."""
+        return self._place.told
 
     def close(self) -> None:
         """See the protocol."""

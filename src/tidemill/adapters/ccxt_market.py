@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.adapters._ccxt import BINANCE_SPOT
-from tidemill.adapters._ccxt_calls import need_empty, need_times, shape_checked
+from tidemill.adapters._ccxt_calls import FIRST_BAR_MS, need_empty, need_times, shape_checked
 from tidemill.adapters._ccxt_client import (
     MarketAccess,
     build_caller,
@@ -228,6 +228,7 @@ class CcxtMarket:
             price_step=_exact(price),
             lot_step=_exact(lot),
             min_notional=_exact(cost or 0),
+            listed_from=_listed_from(market.get("created")),
         )
 
 
@@ -238,6 +239,11 @@ def _not_kept(venue: str, instrument: str, timeframe: str, first: int) -> NotKep
         "older ones come from a file: tidemill data import",
         first=moment,
     )
+
+
+def _listed_from(created: Any) -> datetime | None:
+    """Since when a market is traded, where ccxt tells it (milliseconds)."""
+    return from_micros(int(created) * 1000) if created and int(created) >= FIRST_BAR_MS else None
 
 
 def _exact(value: Any) -> Decimal:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -27,13 +28,15 @@ from tidemill.adapters._influx_wire import Answer, Api, Place, Wanted, open_wire
 from tidemill.adapters._market_columns import BarColumns, Part, to_frame
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import from_micros, split_instrument_id, timeframe_seconds, to_micros
-from tidemill.ports import Sleep
+from tidemill.ports import Sleep, StoreHealth
 
 FIELDS = ("o", "h", "l", "c", "v")
 NOTES = ("stored_at", "knowledge_time", "assumed")
 FOREVER = to_micros(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
 # where the write under way is told: a time that no retention reaches
 UNDER_WAY = to_micros(datetime.fromisoformat("2100-01-01T00:00:00+00:00"))
+# and where doctor writes that nothing is, to see that it may write
+PROBE = UNDER_WAY + 1
 EARLIEST, MICROS, BACK_BARS = 0, 1_000_000, 5_000
 ESCAPED = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\="})
 
@@ -47,6 +50,10 @@ class StoreBeside(Protocol):
 
     def watermark(self) -> int:
         """The newest stored_at of any table and of the bars."""
+        ...
+
+    def health(self) -> StoreHealth:
+        """That it answers and takes writes."""
         ...
 
 
@@ -104,6 +111,22 @@ class InfluxMarketStore:
                 return from_micros(int(opens.max()))
             reach, end = back, newest - reach
         return None
+
+    def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
+        """See the port."""
+        promised = self._promised()
+        wanted = _wanted(instrument, timeframe, to_micros(start), to_micros(end), NOTES[:1])
+        rows = np.array([(int(row["time"]), int(row["stored_at"])) for row in self._wire.read(wanted)], dtype=np.int64)
+        opens, stored = rows.reshape(-1, 2).T
+        return np.unique(opens[_is_whole(stored, *promised)])
+
+    def health(self) -> StoreHealth:
+        """See the port; both stores are asked."""
+        beside = self._beside.health()
+        self._wire.write([_told(0, at=PROBE)])
+        self._unfinished()
+        place = f"{self._wire.place}, beside {beside.kind} in {beside.place}"
+        return replace(beside, kind=f"InfluxDB {self._wire.version()}", place=place)
 
     def watermark(self) -> int:
         """See the port."""

@@ -103,7 +103,8 @@ def ceil_to_step(value: Decimal, step: Decimal) -> Decimal:
 class Instrument:
     """Something tradable at one venue, with its trading rules.
 
-    ``price_step``, ``lot_step`` and ``min_notional`` (in quote units) are the venue's filters.
+    ``price_step``, ``lot_step`` and ``min_notional`` (in quote units) are the venue's filters. ``listed_from``: since
+    when it is traded, where the venue tells.
     """
 
     venue: str
@@ -112,6 +113,7 @@ class Instrument:
     price_step: Decimal
     lot_step: Decimal
     min_notional: Decimal = Decimal(0)
+    listed_from: datetime | None = None
 
     def __post_init__(self) -> None:
         for name in ("price_step", "lot_step"):
@@ -120,6 +122,8 @@ class Instrument:
                 raise DataError(f"{name} of {self.id} must be a positive Decimal, not {value!r}")
         if not isinstance(self.min_notional, Decimal) or self.min_notional < 0:
             raise DataError(f"min_notional of {self.id} must be a Decimal >= 0, not {self.min_notional!r}")
+        if self.listed_from is not None:
+            require_utc(self.listed_from, "listed_from")
 
     @property
     def id(self) -> str:
