@@ -44,7 +44,7 @@ def median_seconds(work: Callable[[], object], runs: int = RUNS) -> float:
 
 
 def medians_in_turn(*works: Callable[[], object], runs: int = 3 * RUNS) -> list[float]:
-    """Median seconds of each, called one after the other in every round: what else the machine does meets them alike."""
+    """Median seconds of each, called in turn in every round: what else the machine does meets them alike."""
     taken: list[list[float]] = [[] for _ in works]
     for _ in range(runs + 1):
         for work, seconds in zip(works, taken, strict=True):
