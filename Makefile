@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOREIGN := .venv-foreign
 PEERS_VENV := .venv-peers
+# nautilus_trader's newest release asks for one of these; without them an older one is measured, and the page says so
+NEWER_PYTHON ?= python3.13 python3.12
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 export UV_PYTHON_DOWNLOADS := never
@@ -48,11 +50,13 @@ format: install ## let ruff rewrite the code
 bench: install $(if $(PEERS),peers) ## measure, and write docs/performance.md (ARRAYS= a folder of arrays, PEERS=1 runs the peers too)
 	$(BIN)/python -m benchmarks $(if $(ARRAYS),--arrays $(ARRAYS)) $(if $(PEERS),--peers $(PEERS_VENV)) $(ARGS)
 
-peers: install
+peers: install ## the environments of the peers that bench PEERS=1 runs
 	@for lock in requirements nautilus; do \
 	  made=$(PEERS_VENV)/$$lock; \
 	  [ -f $$made/.installed ] && [ $$made/.installed -nt benchmarks/peers/$$lock.lock ] && continue; \
-	  { $(PYTHON) -m venv --clear $$made \
+	  chosen=$(PYTHON); \
+	  [ $$lock = nautilus ] && for newer in $(NEWER_PYTHON); do $$newer -c pass 2>/dev/null && chosen=$$newer && break; done; \
+	  { $$chosen -m venv --clear $$made \
 	    && VIRTUAL_ENV=$$made $(BIN)/uv pip install --quiet --require-hashes --requirements benchmarks/peers/$$lock.lock \
 	    && touch $$made/.installed; } || echo "the peers of benchmarks/peers/$$lock.lock cannot be installed here"; \
 	done

@@ -131,8 +131,10 @@ def mark_series(results: list[Ingested]) -> list[SeriesMark]:
     """Record the state in which each series was found; a store that takes no mark has said so already."""
     known = services()
     now, marks = known.market_clock.now(), []
+    before = {one.key: one for one in known.marks.load_marks()}
     for one in results:
-        mark = mark_of(one, known.store.latest_open(one.name, one.timeframe))
+        newest = known.store.latest_open(one.name, one.timeframe)
+        mark = mark_of(one, newest, before.get((one.name, one.timeframe)))
         with suppress(TransientError):
             known.marks.record_mark(mark, now=now)
         marks.append(mark)

@@ -1,4 +1,9 @@
-"""A small InfluxDB 2 on loopback: write, query (the part of Flux that Tidemill speaks), health; and faults on wish."""
+"""A small InfluxDB on loopback, with faults on wish.
+
+It takes writes at ``/api/v2/write`` and answers as the version it stands for: 2 the part of Flux that Tidemill speaks,
+1.8 and 3 the part of InfluxQL, at ``/query``. They differ in what they say of a database that is not there: 1.8 tells
+it inside an answer of status 200, 3 with status 404, and 3 makes a database of the first write.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TOKEN, ORG, BUCKET = "token-of-the-test", "tidemill", "bars"
 Key = tuple[str, tuple[tuple[str, str], ...], int]
+INFLUXQL = re.compile(r"SELECT (.+) FROM (\w+) WHERE (.*?)time >= (-?\d+) AND time < (-?\d+)")
 TYPES = {float: "double", int: "long", bool: "boolean", str: "string"}
 
 
 @dataclass
 class Double:
-    """What was written, and what to do wrong: statuses answered instead, first to last."""
+    """What was written, and what to do wrong: statuses told instead, first to last; rows that an answer may have."""
 
+    version: str = "2"
+    most_rows: int = 0
     points: dict[Key, dict[str, object]] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     retry_after: str = ""
@@ -37,6 +46,22 @@ class Double:
         for key, fields in lines:
             self.points.setdefault(key, {}).update(fields)
         self.writes.append(len(lines))
+
+    def influxql(self, text: str) -> list[dict[str, object]]:
+        """Series of the answer to one SELECT of columns, or of the last value of one."""
+        names, measurement, tags, start, stop = INFLUXQL.fullmatch(text).groups()
+        wanted = dict(re.findall(r"\"(\w+)\" = '([^']*)' AND ", tags))
+        columns = re.findall(r'"(\w+)"', names)
+        rows = [
+            [at, *({**dict(tags), **fields}.get(name) for name in columns)]
+            for (name, tags, at), fields in sorted(self.points.items(), key=lambda one: one[0][2])
+            if name == measurement and int(start) <= at * 1000 < int(stop) and wanted.items() <= dict(tags).items()
+        ]
+        rows = rows[-1:] if names.startswith("last(") else rows
+        shown = rows[: self.most_rows or None]
+        cut = {"partial": True} if len(shown) < len(rows) else {}
+        names = ["last"] if names.startswith("last(") else columns
+        return [{"name": measurement, "columns": ["time", *names], "values": shown, **cut}] if rows else []
 
     def query(self, text: str) -> str:
         start, stop = (micros(one) for one in re.search(r"start: (\S+), stop: ([^)]+)\)", text).groups())
@@ -100,30 +125,55 @@ def micros(text: str) -> int:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     double: Double
 
     def log_message(self, *args: object) -> None: ...
 
     def do_GET(self) -> None:
-        self.answer(200, b'{"status":"pass"}')
+        url = urlsplit(self.path)
+        if url.path == "/query" and self.double.version != "2":
+            self.judge(partial(self.read, url))
+        else:
+            self.answer(200, b'{"status":"pass"}')
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.double.encodings.append(self.headers.get("Content-Encoding", ""))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        self.judge(partial(self.serve, urlsplit(self.path), body))
+
+    def judge(self, serve) -> None:
+        """Do wrong what is to go wrong, refuse a wrong key, else serve."""
         with self.double.lock:
             if self.double.statuses:
                 self.answer(self.double.statuses.pop(0), b'{"message":"as told"}')
             elif self.headers.get("Authorization") != f"Token {TOKEN}":
                 self.answer(401, b'{"code":"unauthorized"}')
             else:
-                self.serve(urlsplit(self.path), body)
+                serve()
+
+    def read(self, url) -> None:
+        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        assert asked["epoch"] == "u"
+        told: dict[str, object] = {"statement_id": 0}
+        if asked["db"] != BUCKET and self.double.version == "3":
+            self.answer(404, b'{"error":"the requested database was not found"}')
+            return
+        if asked["db"] != BUCKET:
+            told["error"] = f"database not found: {asked['db']}"
+        elif series := self.double.influxql(asked["q"]):
+            told["series"] = series
+        self.answer(200, json.dumps({"results": [told]}).encode())
 
     def serve(self, url, body: bytes) -> None:
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
         assert asked["org"] == ORG
         query = json.loads(body)["query"] if url.path == "/api/v2/query" else ""
+        if query and self.double.version != "2":
+            self.answer(404, b'{"error":"not found"}')
+            return
         if BUCKET not in (asked.get("bucket"), *re.findall(r'bucket: "([^"]*)"', query)):
             self.answer(404, b'{"code":"not found"}')
             return
@@ -142,6 +192,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if status >= 400 and self.double.retry_after:
             self.send_header("Retry-After", self.double.retry_after)
+        self.send_header("X-Influxdb-Version", self.double.version)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -149,8 +200,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_double() -> Iterator[Double]:
-    made = Double()
+def running_double(version: str = "2") -> Iterator[Double]:
+    made = Double(version=version)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"double": made}))
     made.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 
 from tidemill.domain.market import DecisionGrid
-from tidemill.forecasting import Holdings, View
+from tidemill.forecasting import Holdings, View, as_rows
 from tidemill.ports import FittedModel
 
 
@@ -17,7 +17,7 @@ def make_view(table: pd.DataFrame, grid: DecisionGrid, point: datetime, champion
     return View(
         as_of=grid.as_of(point),
         grid=grid,
-        features=table,
+        rows=as_rows(table),
         prices={str(name): Decimal(repr(float(close))) for name, close in table["close"].items()},
         portfolio=Holdings(currency="USD", cash=Decimal(1000), equity=Decimal(1000), held={}),
         champion=champion,

@@ -42,6 +42,7 @@ def serving(answers: dict[str, Answer]) -> Iterator[WireDouble]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             status, headers, body = double.answer(self.path)

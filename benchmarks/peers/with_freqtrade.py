@@ -23,7 +23,7 @@ from freqtrade.resolvers import StrategyResolver
 from freqtrade.strategy import IStrategy
 from workloads import CASH, DAY, FEE, STAKE, crosses, daily_weights, load, tell, timed
 
-DAYS_OF_P2 = 20
+DAYS_OF_P2 = 60
 WHICH = sys.argv[2]
 arrays = load("m1" if WHICH == "P1" else "h1")
 columns = arrays["c"].shape[1]

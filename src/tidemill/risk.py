@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from tidemill.domain.market import Instrument, ceil_to_step, floor_to_step
 from tidemill.domain.portfolio import ZERO, Portfolio, drawdown
@@ -26,8 +27,12 @@ class Limits:
     @property
     def version(self) -> str:
         """Short hash of the values: two decisions with the same version obeyed the same limits."""
-        text = json.dumps({name: str(value) for name, value in asdict(self).items()}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _hash(tuple((name, str(value)) for name, value in asdict(self).items()))
+
+
+@lru_cache(maxsize=16)
+def _hash(told: tuple[tuple[str, str], ...]) -> str:
+    return hashlib.sha256(json.dumps(dict(told), sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

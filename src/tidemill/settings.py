@@ -54,7 +54,9 @@ class MarketSettings(_Group):
     rest_url: str = Field("", description="sends every request here instead of the venue's own host")
     ws_url: str = ""
     key_variable: str = Field("ALPHA_VANTAGE_KEY", description="environment variable with the key, where one is needed")
-    budget_per_minute: float | None = Field(None, ge=0, description="as of the venue that takes the orders")
+    budget_per_minute: float | None = Field(
+        None, ge=0, description="as of the venue that takes the orders; empty: yfinance 60, alpha_vantage 5"
+    )
 
 
 class IngestSettings(_Group):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters._ccxt_calls import SharedBudget
+from tidemill.adapters._pacing import SharedBudget
 from tidemill.adapters.clocks import WallClock
 from tidemill.adapters.memory_budgets import MemoryBudgets
 from tidemill.adapters.sql_budgets import SqlBudgets
@@ -85,7 +85,7 @@ def test_a_rule_without_pace_is_refused() -> None:
 
 SPENDER = """
 import asyncio, os, signal, sys, time
-from tidemill.adapters._ccxt_calls import SharedBudget
+from tidemill.adapters._pacing import SharedBudget
 from tidemill.adapters.clocks import WallClock
 from tidemill.adapters.memory_budgets import MemoryBudgets
 from tidemill.adapters.sql_budgets import SqlBudgets

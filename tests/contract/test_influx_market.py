@@ -1,29 +1,39 @@
-"""What only InfluxDB needs: retries of our own, chunks, compression, no NaN, history through revisions."""
+"""What only InfluxDB needs: retries of our own, chunks, whole writes, no NaN, history through revisions.
+
+All of it on the v2 API, and on v2 writes with InfluxQL reads as 1.8 and 3 have them.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
-from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES, ClientWire
+from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES, Api, open_wire
 from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.adapters.sql_market import SqlMarketStore
 from tidemill.bootstrap import Services
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
+from tidemill.domain.market import to_micros
 from tidemill.settings import load_settings
 
 START, MINUTE = datetime(2021, 1, 1, tzinfo=UTC), timedelta(minutes=1)
 NAME = "BTC-USDT.T"
+APIS: dict[str, Api] = {"2": "v2", "1.8": "v2-influxql", "3": "v2-influxql"}
 
 
-@pytest.fixture
-def double() -> Iterator[Double]:
-    with running_double() as made:
+@pytest.fixture(params=list(APIS))
+def double(request: pytest.FixtureRequest) -> Iterator[Double]:
+    with running_double(request.param) as made:
         yield made
 
 
@@ -34,7 +44,7 @@ class Desk:
         self.pauses: list[float] = []
         self.beside = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
         place = Place(url=double.url, token=token, org=ORG, bucket=bucket)
-        self.store = InfluxMarketStore(place, self.beside, sleep=self.pauses.append)
+        self.store = InfluxMarketStore(place, self.beside, api=APIS[double.version], sleep=self.pauses.append)
 
     def write(self, *closes: float) -> int:
         return self.store.write_bars("1m", bars(*closes), now=START)
@@ -60,7 +70,7 @@ def bars(*closes: float) -> pd.DataFrame:
 def test_a_busy_server_is_asked_again_with_growing_pauses_or_as_it_says(desk: Desk, double: Double) -> None:
     double.statuses = [503, 503]
     assert desk.write(10.0) == 1
-    assert desk.pauses == [0.5, 1.0]
+    assert desk.pauses == [0.5, 1.0], "asked before it wrote"
     double.statuses, double.retry_after = [429], "7"
     assert desk.closes() == [10.0]
     assert desk.pauses[2:] == [7.0]
@@ -79,7 +89,7 @@ def test_a_server_that_stays_busy_is_told_and_nothing_is_promised(desk: Desk, do
 @pytest.mark.parametrize("wrong", [{"token": "another"}, {"bucket": "another"}])
 def test_a_wrong_key_or_bucket_is_for_a_person(double: Double, tmp_path, wrong: dict[str, str]) -> None:
     desk = Desk(double, tmp_path, **wrong)
-    with pytest.raises(ConfigurationError, match="check its token, org and bucket"):
+    with pytest.raises(ConfigurationError, match=r"InfluxDB at .* refuses.*(check its token, org and bucket|another)"):
         desk.write(10.0)
     desk.store.close()
     assert not double.points
@@ -88,18 +98,61 @@ def test_a_wrong_key_or_bucket_is_for_a_person(double: Double, tmp_path, wrong: 
 def test_points_go_in_chunks_compressed(desk: Desk, double: Double) -> None:
     count = 2 * CHUNK_LINES + 1
     assert desk.write(*(float(row + 1) for row in range(count))) == count
-    assert double.writes == [CHUNK_LINES, CHUNK_LINES, 1]
+    assert double.writes == [1, CHUNK_LINES, CHUNK_LINES, 1, 1], "between two lines that tell of a write under way"
     assert "gzip" in double.encodings
     assert len(desk.closes()) == count
 
 
-def test_a_write_that_broke_off_is_made_whole_by_the_next(desk: Desk, double: Double) -> None:
-    closes = [float(row + 1) for row in range(CHUNK_LINES + 5)]
+def some(count: int = CHUNK_LINES + 5) -> list[float]:
+    return [float(row + 1) for row in range(count)]
+
+
+def is_there(double: Double) -> list[float]:
+    """Closes of the points that a server has, read or not."""
+    return [float(fields["c"]) for (name, _, _), fields in double.points.items() if name == "bars"]
+
+
+def test_a_write_that_broke_off_is_not_read_and_made_whole_by_the_next(desk: Desk, double: Double) -> None:
+    desk.write(7.0)
+    then = desk.store.watermark()
     with pytest.raises(TransientError):
-        _break_after_a_chunk(desk, double, closes)
-    assert 0 < len(double.points) < len(closes)
-    desk.write(*closes)
-    assert desk.closes() == closes
+        _break_after_a_chunk(desk, double, some())
+    assert len(is_there(double)) == 1 + CHUNK_LINES, "of one bar both revisions"
+    _nothing_torn_is_read(desk)
+    # a later write of something else takes the watermark beyond what broke off, and other bars are read and written
+    desk.store.write_payload("bars", "GET", b"answer", now=START + timedelta(days=1))
+    other = bars(1.0).assign(instrument="ETH-USDT.T")
+    assert desk.store.write_bars("1m", other, now=START + timedelta(days=1)) == 1
+    _nothing_torn_is_read(desk)
+    assert desk.write(*some()) == len(some())
+    assert desk.closes() == some()
+    assert desk.store.latest_open(NAME, "1m") == START + (len(some()) - 1) * MINUTE
+    assert desk.closes(stored_until=then) == [7.0]
+
+
+def _nothing_torn_is_read(desk: Desk) -> None:
+    assert desk.closes() == [7.0]
+    assert desk.store.latest_open(NAME, "1m") == START
+
+
+def test_control_without_the_lines_that_tell_of_it_a_torn_write_is_read(desk: Desk, double: Double) -> None:
+    desk.write(7.0)
+    with pytest.raises(TransientError):
+        _break_after_a_chunk(desk, double, some())
+    double.points = {key: value for key, value in double.points.items() if key[0] != "unfinished"}
+    assert desk.closes() == [7.0], "not yet: the watermark lies before it"
+    desk.store.write_payload("bars", "GET", b"answer", now=START + timedelta(days=1))
+    assert desk.closes() == some(CHUNK_LINES)
+
+
+def test_what_broke_off_twice_at_one_time_is_written_under_another(desk: Desk, double: Double) -> None:
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            _break_after_a_chunk(desk, double, some())
+    assert desk.closes() == []
+    assert desk.store.latest_open(NAME, "1m") is None
+    assert desk.write(*some()) == len(some())
+    assert desk.closes() == some()
 
 
 def _break_after_a_chunk(desk: Desk, double: Double, closes: list[float]) -> None:
@@ -107,13 +160,83 @@ def _break_after_a_chunk(desk: Desk, double: Double, closes: list[float]) -> Non
 
     def once(text: str) -> None:
         written(text)
-        double.statuses = [503] * TRIES
+        if text.startswith("bars"):
+            double.statuses = [503] * TRIES
 
     double.write = once  # type: ignore[method-assign]
     try:
         desk.write(*closes)
     finally:
         double.write = written  # type: ignore[method-assign]
+
+
+WRITER = """
+import os, signal, sys
+sys.path[:0] = sys.argv[1].split(os.pathsep)
+import test_influx_market as here
+from influx_double import BUCKET, ORG, TOKEN
+from tidemill.adapters.influx_market import InfluxMarketStore, Place
+from tidemill.adapters.sql_market import SqlMarketStore
+
+beside = SqlMarketStore(sys.argv[2])
+place = Place(url=sys.argv[3], token=TOKEN, org=ORG, bucket=BUCKET)
+die = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+store = InfluxMarketStore(place, beside, api=sys.argv[4], sleep=die)
+store.write_bars("1m", here.bars(*here.some()), now=here.START)
+"""
+
+
+def test_a_writer_killed_between_two_chunks_leaves_nothing_to_read_and_a_rerun_completes(
+    desk: Desk, double: Double, tmp_path
+) -> None:
+    written = double.write
+
+    def busy_after_a_chunk(text: str) -> None:
+        written(text)
+        if text.startswith("bars"):
+            double.statuses = [503]
+
+    double.write = busy_after_a_chunk  # type: ignore[method-assign]
+    here = Path(__file__).parent
+    paths = os.pathsep.join((str(here), str(here.parent)))
+    url = f"sqlite:///{tmp_path / 'market.db'}"
+    command = [sys.executable, "-c", WRITER, paths, url, double.url, APIS[double.version]]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    double.write, double.statuses = written, []  # type: ignore[method-assign]
+    assert len(is_there(double)) == CHUNK_LINES
+    desk.store.write_payload("bars", "GET", b"answer", now=START + timedelta(days=1))
+    assert desk.closes() == []
+    assert desk.store.latest_open(NAME, "1m") is None
+    assert desk.write(*some()) == len(some())
+    assert desk.closes() == some()
+
+
+def test_an_answer_that_a_server_cuts_short_is_refused() -> None:
+    with running_double("1.8") as double:
+        double.most_rows = 2
+        place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
+        store = InfluxMarketStore(place, Alone(), api="v2-influxql")
+        store.write_bars("1m", bars(1.0, 2.0, 3.0), now=START)
+        with pytest.raises(ConfigurationError, match="max-row-limit"):
+            store.read_bars([NAME], "1m", START, START + timedelta(days=1))
+        store.close()
+
+
+class Alone:
+    """A store beside that keeps nothing but the watermark."""
+
+    def __init__(self) -> None:
+        self.mark = 0
+
+    def stamped(self, work, *, now: datetime) -> int:
+        self.mark = max(to_micros(now), self.mark + 1)
+        return work(self.mark)
+
+    def watermark(self) -> int:
+        return self.mark
+
+    def close(self) -> None: ...
 
 
 def test_nan_is_never_written_over_a_bar(desk: Desk, double: Double) -> None:
@@ -139,21 +262,22 @@ def test_history_survives_a_change_and_without_revisions_it_would_not(desk: Desk
     assert desk.closes(stored_until=then) == [10.0]
     # the control: the same points without the tag
     place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
-    wire = ClientWire(place, lambda _: None)
+    wire = open_wire(place, APIS[double.version], lambda _: None)
     plain = [line.replace(",rev=0", "").replace(",rev=1", "") for line in desk.store._lines(NAME, "5m", *points(10.0))]
     wire.write(plain)
     wire.write([line.replace("c=10.0", "c=12.0") for line in plain])
     wire.close()
-    kept = [fields["c"] for (_, tags, _), fields in double.points.items() if dict(tags)["timeframe"] == "5m"]
+    kept = [fields["c"] for (_, tags, _), fields in double.points.items() if ("timeframe", "5m") in tags]
     assert kept == [12.0]
 
 
 def points(close: float):
-    return (np.array([[0], [0], [1]]), np.full((5, 1), close)), 1
+    return (np.array([[0], [0], [1]]), np.full((5, 1), close)), 1, (1, [])
 
 
 def test_the_settings_alone_put_bars_into_influx_and_all_else_into_sql(double: Double, tmp_path, monkeypatch) -> None:
     chosen = {"INFLUX_URL": f"{double.url}/", "INFLUX__TOKEN": TOKEN, "INFLUX__ORG": ORG, "INFLUX__BUCKET": BUCKET}
+    chosen["INFLUX__API"] = APIS[double.version]
     for name, value in (chosen | {"HOME": str(tmp_path)}).items():
         monkeypatch.setenv(f"TIDEMILL_{name}", value)
     known = Services(load_settings())
@@ -168,4 +292,4 @@ def test_the_settings_alone_put_bars_into_influx_and_all_else_into_sql(double: D
     assert len(alone.store.read_bars([NAME], "1m", START, START + timedelta(days=1))) == 0
     assert len(alone.store.find_payloads("bars", stored_until=alone.store.watermark())) == 1
     alone.close()
-    assert len(double.points) == 3
+    assert is_there(double) == [1.0, 2.0, 3.0]

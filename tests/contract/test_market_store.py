@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from influx_double import BUCKET, ORG, TOKEN, running_double
 from influx_server import create_database, running_influx
 
+from tidemill.adapters._influx_wire import Api
 from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.adapters.sql_market import SqlMarketStore
-from tidemill.domain.errors import ConfigurationError, DataError
+from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.domain.market import EPOCH, to_micros
 from tidemill.ports import BAR_COLUMNS
 
@@ -26,9 +29,16 @@ START = datetime(2021, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres", "influx-v2", "influx-v1"])
+DOUBLES: dict[str, tuple[str, Api]] = {
+    "influx-2": ("2", "v2"),
+    "influx-1.8": ("1.8", "v2-influxql"),
+    "influx-3": ("3", "v2-influxql"),
+}
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres", *DOUBLES, "influx-real"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Which adapter a test runs on; influx-v2 is a double of the v2 API, influx-v1 a real server."""
+    """Which adapter a test runs on: influx-2, -1.8 and -3 are a double of those versions, influx-real a server 1.6."""
     return request.param
 
 
@@ -49,11 +59,12 @@ def store(backend: str, tmp_path, request) -> Iterator[object]:
     else:
         made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
     with ExitStack() as stack:
-        if backend == "influx-v2":
-            double = stack.enter_context(running_double())
+        if backend in DOUBLES:
+            version, api = DOUBLES[backend]
+            double = stack.enter_context(running_double(version))
             place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
-            made = InfluxMarketStore(place, made, sleep=lambda _: None)
-        elif backend == "influx-v1":
+            made = InfluxMarketStore(place, made, api=api, sleep=lambda _: None)
+        elif backend == "influx-real":
             url, name = request.getfixturevalue("influx_url"), f"t{uuid.uuid4().hex}"
             create_database(url, name)
             made = InfluxMarketStore(Place(url=url, bucket=name), made, api="v1")
@@ -108,6 +119,39 @@ def test_ranges_are_half_open_and_sorted(store) -> None:
     assert list(found["close"]) == [11, 12]
     assert store.latest_open("BTC-USDT.T", "1h") == START + 3 * HOUR
     assert store.latest_open("ETH-USDT.T", "1h") is None
+
+
+def test_coverage_tells_which_bars_are_there_each_once(store) -> None:
+    store.write_bars("1h", bars((3, 13), (1, 11), (2, 12)), now=START)
+    store.write_bars("1h", bars((2, 99)), now=START)
+    store.write_bars("1h", bars((2, 12), name="ETH-USDT.T"), now=START)
+    found = store.coverage("BTC-USDT.T", "1h", START, START + 3 * HOUR)
+    assert found.dtype == np.int64
+    assert found.tolist() == [to_micros(START + HOUR), to_micros(START + 2 * HOUR)]
+    # a range so long that it is read another way
+    assert len(store.coverage("BTC-USDT.T", "1h", EPOCH, START + 9 * HOUR)) == 3
+    assert len(store.coverage("BTC-USDT.T", "5m", START, START + 9 * HOUR)) == 0
+    assert len(store.coverage("XRP-USDT.T", "1h", EPOCH, START + 9 * HOUR)) == 0
+
+
+def test_health_tells_what_the_store_is_and_changes_nothing(store, backend: str) -> None:
+    store.write_bars("1h", bars((0, 10)), now=START)
+    told = store.health()
+    assert told.kind.lower().startswith(backend.partition("-")[0])
+    assert told.watermark == store.watermark() == to_micros(START)
+    assert (told.free_bytes or 1) > 0
+    assert TOKEN not in told.place
+    assert "secret" not in told.place
+    assert read(store) == [(0, 10)]
+
+
+def test_a_store_that_takes_no_writes_is_not_well(tmp_path) -> None:
+    made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
+    made._engine.dispose()
+    sa.event.listen(made._engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
+    with pytest.raises(TransientError, match=r"market\.db did not answer"):
+        made.health()
+    made.close()
 
 
 def test_a_revision_is_not_known_before_its_time(store) -> None:

@@ -47,6 +47,13 @@ def test_a_mark_is_kept_with_its_history_and_told_once(marks) -> None:
     assert events[1].stored_at > events[0].stored_at
 
 
+def test_since_when_a_series_is_listed_is_news_even_when_all_is_fine(marks) -> None:
+    listed = SeriesMark(instrument="BTC-USDT.T", timeframe="1h", listed_from=NOW - timedelta(days=900))
+    assert marks.record_mark(listed, now=NOW)
+    assert not marks.record_mark(listed, now=NOW)
+    assert list(marks.load_marks()) == [listed]
+
+
 def test_a_listing_without_time_is_refused() -> None:
     with pytest.raises(DataError, match="holds no bar"):
         Listing(start=NOW, end=NOW)

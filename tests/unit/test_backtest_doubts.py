@@ -18,6 +18,7 @@ from tidemill.backtest import run_backtest
 from tidemill.backtest.history import History
 from tidemill.deciding import build_table, load_market
 from tidemill.domain.market import to_micros
+from tidemill.features import SENTIMENT_FEATURES
 from tidemill.ingesting import store_checked
 from tidemill.quality import DoubtRules, find_doubts, may_doubt
 from tidemill.recording import Recording
@@ -83,7 +84,9 @@ def test_each_decision_sees_what_a_run_would_see(every: int) -> None:
         if point:
             market = load_market(rules, grid.as_of(point), store, store, quarantine=ledger)
             expected = build_table(rules, grid.as_of(point), market)
-            pd.testing.assert_frame_equal(history.features.at(point), expected, check_exact=True)
+            seen = history.features.at(point).frame
+            pd.testing.assert_frame_equal(seen, expected[seen.columns], check_exact=True)
+            assert set(expected) - set(seen) == set(SENTIMENT_FEATURES)
 
 
 def test_with_every_bar_trusted_the_forecasts_would_be_others() -> None:

@@ -86,7 +86,7 @@ def build_exchange(
         "enableRateLimit": not rest_url,
         "options": chosen,
     }
-    if rest_url and exchange_id not in BINANCE_SPOT:
+    if rest_url and (exchange_id not in BINANCE_SPOT or chosen["defaultType"] != "spot"):
         known = _on_host(known, rest_url)
     elif rest_url:
         known = _on_loopback(known)

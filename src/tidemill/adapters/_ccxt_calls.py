@@ -2,79 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from tidemill.adapters._ccxt import GRACE_SECONDS, LoopThread
-from tidemill.domain.budgets import Block, BudgetRule
+from tidemill.adapters._ccxt_pages import Heard, hear
+from tidemill.adapters._pacing import LONGEST_WAIT_SECONDS, SharedBudget
 from tidemill.domain.errors import DataError, TransientError
 from tidemill.domain.series import SeriesError, SeriesState
-from tidemill.ports import Clock, RateBudgets, Sleep
+from tidemill.ports import Sleep
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
 # no recording reaches back behind 1980; times in seconds all lie before it
 FIRST_BAR_MS = 315_532_800_000
 DAY_SECONDS = 86_400
-LONGEST_WAIT_SECONDS = 60.0
-"""A caller that would wait longer for its turn, or for the venue, is told to come back."""
-
-
-class SharedBudget:
-    """Units of one venue's budget, leased in blocks and spent one by one at their moments."""
-
-    def __init__(self, budgets: RateBudgets, name: str, rule: BudgetRule, *, owner: str, clock: Clock) -> None:
-        self._budgets = budgets
-        self._name = name
-        self._rule = rule
-        self._owner = owner
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._next: datetime | None = None
-        self._left = 0.0
-
-    async def spend(self, cost: float) -> None:
-        """Wait for the moment of the next ``cost`` units; TransientError when that is more than a minute away."""
-        async with self._lock:
-            while True:
-                moment = await self._take(cost)
-                wait = (moment - self._clock.now()).total_seconds()
-                if wait > LONGEST_WAIT_SECONDS:
-                    self._left = 0.0
-                    raise TransientError(
-                        f"the request budget of {self._name} is spent for {wait:.0f} s; the rest of it comes later",
-                        retry_after_seconds=wait,
-                    )
-                if wait > 0:
-                    await asyncio.sleep(wait)
-                if self._clock.now() <= moment + timedelta(seconds=self._rule.grace_seconds) + self._rule.tolerance:
-                    return
-
-    def pause(self, seconds: float) -> None:
-        """Nobody spends anything until the venue's pause is over; what was leased before is given up."""
-        self._left = 0.0
-        self._budgets.pause(self._name, seconds, now=self._clock.now())
-
-    async def _take(self, cost: float) -> datetime:
-        oldest = self._clock.now() - timedelta(seconds=self._rule.grace_seconds) - self._rule.tolerance
-        if self._next is None or self._left < cost or self._next < oldest:
-            units = max(cost, self._rule.block_units)
-            block: Block = await asyncio.to_thread(
-                self._budgets.lease_block, self._name, self._owner, self._rule, units, now=self._clock.now()
-            )
-            self._next, self._left = block.start, block.units
-        moment = self._next
-        self._next = moment + cost * self._rule.unit
-        self._left -= cost
-        return moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +69,18 @@ class Caller:
 
     def call(self, work: Work) -> Any:
         """The answer to one request; what may pass is tried again, with the pauses that the venue asks for."""
+        return self.ask(work)[0]
+
+    def ask(self, work: Work, *, as_text: bool = False) -> tuple[Any, str]:
+        """The same with the body that the answer was read from, whoever else asks at the same time.
+
+        ``as_text``: an array of arrays comes as ``KlineText``.
+        """
         failed = 0
         while True:
+            heard = Heard(as_text=as_text)
             try:
-                return self._once(work)
+                return self._once(work, heard), heard.body
             except TransientError as error:
                 failed += 1
                 wait = error.retry_after_seconds
@@ -140,23 +97,22 @@ class Caller:
         self._thread.run(self._exchange.close(), GRACE_SECONDS)
         self._thread.close()
 
-    def _once(self, work: Work) -> Any:
+    def _once(self, work: Work, heard: Heard) -> Any:
         import ccxt
 
         try:
             with shape_checked(self._venue):
-                return self._thread.run(work(), self._timeout)
+                return self._thread.run(hear(work, heard), self._timeout)
         except ccxt.BadSymbol as error:
             raise SeriesError(_refused(self._venue, error), state=SeriesState.UNKNOWN_SYMBOL) from error
         except (ccxt.BadRequest, ccxt.NotSupported) as error:
             raise DataError(_refused(self._venue, error)) from error
         except ccxt.DDoSProtection as error:
-            raise self._told_to_wait(error) from error
+            raise self._told_to_wait(error, heard.wait_seconds) from error
         except (ccxt.BaseError, TimeoutError) as error:
             raise TransientError(f"{self._venue} does not answer: {_short(error)}") from error
 
-    def _told_to_wait(self, error: Exception) -> TransientError:
-        wait, self._exchange.told_to_wait = self._exchange.told_to_wait, None
+    def _told_to_wait(self, error: Exception, wait: float | None) -> TransientError:
         if wait is not None and self._budget is not None:
             self._budget.pause(wait)
         return TransientError(f"{self._venue} asks for fewer requests: {_short(error)}", retry_after_seconds=wait)
@@ -205,17 +161,6 @@ def _lists(value: Any) -> Iterator[list[Any]]:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for one in inner:
         yield from _lists(one)
-
-
-def retry_after(headers: Any) -> float | None:
-    """Seconds that a Retry-After header asks for, or None."""
-    for name, value in dict(headers or {}).items():
-        if str(name).lower() == "retry-after":
-            try:
-                return max(0.0, float(value))
-            except ValueError:
-                return None
-    return None
 
 
 def _refused(venue: str, error: Exception) -> str:

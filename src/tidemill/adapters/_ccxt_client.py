@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidemill.adapters._ccxt import build_exchange, unified_symbol
-from tidemill.adapters._ccxt_calls import ONCE, Caller, Patience, SharedBudget, retry_after
+from tidemill.adapters._ccxt_calls import ONCE, Caller, Patience
+from tidemill.adapters._ccxt_pages import KlineText, who_listens
+from tidemill.adapters._pacing import SharedBudget, retry_after
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.ports import Clock, RateBudgets, Sleep
@@ -92,11 +94,10 @@ def _budget(exchange: Any, venue: str, pace: SharedPace | None) -> SharedBudget 
 
 
 def _patient(known: type[Any]) -> type[Any]:
-    """The class that draws from a shared budget, if it has one, and remembers when the venue said to come back."""
+    """The class that draws from a shared budget, if it has one, and tells each call what came of it alone."""
 
     class Patient(known):  # type: ignore[misc]
         shared_budget: SharedBudget | None = None
-        told_to_wait: float | None = None
 
         async def throttle(self, cost: Any = None) -> None:
             if self.shared_budget is None:
@@ -104,8 +105,22 @@ def _patient(known: type[Any]) -> type[Any]:
             else:
                 await self.shared_budget.spend(1.0 if cost is None else float(cost))
 
+        def on_rest_response(self, *parts: Any) -> Any:
+            body = super().on_rest_response(*parts)
+            heard = who_listens()
+            if heard is not None:
+                heard.body = str(body)
+            return body
+
+        def on_json_response(self, text: str) -> Any:
+            heard = who_listens()
+            as_text = heard is not None and heard.as_text and text.startswith("[[")
+            return KlineText(text) if as_text else super().on_json_response(text)
+
         def handle_errors(self, code: Any, reason: Any, url: Any, method: Any, headers: Any, *rest: Any) -> Any:
-            self.told_to_wait = retry_after(headers) if code in TELLS_WHEN else self.told_to_wait
+            heard = who_listens()
+            if heard is not None and code in TELLS_WHEN:
+                heard.wait_seconds = retry_after(headers)
             return super().handle_errors(code, reason, url, method, headers, *rest)
 
     return Patient

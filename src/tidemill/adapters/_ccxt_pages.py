@@ -1,16 +1,46 @@
-"""Answers of a ccxt client as they came: the body of each request, and klines left as text.
+"""What one call of a ccxt client hears: the body of its own answer, how long the venue asks to wait, klines as text.
 
-ccxt makes a Python object of every number, which costs more than everything else about a page of bars. Its
-signing, throttling and error table stay in use; only the reading of klines is ours.
+Several threads ask through one client, so nothing of an answer is read from the client itself: each call has an ear of
+its own, and ccxt's hooks tell whichever call they run in. ccxt makes a Python object of every number, which costs more
+than everything else about a page of bars; its signing, throttling and error table stay in use, and only the reading
+of klines is ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
-_bodies: ContextVar[list[str] | None] = ContextVar("tidemill_ccxt_bodies", default=None)
+
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What came of one call: its last answer's body ("" when there was none), and the seconds of a Retry-After.
+
+    ``as_text``: an answer that is an array of arrays is wanted as its text.
+    """
+
+    as_text: bool = False
+    body: str = ""
+    wait_seconds: float | None = None
+
+
+_listening: ContextVar[Heard | None] = ContextVar("tidemill_ccxt_heard", default=None)
+
+
+def who_listens() -> Heard | None:
+    """The ear of the call that is being answered."""
+    return _listening.get()
+
+
+async def hear(ask: Callable[[], Coroutine[Any, Any, Any]], heard: Heard) -> Any:
+    """What ``ask()`` gives; ``heard`` is told of its answers, and of nobody else's."""
+    token = _listening.set(heard)
+    try:
+        return await ask()
+    finally:
+        _listening.reset(token)
 
 
 class KlineText(list[Any]):
@@ -19,31 +49,3 @@ class KlineText(list[Any]):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text = text
-
-
-def keep_text(exchange: Any) -> None:
-    """Let this client leave arrays of arrays unread, and tell each request's body to who asked."""
-    parse, receive = exchange.on_json_response, exchange.on_rest_response
-
-    def on_json_response(text: str) -> Any:
-        wanted = _bodies.get() is not None and text.startswith("[[")
-        return KlineText(text) if wanted and hasattr(exchange, "public_get_klines") else parse(text)
-
-    def on_rest_response(*parts: Any) -> Any:
-        body = receive(*parts)
-        heard = _bodies.get()
-        if heard is not None:
-            heard.append(body)
-        return body
-
-    exchange.on_json_response, exchange.on_rest_response = on_json_response, on_rest_response
-
-
-async def with_body(ask: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, str]:
-    """What ``ask()`` gives, and the body of its last answer ("" when there was none)."""
-    heard: list[str] = []
-    token = _bodies.set(heard)
-    try:
-        return await ask(), heard[-1] if heard else ""
-    finally:
-        _bodies.reset(token)

@@ -34,13 +34,23 @@ class InfluxQlWire:
 
     def read(self, wanted: Wanted) -> Answer:
         """See the protocol."""
-        names = ", ".join(f'"{name}"' for name in (*wanted.fields, "rev"))
-        return self._query(f"SELECT {names} FROM bars WHERE {_where(wanted)}")  # noqa: S608 -- names of ours
+        names = ", ".join(f'"{name}"' for name in wanted.columns)
+        return self._query(f"SELECT {names} FROM {wanted.measurement} WHERE {_where(wanted)}")  # noqa: S608 -- ours
 
     def newest(self, wanted: Wanted) -> int | None:
         """See the protocol."""
-        found = self._query(f'SELECT last("{wanted.fields[0]}") FROM bars WHERE {_where(wanted)}')  # noqa: S608
+        text = f'SELECT last("{wanted.columns[0]}") FROM {wanted.measurement} WHERE {_where(wanted)}'  # noqa: S608
+        found = self._query(text)
         return int(found[0]["time"]) if found else None
+
+    def version(self) -> str:
+        """See the protocol."""
+        return self._send("GET", "/ping", {}).headers.get("X-Influxdb-Version", "of unknown version")
+
+    @property
+    def place(self) -> str:
+        """See the protocol."""
+        return self._place.told
 
     def close(self) -> None:
         """See the protocol."""
@@ -51,7 +61,12 @@ class InfluxQlWire:
         told = answer.json()["results"][0]
         if "error" in told:
             raise ConfigurationError(f"InfluxDB at {self._place.url} refuses: {told['error']}")
-        rows = [dict(zip(one["columns"], row, strict=True)) for one in told.get("series", []) for row in one["values"]]
+        series = told.get("series", [])
+        if any(one.get("partial") for one in series):
+            raise ConfigurationError(
+                f"InfluxDB at {self._place.url} cuts its answers short; set its max-row-limit to 0"
+            )
+        rows = [dict(zip(one["columns"], row, strict=True)) for one in series for row in one["values"]]
         return [{name: _text(value) for name, value in row.items()} for row in rows]
 
     def _send(
@@ -77,8 +92,8 @@ class InfluxQlWire:
 
 
 def _where(wanted: Wanted) -> str:
-    tags = " AND ".join(f"\"{name}\" = '{_quoted(value)}'" for name, value in wanted.tags.items())
-    return f"{tags} AND time >= {wanted.start * 1000} AND time < {wanted.end * 1000}"
+    tags = "".join(f"\"{name}\" = '{_quoted(value)}' AND " for name, value in wanted.tags.items())
+    return f"{tags}time >= {wanted.start * 1000} AND time < {wanted.end * 1000}"
 
 
 def _quoted(value: str) -> str:

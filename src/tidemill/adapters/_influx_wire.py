@@ -30,15 +30,21 @@ class Place:
     org: str = "tidemill"
     bucket: str = "tidemill"
 
+    @property
+    def told(self) -> str:
+        """The place in words."""
+        return f"bucket {self.bucket} at {self.url}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Points of one series of bars with ``start`` <= time < ``end`` (micros)."""
+    """Points with ``tags`` and ``start`` <= time < ``end`` (micros); ``columns``: fields first, then tags."""
 
     tags: Mapping[str, str]
-    fields: Sequence[str]
+    columns: Sequence[str]
     start: int
     end: int
+    measurement: str = "bars"
 
 
 class Wire(Protocol):
@@ -53,7 +59,16 @@ class Wire(Protocol):
         ...
 
     def newest(self, wanted: Wanted) -> int | None:
-        """The largest time of the series, or None."""
+        """The largest time at which the first of the columns is, or None."""
+        ...
+
+    def version(self) -> str:
+        """What the server says it is."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where the bars are, without a secret."""
         ...
 
     def close(self) -> None:
@@ -126,9 +141,18 @@ class ClientWire:
 
     def newest(self, wanted: Wanted) -> int | None:
         """See the protocol."""
-        field = f' |> filter(fn: (r) => r["_field"] == {json.dumps(wanted.fields[0])})'
+        field = f' |> filter(fn: (r) => r["_field"] == {json.dumps(wanted.columns[0])})'
         found = self._query(f"{_flux(self._place, wanted)}{field} |> last()")
         return max((int(row["time"]) for row in found), default=None)
+
+    def version(self) -> str:
+        """See the protocol."""
+        return str(self._client.version())
+
+    @property
+    def place(self) -> str:
+        """See the protocol."""
+        return self._place.told
 
     def close(self) -> None:
         """See the protocol."""
@@ -157,7 +181,7 @@ class ClientWire:
 
 def _flux(place: Place, wanted: Wanted) -> str:
     start, end = (format_time(from_micros(one)) for one in (wanted.start, wanted.end))
-    tags = {"_measurement": "bars", **wanted.tags}
+    tags = {"_measurement": wanted.measurement, **wanted.tags}
     where = " and ".join(f"r[{json.dumps(name)}] == {json.dumps(value)}" for name, value in tags.items())
     bucket = json.dumps(place.bucket)
     return f"from(bucket: {bucket}) |> range(start: {start}, stop: {end}) |> filter(fn: (r) => {where})"

@@ -77,6 +77,22 @@ class BarTable:
             cursor.close()
         return to_frame(list(ids), parts, revisions=revisions)
 
+    def coverage(self, instrument: str, timeframe: str, limits: Limits) -> np.ndarray:
+        """Open times of one series, ascending, each once."""
+        with read(self._engine) as connection:
+            cursor = connection.connection.cursor()
+            series = self._find_series(cursor, instrument, timeframe)
+            if series is None:
+                return np.empty(0, np.int64)
+            long = limits.seconds > LONG_READ * timeframe_seconds(timeframe)
+            found = self._bulk.opens(series, limits) if long else None
+            if found is None:
+                text, values = limits.opens(self._mark)
+                cursor.execute(text, [series, *values])
+                found = np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)
+            cursor.close()
+        return found
+
     def _short(self, cursor: Any, series: int, limits: Limits) -> Part:
         text, values = limits.query(self._mark)
         cursor.execute(text, [series, *values])

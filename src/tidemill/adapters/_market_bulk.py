@@ -49,6 +49,16 @@ class BulkBars:
             return self._columns.select(text, runs, integers=len(INTEGERS), reals=len(VALUES))
         return None
 
+    def opens(self, series: int, limits: Limits) -> np.ndarray | None:
+        """Open times of a series, each once; None when the ordinary way is to be taken."""
+        if self._columns is None:
+            return None
+        text, values = limits.opens("?")
+        with suppress(UnreachableError, RefusedError):
+            found: np.ndarray = self._columns.select(text, [[series, *values]], integers=1, reals=0)[0][0][0]
+            return found
+        return None
+
     def add(self, series: Sequence[int], bars: BarColumns, *, now: int) -> int | None:
         """Write what is new or changed in one transaction; rows added, or None when it cannot be done this way.
 

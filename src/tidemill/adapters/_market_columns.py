@@ -119,6 +119,12 @@ class Limits:
         """Length of the range."""
         return (self.end - self.start).total_seconds()
 
+    def opens(self, mark: str) -> tuple[str, list[int]]:
+        """The query of the open times of one series, each once, and what is bound behind its id."""
+        where = f"series_id = {mark} AND open_time >= {mark} AND open_time < {mark}"
+        text = f"SELECT DISTINCT open_time FROM bars WHERE {where} ORDER BY open_time"  # noqa: S608 -- our own names
+        return text, [to_micros(self.start), to_micros(self.end)]
+
     def query(self, mark: str) -> tuple[str, list[int]]:
         """The query of one series, and what is bound behind its id."""
         known = None if self.known_at is None else to_micros(self.known_at)

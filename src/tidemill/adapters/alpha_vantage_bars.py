@@ -15,6 +15,7 @@ import pandas as pd
 import requests
 
 from tidemill.adapters import _equities as equities
+from tidemill.adapters._pacing import BlockingBudget
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.records import RecordKind
@@ -24,7 +25,7 @@ from tidemill.ports import Clock
 HOST = "https://www.alphavantage.co"
 COLUMNS = {"1. open": "open", "2. high": "high", "3. low": "low", "4. close": "close", "5. volume": "volume"}
 QUOTA_SIGNS = ("rate limit", "requests per", "per day", "call frequency", "spreading out")
-DAY_SECONDS = 86_400.0
+DAY_SECONDS, MINUTE_SECONDS = 86_400.0, 60.0
 
 
 class AlphaVantageBars:
@@ -39,6 +40,7 @@ class AlphaVantageBars:
         base_url: str = "",
         timeout_seconds: float = 30.0,
         on_payload: equities.OnPayload | None = None,
+        budget: BlockingBudget | None = None,
     ) -> None:
         try:
             from alpha_vantage.fundamentaldata import FundamentalData
@@ -53,8 +55,10 @@ class AlphaVantageBars:
             )
         self._instruments = tuple(instruments)
         self._clock = market_clock
-        self._bars = _patient(TimeSeries, base_url, timeout_seconds, on_payload)(key=key, output_format="json")
-        self._events = _patient(FundamentalData, base_url, timeout_seconds, on_payload)(key=key, output_format="json")
+        self._budget = budget
+        way = (base_url, timeout_seconds, on_payload, budget)
+        self._bars = _patient(TimeSeries, *way)(key=key, output_format="json")
+        self._events = _patient(FundamentalData, *way)(key=key, output_format="json")
 
     @property
     def kinds(self) -> Sequence[RecordKind]:
@@ -101,8 +105,7 @@ class AlphaVantageBars:
     def close(self) -> None:
         """Nothing is open."""
 
-    @staticmethod
-    def _ask(symbol: str, work: Any) -> Any:
+    def _ask(self, symbol: str, work: Any) -> Any:
         """One answer; what the client makes of quotas, unknown symbols and the network becomes our own error."""
         try:
             return work()
@@ -112,7 +115,10 @@ class AlphaVantageBars:
             # its text holds the address, and that the key
             raise TransientError(f"Alpha Vantage does not answer: {type(error).__name__}") from None
         except ValueError as error:
-            raise _judge(symbol, str(error)) from None
+            judged = _judge(symbol, str(error))
+            if isinstance(judged, TransientError) and self._budget is not None:
+                self._budget.pause(judged.retry_after_seconds or MINUTE_SECONDS)
+            raise judged from None
         except (KeyError, TypeError, IndexError) as error:
             raise _changed(error) from error
 
@@ -128,9 +134,9 @@ def _rows(answer: Any) -> list[dict[str, Any]]:
 def _judge(symbol: str, text: str) -> Exception:
     """What a sentence of the service means."""
     if any(sign in text.lower() for sign in QUOTA_SIGNS):
-        return TransientError(
-            "the quota of Alpha Vantage is spent; it gives more tomorrow", retry_after_seconds=DAY_SECONDS
-        )
+        # some sentences name both quotas; that of the day is the one that holds
+        when, wait = ("tomorrow", DAY_SECONDS) if "per day" in text.lower() else ("in a minute", MINUTE_SECONDS)
+        return TransientError(f"the quota of Alpha Vantage is spent; it gives more {when}", retry_after_seconds=wait)
     if "Invalid API call" in text or "no return was given" in text:
         return SeriesError(f"Alpha Vantage has no {symbol}", state=SeriesState.UNKNOWN_SYMBOL)
     if "apikey" in text.lower():
@@ -148,12 +154,21 @@ def _changed(error: Exception) -> SeriesError:
 
 
 def _patient(
-    known: type[Any], base_url: str, timeout_seconds: float, on_payload: equities.OnPayload | None
+    known: type[Any],
+    base_url: str,
+    timeout_seconds: float,
+    on_payload: equities.OnPayload | None,
+    budget: BlockingBudget | None,
 ) -> type[Any]:
-    """The client with a time limit, which it lacks, and another host if one is given; it hands on what it is told."""
+    """The client with a time limit, which it lacks, and another host if one is given; it hands on what it is told.
+
+    Each request is spent from the budget first.
+    """
 
     class Patient(known):  # type: ignore[misc]
         def _handle_api_call(self, url: str) -> Any:
+            if budget is not None:
+                budget.spend()
             target = url.replace(HOST, base_url, 1) if base_url else url
             told = requests.get(target, headers=self.headers, timeout=timeout_seconds)
             answer = told.json()

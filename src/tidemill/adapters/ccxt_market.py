@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tidemill.adapters._ccxt import BINANCE_SPOT
-from tidemill.adapters._ccxt_calls import need_empty, need_times, shape_checked
+from tidemill.adapters._ccxt_calls import FIRST_BAR_MS, need_empty, need_times, shape_checked
 from tidemill.adapters._ccxt_client import (
     MarketAccess,
     build_caller,
@@ -23,7 +23,7 @@ from tidemill.adapters._ccxt_client import (
     need_timeframe,
     page_size,
 )
-from tidemill.adapters._ccxt_pages import KlineText, keep_text, with_body
+from tidemill.adapters._ccxt_pages import KlineText
 from tidemill.adapters._klines import Page, from_rows, parse_klines
 from tidemill.domain.market import Instrument, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.domain.series import NotKept
@@ -83,7 +83,6 @@ class CcxtMarket:
         self._exchange, self._caller = build_caller(
             exchange_id, venue, rest_url=rest_url, timeout_seconds=timeout_seconds, access=access
         )
-        keep_text(self._exchange)
         self._markets: dict[str, Any] = {}
 
     def fetch_instruments(self) -> Sequence[Instrument]:
@@ -110,7 +109,7 @@ class CcxtMarket:
         first, last = to_micros(start) // 1000, min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
         pages: list[Page] = []
         with self._payloads() as kept:
-            if self._exchange.id in BINANCE_SPOT:
+            if self._exchange.id in BINANCE_SPOT and self._access.kind == "spot":
                 pages += self._fetch_pages(instrument, symbol, timeframe, first, last, kept)
             else:
                 pages.append(from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last, kept))))
@@ -138,7 +137,8 @@ class CcxtMarket:
         """Pages of klines of Binance's protocol, read in one pass over their text."""
         request = {"symbol": self._markets[symbol]["id"], "interval": timeframe, "endTime": last, "limit": PAGE}
         while since <= last:
-            answer, body = self._ask(self._exchange.public_get_klines, {**request, "startTime": since})
+            ask = partial(self._exchange.public_get_klines, {**request, "startTime": since})
+            answer, body = self._caller.ask(ask, as_text=True)
             opens, values = parse_klines(answer.text) if isinstance(answer, KlineText) else from_rows(answer)
             if len(opens):
                 kept.add(f"{instrument} {timeframe} from {since}", body)
@@ -162,7 +162,8 @@ class CcxtMarket:
         newest = -1
         while since <= last:
             until = min(last, since + size * length - 1)
-            page, body = self._ask(self._exchange.fetch_ohlcv, symbol, timeframe, since, size, {"until": until})
+            ask = partial(self._exchange.fetch_ohlcv, symbol, timeframe, since, size, {"until": until})
+            page, body = self._caller.ask(ask)
             rows = sorted(page, key=lambda one: int(one[0]))
             if not rows:
                 need_empty(body, self._venue)
@@ -175,10 +176,6 @@ class CcxtMarket:
             newest = max([newest, *(int(row[0]) for row in rows)])
             # a venue that keeps only the newest bars answers with those: what is before them is not asked for
             since = max(until + 1, int(rows[0][0]) if rows else 0)
-
-    def _ask(self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> tuple[Any, str]:
-        """The answer of a method of the client, and its body."""
-        return cast("tuple[Any, str]", self._caller.call(partial(with_body, partial(method, *arguments))))
 
     @contextmanager
     def _payloads(self) -> Iterator[_Payloads]:
@@ -231,6 +228,7 @@ class CcxtMarket:
             price_step=_exact(price),
             lot_step=_exact(lot),
             min_notional=_exact(cost or 0),
+            listed_from=_listed_from(market.get("created")),
         )
 
 
@@ -241,6 +239,11 @@ def _not_kept(venue: str, instrument: str, timeframe: str, first: int) -> NotKep
         "older ones come from a file: tidemill data import",
         first=moment,
     )
+
+
+def _listed_from(created: Any) -> datetime | None:
+    """Since when a market is traded, where ccxt tells it (milliseconds)."""
+    return from_micros(int(created) * 1000) if created and int(created) >= FIRST_BAR_MS else None
 
 
 def _exact(value: Any) -> Decimal:

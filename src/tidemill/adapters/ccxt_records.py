@@ -58,7 +58,6 @@ class CcxtRecords:
         self._exchange, self._caller = build_caller(
             exchange_id, venue, rest_url=rest_url, timeout_seconds=timeout_seconds, access=access
         )
-        self._exchange.enableLastHttpResponse = True
 
     @property
     def kinds(self) -> Sequence[RecordKind]:
@@ -125,13 +124,14 @@ class CcxtRecords:
             yield self._ask(kind, instrument, begin, work)
 
     def _ask(self, kind: RecordKind, instrument: str, since: int, work: Any) -> list[Item]:
-        page: list[Item] = self._caller.call(work)
-        self._keep(f"{kind} {instrument} from {since}", told=bool(page))
-        return page
+        page, body = self._caller.ask(work)
+        if page:
+            self._keep(f"{kind} {instrument} from {since}", body)
+        return list(page)
 
     def _fetch_book(self, instrument: str, symbol: str) -> pd.DataFrame:
-        book = self._caller.call(lambda: self._exchange.fetch_order_book(symbol, self._depth))
-        self._keep(f"books {instrument}", told=True)
+        book, body = self._caller.ask(partial(self._exchange.fetch_order_book, symbol, self._depth))
+        self._keep(f"books {instrument}", body)
         moment = int(book["timestamp"]) * 1000 if book.get("timestamp") else to_micros(self._clock.now())
         rows = [
             (moment, side, float(level), float(price), float(quantity))
@@ -140,10 +140,9 @@ class CcxtRecords:
         ]
         return self._to_frame(RecordKind.BOOKS, instrument, rows)
 
-    def _keep(self, request: str, told: bool) -> None:
-        body = self._exchange.last_http_response
-        if self._on_payload is not None and told and body:
-            self._on_payload(request, str(body).encode())
+    def _keep(self, request: str, body: str) -> None:
+        if self._on_payload is not None and body:
+            self._on_payload(request, body.encode())
 
     def _to_frame(self, kind: RecordKind, instrument: str, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
         shape = RECORD_SHAPES[kind]

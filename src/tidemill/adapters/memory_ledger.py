@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -16,15 +15,15 @@ from tidemill.adapters._ledger_values import (
     peak_equity,
     reserved_amounts,
 )
-from tidemill.domain.errors import LeaseLost, TradingError, TradingStopped
+from tidemill.adapters._memory_accounts import MemoryAccounts
+from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import ZERO, Account, CashEvent, Portfolio
+from tidemill.domain.portfolio import ZERO, Portfolio
 from tidemill.domain.trading import (
     RESTING,
     UNRESOLVED,
     Decision,
     Fill,
-    Freeze,
     LedgerOrder,
     OrderIntent,
     OrderState,
@@ -33,27 +32,14 @@ from tidemill.domain.trading import (
     check_move,
 )
 
-
-@dataclass(slots=True)
-class _Lease:
-    owner: str
-    epoch: int
-    expires: datetime
-
-
 CLOCK_SLACK = timedelta(days=1)
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryAccounts):
     """Every port of the ledger on dictionaries, behind one lock."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._sequence = 0
-        self._last: dict[str, int] = {}
-        self._accounts: dict[str, Account] = {}
-        self._assets: dict[str, dict[str, Decimal]] = {}
-        self._cash: dict[str, CashEvent] = {}
+        super().__init__()
         self._decisions: dict[str, Decision] = {}
         self._peaks: dict[str, Decimal] = {}
         self._orders: dict[str, LedgerOrder] = {}
@@ -67,8 +53,6 @@ class MemoryLedger:
         self._fills: dict[str, list[tuple[Fill, str | None]]] = {}
         self._known_fills: set[tuple[str, str, str]] = set()
         self._last_trade: dict[tuple[str, str], str] = {}
-        self._leases: dict[str, _Lease] = {}
-        self._freezes: dict[str, Freeze] = {}
 
     # -- decisions
 
@@ -177,9 +161,7 @@ class MemoryLedger:
         with self._lock:
             order = self._orders[intent_id]
             self._check_epoch(order.intent.account, epoch, stamp.wall)
-            for scope in ("*", order.intent.account, order.intent.instrument):
-                if scope in self._freezes:
-                    raise TradingStopped(f"{scope} is stopped: {self._freezes[scope].reason}")
+            self._check_running(order.intent.account, order.intent.instrument)
             if stamp.market >= order.intent.expires_at:
                 raise TradingError(f"intent {intent_id} has expired")
             check_move(order.state, OrderState.SUBMITTING)
@@ -236,9 +218,8 @@ class MemoryLedger:
                 taken.append((fill, intent_id))
                 self._last_trade[account, fill.instrument] = fill.trade_id
                 self._next(account)
-                assets = self._assets.setdefault(account, {})
                 for asset, amount in movements(fill):
-                    assets[asset] = assets.get(asset, ZERO) + amount
+                    self._book(account, asset, amount)
                 if intent_id:
                     order = self._orders[intent_id]
                     self._orders[intent_id] = replace(order, filled=order.filled + fill.quantity)
@@ -265,108 +246,10 @@ class MemoryLedger:
                 peak_equity=self._peaks.get(account, ZERO),
             )
 
-    def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
-        """See the port."""
-        with self._lock:
-            if account.account in self._accounts:
-                return False
-            self._accounts[account.account] = account
-            for asset, amount in balances.items():
-                event = CashEvent(
-                    event_id=f"opening-{account.account}-{asset}",
-                    account=account.account,
-                    asset=asset,
-                    amount=amount,
-                    kind="opening",
-                    because="the account was opened",
-                )
-                self.record_cash_event(event, stamp=stamp)
-            return True
-
-    def load_account(self, account: str) -> Account | None:
-        """See the port."""
-        return self._accounts.get(account)
-
-    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
-        """See the port."""
-        return [one for one in self._cash.values() if one.account == account]
-
-    def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
-        """See the port."""
-        del stamp
-        with self._lock:
-            if event.event_id in self._cash:
-                return False
-            self._cash[event.event_id] = event
-            assets = self._assets.setdefault(event.account, {})
-            assets[event.asset] = assets.get(event.asset, ZERO) + event.amount
-            self._next(event.account)
-            return True
-
-    # -- leases and freezes
-
-    def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
-        """See the port."""
-        with self._lock:
-            held = self._leases.get(name)
-            if held and held.owner != owner and held.expires > now:
-                return None
-            epoch = held.epoch + 1 if held else 1
-            self._leases[name] = _Lease(owner, epoch, now + timedelta(seconds=ttl_seconds))
-            return epoch
-
-    def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
-        """See the port."""
-        with self._lock:
-            held = self._leases.get(name)
-            if held is None or (held.owner, held.epoch) != (owner, epoch):
-                return False
-            held.expires = now + timedelta(seconds=ttl_seconds)
-            return True
-
-    def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
-        """See the port."""
-        held = self._leases.get(name)
-        return held is not None and held.epoch == epoch and held.expires > now
-
-    def release(self, name: str, owner: str, epoch: int) -> None:
-        """See the port."""
-        with self._lock:
-            held = self._leases.get(name)
-            if held and (held.owner, held.epoch) == (owner, epoch):
-                held.expires = datetime.min.replace(tzinfo=held.expires.tzinfo)
-
-    def freeze(self, scope: str, reason: str, *, stamp: Stamp) -> bool:
-        """See the port."""
-        with self._lock:
-            if scope in self._freezes:
-                return False
-            self._freezes[scope] = Freeze(scope=scope, reason=reason, since=stamp.market)
-            return True
-
-    def resume(self, scope: str, because: str, *, stamp: Stamp) -> bool:
-        """See the port."""
-        del because, stamp
-        with self._lock:
-            return self._freezes.pop(scope, None) is not None
-
-    def load_freezes(self) -> Sequence[Freeze]:
-        """See the port."""
-        return tuple(self._freezes.values())
-
     def close(self) -> None:
         """Nothing is open."""
 
     # -- within
-
-    def _next(self, account: str) -> int:
-        self._sequence += 1
-        self._last[account] = self._sequence
-        return self._sequence
-
-    def _check_epoch(self, account: str, epoch: int, wall: datetime) -> None:
-        if not self.is_held(account, epoch, now=wall):
-            raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
 
     def _select(self, account: str, states: set[OrderState] | frozenset[OrderState]) -> list[LedgerOrder]:
         orders = (self._orders[one] for one in self._active)

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
 from tidemill.adapters._payloads import split_pruned
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import BAR_COLUMNS, PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned
+from tidemill.ports import BAR_COLUMNS, PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoreHealth
 
 Row = tuple[Any, ...]
 
@@ -93,9 +94,18 @@ class MemoryMarketStore:
         keys = self._series(instrument, timeframe).keys
         return from_micros(keys[-1]) if keys else None
 
+    def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
+        """See the port."""
+        low, high = to_micros(start), to_micros(end)
+        return np.array([key for key in self._series(instrument, timeframe).keys if low <= key < high], dtype=np.int64)
+
     def watermark(self) -> int:
         """See the port."""
         return self._stored
+
+    def health(self) -> StoreHealth:
+        """See the port."""
+        return StoreHealth(kind="memory", place="this process", watermark=self._stored)
 
     def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
         """See the port."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tidemill.domain.market import to_micros
-from tidemill.domain.series import MarkEvent, SeriesMark, SeriesState
+from tidemill.domain.series import MarkEvent, SeriesMark
 
 
 class MemoryMarks:
@@ -21,7 +21,7 @@ class MemoryMarks:
     def record_mark(self, mark: SeriesMark, *, now: datetime) -> bool:
         """See the port."""
         newest = {one.mark.key: one.mark for one in self._events}.get(mark.key)
-        if mark == newest or (newest is None and mark.state is SeriesState.FINE):
+        if mark == newest or (newest is None and not mark.is_news):
             return False
         last = self._events[-1].stored_at if self._events else 0
         self._events.append(MarkEvent(mark=mark, stored_at=max(to_micros(now), last + 1)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -16,8 +17,9 @@ from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
 from tidemill.adapters._market_tables import BARS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
 from tidemill.adapters._payloads import digest_of, pack, split_pruned, unpack
 from tidemill.adapters._sql import open_engine, read, upgrade, write
+from tidemill.adapters._sql_health import examine_store
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned
+from tidemill.ports import PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoreHealth
 
 LOCK, AT_ONCE = 7301, 500
 Row = tuple[Any, ...]
@@ -77,6 +79,14 @@ class SqlMarketStore:
         with read(self._engine) as connection:
             newest = connection.execute(query).scalar()
         return None if newest is None else from_micros(newest)
+
+    def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
+        """See the port."""
+        return self._bars.coverage(instrument, timeframe, Limits(start=start, end=end))
+
+    def health(self) -> StoreHealth:
+        """See the port."""
+        return examine_store(self._engine, lock=LOCK)
 
     def watermark(self) -> int:
         """See the port."""

@@ -21,7 +21,7 @@ MARKS = sa.Table(
     *(sa.Column(name, sa.Text) for name in ("instrument", "timeframe")),
     sa.Column("stored_at", sa.BigInteger),
     *(sa.Column(name, sa.Text) for name in ("state", "why")),
-    sa.Column("listed_until", sa.BigInteger),
+    *(sa.Column(name, sa.BigInteger) for name in ("listed_from", "listed_until")),
 )
 
 
@@ -42,7 +42,7 @@ class SqlMarks:
         with write(self._engine, lock=LOCK) as connection:
             rows = connection.execute(query.order_by(MARKS.c.stored_at.desc()).limit(1)).mappings().all()
             newest = _event(rows[0]).mark if rows else None
-            if mark == newest or (newest is None and mark.state is SeriesState.FINE):
+            if mark == newest or (newest is None and not mark.is_news):
                 return False
             last = int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
             stored = max(to_micros(now), last + 1)
@@ -74,17 +74,19 @@ def _row(mark: SeriesMark, stored: int) -> dict[str, Any]:
         "stored_at": stored,
         "state": str(mark.state),
         "why": mark.why,
+        "listed_from": None if mark.listed_from is None else to_micros(mark.listed_from),
         "listed_until": None if mark.listed_until is None else to_micros(mark.listed_until),
     }
 
 
 def _event(row: Any) -> MarkEvent:
-    until = row["listed_until"]
+    start, until = row["listed_from"], row["listed_until"]
     mark = SeriesMark(
         instrument=row["instrument"],
         timeframe=row["timeframe"],
         state=SeriesState(row["state"]),
         why=row["why"],
+        listed_from=None if start is None else from_micros(start),
         listed_until=None if until is None else from_micros(until),
     )
     return MarkEvent(mark=mark, stored_at=row["stored_at"])

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from tidemill.adapters import _equities as equities
-from tidemill.domain.errors import ConfigurationError, DataError, TransientError
+from tidemill.adapters._pacing import BlockingBudget, retry_after
+from tidemill.domain.errors import ConfigurationError, DataError, TidemillError, TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.records import RecordKind
 from tidemill.domain.series import SeriesError, SeriesState
@@ -27,6 +28,7 @@ from tidemill.quality import raw_factors
 INTERVALS = {"1m": "1m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "60m", "1d": "1d"}
 # one session and one crumb serve the whole process: yfinance keeps them in a singleton
 ONE_AT_A_TIME = threading.Lock()
+TOO_MANY, PAUSE_SECONDS = 429, 60.0
 CHART = "/finance/chart/"
 ACTIONS = {"Stock Splits": "split", "Dividends": "dividend"}
 
@@ -43,6 +45,7 @@ class YfinanceBars:
         cache: Path | None = None,
         on_payload: equities.OnPayload | None = None,
         timeout_seconds: float = 10.0,
+        budget: BlockingBudget | None = None,
     ) -> None:
         try:
             import yfinance
@@ -57,7 +60,7 @@ class YfinanceBars:
         self._instruments = tuple(instruments)
         self._clock = market_clock
         self._timeout = timeout_seconds
-        self._session = _session(base_url, on_payload)
+        self._session = _session(base_url, on_payload, budget)
 
     @property
     def kinds(self) -> Sequence[RecordKind]:
@@ -104,11 +107,11 @@ class YfinanceBars:
     def _history(self, instrument: str, interval: str, start: datetime) -> pd.DataFrame:
         """Yahoo's rows from ``start`` to now: only so every later split is among them."""
         import yfinance
-        from yfinance import exceptions
 
         symbol = equities.need_share(self._instruments, instrument, "yfinance")
-        try:
-            with ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
+            self._session.refusal = None
+            try:
                 found: Any = yfinance.Ticker(symbol, session=self._session).history(
                     start=start - timedelta(days=1),
                     interval=interval,
@@ -117,22 +120,30 @@ class YfinanceBars:
                     timeout=self._timeout,
                     raise_errors=True,
                 )
-        except exceptions.YFRateLimitError as error:
-            raise TransientError("Yahoo asks for fewer requests; come back later") from error
-        except (exceptions.YFTzMissingError, exceptions.YFPricesMissingError) as error:
-            raise SeriesError(f"Yahoo has no {symbol}: {error}", state=SeriesState.UNKNOWN_SYMBOL) from error
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise SeriesError(
-                f"Yahoo answered in a shape that is not known ({type(error).__name__} {error})",
-                state=SeriesState.CHANGED_SHAPE,
-            ) from error
-        except Exception as error:  # its own transport's errors have no common root that could be named here
-            raise TransientError(f"Yahoo does not answer: {type(error).__name__} {str(error)[:160]}") from error
+            except Exception as error:  # its own transport's errors have no common root that could be named here
+                raise self._session.refusal or _judge(symbol, error) from error
+            if self._session.refusal is not None:
+                # yfinance passes over some of what its requests raise
+                raise self._session.refusal
         return pd.DataFrame(found)
 
     def close(self) -> None:
         """Close the session."""
         self._session.close()
+
+
+def _judge(symbol: str, error: Exception) -> TidemillError:
+    """What an error of yfinance means."""
+    from yfinance import exceptions
+
+    if isinstance(error, exceptions.YFRateLimitError):
+        return TransientError("Yahoo asks for fewer requests; come back later")
+    if isinstance(error, exceptions.YFTzMissingError | exceptions.YFPricesMissingError):
+        return SeriesError(f"Yahoo has no {symbol}: {error}", state=SeriesState.UNKNOWN_SYMBOL)
+    told = f"{type(error).__name__} {str(error)[:160]}"
+    if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError):
+        return SeriesError(f"Yahoo answered in a shape that is not known ({told})", state=SeriesState.CHANGED_SHAPE)
+    return TransientError(f"Yahoo does not answer: {told}")
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
@@ -149,20 +160,36 @@ def _dated(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.set_axis(dates)
 
 
-def _session(base_url: str, on_payload: equities.OnPayload | None) -> Any:
-    """A session as yfinance wants it, that hands on what charts it is told; with ``base_url`` all requests go there."""
+def _session(base_url: str, on_payload: equities.OnPayload | None, budget: BlockingBudget | None) -> Any:
+    """A session as yfinance wants it, that hands on what charts it is told; with ``base_url`` all requests go there.
+
+    Each request is spent from the budget first; that it refused one is kept as ``refusal``.
+    """
     from curl_cffi import requests
 
     known: type[Any] = requests.Session
 
     class Chosen(known):  # type: ignore[misc]
+        refusal: TransientError | None = None
+
         def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+            self.spend()
             parts = urlsplit(url)
             query = f"?{parts.query}" if parts.query else ""
             target = f"{base_url}{parts.path}{query}" if base_url else url
             answer = super().request(method, target, *args, **options)
+            if budget is not None and answer.status_code == TOO_MANY:
+                budget.pause(retry_after(answer.headers) or PAUSE_SECONDS)
             if on_payload is not None and CHART in parts.path and answer.ok:
                 on_payload(f"yahoo {parts.path.rpartition('/')[2]}", answer.content)
             return answer
+
+        def spend(self) -> None:
+            try:
+                if budget is not None:
+                    budget.spend()
+            except TransientError as error:
+                self.refusal = error
+                raise
 
     return Chosen() if base_url else Chosen(impersonate="chrome")

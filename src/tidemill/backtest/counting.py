@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -21,11 +22,13 @@ def seen_span(plan: BacktestPlan) -> tuple[datetime, datetime]:
     A replay ingests just this in its steps. DataError when there is nothing to decide.
     """
     grid = plan.rules.grid
-    points = list(grid.points(plan.start, plan.end))
-    if not points:
+    points = grid.points(plan.start, plan.end)
+    first = next(points, None)
+    if first is None:
         span = f"from {format_time(plan.start)} to {format_time(plan.end)}"
         raise DataError(f"there is nothing to decide {span}")
-    return grid.decided_open(points[0]) + grid.delay / 2, points[-1] + grid.delay / 2
+    last = next(iter(deque(points, maxlen=1)), first)
+    return grid.decided_open(first) + grid.delay / 2, last + grid.delay / 2
 
 
 def count_bars(recording: Recording, plan: BacktestPlan) -> dict[str, int]:

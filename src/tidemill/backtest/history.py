@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import compress, groupby
 
+import numpy as np
 import pandas as pd
 
 from tidemill.adapters.memory_gaps import MemoryGapLedger
@@ -15,31 +16,37 @@ from tidemill.backtest.doubting import find_refused
 from tidemill.backtest.quiet import decide_all, plan_points
 from tidemill.backtest.tracks import Rows, Tracks
 from tidemill.backtest.values import BacktestPlan
-from tidemill.domain.market import to_micros
-from tidemill.features import build_features
+from tidemill.domain.market import DecisionGrid, to_micros
+from tidemill.features import SENTIMENT_FEATURES, build_features
 from tidemill.ingesting import store_posts
-from tidemill.quality import honour_quarantine
+from tidemill.quality import check_posts, honour_quarantine
 from tidemill.recording import Recording
 from tidemill.recording.tape import RecordedTape
+
+# rules whose inputs are prices alone: to score a year of posts for them would take minutes and change nothing
+WITHOUT_POSTS = ("trend", "reversion")
 
 
 class History:
     """Bars (BARS + stored_at, by instrument and open time), scores and feature rows of one backtest.
 
-    ``refused`` is the quarantine of the bars that a run would have doubted, None when there are none.
+    ``refused`` is the quarantine of the bars that a run would have doubted, None when there are none. ``micros`` are
+    all points in microseconds.
     """
 
     def __init__(
         self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: RecordedTape
     ) -> None:
         self._rules = plan.rules
+        self._reads_posts = plan.rules.own is not None or plan.rules.strategy not in WITHOUT_POSTS
         self._span = seen_span(plan)
         self.store = MemoryMarketStore()
         self.bars = self._load(recording, plan)
         self.whole = Tracks(self.bars, plan.rules)
         self.refused = find_refused(self.bars, plan, points, tape)
+        self.micros = _micros_of(plan.rules.grid, points)
         self.plan = (
-            plan_points(plan.rules, self.bars, self.whole, tape, points)
+            plan_points(plan.rules, self.bars, self.whole, tape, self.micros)
             if self.refused is None
             else decide_all(len(points))
         )
@@ -58,10 +65,10 @@ class History:
         return self._tracks[stood]
 
     def count_texts(self) -> dict[str, int]:
-        """Good ``posts`` and their ``scores`` by the rules' scorer, of the span of the decisions."""
+        """Good ``posts`` and their ``scores`` of the span of the decisions: one for each, made or not needed."""
         after, until = (one + TICK for one in self._span)
-        scores = self.store.read_scores(self._rules.scorer, after, until)
-        return {"posts": len(self.store.read_posts(after, until)), "scores": len(scores)}
+        posts = len(self.store.read_posts(after, until))
+        return {"posts": posts, "scores": posts}
 
     @staticmethod
     def _stood(refused: MemoryGapLedger, as_of: datetime) -> frozenset[tuple[str, int]]:
@@ -86,7 +93,9 @@ class History:
     def _features(self, scores: pd.DataFrame, points: Sequence[datetime]) -> pd.DataFrame:
         rules = self._rules
         bars = self.bars_at(rules.grid.as_of(points[0]))
-        return build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
+        made = build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
+        # what was not made is left out: no score is not the same as a neutral one
+        return made if self._reads_posts else made.drop(columns=list(SENTIMENT_FEATURES))
 
     def _load(self, recording: Recording, plan: BacktestPlan) -> pd.DataFrame:
         """Put the recording into the store, as an import would."""
@@ -100,6 +109,16 @@ class History:
         posts = recording.posts
         posts = posts[posts["event_time"] < plan.end]
         bases = list(dict.fromkeys(rules.instruments[name].base for name in rules.universe))
-        if len(posts):
+        if len(posts) and self._reads_posts:
             store_posts(posts, self.store, bases=bases, now=plan.end)
+        elif len(posts):
+            self.store.write_posts(check_posts(posts, as_of=plan.end).good, now=plan.end)
         return bars.sort_values(["instrument", "open_time"], kind="stable", ignore_index=True)
+
+
+def _micros_of(grid: DecisionGrid, points: Sequence[datetime]) -> np.ndarray:
+    """Points in micros, int64; those of a market that always trades are counted up, as there may be many."""
+    if grid.calendar != "24x7" or len(points) < 2:
+        return np.array([to_micros(one) for one in points], dtype=np.int64)
+    first, second = map(to_micros, points[:2])
+    return first + (second - first) * np.arange(len(points), dtype=np.int64)

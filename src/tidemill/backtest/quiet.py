@@ -6,8 +6,7 @@ matching have nothing to do: only equity is marked. All other points are decided
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 from tidemill.backtest.tracks import Tracks
 from tidemill.deciding import DecisionRules
 from tidemill.domain.errors import StrategyError
-from tidemill.domain.market import format_time, to_micros
+from tidemill.domain.market import format_time
 from tidemill.recording.tape import RecordedTape
 
 BAR_FIELDS = ["instrument", "open_time", "open", "high", "low", "close", "volume"]
@@ -45,22 +44,21 @@ def decide_all(count: int) -> Plan:
 
 
 def plan_points(
-    rules: DecisionRules, bars: pd.DataFrame, tracks: Tracks, tape: RecordedTape, points: Sequence[datetime]
+    rules: DecisionRules, bars: pd.DataFrame, tracks: Tracks, tape: RecordedTape, micros: np.ndarray
 ) -> Plan:
-    """Every point, unless the strategy has ``speaks_at(bars, points)``: then those it names, and a sample of the rest.
+    """Every one of ``micros``, unless the strategy has ``speaks_at(bars, points)``: those it names, and a sample.
 
     StrategyError when what it says of a period changes with the bars that follow.
     """
     speaks: Speaks | None = getattr(rules.own, "speaks_at", None)
     if speaks is None or rules.grid.calendar != "24x7":
-        return decide_all(len(points))
-    times = pd.DatetimeIndex(np.array([to_micros(one) for one in points], dtype="datetime64[us]")).tz_localize("UTC")
+        return decide_all(len(micros))
+    times = pd.DatetimeIndex(micros.astype("datetime64[us]")).tz_localize("UTC")
     shown = bars[BAR_FIELDS]
     spoken = _ask(rules, speaks, shown, times)
     _check_past(rules, speaks, shown, times, spoken)
-    micros = times.as_unit("us").asi8
     sure = ~spoken & tracks.are_fresh(micros) & ~tape.are_down(micros + rules.grid.delay_seconds * 1_000_000)
-    doubted = np.zeros(len(points), dtype=bool)
+    doubted = np.zeros(len(micros), dtype=bool)
     quiet = np.flatnonzero(sure)
     doubted[quiet[np.linspace(0, len(quiet) - 1, min(ASKED_ALL_THE_SAME, len(quiet))).astype(int)]] = True
     return Plan(~sure, doubted)

@@ -8,12 +8,12 @@ asked for, so the numbers are those of a live run.
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-
-import numpy as np
 
 from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_broker import MemoryBroker
@@ -30,7 +30,7 @@ from tidemill.deciding import (
     why_refused,
 )
 from tidemill.domain.errors import DataError, StrategyError
-from tidemill.domain.market import format_time, to_micros
+from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision, OrderTiming, Side
 from tidemill.execution import Desk, await_fills, place_order, reduce_to_cash, settle_account
@@ -39,6 +39,7 @@ from tidemill.ports import FittedModel
 from tidemill.recording import Recording
 
 FOREVER_SECONDS = 100 * 366 * 86400.0
+COLLECT_AFTER = 200_000
 
 
 class _Run:
@@ -103,7 +104,7 @@ class _Run:
         """Decide at the point of ``index``, or pass by those that are quiet; the next index."""
         following = self.history.plan.next_decided(index)
         if following > index and not self.exchange.orders(self.rules.account, open_only=True):
-            self.pass_by(self.points[index:following])
+            self.pass_by(index, following)
             return following
         decision = self.step(self.points[index])
         if self.history.plan.doubted[index] and (decision.record.get("wanted") or decision.record.get("forecasts")):
@@ -113,31 +114,31 @@ class _Run:
             )
         return index + 1
 
-    def pass_by(self, points: Sequence[datetime]) -> None:
+    def pass_by(self, index: int, following: int) -> None:
         """Points at which nothing is decided: equity is marked, for the drawdown too, and funding settled between."""
         as_of = self.rules.grid.as_of
-        while due := self.funding.next_until(as_of(points[-1])):
-            before = bisect_left(points, due, key=as_of)
-            self.mark_all(points[:before])
-            points = points[before:]
-            self.move(as_of(points[0]))
-        self.mark_all(points)
+        while due := self.funding.next_until(as_of(self.points[following - 1])):
+            before = bisect_left(self.points, due, index, following, key=as_of)
+            self.mark_all(index, before)
+            index = before
+            self.move(as_of(self.points[index]))
+        self.mark_all(index, following)
 
-    def mark_all(self, points: Sequence[datetime]) -> None:
+    def mark_all(self, index: int, following: int) -> None:
         """Mark equity at points between which nothing changes what is held."""
-        if not points:
+        if index == following:
             return
         portfolio = self.ledger.load_portfolio(self.rules.account)
         bases = {name: self.rules.instruments[name].base for name in self.rules.universe}
         held = [name for name, base in bases.items() if portfolio.quantity(base)]
-        prices = self.history.whole.along(np.array([to_micros(one) for one in points]), held)
-        marks = [portfolio.quantity(portfolio.currency)] * len(points)
+        prices = self.history.whole.along(self.history.micros[index:following], held)
+        marks = [portfolio.quantity(portfolio.currency)] * (following - index)
         for name in held:
             quantity = portfolio.quantity(bases[name])
             marks = [mark + quantity * price for mark, price in zip(marks, prices[name], strict=True)]
         self.ledger.raise_peak(self.rules.account, max(marks))
-        self.equity.extend(zip(points, marks, strict=True))
-        self.passed += len(points)
+        self.equity.extend(zip(self.points[index:following], marks, strict=True))
+        self.passed += following - index
 
     def step(self, point: datetime) -> Decision:
         """One decision, carried out."""
@@ -202,6 +203,31 @@ class _Run:
         prices = self.history.whole.prices(until, held)
         self.equity.append((until, mark_equity(self.rules, portfolio, prices)))
 
+    def carry_through(self, until: datetime, on_step: Callable[[int, int], None] | None) -> None:
+        """Every point, and the final mark at ``until``."""
+        self.mark(self.points[0])
+        index = 0
+        while index < len(self.points):
+            index = self.go_on(index)
+            if on_step:
+                on_step(index, len(self.points))
+        self.move(until)
+        self.mark(until)
+
+
+@contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Let the collector of cycles come by less often: what a backtest makes stays until its end, in no cycles."""
+    usual = gc.get_threshold()
+    # another thread's backtest may have seen to it
+    if usual[0] < COLLECT_AFTER:
+        gc.set_threshold(COLLECT_AFTER, *usual[1:])
+    try:
+        yield
+    finally:
+        if usual[0] < COLLECT_AFTER:
+            gc.set_threshold(*usual)
+
 
 def run_backtest(
     recording: Recording, plan: BacktestPlan, *, on_step: Callable[[int, int], None] | None = None
@@ -210,15 +236,9 @@ def run_backtest(
 
     ``on_step(done, all)`` is called after each decision, for a progress bar.
     """
-    run = _Run(recording, plan)
-    run.mark(run.points[0])
-    index = 0
-    while index < len(run.points):
-        index = run.go_on(index)
-        if on_step:
-            on_step(index, len(run.points))
-    run.move(min(plan.end, recording.last_close))
-    run.mark(min(plan.end, recording.last_close))
+    with _collecting_seldom():
+        run = _Run(recording, plan)
+        run.carry_through(min(plan.end, recording.last_close), on_step)
     account = plan.rules.account
     fills = tuple(run.ledger.load_fills(account))
     return BacktestResult(

@@ -23,6 +23,7 @@ from tidemill.deciding import (
 from tidemill.domain.market import from_micros, timeframe_seconds, to_micros, to_step
 from tidemill.domain.portfolio import ZERO
 from tidemill.features import LOOKBACK
+from tidemill.forecasting import FeatureRows
 
 MICROS = 1_000_000
 
@@ -145,9 +146,14 @@ class Rows:
     def __init__(self, features: pd.DataFrame) -> None:
         points = features.index.get_level_values("point")
         self._micros = points.to_numpy("datetime64[us]").astype(np.int64)
-        self._table = features.droplevel("point")
+        # copied, so that its columns lie together: a strategy that asks for a frame is given some of its rows
+        self._table = features.droplevel("point").copy()
+        whole = FeatureRows.of(self._table)
+        self._names, self._columns, self._values = whole.names, whole.columns, whole.values
 
-    def at(self, point: datetime) -> pd.DataFrame:
-        """The rows of one point by instrument; empty when there are none."""
-        low, high = np.searchsorted(self._micros, [to_micros(point), to_micros(point) + 1])
-        return self._table.iloc[low:high]
+    def at(self, point: datetime) -> FeatureRows:
+        """The rows of one point by instrument; none when there are none."""
+        low, high = np.searchsorted(self._micros, [to_micros(point), to_micros(point) + 1]).tolist()
+        return FeatureRows(
+            self._names[low:high], self._columns, self._values[low:high], lambda: self._table.iloc[low:high]
+        )

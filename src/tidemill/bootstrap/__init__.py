@@ -7,12 +7,13 @@ from tidemill.bootstrap.backtests import (
     prepare_backtest,
     recorded_settings,
 )
+from tidemill.bootstrap.base_services import BUNDLED
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.retention import prune_payloads, pruned_rows
 from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfalls
-from tidemill.bootstrap.services import BUNDLED, Services, services, using
+from tidemill.bootstrap.services import Services, services, using
 from tidemill.bootstrap.sources import build_live_market
 from tidemill.bootstrap.strategies import examine_setting, require_sound
 from tidemill.bootstrap.sweep_jobs import Fan, SweepJob, SweepRequest, open_fan, run_job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +16,9 @@ from tidemill.domain.market import split_instrument_id
 from tidemill.domain.records import RecordKind
 from tidemill.ports import Clock, MarketSource, MarketStream, RateBudgets, RecordSource
 from tidemill.settings import MarketSettings, Settings
+
+SHARES_PER_MINUTE = {"yfinance": (60.0, 5.0), "alpha_vantage": (5.0, 1.0)}
+"""Requests a minute and at once, unless set otherwise: Yahoo tells no limit, Alpha Vantage's free key has five."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +54,7 @@ def build_access(market: MarketSettings, parts: MarketParts) -> Any:
     from tidemill.adapters._ccxt_calls import Patience
     from tidemill.adapters._ccxt_client import MarketAccess, SharedPace
 
-    told = market.budget_per_minute
-    # what comes from a venue of our own on loopback needs no pace
-    unpaced = told == 0 or (told is None and bool(market.rest_url))
+    told, unpaced = market.budget_per_minute, _is_unpaced(market)
     rule = None if told is None or unpaced else BudgetRule(per_second=told / 60)
     pace = SharedPace(budgets=parts.budgets, owner=f"{os.getpid()}", clock=parts.wall_clock, rule=rule)
     # in a replay time stands still, and a venue that is down stays down until it is moved
@@ -81,6 +83,7 @@ def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSou
 
 def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
     """A source of shares: of their bars, splits and dividends."""
+    budget = _share_budget(market, parts)
 
     def keep(request: str, body: bytes) -> None:
         names = {split_instrument_id(name)[0]: name for name in market.instruments}
@@ -91,7 +94,12 @@ def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
 
         key = os.environ.get(market.key_variable, "")
         return AlphaVantageBars(
-            key, market.instruments, market_clock=parts.market_clock, base_url=market.rest_url, on_payload=keep
+            key,
+            market.instruments,
+            market_clock=parts.market_clock,
+            base_url=market.rest_url,
+            on_payload=keep,
+            budget=budget,
         )
     from tidemill.adapters.yfinance_bars import YfinanceBars
 
@@ -101,7 +109,26 @@ def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
         base_url=market.rest_url,
         cache=parts.settings.home / "yfinance",
         on_payload=keep,
+        budget=budget,
     )
+
+
+def _share_budget(market: MarketSettings, parts: MarketParts) -> Any:
+    """What all processes together may ask a source of shares, whichever of its markets they keep."""
+    from tidemill.adapters._pacing import BlockingBudget
+
+    if _is_unpaced(market):
+        return None
+    told = market.budget_per_minute
+    per_minute, burst = (told, 1.0) if told is not None else SHARES_PER_MINUTE[market.source]
+    rule = BudgetRule(per_second=per_minute / 60, burst=burst)
+    owner, clock = f"{os.getpid()}", parts.wall_clock
+    return BlockingBudget(parts.budgets, market.source, rule, owner=owner, clock=clock, sleep=time.sleep)
+
+
+def _is_unpaced(market: MarketSettings) -> bool:
+    """What comes from a venue of our own on loopback needs no pace, unless one is set."""
+    return market.budget_per_minute == 0 or (market.budget_per_minute is None and bool(market.rest_url))
 
 
 def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSource:

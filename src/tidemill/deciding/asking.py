@@ -10,7 +10,7 @@ import pandas as pd
 from tidemill.deciding.market import MarketView, window_start
 from tidemill.deciding.rules import DecisionRules, mark_equity, rule_in_use
 from tidemill.domain.portfolio import Portfolio
-from tidemill.forecasting import Forecasts, Holdings, View, find_shipped, make_forecasts
+from tidemill.forecasting import FeatureRows, Forecasts, Holdings, View, as_rows, find_shipped, make_forecasts
 from tidemill.ports import FittedModel
 
 BAR_FIELDS = ("instrument", "open_time", "open", "high", "low", "close", "volume")
@@ -19,7 +19,7 @@ BAR_FIELDS = ("instrument", "open_time", "open", "high", "low", "close", "volume
 def make_decision_forecasts(
     rules: DecisionRules,
     as_of: datetime,
-    table: pd.DataFrame,
+    table: pd.DataFrame | FeatureRows,
     champion: FittedModel | None,
     *,
     market: MarketView,
@@ -33,7 +33,7 @@ def make_decision_forecasts(
     view = View(
         as_of=as_of,
         grid=rules.grid,
-        features=table,
+        rows=as_rows(table),
         prices=market.prices,
         portfolio=view_holdings(rules, portfolio, market),
         champion=champion,

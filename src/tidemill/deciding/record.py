@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +11,9 @@ from tidemill.deciding.rules import DecisionRules, mark_equity, rule_in_use
 from tidemill.deciding.steps import Draft
 from tidemill.domain.market import Instrument, Stamp, format_time
 from tidemill.domain.portfolio import Portfolio
-from tidemill.domain.trading import Decision, Dropped, TargetPosition, Veto
+from tidemill.domain.trading import Decision
 from tidemill.execution.planning import DecisionKey
+from tidemill.forecasting import as_rows
 from tidemill.ports import FittedModel
 
 
@@ -47,20 +47,20 @@ def build_decision(
         "rule": rule,
         "model": _model_record(champion),
         "forecasts": [
-            {**asdict(one), "made_at": format_time(one.made_at), "expires_at": format_time(one.expires_at)}
+            {**_fields(one), "made_at": format_time(one.made_at), "expires_at": format_time(one.expires_at)}
             for one in draft.forecasts.forecasts
         ],
         "without_forecast": [
-            *(asdict(one) for one in draft.forecasts.without),
+            *(_fields(one) for one in draft.forecasts.without),
             *({"instrument": name, "reason": reason} for name, reason in draft.market.incomplete.items()),
         ],
-        "wanted": [_target_record(one) for one in draft.sizing.targets],
-        "vetoes": [_veto_record(one) for one in draft.approved.vetoes],
-        "approved": [_target_record(one) for one in draft.approved.targets],
-        "kept": [_dropped_record(one) for one in draft.sizing.kept],
-        "dropped": [_dropped_record(one) for one in draft.plan.dropped],
+        "wanted": [_texts(one) for one in draft.sizing.targets],
+        "vetoes": [_texts(one) for one in draft.approved.vetoes],
+        "approved": [_texts(one) for one in draft.approved.targets],
+        "kept": [_texts(one) for one in draft.sizing.kept],
+        "dropped": [_texts(one) for one in draft.plan.dropped],
         "intents": [intent.intent_id for intent in draft.plan.intents],
-        "environment": asdict(environment),
+        "environment": _fields(environment),
     }
     return _decision(rules, key, stamp, record, draft=draft, rule=rule, champion=champion)
 
@@ -69,7 +69,7 @@ def build_refusal(
     rules: DecisionRules, key: DecisionKey, reason: str, *, stamp: Stamp, environment: Environment, watermark: int = 0
 ) -> Decision:
     """A decision without intents, with the reason why nothing was decided."""
-    record = {**_rules_record(rules, key), "environment": asdict(environment)}
+    record = {**_rules_record(rules, key), "environment": _fields(environment)}
     return _decision(rules, key, stamp, record, reason=reason, watermark=watermark)
 
 
@@ -130,11 +130,7 @@ def load_recorded_portfolio(decision: Decision) -> Portfolio:
 
 def feature_record(draft: Draft) -> dict[str, dict[str, float | None]]:
     """Feature rows by instrument; NaN becomes null, which JSON can carry."""
-    rows: dict[str, dict[str, float | None]] = {}
-    for instrument, row in draft.table.iterrows():
-        values = {str(name): float(value) for name, value in row.items() if isinstance(value, (int, float))}
-        rows[str(instrument)] = {name: None if math.isnan(value) else value for name, value in values.items()}
-    return rows
+    return as_rows(draft.table).record()
 
 
 def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
@@ -143,24 +139,20 @@ def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
     return {
         "strategy_code": rules.own.code_hash if rules.own else "",
         "universe": list(rules.universe),
-        "instruments": {name: _instrument_record(rules.instruments[name]) for name in rules.universe},
+        "instruments": {name: _texts(rules.instruments[name]) for name in rules.universe},
         "timeframe": grid.timeframe,
         "calendar": grid.calendar,
         "delay_seconds": grid.delay_seconds,
         "point": format_time(point),
         "decided_open": format_time(grid.decided_open(point)),
         "expires_at": format_time(key.expires_at),
-        "sizing": asdict(rules.sizing),
-        "limits": {name: str(value) for name, value in asdict(rules.limits).items()},
+        "sizing": _fields(rules.sizing),
+        "limits": _texts(rules.limits),
         "price_cap_fraction": str(rules.price_cap_fraction),
         "scorer": rules.scorer,
         "min_completeness": rules.min_completeness,
         "adjusted": rules.adjusted,
     }
-
-
-def _instrument_record(instrument: Instrument) -> dict[str, str]:
-    return {name: str(value) for name, value in asdict(instrument).items()}
 
 
 def load_recorded_instruments(decision: Decision) -> dict[str, Instrument]:
@@ -203,13 +195,10 @@ def _model_record(champion: FittedModel | None) -> dict[str, Any] | None:
     }
 
 
-def _target_record(target: TargetPosition) -> dict[str, str]:
-    return {name: str(value) for name, value in asdict(target).items()}
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a flat dataclass by name, in their order."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
-def _veto_record(veto: Veto) -> dict[str, str]:
-    return {name: str(value) for name, value in asdict(veto).items()}
-
-
-def _dropped_record(dropped: Dropped) -> dict[str, str]:
-    return {name: str(value) for name, value in asdict(dropped).items()}
+def _texts(value: Any) -> dict[str, str]:
+    return {name: str(getattr(value, name)) for name in value.__dataclass_fields__}

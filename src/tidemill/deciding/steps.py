@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from tidemill.deciding.asking import make_decision_forecasts
@@ -19,7 +20,7 @@ from tidemill.domain.portfolio import ZERO, Portfolio
 from tidemill.domain.trading import Dropped, Forecast, TargetPosition
 from tidemill.execution.planning import DecisionKey, OrderPlan, plan_orders
 from tidemill.features import build_features
-from tidemill.forecasting import Forecasts
+from tidemill.forecasting import FeatureRows, Forecasts, as_rows
 from tidemill.ports import FittedModel
 from tidemill.risk import Approved, apply_limits
 from tidemill.sizing import Sizing, hold_targets, size_positions
@@ -35,6 +36,13 @@ def build_table(rules: DecisionRules, as_of: datetime, market: MarketView) -> pd
 def without_incomplete(table: pd.DataFrame, market: MarketView) -> pd.DataFrame:
     """Feature rows but those of instruments of which too much is missing: they are not decided on."""
     return table[~table.index.isin(list(market.incomplete))] if market.incomplete else table
+
+
+def _only_whole(rows: FeatureRows, market: MarketView) -> FeatureRows:
+    """:func:`without_incomplete` for rows made earlier."""
+    if not market.incomplete:
+        return rows
+    return rows.only(np.array([name not in market.incomplete for name in rows.names], dtype=bool))
 
 
 def rows_at(table: pd.DataFrame, point: datetime) -> pd.DataFrame:
@@ -94,7 +102,7 @@ class Draft:
     """A decision as it was thought, before it is recorded."""
 
     market: MarketView
-    table: pd.DataFrame
+    table: pd.DataFrame | FeatureRows
     champion: FittedModel | None
     forecasts: Forecasts
     portfolio: Portfolio
@@ -120,10 +128,10 @@ def draft_decision(
     champion: FittedModel | None,
     portfolio: Portfolio,
     stopped: Mapping[str, str],
-    table: pd.DataFrame | None = None,
+    table: FeatureRows | None = None,
 ) -> Draft:
     """Steps 5 to 11 in one call. ``table`` may bring feature rows made earlier for many points at once."""
-    rows = build_table(rules, key.as_of, market) if table is None else without_incomplete(table, market)
+    rows = as_rows(build_table(rules, key.as_of, market)) if table is None else _only_whole(table, market)
     forecasts = make_decision_forecasts(rules, key.as_of, rows, champion, market=market, portfolio=portfolio)
     sizing = size_decision(rules, forecasts, portfolio, market)
     approved = limit_decision(rules, sizing, portfolio, market, stopped)

@@ -27,10 +27,14 @@ TIMEFRAME_SECONDS = {
     "1d": 86400,
 }
 HOUR_SECONDS = 3600
+MICROSECOND = timedelta(microseconds=1)
+STEP_TOLERANCE = Decimal("1e-9")
 
 
 def require_utc(moment: datetime, name: str) -> datetime:
     """Return ``moment`` in UTC; raise DataError when it carries no zone."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         raise DataError(f"{name} {moment.isoformat()} has no time zone; write it as {moment.isoformat()}Z")
     return moment.astimezone(UTC)
@@ -52,7 +56,7 @@ def format_time(moment: datetime) -> str:
 
 def to_micros(moment: datetime) -> int:
     """Whole microseconds since 1970-01-01 UTC, the stores' representation of time."""
-    return (require_utc(moment, "time") - EPOCH) // timedelta(microseconds=1)
+    return (require_utc(moment, "time") - EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
@@ -80,7 +84,7 @@ def to_step(value: float | Decimal, step: Decimal) -> Decimal:
         raise DataError(f"{value!r} is not a finite number")
     units = (exact / step).to_integral_value()
     stepped = units * step
-    if abs(stepped - exact) > abs(exact) * Decimal("1e-9"):
+    if abs(stepped - exact) > abs(exact) * STEP_TOLERANCE:
         raise DataError(f"{value!r} is not a multiple of the step {step}")
     return stepped
 
@@ -99,7 +103,8 @@ def ceil_to_step(value: Decimal, step: Decimal) -> Decimal:
 class Instrument:
     """Something tradable at one venue, with its trading rules.
 
-    ``price_step``, ``lot_step`` and ``min_notional`` (in quote units) are the venue's filters.
+    ``price_step``, ``lot_step`` and ``min_notional`` (in quote units) are the venue's filters. ``listed_from``: since
+    when it is traded, where the venue tells.
     """
 
     venue: str
@@ -108,6 +113,7 @@ class Instrument:
     price_step: Decimal
     lot_step: Decimal
     min_notional: Decimal = Decimal(0)
+    listed_from: datetime | None = None
 
     def __post_init__(self) -> None:
         for name in ("price_step", "lot_step"):
@@ -116,6 +122,8 @@ class Instrument:
                 raise DataError(f"{name} of {self.id} must be a positive Decimal, not {value!r}")
         if not isinstance(self.min_notional, Decimal) or self.min_notional < 0:
             raise DataError(f"min_notional of {self.id} must be a Decimal >= 0, not {self.min_notional!r}")
+        if self.listed_from is not None:
+            require_utc(self.listed_from, "listed_from")
 
     @property
     def id(self) -> str:
@@ -265,10 +273,11 @@ class DecisionGrid:
     def points(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Points p with ``start`` <= p < ``end``, ascending."""
         if self.calendar == "24x7":
-            point = start + (EPOCH - start) % self.spacing
+            spacing = self.spacing
+            point = start + (EPOCH - start) % spacing
             while point < end:
                 yield point
-                point += self.spacing
+                point += spacing
             return
         for index in range(max(1, bisect_left(self.sessions, start)), len(self.sessions)):
             if self.sessions[index] >= end:

@@ -44,19 +44,27 @@ class NotKept(DataError):
 class SeriesMark:
     """The state of one series as the last look found it; ``why`` in a sentence.
 
-    ``listed_until``: no bar opens at or after it; None while the instrument is listed.
+    ``listed_from``: since when the instrument is traded, None when the venue does not tell. ``listed_until``: no bar
+    opens at or after it; None while the instrument is listed.
     """
 
     instrument: str
     timeframe: str
     state: SeriesState = SeriesState.FINE
     why: str = ""
+    listed_from: datetime | None = None
     listed_until: datetime | None = None
 
     def __post_init__(self) -> None:
         timeframe_seconds(self.timeframe)
-        if self.listed_until is not None:
-            require_utc(self.listed_until, "listed_until")
+        for name in ("listed_from", "listed_until"):
+            if getattr(self, name) is not None:
+                require_utc(getattr(self, name), name)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it says anything beyond that all is fine."""
+        return self.state is not SeriesState.FINE or self.listed_from is not None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -38,6 +38,8 @@ class ScoreWindows:
 
     def features(self, base: str, closes: np.ndarray) -> np.ndarray:
         """Features of ``base`` at each close (micros): float64 (len(closes), len(SENTIMENT_FEATURES))."""
+        if not len(self._times):
+            return np.zeros((len(closes), len(SENTIMENT_FEATURES)))
         rows = [self._row(base, int(close)) for close in closes]
         return np.array(rows, dtype=np.float64).reshape(len(closes), len(SENTIMENT_FEATURES))
 

@@ -11,6 +11,7 @@ A strategy of one's own is one file; it may import everything that stands here::
 
 from tidemill.domain.errors import StrategyError
 from tidemill.forecasting.making import Forecasts, make_forecasts
+from tidemill.forecasting.rows import FeatureRows, as_rows
 from tidemill.forecasting.shipped import (
     HOURLY_HORIZONS,
     REVERSION_BARS,
@@ -36,6 +37,7 @@ __all__ = [
     "SHIPPED",
     "STRATEGIES",
     "VOLATILITY",
+    "FeatureRows",
     "Forecasts",
     "Holdings",
     "Model",
@@ -46,6 +48,7 @@ __all__ = [
     "Trend",
     "View",
     "Wish",
+    "as_rows",
     "bars_per_year",
     "find_shipped",
     "make_forecasts",

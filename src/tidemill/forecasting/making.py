@@ -13,6 +13,7 @@ import pandas as pd
 from tidemill.domain.errors import DataError, StrategyError
 from tidemill.domain.market import format_time, timeframe_seconds
 from tidemill.domain.trading import Forecast, NoForecast
+from tidemill.forecasting.rows import FeatureRows
 from tidemill.forecasting.shipped import VOLATILITY, bars_per_year
 from tidemill.forecasting.strategy import Strategy, Targets, View, Wish
 
@@ -32,38 +33,38 @@ class Forecasts:
 
 
 def make_forecasts(strategy: Strategy, view: View) -> Forecasts:
-    """Ask ``strategy`` at one point; ``view.features`` holds all its feature rows, complete or not.
+    """Ask ``strategy`` at one point; ``view`` holds all its feature rows, complete or not.
 
     An instrument whose needed features are not all known gets no forecast, and the names of what is missing;
     volatility is always needed, for sizing. DataError when a needed feature is none of ours; StrategyError
     when the strategy raises, names an instrument that it was not given, or gives NaN, an infinite number or
     a strength beyond 1.
     """
-    table = view.features
-    if not len(table):
+    rows = view.rows
+    if not len(rows):
         return Forecasts(forecasts=(), without=())
     needed = list(dict.fromkeys([*strategy.needs(view.grid, view.champion), VOLATILITY]))
-    _check_known(strategy, needed, table)
-    unknown = np.isnan(np.column_stack([table[one].to_numpy(np.float64) for one in needed]))
-    lacks = unknown.any(axis=1)
-    complete = table[~lacks] if lacks.any() else table
+    _check_known(strategy, needed, rows)
+    unknown = np.isnan(rows.values[:, [rows.columns[one] for one in needed]])
+    complete = rows.only(~unknown.any(axis=1))
     without = [
-        NoForecast(instrument=str(name), reason=_lacking([needed[k] for k in np.flatnonzero(row)]))
-        for name, row in zip(table.index[lacks], unknown[lacks], strict=True)
+        NoForecast(instrument=name, reason=_lacking([needed[k] for k in np.flatnonzero(row)]))
+        for name, row in zip(rows.names, unknown, strict=True)
+        if row.any()
     ]
     if not len(complete):
         return Forecasts(forecasts=(), without=tuple(without))
-    wish = _ask(strategy, replace(view, features=complete.copy()))
+    wish = _ask(strategy, replace(view, rows=complete))
     if isinstance(wish, Targets):
         return Forecasts(forecasts=(), without=tuple(without), wanted=_checked_targets(strategy, view, wish, complete))
     strengths = _checked_strengths(strategy, view, wish, complete)
-    silent = [str(name) for name in complete.index if name not in strengths]
+    silent = [name for name in complete.names if name not in strengths]
     without += [NoForecast(instrument=name, reason=f"{strategy.name} gives none") for name in silent]
     return Forecasts(forecasts=_forecasts(strategy, view, strengths, complete), without=tuple(without))
 
 
-def _check_known(strategy: Strategy, needed: list[str], table: pd.DataFrame) -> None:
-    unknown = [name for name in needed if name not in table.columns]
+def _check_known(strategy: Strategy, needed: list[str], rows: FeatureRows) -> None:
+    unknown = [name for name in needed if name not in rows.columns]
     if unknown and strategy.name == "model":
         raise DataError(f"the champion wants features that are not made here: {', '.join(unknown)}; retrain it")
     if unknown:
@@ -89,14 +90,14 @@ def _at(strategy: Strategy, view: View) -> str:
     return f"strategy '{strategy.name}' at {format_time(view.as_of)}"
 
 
-def _checked_strengths(strategy: Strategy, view: View, wish: Wish, table: pd.DataFrame) -> dict[str, float]:
+def _checked_strengths(strategy: Strategy, view: View, wish: Wish, rows: FeatureRows) -> dict[str, float]:
     """The strengths as floats by instrument."""
     if not isinstance(wish, Mapping | pd.Series):
         kind = type(wish).__name__
         raise StrategyError(f"{_at(strategy, view)} gave {kind}; give strengths by instrument, or Targets")
     found: dict[str, float] = {}
     for name, value in wish.items():
-        _check_name(strategy, view, str(name), table)
+        _check_name(strategy, view, str(name), rows.names)
         try:
             strength = float(value)
         except (TypeError, ValueError):
@@ -108,34 +109,34 @@ def _checked_strengths(strategy: Strategy, view: View, wish: Wish, table: pd.Dat
     return found
 
 
-def _checked_targets(strategy: Strategy, view: View, wish: Targets, table: pd.DataFrame) -> dict[str, Decimal]:
+def _checked_targets(strategy: Strategy, view: View, wish: Targets, rows: FeatureRows) -> dict[str, Decimal]:
     for name, value in wish.quantities.items():
-        _check_name(strategy, view, str(name), table)
+        _check_name(strategy, view, str(name), rows.names)
         if not (isinstance(value, Decimal) and value.is_finite()):
             raise StrategyError(f"{_at(strategy, view)} wants {value!r} of {name}; a target is a finite Decimal")
     return {str(name): value for name, value in wish.quantities.items()}
 
 
-def _check_name(strategy: Strategy, view: View, name: str, table: pd.DataFrame) -> None:
-    if name not in table.index:
-        known = ", ".join(map(str, table.index))
+def _check_name(strategy: Strategy, view: View, name: str, given: list[str]) -> None:
+    if name not in given:
+        known = ", ".join(given)
         raise StrategyError(f"{_at(strategy, view)} wants {name}, which it was not given; it was given {known}")
 
 
 def _forecasts(
-    strategy: Strategy, view: View, strengths: Mapping[str, float], table: pd.DataFrame
+    strategy: Strategy, view: View, strengths: Mapping[str, float], rows: FeatureRows
 ) -> tuple[Forecast, ...]:
     grid = view.grid
     seconds = strategy.horizon_bars(grid, view.champion) * timeframe_seconds(grid.timeframe)
     return tuple(
         Forecast(
-            instrument=str(name),
-            strength=strengths[str(name)],
+            instrument=name,
+            strength=strengths[name],
             horizon_seconds=seconds,
             made_at=view.as_of,
             expires_at=grid.next_as_of(view.as_of),
-            volatility_annual=float(volatility) * math.sqrt(bars_per_year(grid)),
+            volatility_annual=volatility * math.sqrt(bars_per_year(grid)),
         )
-        for name, volatility in zip(table.index, table[VOLATILITY], strict=True)
-        if str(name) in strengths
+        for name, volatility in zip(rows.names, rows.column(VOLATILITY).tolist(), strict=True)
+        if name in strengths
     )

@@ -11,6 +11,7 @@ from typing import Protocol
 import pandas as pd
 
 from tidemill.domain.market import DecisionGrid
+from tidemill.forecasting.rows import FeatureRows
 from tidemill.ports import FittedModel
 
 
@@ -28,18 +29,23 @@ class Holdings:
 class View:
     """Everything that a strategy may look at in one decision: what was known at ``as_of``.
 
-    ``features``: float64 rows by instrument with the columns of FEATURE_NAMES and ``close``, ``volume``,
+    ``features`` (of ``rows``): float64 rows by instrument with the columns of FEATURE_NAMES and ``close``, ``volume``,
     ``bars_known``; only instruments of which all features that the strategy needs are known (others may be
     NaN). ``prices``: decided closes in quote units. ``champion``: the model in use, for the strategy `model`.
     """
 
     as_of: datetime
     grid: DecisionGrid
-    features: pd.DataFrame
+    rows: FeatureRows
     prices: Mapping[str, Decimal]
     portfolio: Holdings
     champion: FittedModel | None
     load_bars: Callable[[], pd.DataFrame]
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The rows as a frame, made anew each time it is asked for."""
+        return self.rows.frame
 
     @property
     def bars(self) -> pd.DataFrame:

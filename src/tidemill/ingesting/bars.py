@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,9 +41,13 @@ class _Series:
     def length(self) -> timedelta:
         return timedelta(seconds=timeframe_seconds(self.timeframe))
 
-    def take(
-        self, start: datetime, end: datetime, *, past: bool, after: datetime | None, source: str = "ingest"
-    ) -> Ingested:
+    @property
+    def nothing(self) -> Ingested:
+        """What came of it before anything was asked for."""
+        name, listed = self.instrument.id, self.instrument.listed_from
+        return Ingested(name=name, timeframe=self.timeframe, listed_from=listed)
+
+    def take(self, start: datetime, end: datetime, *, past: bool, after: datetime | None, source: str) -> Ingested:
         """Fetch one part, note that it was answered, check and store it."""
         name, timeframe = self.instrument.id, self.timeframe
         bars = need_numbers(self.source.fetch_bars(name, timeframe, start, end), name)
@@ -106,19 +110,7 @@ def ingest_bars(
     newest = store.latest_open(instrument.id, timeframe)
     past = newest is None or _was_backfilling(series, newest)
     start = newest + (1 - look_again) * series.length if newest else now - history
-    done = [Ingested(name=instrument.id, timeframe=timeframe)]
-    while start < now:
-        end = min(now, start + PART_BARS * series.length)
-        try:
-            done.append(series.take(start, end, past=past, after=newest))
-        except NotKept as error:
-            # what the source keeps begins later: of a series that begins there nothing is missing
-            if newest is not None or not start < error.first < now:
-                raise
-            end = error.first
-        newest = store.latest_open(instrument.id, timeframe)
-        start = end
-    return sum_by_name(done)[0]
+    return _take_parts(series, start, now, past=past, resumes=True)
 
 
 def ingest_range(
@@ -154,16 +146,28 @@ def ingest_range(
         doubts=doubts,
     )
     if not again and _is_stored(series, start, min(end, now - series.length + MICRO)):
-        return Ingested(name=instrument.id, timeframe=timeframe)
-    done = [series.take(*part, past=past, after=None, source="backfill") for part in parts(start, end, series.length)]
-    return sum_by_name([Ingested(name=instrument.id, timeframe=timeframe), *done])[0]
+        return series.nothing
+    return _take_parts(series, start, end, past=past, resumes=False)
 
 
-def parts(start: datetime, end: datetime, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
-    """[start, end) in pieces of at most ``PART_BARS`` bars, oldest first."""
+def _take_parts(series: _Series, start: datetime, end: datetime, *, past: bool, resumes: bool) -> Ingested:
+    """Take [start, end) in pieces of at most ``PART_BARS`` bars, oldest first.
+
+    ``resumes``: they follow on what is stored, and of a series that begins with what the source keeps nothing is
+    missing; else the source must have kept them all (NotKept).
+    """
+    done = [series.nothing]
     while start < end:
-        yield start, min(end, start + PART_BARS * length)
-        start += PART_BARS * length
+        newest = series.store.latest_open(series.instrument.id, series.timeframe) if resumes else None
+        beyond = min(end, start + PART_BARS * series.length)
+        try:
+            done.append(series.take(start, beyond, past=past, after=newest, source="ingest" if resumes else "backfill"))
+        except NotKept as error:
+            if not resumes or newest is not None or not start < error.first < end:
+                raise
+            beyond = error.first
+        start = beyond
+    return sum_by_name(done)[0]
 
 
 def need_numbers(bars: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -191,6 +195,4 @@ def _is_stored(series: _Series, start: datetime, end: datetime) -> bool:
     expected = expected_opens(series.timeframe, start, end, calendar=series.calendar, sessions=series.sessions)
     if not len(expected):
         return False
-    kept = series.store.read_bars([series.instrument.id], series.timeframe, start, end)
-    opens = kept["open_time"].to_numpy("datetime64[us]").astype(np.int64)
-    return bool(np.isin(expected, opens).all())
+    return bool(np.isin(expected, series.store.coverage(series.instrument.id, series.timeframe, start, end)).all())

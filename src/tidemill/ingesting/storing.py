@@ -93,6 +93,7 @@ def store_checked(
         rejected=len(checked.rejected) + len(checked.good) - len(kept),
         missing=int(checked.gaps["missing"].sum()) + len(checked.good) - len(kept),
         quarantined=quarantined,
+        listed_from=instrument.listed_from,
     )
 
 

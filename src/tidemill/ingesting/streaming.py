@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError, TransientError
-from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
+from tidemill.domain.market import Calendar, Instrument, from_micros, timeframe_seconds
 from tidemill.domain.records import RecordKind
 from tidemill.ingesting.bars import ingest_bars, ingest_range
 from tidemill.ingesting.records import ingest_records
@@ -28,6 +29,7 @@ from tidemill.quality import DoubtRules
 
 TRADE_HISTORY = timedelta(hours=1)
 LOOK_BACK_BARS = 1_000
+MICRO = timedelta(microseconds=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,11 +161,9 @@ class _Follower:
     def _whole_until(self, name: str, newest: datetime) -> datetime:
         """Open time of the last bar before the first hole near the end: its own content may be torn as well."""
         reach = newest - LOOK_BACK_BARS * self._length
-        kept = self._plan.store.read_bars([name], self._plan.timeframe, reach, newest + timedelta(microseconds=1))
-        opens = kept["open_time"]
-        leaps = opens[opens.diff().shift(-1) > self._length]
-        moment: datetime = (leaps.iloc[0] if len(leaps) else opens.iloc[-1]).to_pydatetime()
-        return moment
+        opens = self._plan.store.coverage(name, self._plan.timeframe, reach, newest + MICRO)
+        leaps = opens[:-1][np.diff(opens) > self._length // MICRO]
+        return from_micros(int(leaps[0] if len(leaps) else opens[-1]))
 
     def _heal_trades(self, name: str) -> None:
         plan = self._plan

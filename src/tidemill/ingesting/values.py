@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tidemill.domain.market import timeframe_seconds
+from tidemill.domain.market import format_time, timeframe_seconds
 from tidemill.domain.series import SeriesError, SeriesMark, SeriesState
 
 COUNTS = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
@@ -15,7 +15,10 @@ COUNTS = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What came of one series or source; ``failure`` says why nothing did, ``state`` how its series is marked."""
+    """What came of one series or source; ``failure`` says why nothing did, ``state`` how its series is marked.
+
+    ``listed_from``: since when the instrument is traded, as its venue tells.
+    """
 
     name: str
     fetched: int = 0
@@ -27,10 +30,12 @@ class Ingested:
     failure: str = ""
     timeframe: str = ""
     state: SeriesState = SeriesState.FINE
+    listed_from: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**asdict(self), "state": str(self.state)}
+        listed = format_time(self.listed_from) if self.listed_from else ""
+        return {**asdict(self), "state": str(self.state), "listed_from": listed}
 
 
 def sum_by_name(parts: Sequence[Ingested]) -> list[Ingested]:
@@ -54,11 +59,11 @@ def failed(name: str, timeframe: str, error: object) -> Ingested:
     return Ingested(name=name, timeframe=timeframe, failure=str(error), state=state)
 
 
-def mark_of(done: Ingested, newest: datetime | None) -> SeriesMark:
-    """How a series is marked after this; ``newest``: open time of its newest stored bar.
+def mark_of(done: Ingested, newest: datetime | None, before: SeriesMark | None = None) -> SeriesMark:
+    """How a series is marked after this; ``newest``: open time of its newest stored bar, ``before``: its mark so far.
 
     An instrument that is not known, but of which there are bars, was known once: it is delisted, and its
-    listing ends with that bar.
+    listing ends with that bar. Since when it is listed stays known when its venue no longer tells.
     """
     state = done.state
     if state is SeriesState.UNKNOWN_SYMBOL and newest is not None:
@@ -66,4 +71,11 @@ def mark_of(done: Ingested, newest: datetime | None) -> SeriesMark:
     until = None
     if state is SeriesState.DELISTED and newest is not None:
         until = newest + timedelta(seconds=timeframe_seconds(done.timeframe))
-    return SeriesMark(instrument=done.name, timeframe=done.timeframe, state=state, why=done.failure, listed_until=until)
+    return SeriesMark(
+        instrument=done.name,
+        timeframe=done.timeframe,
+        state=state,
+        why=done.failure,
+        listed_from=done.listed_from or (before.listed_from if before else None),
+        listed_until=until,
+    )

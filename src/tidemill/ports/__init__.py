@@ -42,6 +42,7 @@ from tidemill.ports.stores import (
     Pruned,
     RecordStore,
     SnapshotStore,
+    StoreHealth,
 )
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "SeriesMarks",
     "Sleep",
     "SnapshotStore",
+    "StoreHealth",
     "StreamPart",
     "TimeSource",
 ]

@@ -81,7 +81,7 @@ class SeriesMarks(Protocol):
     """The state of each series, with its history."""
 
     def record_mark(self, mark: SeriesMark, *, now: datetime) -> bool:
-        """Append the mark; False when it equals the series' newest one, or is the first and says that all is fine."""
+        """Append the mark; False when it equals the series' newest one, or is the first and no news."""
         ...
 
     def load_marks(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesMark]:

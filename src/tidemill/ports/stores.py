@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from tidemill.domain.records import RecordKind
@@ -28,8 +29,26 @@ class Pruned:
     left_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHealth:
+    """A store that answers and takes writes: what it is, where (no secret in it), and how far it is written.
+
+    ``watermark`` as of the port. ``free_bytes``: room on its disk, None where it does not tell.
+    """
+
+    kind: str
+    place: str
+    watermark: int
+    free_bytes: int | None = None
+
+
 class BarStore(Protocol):
-    """Bars with their revisions."""
+    """Bars with their revisions.
+
+    A reader says as of when twice: ``known_at`` (knowledge time) and ``stored_until`` (storage time). It gets every
+    column, for those of a bar lie side by side in each store. Immutable files of what was read, named by their hash,
+    are kept by :class:`SnapshotStore`.
+    """
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
         """Store BARS atomically; return the rows added.
@@ -62,8 +81,16 @@ class BarStore(Protocol):
         """Open time of the newest stored bar, or None."""
         ...
 
+    def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
+        """Open times (int64 micros, ascending, each once) of the stored bars with ``start`` <= open_time < ``end``."""
+        ...
+
     def watermark(self) -> int:
         """The newest stored_at of any table in this store, in micros; 0 when empty."""
+        ...
+
+    def health(self) -> StoreHealth:
+        """Read, and write something that changes nothing; what hinders either (full, locked, refused) is raised."""
         ...
 
 

@@ -86,26 +86,28 @@ def measure_series(
     *,
     end: datetime,
     start: datetime = EPOCH,
+    listed: datetime | None = None,
     holes: Sequence[Hole],
     history: Sequence[Hole],
     calendar: Calendar = "24x7",
     sessions: Sequence[datetime] = (),
 ) -> SeriesCompleteness | None:
-    """Completeness from the first stored bar (the listing, as far as we know), or ``start``, to ``end`` (exclusive).
+    """Completeness from the listing, or ``start``, to ``end`` (exclusive).
 
-    ``stored``: open times in micros, ascending. ``holes``: those missing now; what none of them tells
-    counts as unknown. ``history``: every state a hole was ever in. None when nothing is stored.
+    ``stored``: open times in micros, ascending. ``listed``: where its bars begin; None: with the first stored one.
+    ``holes``: those missing now; what none of them tells counts as unknown. ``history``: every state a hole was
+    ever in. None when nothing is stored and nothing is known to be missing.
     """
-    if not len(stored):
+    if not len(stored) and listed is None:
         return None
-    listed = max(start, from_micros(int(stored[0])))
-    expected = expected_opens(timeframe, listed, end, calendar=calendar, sessions=sessions)
+    begin = max(start, listed or from_micros(int(stored[0])))
+    expected = expected_opens(timeframe, begin, end, calendar=calendar, sessions=sessions)
     kept = expected[np.isin(expected, stored)]
     gone = expected[~np.isin(expected, stored)]
     return SeriesCompleteness(
         instrument=instrument,
         timeframe=timeframe,
-        start=listed,
+        start=begin,
         end=end,
         expected=len(expected),
         stored=len(kept),

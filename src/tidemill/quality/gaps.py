@@ -53,7 +53,8 @@ class Neighbour:
 class Evidence:
     """What a cause is judged by.
 
-    ``stored``: the series' own open times. ``fetches``: ranges for which the source has answered.
+    ``stored``: the series' own open times. ``listed_from``: where they begin, None: with
+    the first. ``fetches``: ranges for which the source has answered.
     ``neighbours``: the venue's other instruments. ``witness``: open times at a second venue, None when
     it was not asked. ``quarantined``: open times whose bar was refused. ``publish_delay``: how long
     after its close the source may take to tell a bar.
@@ -61,6 +62,7 @@ class Evidence:
 
     now: datetime
     stored: np.ndarray
+    listed_from: int | None = None
     fetches: Sequence[Fetch] = ()
     neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
     witness: np.ndarray | None = None
@@ -73,14 +75,14 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
 
     Quarantined: its bar was refused. Not yet published: newer than the source's delay. Our outage: no
     answered fetch covers it. Venue outage: every other instrument listed then lacks it too (there is at
-    least one). No trades: others have it, and bars stand before and after. Else unknown.
+    least one). No trades: others have it, and bars stand before (or it was listed by then) and after. Else unknown.
     """
     length = timeframe_seconds(timeframe) * MICROS
     asked = _covered(missing, evidence.fetches)
     refused = np.isin(missing, evidence.quarantined)
     fresh = missing + length + evidence.publish_delay // timedelta(microseconds=1) > to_micros(evidence.now)
     listed, having = _count_neighbours(missing, evidence.neighbours)
-    inside = _is_inside(missing, evidence.stored)
+    inside = _is_inside(missing, evidence)
     seen = None if evidence.witness is None else np.isin(missing, evidence.witness)
     causes: list[tuple[Cause, str]] = []
     for row in range(len(missing)):
@@ -122,10 +124,14 @@ def _count_neighbours(missing: np.ndarray, neighbours: Mapping[str, Neighbour]) 
     return listed, having
 
 
-def _is_inside(missing: np.ndarray, stored: np.ndarray) -> np.ndarray:
+def _is_inside(missing: np.ndarray, evidence: Evidence) -> np.ndarray:
+    stored = evidence.stored
     if not len(stored):
         return np.zeros(len(missing), dtype=bool)
-    inside: np.ndarray = (missing > stored.min()) & (missing < stored.max())
+    begun = missing > stored.min()
+    if evidence.listed_from is not None:
+        begun |= missing >= evidence.listed_from
+    inside: np.ndarray = begun & (missing < stored.max())
     return inside
 
 

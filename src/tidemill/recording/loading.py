@@ -143,7 +143,9 @@ def _make_instrument(path: Path, table: str, entry: dict[str, Any]) -> Instrumen
         base, quote, venue = split_instrument_id(f"{entry['instrument']}.{entry['venue']}")
     except DataError as error:
         raise DataError(f"{path}, instrument of {table}: {error}") from error
-    steps = {key: _read_step(path, table, key, entry[key]) for key in ("price_step", "lot_step", "min_notional")}
+    steps: dict[str, Any] = {
+        key: _read_step(path, table, key, entry[key]) for key in ("price_step", "lot_step", "min_notional")
+    }
     try:
         return Instrument(venue=venue, base=base, quote=quote, **steps)
     except DataError as error:

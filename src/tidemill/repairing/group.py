@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from tidemill.domain.market import Calendar, timeframe_seconds
-from tidemill.domain.series import Listing, SeriesMark
+from tidemill.domain.market import EPOCH, Calendar, timeframe_seconds
+from tidemill.domain.series import FOREVER, Listing, SeriesMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +41,14 @@ class SeriesGroup:
 
     def listed(self, marks: Sequence[SeriesMark]) -> SeriesGroup:
         """The group with the listings that the marks of its series tell."""
-        ends = {one.instrument: one.listed_until for one in marks if one.timeframe == self.timeframe}
-        told = {name: Listing(end=end) for name, end in ends.items() if end is not None and name in self.names}
-        return replace(self, listings=told)
+        mine = [one for one in marks if one.timeframe == self.timeframe and one.instrument in self.names]
+        return replace(self, listings={one.instrument: _listing(one) for one in mine})
+
+
+def _listing(mark: SeriesMark) -> Listing:
+    """When an instrument is listed; a beginning that is told behind the end cannot be meant."""
+    start, end = mark.listed_from or EPOCH, mark.listed_until or FOREVER
+    return Listing(start=start, end=end) if start < end else Listing(end=end)
 
 
 ALWAYS = Listing()

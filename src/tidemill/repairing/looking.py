@@ -11,6 +11,7 @@ import pandas as pd
 
 from tidemill.domain.gaps import Cause, Hole
 from tidemill.domain.market import EPOCH, to_micros
+from tidemill.domain.series import FOREVER
 from tidemill.ports import BarStore, GapRecords
 from tidemill.quality import (
     Evidence,
@@ -103,12 +104,16 @@ def _beyond(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _View:
-    """The bars of one series in a range: open times in micros, without those in quarantine."""
+    """The bars of one series in a range: open times in micros, without those in quarantine.
+
+    ``listed``: where its bars begin, None when that is not known.
+    """
 
     name: str
     begin: datetime
     beyond: datetime
     opens: np.ndarray
+    listed: datetime | None = None
     refused: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
@@ -121,26 +126,44 @@ def _view(
         # nothing right before the range: only the whole history tells whether the series was listed by then
         opens = _load_opens(store, group, name, refused, EPOCH, beyond)
     times = refused["open_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)
-    return _View(name=name, begin=begin, beyond=beyond, opens=opens, refused=times)
+    listed = _listed_from(ledger, group, name, opens, begin)
+    return _View(name=name, begin=begin, beyond=beyond, opens=opens, listed=listed, refused=times)
+
+
+def _listed_from(
+    ledger: GapRecords, group: SeriesGroup, name: str, opens: np.ndarray, begin: datetime
+) -> datetime | None:
+    """Where the bars of a series begin: with its listing, but not before anything was asked for; else with the first.
+
+    What nobody asked for is no hole; and bars that are there prove a listing wrong that is told to begin after them.
+    """
+    told = group.listing(name).start
+    first = EPOCH + int(opens[0]) * MICRO if len(opens) else None
+    if told == EPOCH or (first is not None and first <= max(told, begin)):
+        return first
+    asked = min((one.start for one in ledger.load_fetches(name, group.timeframe)), default=None)
+    return first if asked is None else min(max(told, asked), first or FOREVER)
 
 
 def _load_opens(
     store: BarStore, group: SeriesGroup, name: str, refused: pd.DataFrame, start: datetime, end: datetime
 ) -> np.ndarray:
-    bars = store.read_bars([name], group.timeframe, start, max(start, end))
-    kept = honour_quarantine(bars, refused)
+    end = max(start, end)
+    if not len(refused):
+        return store.coverage(name, group.timeframe, start, end)
+    kept = honour_quarantine(store.read_bars([name], group.timeframe, start, end), refused)
     opens: np.ndarray = kept["open_time"].to_numpy("datetime64[us]").astype(np.int64)
     return opens
 
 
 def _as_neighbour(view: _View, group: SeriesGroup, now: datetime) -> Neighbour:
-    if not len(view.opens):
+    if not len(view.opens) or view.listed is None:
         return Neighbour(opens=view.opens, listed_from=0, listed_until=0)
     newest = int(view.opens[-1])
     recent = newest > to_micros(min(now, view.beyond) - LISTED_FOR)
     return Neighbour(
         opens=view.opens,
-        listed_from=int(view.opens[0]),
+        listed_from=to_micros(view.listed),
         listed_until=to_micros(min(now, group.listing(view.name).end)) if recent else newest + 1,
     )
 
@@ -155,9 +178,9 @@ def _judge(
     witness: np.ndarray | None,
 ) -> list[Hole]:
     """Holes of one series from its listing on."""
-    if not len(view.opens):
+    if view.listed is None:
         return []
-    listed = max(view.begin, group.listing(view.name).start, EPOCH + int(view.opens[0]) * MICRO)
+    listed = max(view.begin, view.listed)
     expected = expected_opens(group.timeframe, listed, view.beyond, calendar=group.calendar, sessions=group.sessions)
     missing = find_missing(expected, view.opens)
     if not len(missing):
@@ -165,6 +188,7 @@ def _judge(
     evidence = Evidence(
         now=now,
         stored=view.opens,
+        listed_from=to_micros(view.listed),
         fetches=ledger.load_fetches(view.name, group.timeframe, since=listed),
         neighbours=others,
         witness=witness,
@@ -184,7 +208,7 @@ def measure_group(
     since: datetime = EPOCH,
     follow: bool = False,
 ) -> list[SeriesCompleteness]:
-    """Completeness of each series that has bars, from ``since`` or its listing on."""
+    """Completeness of each series that has or should have bars, from ``since`` or its listing on."""
     measured = []
     for name in group.names:
         beyond = _beyond(store, ledger, group, name, now, follow=follow)
@@ -193,7 +217,8 @@ def measure_group(
             name,
             group.timeframe,
             view.opens,
-            start=max(since, group.listing(name).start),
+            listed=view.listed,
+            start=since,
             end=beyond,
             holes=ledger.load_holes([name], group.timeframe),
             history=[event.hole for event in ledger.load_hole_events(name, group.timeframe)],

@@ -148,8 +148,8 @@ def stored_groups(known: Services) -> list[SeriesGroup]:
     for (_, timeframe, calendar), names in grouped.items():
         sessions: tuple[datetime, ...] = ()
         if calendar == "as-recorded":
-            opens = known.store.read_bars(names, timeframe, EPOCH, FOREVER)["open_time"].drop_duplicates()
-            sessions = tuple(one.to_pydatetime() for one in opens.sort_values())
+            opens = {one for name in names for one in known.store.coverage(name, timeframe, EPOCH, FOREVER).tolist()}
+            sessions = tuple(from_micros(one) for one in sorted(opens))
         delay = timedelta(seconds=known.settings.quality.publish_delay_seconds)
         groups.append(
             SeriesGroup(

@@ -11,8 +11,12 @@ import requests
 from tidemill.adapters.capabilities import check_live
 from tidemill.bootstrap import BUNDLED, Services, examine_setting, recorded_settings, store_damage
 from tidemill.domain.errors import TidemillError
+from tidemill.domain.market import format_time, from_micros
+from tidemill.ports import StoreHealth
 from tidemill.recording.traded import load_traded_recording, make_grid
 from tidemill.settings import Settings, settings_file
+
+LITTLE_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +64,25 @@ def _examine_stores(settings: Settings) -> Iterator[Finding]:
             if damage := store_damage(name, url):
                 yield Finding(subject=f"{name} store", ok=False, text=damage)
                 continue
-            getattr(known, part)
-            yield Finding(subject=f"{name} store", ok=True, text=url.split("://", 1)[0])
+            opened = getattr(known, part)
+            if name == "ops":
+                yield Finding(subject="ops store", ok=True, text=url.split("://", 1)[0])
+                continue
+            yield from _tell_health(opened.health())
         except TidemillError as error:
             yield Finding(subject=f"{name} store", ok=False, text=str(error))
     known.close()
+
+
+def _tell_health(health: StoreHealth) -> Iterator[Finding]:
+    newest = f"written up to {format_time(from_micros(health.watermark))}" if health.watermark else "empty"
+    yield Finding(subject="market store", ok=True, text=f"{health.kind} in {health.place}, {newest}")
+    free = health.free_bytes
+    if free is not None:
+        way = (
+            "" if free >= LITTLE_BYTES else "; a full disk stops ingest: make room, 'tidemill data prune' may free some"
+        )
+        yield Finding(subject="disk", ok=not way, text=f"{free / 1e9:.1f} GB are free beside the market store{way}")
 
 
 def _examine_sources(settings: Settings) -> Iterator[Finding]:

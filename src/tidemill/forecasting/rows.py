@@ -1,0 +1,70 @@
+"""The feature rows of one decision, made into a frame only for who asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+
+class FeatureRows:
+    """Rows by instrument: ``values`` float64 (rows, columns), NaN where unknown; ``frame`` has the same and more.
+
+    A backtest makes the rows of all its decisions at once, and cutting a frame out of them each time would
+    cost more than deciding does.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        columns: Mapping[str, int],
+        values: np.ndarray,
+        make_frame: Callable[[], pd.DataFrame],
+    ) -> None:
+        self.names = list(names)
+        self.columns = columns
+        self.values = values
+        self._make_frame = make_frame
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> FeatureRows:
+        """The rows of a frame indexed by instrument; columns that hold no numbers stay in the frame alone."""
+        numbers = frame.select_dtypes("number")
+        columns = {str(name): place for place, name in enumerate(numbers.columns)}
+        names = [str(name) for name in frame.index]
+        return cls(names, columns, numbers.to_numpy(dtype=np.float64), lambda: frame)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A frame of its own: what is written into it stays there, since pandas copies on the first write."""
+        return self._make_frame().copy(deep=False)
+
+    def column(self, name: str) -> np.ndarray:
+        """One column, float64 (rows,)."""
+        found: np.ndarray = self.values[:, self.columns[name]]
+        return found
+
+    def only(self, kept: np.ndarray) -> FeatureRows:
+        """The rows where ``kept``, bool (rows,), is true."""
+        if kept.all():
+            return self
+        names = [name for name, keep in zip(self.names, kept.tolist(), strict=True) if keep]
+        return FeatureRows(names, self.columns, self.values[kept], lambda: self._make_frame()[kept])
+
+    def record(self) -> dict[str, dict[str, float | None]]:
+        """Values by instrument and column; NaN becomes None, which JSON can carry."""
+        told = self.values.astype(object)
+        told[np.isnan(self.values)] = None
+        return {
+            name: {column: row[place] for column, place in self.columns.items()}
+            for name, row in zip(self.names, told.tolist(), strict=True)
+        }
+
+
+def as_rows(table: pd.DataFrame | FeatureRows) -> FeatureRows:
+    """The rows of ``table``, whichever of the two it is."""
+    return table if isinstance(table, FeatureRows) else FeatureRows.of(table)
