@@ -86,7 +86,7 @@ up: install ## run on schedules until ^C
 
 lock: install ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --quiet --extra demo --extra equities --group dev pyproject.toml -o requirements.lock
+	  --no-emit-find-links --no-header --quiet --extra demo --extra equities --extra scale --group dev pyproject.toml -o requirements.lock
 	for part in tests/conformance/requirements benchmarks/peers/requirements benchmarks/peers/nautilus; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-header --quiet $$part.in -o $$part.lock || exit 1; \

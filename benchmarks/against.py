@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+PATIENCE = 900
 PROGRAMS = Path(__file__).parent / "peers"
 # the peer's program, and the environment below the peers' folder in which it is installed
 PEERS = {
@@ -43,19 +44,27 @@ def ask_peer(name: str, workload: str, arrays: Path, peers: Path | None, *, bare
     python = None if peers is None else peers / environment / "bin" / "python"
     if python is None or not python.exists():
         return reference(name, workload, bare, "not run")
-    done = subprocess.run(
-        [python, PROGRAMS / program, arrays, workload], capture_output=True, text=True, timeout=900, check=False
-    )
+    try:
+        done = subprocess.run(
+            [python, PROGRAMS / program, arrays, workload],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return reference(name, workload, bare, f"not done after {PATIENCE} s")
     if done.returncode:
         sys.stderr.write(f"{name} failed on {workload}: {done.stderr[-2000:]}\n")
         return reference(name, workload, bare, "failed here")
     found = json.loads(done.stdout.rstrip().rpartition("\n")[2])
     share = found["share"]
-    part = "" if share == 1 else f", from {share:.1%} of the bars"
+    part = "" if share == 1 else f", extrapolated from {share:.1%} of the bars"
     count = "orders" if workload == "P2" else "entries"
     result = f"; equity {found['equity']:,.2f}, {found['orders']:,} {count}" if share == 1 else ""
     first = f"; first call {found['first_seconds']:.1f} s" if "first_seconds" in found else ""
-    told = f"{found['version']}{part}{result}{first}; {found['megabytes']:.0f} MB"
+    runs = f", median of {found['runs']} runs" if "runs" in found else ", one run"
+    told = f"{found['version']}{runs}{part}{result}{first}; {found['megabytes']:.0f} MB"
     return Peer(engine=found["engine_seconds"] / share, total=found["total_seconds"] / share, told=told)
 
 

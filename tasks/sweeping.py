@@ -10,8 +10,17 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from tasks.options import step
 from tasks.publishing import Progress
-from tidemill.bootstrap import Sweeper, SweepJob, SweepRequest, WalkForward, run_job, run_wanted, services
-from tidemill.domain.errors import ConfigurationError
+from tidemill.bootstrap import (
+    LOCAL_CLUSTER,
+    Sweeper,
+    SweepJob,
+    SweepRequest,
+    WalkForward,
+    need_dask,
+    run_job,
+    run_wanted,
+    services,
+)
 from tidemill.sweeps import Found
 
 SETS_PER_TASK = 20
@@ -63,12 +72,12 @@ class _Shown:
 
 def chosen_runner() -> TaskRunner[Any]:
     """The task runner that the settings name; ConfigurationError when it is not installed."""
-    if services().settings.task_runner == "threads":
+    chosen = services().settings
+    if chosen.task_runner == "threads":
         return ThreadPoolTaskRunner(max_workers=2)
-    try:
-        from prefect_dask import DaskTaskRunner
-    except ImportError:
-        raise ConfigurationError(
-            "task_runner is dask, which is not installed; install tidemill[scale], or set it to threads"
-        ) from None
-    return DaskTaskRunner()
+    need_dask()
+    from prefect_dask import DaskTaskRunner
+
+    if chosen.dask_address:
+        return DaskTaskRunner(address=chosen.dask_address)
+    return DaskTaskRunner(cluster_kwargs=LOCAL_CLUSTER)

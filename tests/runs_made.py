@@ -18,7 +18,7 @@ from tidemill.domain.trading import (
     Side,
     TimeInForce,
 )
-from tidemill.performance import RunRecord
+from tidemill.performance import RunRecord, decided_orders
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -119,4 +119,6 @@ def run_record(**changes: object) -> RunRecord:
         "bars": bars({BTC: [100.0, 110.0, 121.0]}),
         "timeframe": "1d",
     }
-    return RunRecord(**{**told, **changes})
+    told |= changes
+    told["orders"] = decided_orders(told["orders"], told.pop("decisions"))
+    return RunRecord(**told)

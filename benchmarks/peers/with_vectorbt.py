@@ -81,6 +81,7 @@ made = work()
 tell(
     name="vectorbt",
     version=vbt.__version__,
+    runs=RUNS,
     first_seconds=first,
     total_seconds=total,
     engine_seconds=sorted(engine_seconds)[len(engine_seconds) // 2],

@@ -181,7 +181,8 @@ class Settings(BaseSettings):
         description="model (trend trades while there is no champion), trend, reversion, or a file that ends in .py",
     )
     promotion: Literal["proven", "paper"] = "paper"
-    task_runner: Literal["threads", "dask"] = "threads"
+    task_runner: Literal["threads", "dask"] = Field("threads", description="where the sets of a sweep are tried")
+    dask_address: str = Field("", description="scheduler of a Dask cluster; empty: workers on this machine")
     live: bool = Field(False, description="one of the two switches of live trading")
     recording: Path | None = Field(None, description="serve this recording instead of live data")
     start_cash: Decimal = Field(Decimal(100_000), gt=0, description="quote units of a new paper account")

@@ -50,3 +50,25 @@ def test_a_sweep_runs_on_the_task_runner_and_tells_the_best(tmp_path: Path) -> N
     assert (told["sets"], len(trials.load_trials())) == (4, 2)
     assert page.startswith("# Sweep, trend, fast")
     assert "Skipped buffer_fraction=0.05, volatility_target_annual=9" in page
+
+
+def test_a_sweep_over_dask_tells_what_threads_tell(tmp_path: Path) -> None:
+    from flows.sweep import sweep
+    from tasks.sweeping import chosen_runner
+
+    told = []
+    for runner in ("threads", "dask"):
+        trials = MemoryTrialLedger()
+        made = Services(
+            Settings(home=tmp_path / runner, task_runner=runner), trials=trials, wall_clock=ManualClock(NOW)
+        )
+        with using(made):
+            assert (
+                type(chosen_runner()).__name__ == {"threads": "ThreadPoolTaskRunner", "dask": "DaskTaskRunner"}[runner]
+            )
+            told.append(sweep(values=["buffer_fraction=0.05,0.1", "volatility_target_annual=0.1,0.2,9"]))
+        counted = {(one.parameters_hash, one.sharpe, one.orders) for one in trials.load_trials()}
+        told[-1]["counted"] = sorted(counted)
+    assert told[0] == told[1]
+    assert len(told[0]["counted"]) == 4
+    assert len(told[0]["skipped"]) == 2

@@ -178,3 +178,28 @@ def test_both_speeds_count_the_same_bars_and_both_are_timed(data: Path) -> None:
             on_step=lambda done, every, clock=clock: clock.move_to(NOW + timedelta(seconds=2.5 * done / every)),
         )
         assert (told["speed"], told["bars"], told["gaps"], told["seconds"]) == (speed, 178, 3, 2.5)
+
+
+def test_the_fast_speed_tells_the_statistics_of_the_exact_one(data: Path) -> None:
+    """Both are measured by the same functions from their own fills; here they differ by less than a lot in all."""
+    told = {}
+    for speed in ("exact", "fast"):
+        options = ReportOptions(clock=ManualClock(NOW), speed=speed)
+        told[speed] = report_backtest(
+            load_settings(), MemoryTrialLedger(), options,
+            data=data, start=FROM, end=TO, strategy="trend", every="4h",
+        )["statistics"]  # fmt: skip
+    exact, fast = told["exact"], told["fast"]
+    assert fast.keys() == exact.keys()
+    assert fast["trades"]["closed"] == exact["trades"]["closed"] > 0
+    assert fast["period"] == exact["period"]
+    for part in ("strategy", "benchmark", "exposure", "capacity"):
+        assert {k: v for k, v in fast[part].items() if k != "name"} == pytest.approx(
+            {k: v for k, v in exact[part].items() if k != "name"}, rel=1e-4, nan_ok=True
+        ), part
+    for name in ("fees", "shortfall", "slippage", "total", "traded"):
+        assert float(fast["costs"][name]) == pytest.approx(float(exact["costs"][name]), rel=1e-4), name
+    assert fast["intervals"]["max_drawdown"]["high"] == pytest.approx(
+        exact["intervals"]["max_drawdown"]["high"], rel=1e-3
+    )
+    assert fast["beta"] == pytest.approx(exact["beta"], rel=1e-3)

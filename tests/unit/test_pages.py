@@ -274,7 +274,7 @@ def test_the_markdown_page_has_warnings_headline_and_refusals(measured) -> None:
     fast = backtest_page({name: value for name, value in result.items() if name != "statistics"})
     assert "Equity 2000 to 2153.5, at the fast speed" in fast
     assert "## Costs" not in fast
-    assert len(headline_rows(statistics)) == 10
+    assert len(headline_rows(statistics)) == 12
     assert trial_sentence(statistics).startswith("2 different trials")
     assert "none" in backtest_page({**result, "refusals": []})
 

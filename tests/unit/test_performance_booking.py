@@ -25,6 +25,7 @@ from tidemill.performance.holdings import (
     time_in_market,
     turnover_curve,
 )
+from tidemill.performance.record import decided_orders
 from tidemill.performance.returns import make_curve
 
 
@@ -159,12 +160,14 @@ def test_costs_by_hand() -> None:
     """Bought 10 at 101 when 99 was decided on: 20 worse, 10 of it slippage; sold 5 at 99, not 100: 5 and 5."""
     fills = [fill(1, "BUY", "10", "101", fee=Decimal(2)), fill(2, "SELL", "5", "99", fee=Decimal(1))]
     decisions = [decision(1, {BTC: "99"}, {}), decision(2, {BTC: "100"}, {})]
-    costs = attribute_costs(fills, [order(1, "10"), order(2, "5")], decisions, slippage_rate=Decimal("0.01"))
+    costs = attribute_costs(
+        fills, decided_orders([order(1, "10"), order(2, "5")], decisions), slippage_rate=Decimal("0.01")
+    )
     assert (costs.fees, costs.shortfall, costs.slippage, costs.drift) == (3, 25, 15, 10)
     assert (costs.total, costs.traded, costs.funding, costs.unexplained_fills) == (28, 1505, 0, 0)
 
 
 def test_costs_that_are_not_recorded_are_not_made_up() -> None:
-    costs = attribute_costs([fill(1, "BUY", "10", "101")], [], [], funding=Decimal(-4))
+    costs = attribute_costs([fill(1, "BUY", "10", "101")], [], funding=Decimal(-4))
     assert (costs.slippage, costs.drift, costs.shortfall, costs.unexplained_fills) == (None, None, 0, 1)
     assert costs.total == -4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.domain.errors import DataError
+from tidemill.domain.trials import Trial, comparable_sharpes
 from tidemill.performance.ratios import period_sharpe, sharpe_ratio
-from tidemill.performance.resampling import bootstrap_intervals, default_block, resampled_rows
+from tidemill.performance.resampling import bootstrap_intervals, compound, default_block, resampled_rows
 from tidemill.performance.significance import (
     deflated_sharpe,
     expected_best_sharpe,
@@ -22,6 +24,17 @@ from tidemill.performance.significance import (
 
 def normal(count: int, mean: float = 0.0, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(mean, 0.01, count)
+
+
+def deepest(returns: np.ndarray) -> float:
+    """Largest drawdown of equity that begins at 1, told apart from the code under test."""
+    peak = equity = 1.0
+    worst = 0.0
+    for one in returns.tolist():
+        equity *= 1 + one
+        peak = max(peak, equity)
+        worst = max(worst, 1 - equity / peak)
+    return worst
 
 
 def test_the_deflated_sharpe_ratio_of_the_paper() -> None:
@@ -114,6 +127,7 @@ def test_intervals_hold_the_figure_and_narrow_with_data() -> None:
     for returns, made in ((normal(60, 0.001), short), (normal(2000, 0.001), long)):
         assert made.sharpe.contains(sharpe_ratio(returns, 365))
         assert made.total_return.contains(float(np.prod(1 + returns) - 1))
+        assert made.max_drawdown.contains(deepest(returns))
     assert long.sharpe.high - long.sharpe.low < short.sharpe.high - short.sharpe.low
 
 
@@ -144,3 +158,46 @@ def test_too_few_or_constant_returns_have_no_sharpe_interval() -> None:
 def test_the_block_grows_with_the_cube_root() -> None:
     assert default_block(1000) == pytest.approx(10.0)
     assert default_block(0) == 1.0
+
+
+def test_the_drawdown_interval_is_that_of_the_drawn_paths() -> None:
+    returns = normal(40, 0.001)
+    rows = next(resampled_rows(40, resamples=200, mean_block=2.0, seed=9))
+    falls = [deepest(returns[row]) for row in rows]
+    made = bootstrap_intervals(returns, 365, resamples=200, mean_block=2.0, seed=9).max_drawdown
+    assert (made.low, made.high) == pytest.approx(tuple(np.quantile(falls, [0.025, 0.975])))
+    nothing = bootstrap_intervals(np.full(20, 0.01), 365).max_drawdown
+    assert (nothing.low, nothing.high) == (0.0, 0.0)
+
+
+def test_long_runs_are_compounded_to_spans_and_keep_their_total() -> None:
+    returns = normal(20_011, 0.0001)
+    made, size = compound(returns)
+    assert (len(made), size) == (4003, 5)
+    assert np.prod(1 + made) == pytest.approx(np.prod(1 + returns))
+    assert made[0] == pytest.approx(np.prod(1 + returns[:5]) - 1)
+    short, whole = compound(normal(5000))
+    assert (len(short), whole) == (5000, 1)
+    told = bootstrap_intervals(returns, 365 * 1440)
+    assert told.sharpe.contains(sharpe_ratio(returns, 365 * 1440))
+    assert told.max_drawdown.contains(deepest(returns))
+    assert told.sharpe.mean_block == pytest.approx(default_block(4003) * 5)
+
+
+def test_trials_of_another_length_count_and_do_not_widen_the_bar() -> None:
+    def trial(sharpe: float, days: float, number: int) -> Trial:
+        start = datetime(2025, 1, 1, tzinfo=UTC)
+        return Trial(
+            recorded_at=start, strategy="trend", parameters_hash=f"p{number}", start=start,
+            end=start + timedelta(days=days), data_hash="d", sharpe=sharpe, orders=1,
+        )  # fmt: skip
+
+    year = [trial(0.1 * number, 365, number) for number in range(5)]
+    week = [trial(20.0, 7, 6), trial(-25.0, 7, 7)]
+    told = comparable_sharpes([*year, *week], start=year[0].start, end=year[0].end)
+    assert told == [0.1 * number for number in range(5)] + [None, None]
+    judged = deflated_sharpe(normal(365, 0.001), 365, told)
+    assert judged.trials == 7
+    assert (
+        judged.expected_best < deflated_sharpe(normal(365, 0.001), 365, [0.1, 0.2, 0.3, 0.4, 20, -25]).expected_best / 5
+    )

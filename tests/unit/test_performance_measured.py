@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pytest
 from runs_made import BTC, ETH, at, bars, decision, fill, marks, order, run_record
@@ -15,7 +16,8 @@ from runs_made import BTC, ETH, at, bars, decision, fill, marks, order, run_reco
 from tidemill.domain.errors import DataError
 from tidemill.performance import as_statistics, cautions, measure, run_sharpe
 from tidemill.performance.booking import book_fills
-from tidemill.performance.measuring import count_ended, volume_shares
+from tidemill.performance.measuring import count_ended, make_capacity, volume_shares
+from tidemill.performance.ratios import beta_and_correlation
 from tidemill.performance.resampling import Interval
 from tidemill.performance.significance import Deflated
 
@@ -83,10 +85,31 @@ def test_a_record_that_cannot_be_measured_is_refused(changes: dict, text: str) -
 
 
 def test_orders_are_compared_with_their_bars_volume() -> None:
-    record = run_record()
-    assert volume_shares(record) == pytest.approx([0.01, 0.02])
-    assert volume_shares(replace(record, decisions=[decision(1.001, {}, {BTC: "0"})])) == [math.inf]
-    assert volume_shares(replace(record, orders=[order(9, "1")])) == []
+    assert volume_shares(run_record()) == pytest.approx([0.01, 0.02])
+    assert volume_shares(run_record(decisions=[decision(1.001, {}, {BTC: "0"})])) == [math.inf]
+    assert volume_shares(run_record(orders=[order(9, "1")])) == []
+
+
+def test_the_capital_from_which_capacity_binds_by_hand() -> None:
+    """The largest order took 2% of its bar with 2,000; at half the money it takes 1%."""
+    measured = measure(run_record())
+    assert measured.capacity.capital == pytest.approx(1000)
+    assert (measured.capacity.above, measured.capacity.orders) == (1, 2)
+    assert any("begins to bind at a capital of 1,000 USDT" in one for one in measured.warnings)
+    twice = make_capacity(volume_shares(run_record()), 4000.0)
+    assert twice.capital == pytest.approx(2000)
+    assert math.isnan(make_capacity([], 1000.0).capital)
+
+
+def test_beta_and_correlation_by_hand() -> None:
+    """Twice the benchmark's moves and one more: slope 2, correlation 1; against it: minus both."""
+    benchmark = np.array([0.01, -0.02, 0.03])
+    assert beta_and_correlation(2 * benchmark + 0.01, benchmark) == pytest.approx((2.0, 1.0))
+    assert beta_and_correlation(-benchmark, benchmark) == pytest.approx((-1.0, -1.0))
+    assert all(math.isnan(one) for one in beta_and_correlation(benchmark, np.zeros(3)))
+    flat = beta_and_correlation(np.zeros(3), benchmark)
+    assert flat[0] == 0.0
+    assert math.isnan(flat[1])
 
 
 def test_an_instrument_that_ended_is_seen() -> None:
@@ -131,10 +154,16 @@ def test_one_trade_that_makes_the_profit_warns() -> None:
 
 
 def test_orders_too_large_for_the_market_warn() -> None:
-    assert cautions.too_large([0.01, 0.001]) == ""
-    assert cautions.too_large([]) == ""
-    assert "1 of 2 orders were above 1% of their bar's volume (the largest 3.00%)" in cautions.too_large([0.03, 0.001])
-    assert "on a bar without any" in cautions.too_large([math.inf, 0.001])
+    def told(*shares: float) -> str:
+        return cautions.too_large(make_capacity(shares, 1000.0), 1000.0, "USDT")
+
+    assert told(0.01, 0.001) == ""
+    assert told() == ""
+    assert "1 of 2 orders were above 1% of their bar's volume (the largest 3.00%)" in told(0.03, 0.001)
+    assert "begins to bind at a capital of 333 USDT; this run had 1,000" in told(0.03, 0.001)
+    assert "on a bar without any" in told(math.inf, 0.001)
+    assert "begins to bind at a capital of 10,000 USDT" in told(math.inf, 0.001)
+    assert "begins" not in told(math.inf)
 
 
 def test_survivors_warn() -> None:

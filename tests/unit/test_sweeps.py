@@ -30,7 +30,7 @@ from tidemill.bootstrap import (
     run_wanted,
 )
 from tidemill.bootstrap.sweep_jobs import sweep_plan
-from tidemill.domain.errors import ConfigurationError, DataError
+from tidemill.domain.errors import DataError
 from tidemill.domain.trials import distinct_trials
 from tidemill.fast_backtest import run_fast_backtest
 from tidemill.settings import Settings, load_settings
@@ -130,12 +130,42 @@ def test_threads_and_processes_and_this_thread_agree(tmp_path: Path, data: Path)
     assert told[2]["trials"] == told[3]["trials"]
 
 
-def test_dask_that_is_not_installed_is_said_so() -> None:
+WITHOUT_DASK = """
+import sys
+sys.modules["distributed"] = sys.modules["prefect_dask"] = None
+from tidemill.bootstrap import Services, open_fan, using
+from tidemill.domain.errors import ConfigurationError
+from tidemill.settings import Settings
+from tasks.sweeping import chosen_runner
+
+def from_the_settings():
+    with using(Services(Settings(home=sys.argv[1], task_runner="dask"))):
+        chosen_runner()
+
+for attempt in (lambda: open_fan("dask", "fast", 1).__enter__(), from_the_settings):
     try:
-        import distributed  # noqa: F401
-    except ImportError:
-        with pytest.raises(ConfigurationError, match="tidemill\\[scale\\]"), open_fan("dask", "fast", 1):
-            pass
+        attempt()
+    except ConfigurationError as error:
+        print(error)
+"""
+
+
+def test_dask_that_is_not_installed_is_said_so(tmp_path: Path) -> None:
+    """In a process of its own, to which the two packages are not there."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DASK, tmp_path], capture_output=True, text=True, check=True, timeout=120
+    )
+    told = "task_runner is dask, which is not installed; install tidemill[scale], or set task_runner to threads"
+    assert done.stdout.splitlines() == [told, told]
+
+
+def test_workers_of_dask_agree_with_threads(tmp_path: Path, data: Path) -> None:
+    told = []
+    for runner in ("threads", "dask"):
+        with open_fan(runner, "fast", 2) as fan:
+            told.append(run_wanted(sweeper(tmp_path / runner, fan=fan), request(data), GRID, [], 1, None))
+    assert told[0]["sets"] > 2
+    assert told[0] == told[1]
 
 
 def test_a_set_that_fails_is_skipped_and_named(tmp_path: Path, data: Path) -> None:

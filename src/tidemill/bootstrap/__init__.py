@@ -16,12 +16,13 @@ from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfall
 from tidemill.bootstrap.services import Services, services, using
 from tidemill.bootstrap.sources import build_live_market
 from tidemill.bootstrap.strategies import examine_setting, require_sound
-from tidemill.bootstrap.sweep_jobs import Fan, SweepJob, SweepRequest, open_fan, run_job
+from tidemill.bootstrap.sweep_jobs import LOCAL_CLUSTER, Fan, SweepJob, SweepRequest, need_dask, open_fan, run_job
 from tidemill.bootstrap.sweeping import Sweeper, run_sweep
 from tidemill.bootstrap.walk_forward import WalkForward, run_walk_forward, run_wanted
 
 __all__ = [
     "BUNDLED",
+    "LOCAL_CLUSTER",
     "Fan",
     "ReportOptions",
     "Services",
@@ -36,6 +37,7 @@ __all__ = [
     "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",
+    "need_dask",
     "open_fan",
     "prepare_backtest",
     "prune_payloads",

@@ -5,23 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.backtest import BacktestPlan, BacktestResult, count_bars, run_backtest
 from tidemill.bootstrap.backtests import keep_compiled_code, prepare_backtest
 from tidemill.domain.errors import ConfigurationError
-from tidemill.domain.trials import Trial, distinct_trials
+from tidemill.domain.trading import Fill
+from tidemill.domain.trials import Trial, comparable_sharpes, distinct_trials
 from tidemill.pages import PageFacts, write_page
-from tidemill.performance import RunRecord, as_statistics, curve_sharpe, measure, run_sharpe
+from tidemill.performance import (
+    DecidedOrder,
+    Performance,
+    RunRecord,
+    as_statistics,
+    decided_orders,
+    measure,
+    run_sharpe,
+)
 from tidemill.ports import Clock
 from tidemill.recording import Recording, hash_recording
 from tidemill.settings import Settings
 from tidemill.trials import TrialLedger
+
+if TYPE_CHECKING:
+    from tidemill.fast_backtest import FastResult
 
 Speed = Literal["exact", "fast"]
 # Days on which the market trades, by calendar.
@@ -53,7 +65,7 @@ def report_backtest(
 ) -> dict[str, Any]:
     """Backtest a recording, record the trial, and return the summary; write the page if asked.
 
-    At the exact speed the summary has ``statistics``. ConfigurationError, before anything runs, when the page's
+    ConfigurationError, before anything runs, when the page's
     folder is not there, or when the page is asked of the fast speed; DataError names what that does not cover.
     """
     begun = options.clock.now()
@@ -69,21 +81,14 @@ def report_backtest(
         return {**told, **count_bars(recording, plan), "seconds": _seconds(options.clock, begun)}
     result = run_backtest(recording, plan, on_step=on_step)
     record = make_record(recording, plan, result)
-    trial = make_trial(recording, plan, sharpe=run_sharpe(record), orders=len(record.orders), now=begun)
-    number = trials.record_trial(trial)
-    counted = distinct_trials(trials.load_trials(data_hash=trial.data_hash))
-    measured = measure(replace(record, trial_sharpes=[one.sharpe for one in counted]))
+    measured, counted = _count_and_measure(recording, plan, record, trials, len(record.orders), begun)
     ran = {"speed": "exact", **count_bars(recording, plan), **result.as_dict(plan.rules.strategy)}
     if options.page is not None:
-        settings_told = plan_parameters(plan) | {"data_hash": trial.data_hash, "parameters_hash": trial.parameters_hash}
-        facts = PageFacts(title=recording.title, written_at=begun, settings=settings_told, ran=ran)
+        hashes = {name: counted[name] for name in ("data_hash", "parameters_hash")}
+        facts = PageFacts(title=recording.title, written_at=begun, settings=plan_parameters(plan) | hashes, ran=ran)
         write_page(options.page, measured, facts)
-    return {
-        **ran,
-        "seconds": _seconds(options.clock, begun),
-        "statistics": as_statistics(measured),
-        "trial": {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash},
-    }
+    seconds = _seconds(options.clock, begun)
+    return {**ran, "seconds": seconds, "statistics": as_statistics(measured), "trial": counted}
 
 
 def _seconds(clock: Clock, begun: datetime) -> float:
@@ -97,44 +102,85 @@ def _glance(
     begun: datetime,
     on_step: Callable[[int, int], None] | None,
 ) -> dict[str, Any]:
-    """The same at the fast speed: counted as a trial like any other look at the data."""
+    """The same at the fast speed: measured alike, and counted as a trial like any other look at the data."""
     from tidemill.fast_backtest import run_fast_backtest
 
     result = run_fast_backtest(recording, plan, on_step=on_step)
-    moments = [*result.dense.as_of, plan.end]
-    marks = [Decimal(repr(float(one))) for one in result.equity[-len(moments) :]]
-    trial = make_trial(
-        recording,
-        plan,
-        sharpe=curve_sharpe(list(zip(moments, marks, strict=True)), DAYS_PER_YEAR[plan.rules.grid.calendar]),
-        orders=result.order_counts()["intended"],
-        now=begun,
+    intended = result.order_counts()["intended"]
+    measured, counted = _count_and_measure(
+        recording, plan, _fast_record(recording, plan, result), trials, intended, begun
     )
+    return {**result.as_dict(plan.rules.strategy), "statistics": as_statistics(measured), "trial": counted}
+
+
+def _fast_record(recording: Recording, plan: BacktestPlan, result: FastResult) -> RunRecord:
+    """What is measured of a run of the kernels, with the marks of the exact speed."""
+    from tidemill.fast_backtest import tell_trades
+    from tidemill.kernels import PRICE, VOLUME
+
+    dense = result.dense
+    points = list(plan.rules.grid.points(plan.start, plan.end))
+    moments = [points[0], *points, min(plan.end, recording.last_close)]
+    marks = [Decimal(repr(one)) for one in result.equity.tolist()]
+    fills, orders = tell_trades(
+        result.trail,
+        dense.as_of,
+        dense.names,
+        prices=dense.market[:, :, PRICE],
+        volumes=dense.market[:, :, VOLUME],
+        fee_in_quote=plan.fills.fee_asset == "quote",
+    )
+    return _record_of(recording, plan, equity=list(zip(moments, marks, strict=True)), fills=fills, orders=orders)
+
+
+def _count_and_measure(
+    recording: Recording, plan: BacktestPlan, record: RunRecord, trials: TrialLedger, orders: int, begun: datetime
+) -> tuple[Performance, dict[str, Any]]:
+    """Record the run as a trial, then measure it among all trials on its data."""
+    trial = make_trial(recording, plan, sharpe=run_sharpe(record), orders=orders, now=begun)
     number = trials.record_trial(trial)
+    counted = distinct_trials(trials.load_trials(data_hash=trial.data_hash))
+    sharpes = comparable_sharpes(counted, start=plan.start, end=plan.end)
     told = {"number": number, "parameters_hash": trial.parameters_hash, "data_hash": trial.data_hash}
-    return {**result.as_dict(plan.rules.strategy), "trial": told}
+    return measure(replace(record, trial_sharpes=sharpes)), told
 
 
 def make_record(recording: Recording, plan: BacktestPlan, result: BacktestResult) -> RunRecord:
+    """What is measured of an exact backtest."""
+    record = _record_of(
+        recording,
+        plan,
+        equity=result.equity,
+        fills=result.fills,
+        orders=decided_orders(result.orders, result.decisions),
+    )
+    return replace(record, funding=result.funding, unsettled=len(result.unsettled))
+
+
+def _record_of(
+    recording: Recording,
+    plan: BacktestPlan,
+    *,
+    equity: Sequence[tuple[datetime, Decimal]],
+    fills: Sequence[Fill],
+    orders: Sequence[DecidedOrder],
+) -> RunRecord:
     """What is measured of a backtest; the benchmark pays the plan's fee and slippage once."""
-    rules, fills = plan.rules, plan.fills
+    rules, costs = plan.rules, plan.fills
     timeframe = rules.grid.timeframe
     bars = recording.as_bars(None, recording.first_open, plan.end, timeframe=timeframe)
     return RunRecord(
         strategy=rules.strategy,
         currency=rules.instruments[rules.universe[0]].quote,
-        equity=result.equity,
-        fills=result.fills,
-        orders=result.orders,
-        decisions=result.decisions,
+        equity=equity,
+        fills=fills,
+        orders=orders,
         instruments=rules.universe,
         bars=bars[BAR_COLUMNS],
         timeframe=timeframe,
         days_per_year=DAYS_PER_YEAR[rules.grid.calendar],
-        slippage_rate=None if fills.impact else fills.taking_cost,
-        cost_rate=fills.fee_taker + fills.taking_cost,
-        funding=result.funding,
-        unsettled=len(result.unsettled),
+        slippage_rate=None if costs.impact else costs.taking_cost,
+        cost_rate=costs.fee_taker + costs.taking_cost,
     )
 
 

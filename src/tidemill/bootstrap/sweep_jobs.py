@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -93,14 +94,18 @@ def sweep_plan(settings: str, request: SweepRequest) -> tuple[Recording, Backtes
     )
 
 
+# Workers on this machine: as many as threads would be, on loopback, and no page of Dask's own beside Prefect's.
+LOCAL_CLUSTER = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+
+
 @contextmanager
-def open_fan(runner: str, speed: Speed, workers: int) -> Iterator[Fan]:
-    """Workers on this machine, or those of Dask where the settings' task runner says so.
+def open_fan(runner: str, speed: Speed, workers: int, address: str = "") -> Iterator[Fan]:
+    """Workers on this machine, or those of Dask (at ``address``, if given) where the settings' task runner says so.
 
     The fast speed computes without the interpreter's lock, so threads share its arrays; the exact one holds it and
     gets processes.
     """
-    with _executor(runner, speed, workers) as pool:
+    with _executor(runner, speed, workers, address) as pool:
 
         def fan(jobs: Sequence[SweepJob]) -> Iterator[list[Found]]:
             waiting = [pool.submit(run_job, job) for job in jobs]
@@ -115,9 +120,9 @@ def open_fan(runner: str, speed: Speed, workers: int) -> Iterator[Fan]:
 
 
 @contextmanager
-def _executor(runner: str, speed: Speed, workers: int) -> Iterator[Executor]:
+def _executor(runner: str, speed: Speed, workers: int, address: str) -> Iterator[Executor]:
     if runner == "dask":
-        with _dask_client(workers) as client:
+        with _dask_client(workers, address) as client:
             yield client
         return
     if speed == "fast":
@@ -130,12 +135,18 @@ def _executor(runner: str, speed: Speed, workers: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def _dask_client(workers: int) -> Iterator[Executor]:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ConfigurationError(
-            "task_runner is dask, which is not installed; install tidemill[scale], or set it to threads"
-        ) from None
-    with Client(n_workers=workers, threads_per_worker=1) as client:
+def _dask_client(workers: int, address: str) -> Iterator[Executor]:
+    need_dask()
+    from distributed import Client
+
+    local = LOCAL_CLUSTER | {"n_workers": workers}
+    with Client(address) if address else Client(**local) as client:
         yield client.get_executor()
+
+
+def need_dask() -> None:
+    """ConfigurationError where the extra that brings Dask is not installed."""
+    if find_spec("distributed") is None or find_spec("prefect_dask") is None:
+        raise ConfigurationError(
+            "task_runner is dask, which is not installed; install tidemill[scale], or set task_runner to threads"
+        )

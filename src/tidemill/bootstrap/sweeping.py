@@ -15,7 +15,7 @@ from tidemill.bootstrap.sweep_jobs import Fan, SweepJob, SweepRequest, sweep_eng
 from tidemill.bootstrap.trial_book import TrialBook
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import format_time
-from tidemill.domain.trials import distinct_trials
+from tidemill.domain.trials import comparable_sharpes, distinct_trials
 from tidemill.performance.returns import make_curve, make_returns, periods_per_year
 from tidemill.performance.significance import deflated_sharpe
 from tidemill.recording import hash_recording
@@ -141,13 +141,14 @@ def _identity(
 
 def _judge_best(sweeper: Sweeper, request: SweepRequest, best: Outcome) -> dict[str, Any]:
     """How likely the best set is more than the luckiest of all that were tried on these data."""
-    recording, _ = sweep_plan(sweeper.text, request)
+    recording, plan = sweep_plan(sweeper.text, request)
     chosen = replace(request, strategy=str(best.params.get(STRATEGY, request.strategy)))
     engine = sweep_engine(sweeper.text, chosen)
     curve = make_curve(engine.run(best.params)[1])
     counted = distinct_trials(sweeper.trials.load_trials(data_hash=hash_recording(recording)))
     periods = periods_per_year(curve, DAYS_PER_YEAR[engine.plan.rules.grid.calendar])
-    judged = deflated_sharpe(make_returns(curve), periods, [one.sharpe for one in counted])
+    sharpes = comparable_sharpes(counted, start=plan.start, end=plan.end)
+    judged = deflated_sharpe(make_returns(curve), periods, sharpes)
     return {
         "trials_on_these_data": judged.trials,
         "expected_best_sharpe": _number(judged.expected_best),

@@ -60,8 +60,9 @@ def sweep(
     request = SweepRequest(data=data, start=start, end=end, strategy=strategy, every=every, speed=speed)
     lengths = WalkForward(train_days=train_days, test_days=test_days, purge_bars=purge_bars) if train_days else None
     columns = (TextColumn("trying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    runner = services.settings.task_runner
-    with Progress(*columns, console=console, transient=True) as bar, open_fan(runner, speed, workers) as fan:
+    chosen = services.settings
+    spread = open_fan(chosen.task_runner, speed, workers, chosen.dask_address)
+    with Progress(*columns, console=console, transient=True) as bar, spread as fan:
         task = bar.add_task("trying", total=None)
         sweeper = Sweeper(
             settings=services.settings,

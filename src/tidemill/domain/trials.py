@@ -50,3 +50,13 @@ class Trial:
 def distinct_trials(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     """The newest run of each trial, in the order in which they were first made."""
     return tuple({one.key: one for one in trials}.values())
+
+
+def comparable_sharpes(trials: Iterable[Trial], *, start: datetime, end: datetime) -> list[float | None]:
+    """The annual Sharpe ratio of each trial; None, besides where unknown, where it is not comparable.
+
+    A ratio scatters by one over the length of its trial, so beside a run from ``start`` to ``end`` only those
+    of half to twice its length say how far trials of its kind scatter. The others are counted all the same.
+    """
+    span = end - start
+    return [one.sharpe if span / 2 <= one.end - one.start <= 2 * span else None for one in trials]

@@ -15,6 +15,7 @@ from tidemill.fast_backtest.running import (
     run_dense,
     run_fast_backtest,
 )
+from tidemill.fast_backtest.telling import tell_trades
 
 __all__ = [
     "DenseMarket",
@@ -26,4 +27,5 @@ __all__ = [
     "make_sizing",
     "run_dense",
     "run_fast_backtest",
+    "tell_trades",
 ]

@@ -22,7 +22,7 @@ from tidemill.reports import table
 def backtest_page(result: Mapping[str, Any]) -> str:
     """Markdown page of a backtest: warnings, headline, certainty, costs, instruments, months, orders, refusals.
 
-    Without ``statistics`` (the fast speed has none) only what it did.
+    Without ``statistics`` only what it did.
     """
     refusals = result["refusals"]
     did = [
@@ -35,9 +35,10 @@ def backtest_page(result: Mapping[str, Any]) -> str:
         return "\n\n".join([title, ends, *did])
     statistics = result["statistics"]
     period = statistics["period"]
-    return "\n\n".join(
-        [title, f"{period['start']} to {period['end']}. {trial_sentence(statistics)}.", *_measured(result), *did]
-    )
+    ends = f"{period['start']} to {period['end']}. {trial_sentence(statistics)}."
+    if result.get("speed") == "fast":
+        ends += " At the fast speed, to look and compare: verdicts and reports are made at the exact one."
+    return "\n\n".join([title, ends, *_measured(result), *did])
 
 
 def _measured(result: Mapping[str, Any]) -> list[str]:

@@ -25,15 +25,25 @@ def formula_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("Sortino ratio", "mean of r / √(mean of min(r, 0)² over all periods)", root),
         ("Calmar ratio", "annual return / largest drawdown", "by the annual return"),
         ("drawdown", "1 − E / highest E so far", NOT),
+        ("beta to buy and hold", "covariance of r and the r of buy and hold / variance of the latter", NOT),
+        ("correlation with it", "the same covariance / both standard deviations", NOT),
         ("rolling figures", "the same Sharpe ratio and volatility of the last days alone", root),
         ("exposure", "|value of positions| / E after each decision, mean over periods", NOT),
         ("turnover", "value of all fills in a period, buys and sells added / E at its start", "sum / years"),
         ("profit factor", "profits / losses of the orders that closed", NOT),
         (
+            "capacity",
+            (
+                "capital at the start × 1% / largest share that an order had of the volume of the bar decided on, as "
+                "if orders grew with the capital; bars without volume left out"
+            ),
+            NOT,
+        ),
+        (
             "intervals",
             (
                 f"stationary bootstrap of r (Politis and Romano 1994): {sharpe['resamples']:,} resamples, mean block "
-                f"of {block} periods, percentiles"
+                f"of {block} periods, percentiles; of more than 5,000 periods neighbours are compounded first"
             ),
             "as the figure",
         ),
@@ -49,7 +59,8 @@ def formula_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             "deflated Sharpe ratio",
             (
                 "the same with s₀ = √V ((1 − γ) Φ⁻¹(1 − 1/N) + γ Φ⁻¹(1 − 1/(N e))), N trials whose Sharpe ratios have "
-                "variance V, γ = 0.5772 (Bailey and López de Prado 2014)"
+                "variance V, γ = 0.5772 (Bailey and López de Prado 2014); all trials count in N, and in V those of "
+                "half to twice this run's length, as the ratios of shorter ones scatter wider"
             ),
             f"V is annual, s₀ divided by √{year}",
         ),

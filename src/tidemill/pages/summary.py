@@ -48,15 +48,18 @@ HEADLINE: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 def headline_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
     """Figure, strategy, equal-weight buy and hold."""
     own, benchmark = statistics["strategy"], statistics["benchmark"]
-    return [
+    told = [
         {"figure": name, "strategy": tell(own[key]), "buy and hold": tell(benchmark[key])}
         for name, key, tell in HEADLINE
     ]
+    for name, key in (("beta to buy and hold", "beta"), ("correlation with it", "correlation")):
+        told.append({"figure": name, "strategy": ratio(statistics[key]), "buy and hold": ratio(1.0)})
+    return told
 
 
 def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the strategy did: exposure, turnover, closed trades."""
-    trades, exposure = statistics["trades"], statistics["exposure"]
+    trades, exposure, capacity = (statistics[name] for name in ("trades", "exposure", "capacity"))
     return [
         ("mean exposure, of equity", percent(exposure["mean"])),
         ("time in the market", percent(exposure["time_in_market"])),
@@ -64,16 +67,21 @@ def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("orders that closed", f"{trades['closed']:,}"),
         ("of them with a profit", percent(trades["hit_rate"])),
         ("profit factor", ratio(trades["profit_factor"])),
+        (
+            f"capital at which an order reaches {capacity['volume_fraction']:.0%} of its bar's volume",
+            money(capacity["capital"]),
+        ),
     ]
 
 
 def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How sure the figures are."""
-    sharpe, total = (statistics["intervals"][name] for name in ("sharpe", "total_return"))
+    sharpe, total, fall = (statistics["intervals"][name] for name in ("sharpe", "total_return", "max_drawdown"))
     level = f"{sharpe['level']:.0%}"
     return [
         (f"Sharpe ratio, {level} interval", f"{ratio(sharpe['low'])} to {ratio(sharpe['high'])}"),
         (f"total return, {level} interval", f"{percent(total['low'])} to {percent(total['high'])}"),
+        (f"largest drawdown, {level} interval", f"{percent(fall['low'])} to {percent(fall['high'])}"),
         ("probability that the true Sharpe ratio is above 0", percent(statistics["probabilistic_sharpe"])),
         ("trials on these data so far", f"{statistics['trials']:,}"),
         ("Sharpe ratio that the luckiest of them would show", ratio(statistics["expected_best_sharpe"])),

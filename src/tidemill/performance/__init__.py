@@ -7,12 +7,13 @@
 from tidemill.performance.booking import Closing, InstrumentBook
 from tidemill.performance.figures import Headline, Performance
 from tidemill.performance.measuring import curve_sharpe, measure, run_sharpe
-from tidemill.performance.record import RunRecord
+from tidemill.performance.record import DecidedOrder, RunRecord, decided_orders
 from tidemill.performance.shortfall import Shortfall, ShortfallSum, measure_shortfall, sum_shortfalls
 from tidemill.performance.telling import as_statistics
 
 __all__ = [
     "Closing",
+    "DecidedOrder",
     "Headline",
     "InstrumentBook",
     "Performance",
@@ -21,6 +22,7 @@ __all__ = [
     "ShortfallSum",
     "as_statistics",
     "curve_sharpe",
+    "decided_orders",
     "measure",
     "measure_shortfall",
     "run_sharpe",

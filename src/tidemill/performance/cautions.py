@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from tidemill.domain.portfolio import ZERO
 from tidemill.performance.booking import InstrumentBook
+from tidemill.performance.figures import Capacity
 from tidemill.performance.resampling import Interval
 from tidemill.performance.significance import Deflated
 
@@ -57,15 +58,19 @@ def one_makes_it(books: Sequence[InstrumentBook]) -> str:
     return f"One trade makes the profit: {what} made {most:,.2f} of {total:,.2f}; without it the run would have lost."
 
 
-def too_large(shares: Sequence[float], limits: Thresholds = DEFAULTS) -> str:
-    """Warn when orders were large for the market; ``shares`` are orders over the decided bar's volume."""
-    large = [one for one in shares if one > limits.volume_fraction]
-    if not large:
+def too_large(capacity: Capacity, capital: float, currency: str) -> str:
+    """Warn when orders were large for the market, and say from which capital on; ``capital`` is the run's own."""
+    if not capacity.above:
         return ""
-    largest = f"the largest {max(shares):,.2%}" if math.isfinite(max(shares)) else "one of them on a bar without any"
+    known = math.isfinite(capacity.largest)
+    largest = f"the largest {capacity.largest:,.2%}" if known else "one of them on a bar without any"
+    begins = (
+        "" if math.isnan(capacity.capital)
+        else f" It begins to bind at a capital of {capacity.capital:,.0f} {currency}; this run had {capital:,.0f}."
+    )  # fmt: skip
     return (
-        f"Capacity: {len(large):,} of {len(shares):,} orders were above {limits.volume_fraction:.0%} of their bar's "
-        f"volume ({largest}); with more money, or in truth, fills would be worse."
+        f"Capacity: {capacity.above:,} of {capacity.orders:,} orders were above {capacity.fraction:.0%} of their bar's "
+        f"volume ({largest}); with more money, or in truth, fills would be worse.{begins}"
     )
 
 

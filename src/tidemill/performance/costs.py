@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tidemill.domain.portfolio import ZERO
-from tidemill.domain.trading import Decision, Fill, LedgerOrder, Side
+from tidemill.domain.trading import Fill, Side
 from tidemill.performance.booking import movements_of
+from tidemill.performance.record import DecidedOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +44,19 @@ class Costs:
 
 def attribute_costs(
     fills: Sequence[Fill],
-    orders: Sequence[LedgerOrder],
-    decisions: Sequence[Decision],
+    orders: Sequence[DecidedOrder],
     *,
     slippage_rate: Decimal | None = None,
     funding: Decimal = ZERO,
 ) -> Costs:
-    """Costs of ``fills``; the decided close comes from the record of each order's decision.
+    """Costs of ``fills``; the decided close is that of each fill's order.
 
     ``slippage_rate`` is the modelled fraction of price that each fill was moved against us: a buy at p pays
     p * rate / (1 + rate) for it, a sell p * rate / (1 - rate). Every fill counts as taking, as all of our default
     orders do; a resting order that filled at its limit would be told too dear, with as much less drift.
     None: not modelled, not recorded.
     """
-    prices = _decided_prices(orders, decisions)
+    prices = {(one.venue_order_id, one.instrument): one.price for one in orders}
     shortfall = ZERO
     unexplained = 0
     for fill in fills:
@@ -78,14 +78,3 @@ def attribute_costs(
 def _slipped(fill: Fill, rate: Decimal) -> Decimal:
     moved = 1 + rate if fill.side is Side.BUY else 1 - rate
     return fill.price * fill.quantity * rate / moved
-
-
-def _decided_prices(orders: Sequence[LedgerOrder], decisions: Sequence[Decision]) -> dict[tuple[str, str], Decimal]:
-    known = {one.decision_id: one.record.get("prices", {}) for one in decisions}
-    return {
-        (order.venue_order_id, order.intent.instrument): Decimal(
-            known[order.intent.decision_id][order.intent.instrument]
-        )
-        for order in orders
-        if order.venue_order_id and order.intent.instrument in known.get(order.intent.decision_id, {})
-    }

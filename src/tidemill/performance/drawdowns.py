@@ -31,33 +31,50 @@ def drawdown_curve(curve: pd.Series[float]) -> pd.Series[float]:
 
 def find_drawdowns(curve: pd.Series[float]) -> tuple[Drawdown, ...]:
     """Every fall below a peak in order of time; none for a curve that never falls."""
-    values = curve.to_numpy(dtype="float64")
-    times = [one.to_pydatetime() for one in curve.index]
-    under = np.flatnonzero(values < np.maximum.accumulate(values))
-    if not len(under):
-        return ()
-    runs = np.split(under, np.flatnonzero(np.diff(under) > 1) + 1)
-    return tuple(_describe(values, times, int(run[0]), int(run[-1])) for run in runs)
-
-
-def _describe(values: np.ndarray, times: list[datetime], first: int, last: int) -> Drawdown:
-    peak = first - 1
-    trough = first + int(np.argmin(values[first : last + 1]))
-    recovered = times[last + 1] if last + 1 < len(times) else None
-    return Drawdown(
-        depth=1.0 - float(values[trough] / values[peak]),
-        peak=times[peak],
-        trough=times[trough],
-        recovered=recovered,
-        length=(recovered or times[-1]) - times[peak],
-    )
+    falls = _Falls(curve)
+    return tuple(falls.tell(place) for place in range(len(falls.first)))
 
 
 def worst_drawdown(curve: pd.Series[float]) -> Drawdown | None:
     """The deepest fall (the first of equals), or None."""
-    return max(find_drawdowns(curve), key=lambda one: one.depth, default=None)
+    falls = _Falls(curve)
+    return falls.tell(int(np.argmax(falls.depth))) if len(falls.first) else None
 
 
 def longest_drawdown(curve: pd.Series[float]) -> Drawdown | None:
     """The fall that lasted longest from peak to recovery, or None."""
-    return max(find_drawdowns(curve), key=lambda one: one.length, default=None)
+    falls = _Falls(curve)
+    return falls.tell(int(np.argmax(falls.length))) if len(falls.first) else None
+
+
+class _Falls:
+    """All falls as arrays, as a year of minutes has many: rows of the ``first`` and ``last`` mark below each peak."""
+
+    def __init__(self, curve: pd.Series[float]) -> None:
+        self._curve = curve
+        values = curve.to_numpy(dtype="float64")
+        under = (values < np.maximum.accumulate(values)).astype(np.int8)
+        edges = np.diff(np.concatenate([[0], under, [0]]))
+        self.first, self.last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+        # what lies between two falls is higher than either, so the lowest up to the next fall is that of this one
+        lowest = np.minimum.reduceat(values, self.first) if len(self.first) else np.empty(0)
+        self.depth = 1.0 - lowest / values[self.first - 1]
+        times = curve.index.to_numpy("datetime64[us]").astype(np.int64)
+        self.length = times[np.minimum(self.last + 1, len(times) - 1)] - times[self.first - 1]
+
+    def tell(self, place: int) -> Drawdown:
+        first, last = int(self.first[place]), int(self.last[place])
+        peak, recovered = first - 1, last + 1 < len(self._curve)
+        trough = first + int(np.argmin(self._curve.to_numpy()[first : last + 1]))
+        until = self._moment(last + 1 if recovered else len(self._curve) - 1)
+        return Drawdown(
+            depth=float(self.depth[place]),
+            peak=self._moment(peak),
+            trough=self._moment(trough),
+            recovered=until if recovered else None,
+            length=until - self._moment(peak),
+        )
+
+    def _moment(self, row: int) -> datetime:
+        found: datetime = self._curve.index[row].to_pydatetime()
+        return found

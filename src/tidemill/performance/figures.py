@@ -71,6 +71,21 @@ class Trading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How large the ``orders`` were for the market; ``above`` of them were more than ``fraction`` of a bar's volume.
+
+    ``largest`` is the largest share, infinite on a bar without volume. As every order grows with the capital,
+    ``capital`` is where the largest but those reaches ``fraction``. NaN where no order had a volume beside it.
+    """
+
+    fraction: float
+    orders: int
+    above: int
+    largest: float
+    capital: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
     """How sure the figures are."""
 
@@ -80,16 +95,22 @@ class Certainty:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Performance:
-    """Everything measured of a run over ``years`` calendar years with ``periods`` a year; warnings, gravest first."""
+    """Everything measured of a run over ``years`` calendar years with ``periods`` a year; warnings, gravest first.
+
+    ``beta`` and ``correlation`` are those of its returns with the benchmark's.
+    """
 
     record: RunRecord
     years: float
     periods: float
     own: Headline
     benchmark: Headline
+    beta: float
+    correlation: float
     curves: Curves
     activity: Activity
     trading: Trading
+    capacity: Capacity
     certainty: Certainty
     monthly: pd.DataFrame
     warnings: tuple[str, ...]

@@ -17,7 +17,7 @@ from tidemill.performance.booking import book_fills, hit_rate, profit_factor
 from tidemill.performance.calendar_months import monthly_table
 from tidemill.performance.costs import attribute_costs
 from tidemill.performance.drawdowns import drawdown_curve, longest_drawdown, worst_drawdown
-from tidemill.performance.figures import Activity, Certainty, Curves, Headline, Performance, Trading
+from tidemill.performance.figures import Activity, Capacity, Certainty, Curves, Headline, Performance, Trading
 from tidemill.performance.holdings import (
     annual_turnover,
     buy_and_hold,
@@ -29,6 +29,7 @@ from tidemill.performance.holdings import (
     turnover_curve,
 )
 from tidemill.performance.ratios import (
+    beta_and_correlation,
     calmar_ratio,
     rolling_figures,
     rolling_window,
@@ -52,7 +53,8 @@ from tidemill.performance.significance import deflated_sharpe
 
 def run_sharpe(record: RunRecord) -> float:
     """Annual Sharpe ratio of the run, as the trial ledger keeps it. NaN where it is not defined."""
-    return curve_sharpe(record.equity, record.days_per_year)
+    curve = curve_of(record)
+    return sharpe_ratio(make_returns(curve), periods_per_year(curve, record.days_per_year))
 
 
 def curve_sharpe(equity: Sequence[tuple[datetime, Decimal]], days_per_year: float) -> float:
@@ -61,21 +63,30 @@ def curve_sharpe(equity: Sequence[tuple[datetime, Decimal]], days_per_year: floa
     return sharpe_ratio(make_returns(curve), periods_per_year(curve, days_per_year))
 
 
+def curve_of(record: RunRecord) -> pd.Series[float]:
+    """The run's curve of equity, made of its marks unless it is one already."""
+    return record.equity if isinstance(record.equity, pd.Series) else make_curve(record.equity)
+
+
 def measure(record: RunRecord) -> Performance:
     """Measure a run; see the modules of this package for each formula, and :class:`RunRecord` for its errors."""
-    curve = make_curve(record.equity)
+    curve = curve_of(record)
     returns, periods = make_returns(curve), periods_per_year(curve, record.days_per_year)
     closes = closes_at(record.bars, pd.DatetimeIndex(curve.index), record.instruments, record.bar_seconds)
     curves = make_curves(record, curve, closes)
+    beta, correlation = beta_and_correlation(returns, make_returns(curves.benchmark))
     measured = Performance(
         record=record,
         years=elapsed_years(curve),
         periods=periods,
         own=make_headline(curve, record.days_per_year),
         benchmark=make_headline(curves.benchmark, record.days_per_year),
+        beta=beta,
+        correlation=correlation,
         curves=curves,
         activity=make_activity(record, curve, closes),
         trading=make_trading(record, closes),
+        capacity=make_capacity(volume_shares(record), float(curve.iloc[0])),
         certainty=Certainty(
             intervals=bootstrap_intervals(returns, periods),
             deflated=deflated_sharpe(returns, periods, record.trial_sharpes),
@@ -125,9 +136,7 @@ def make_trading(record: RunRecord, closes: pd.DataFrame) -> Trading:
         closings=len(profits),
         hit_rate=hit_rate(profits),
         profit_factor=profit_factor(profits),
-        costs=attribute_costs(
-            record.fills, record.orders, record.decisions, slippage_rate=record.slippage_rate, funding=record.funding
-        ),
+        costs=attribute_costs(record.fills, record.orders, slippage_rate=record.slippage_rate, funding=record.funding),
     )
 
 
@@ -163,7 +172,7 @@ def make_warnings(measured: Performance) -> tuple[str, ...]:
         cautions.one_makes_it(measured.trading.books),
         cautions.costs_eat(measured.trading.costs.total, _profit(measured)),
         cautions.not_settled(record.unsettled),
-        cautions.too_large(volume_shares(record)),
+        cautions.too_large(measured.capacity, float(measured.curves.own.iloc[0]), record.currency),
         cautions.survivors_only(count_ended(record), len(record.instruments)),
     )
     return tuple(one for one in told if one)
@@ -179,13 +188,22 @@ def volume_shares(record: RunRecord) -> list[float]:
 
     Infinite for an order on a bar without volume.
     """
-    known = {one.decision_id: one.record.get("volumes", {}) for one in record.decisions}
-    shares = []
-    for order in record.orders:
-        volume = known.get(order.intent.decision_id, {}).get(order.intent.instrument)
-        if volume is not None:
-            shares.append(float(order.quantity / Decimal(volume)) if Decimal(volume) else math.inf)
-    return shares
+    known = [(one.quantity, one.volume) for one in record.orders if one.volume is not None]
+    return [float(quantity / volume) if volume else math.inf for quantity, volume in known]
+
+
+def make_capacity(
+    shares: Sequence[float], capital: float, fraction: float = cautions.DEFAULTS.volume_fraction
+) -> Capacity:
+    """What ``shares`` of volume, at a start with ``capital``, say of how much more there could be."""
+    largest = max((one for one in shares if math.isfinite(one)), default=math.nan)
+    return Capacity(
+        fraction=fraction,
+        orders=len(shares),
+        above=sum(one > fraction for one in shares),
+        largest=max(shares, default=math.nan),
+        capital=capital * fraction / largest if largest > 0 else math.nan,
+    )
 
 
 def count_ended(record: RunRecord) -> int:

@@ -49,6 +49,19 @@ def calmar_ratio(annual: float, max_drawdown: float) -> float:
     return annual / max_drawdown if max_drawdown > 0 else math.nan
 
 
+def beta_and_correlation(returns: Array, benchmark: Array) -> tuple[float, float]:
+    """Slope of ``returns`` on ``benchmark`` (covariance over its variance), and their correlation.
+
+    Period by period, not annualised. Both NaN below two returns or where the benchmark does not vary; the
+    correlation too where the returns do not.
+    """
+    if len(returns) < 2 or not (other := float(np.std(benchmark, ddof=1))) > NO_DEVIATION:
+        return math.nan, math.nan
+    shared = float(np.cov(returns, benchmark, ddof=1)[0, 1])
+    own = float(np.std(returns, ddof=1))
+    return shared / other**2, shared / (own * other) if own > NO_DEVIATION else math.nan
+
+
 def rolling_window(returns: int, periods: float, days_per_year: float) -> int:
     """Periods in a rolling window: 30 days, at most a third of the ``returns`` there are, at least 5."""
     if math.isnan(periods):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,25 +17,54 @@ from tidemill.domain.trading import Decision, Fill, LedgerOrder
 BAR_COLUMNS = ("instrument", "open_time", "close", "volume")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedOrder:
+    """An order beside the bar that was decided on: its close and its volume, None where that is not recorded."""
+
+    venue_order_id: str | None
+    instrument: str
+    quantity: Decimal
+    price: Decimal | None
+    volume: Decimal | None
+
+
+def decided_orders(orders: Iterable[LedgerOrder], decisions: Iterable[Decision]) -> list[DecidedOrder]:
+    """The orders of a ledger beside the records of their decisions."""
+    known = {one.decision_id: one.record for one in decisions}
+    made = []
+    for order in orders:
+        record, name = known.get(order.intent.decision_id, {}), order.intent.instrument
+        price, volume = (record.get(field, {}).get(name) for field in ("prices", "volumes"))
+        made.append(
+            DecidedOrder(
+                venue_order_id=order.venue_order_id,
+                instrument=name,
+                quantity=order.quantity,
+                price=None if price is None else Decimal(price),
+                volume=None if volume is None else Decimal(volume),
+            )
+        )
+    return made
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunRecord:
     """Everything that performance is measured from.
 
-    ``equity`` are the marks, one per decision and a last one, in ``currency``; ``bars`` hold instrument, open_time,
-    close and volume of ``timeframe`` up to the last mark. ``slippage_rate`` is what fills were moved against us, None
-    where that is not recorded; ``cost_rate`` is what the benchmark pays to buy (fee and slippage). ``funding`` was paid
-    on held positions (below 0: received), ``unsettled`` counts settlements that had no bar to be valued at. A year has
-    ``days_per_year`` trading days: 365 for what always trades, 252 for sessions. ``trial_sharpes`` are the annual
-    Sharpe ratios of all distinct trials on the same data, this run's included. DataError for an unknown
-    timeframe, no instruments, or bars without those columns.
+    ``equity`` are the marks, one per decision and a last one, in ``currency``, or the curve made of them; ``bars``
+    hold instrument, open_time, close and volume of ``timeframe`` up to the last mark. ``slippage_rate`` is what fills
+    were moved against us, None where that is not recorded; ``cost_rate`` is what the benchmark pays to buy (fee and
+    slippage). ``funding`` was paid on held positions (below 0: received), ``unsettled`` counts settlements that had no
+    bar to be valued at. A year has ``days_per_year`` trading days: 365 for what always trades, 252 for sessions.
+    ``trial_sharpes`` are the annual Sharpe ratios of all distinct trials on the same data, this run's included, None
+    where not comparable. DataError for an unknown timeframe, no instruments, or bars without those columns.
     """
 
     strategy: str
     currency: str
-    equity: Sequence[tuple[datetime, Decimal]]
+    equity: Sequence[tuple[datetime, Decimal]] | pd.Series[float]
     fills: Sequence[Fill]
-    orders: Sequence[LedgerOrder]
-    decisions: Sequence[Decision]
+    orders: Sequence[DecidedOrder]
     instruments: tuple[str, ...]
     bars: pd.DataFrame
     timeframe: str

@@ -3,6 +3,8 @@
 D. N. Politis, J. P. Romano, The Stationary Bootstrap, Journal of the American Statistical Association 89 (1994):
 blocks of returns with geometric length start anywhere and wrap around, so that dependence between
 neighbouring returns, such as clustered volatility, is kept. Seeded: the same returns give the same interval.
+Of a long run neighbouring returns are compounded first, until there are at most MOST_RETURNS of them: a year of
+minutes is drawn by spans of some two hours.
 """
 
 from __future__ import annotations
@@ -20,13 +22,17 @@ from tidemill.performance.returns import Array
 RESAMPLES = 1000
 SEED = 20_231_117
 FEWEST_RETURNS = 10
+MOST_RETURNS = 5_000
 # Index arrays are made for so many returns at once, to bound memory.
-CHUNK_CELLS = 4_000_000
+CHUNK_CELLS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """From ``low`` to ``high`` with probability ``level``; both NaN where there are too few returns."""
+    """From ``low`` to ``high`` with probability ``level``; both NaN where there are too few returns.
+
+    ``mean_block`` is in periods of the run.
+    """
 
     low: float
     high: float
@@ -41,10 +47,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
-    """Intervals of the annual Sharpe ratio and of the total return over the same number of periods."""
+    """Intervals of the annual Sharpe ratio, and of total return and largest drawdown over as many periods."""
 
     sharpe: Interval
     total_return: Interval
+    max_drawdown: Interval
 
 
 def default_block(count: int) -> float:
@@ -64,16 +71,32 @@ def resampled_rows(count: int, *, resamples: int, mean_block: float, seed: int) 
     if mean_block < 1:
         raise DataError(f"a mean block of {mean_block} returns is too short; use 1 (independent returns) or more")
     random = np.random.default_rng(seed)
-    places = np.arange(count)
     left = resamples
     while left:
         some = min(left, max(1, CHUNK_CELLS // count))
-        starts = random.random((some, count)) < 1.0 / mean_block
-        starts[:, 0] = True
-        begun = np.maximum.accumulate(np.where(starts, places, 0), axis=1)
-        first = np.take_along_axis(random.integers(0, count, size=(some, count)), begun, axis=1)
-        yield (first + places - begun) % count
+        begun = _block_starts(random, some, count, mean_block)
+        shift = random.integers(0, count, size=len(begun)) - begun % count
+        places = np.tile(np.arange(count), some) + np.repeat(shift, np.diff(np.append(begun, some * count)))
+        yield (places % count).reshape(some, count)
         left -= some
+
+
+def _block_starts(random: np.random.Generator, some: int, count: int, mean_block: float) -> np.ndarray:
+    """Where blocks begin in ``some`` series of ``count`` laid end to end, ascending; each series begins with one."""
+    total, ends = some * count, [0]
+    while ends[-1] < total:
+        more = random.geometric(1.0 / mean_block, size=int(1.1 * (total - ends[-1]) / mean_block) + 10)
+        ends.extend((ends[-1] + np.cumsum(more)).tolist())
+    begun = np.array(ends)
+    return np.union1d(begun[begun < total], np.arange(some) * count)
+
+
+def compound(returns: Array, most: int = MOST_RETURNS) -> tuple[Array, int]:
+    """At most ``most`` returns, each of so many neighbours as the second tells (the last of what is left)."""
+    size = -(-len(returns) // most)
+    if size <= 1:
+        return returns, 1
+    return np.expm1(np.add.reduceat(np.log1p(returns), np.arange(0, len(returns), size))), size
 
 
 def bootstrap_intervals(
@@ -85,27 +108,33 @@ def bootstrap_intervals(
     mean_block: float | None = None,
     seed: int = SEED,
 ) -> Intervals:
-    """Percentile intervals of annual Sharpe ratio and total return.
+    """Percentile intervals of annual Sharpe ratio, total return and largest drawdown.
 
-    Unknown (NaN) below 10 returns. A resample whose returns do not vary has no Sharpe ratio and is left
-    out; the Sharpe interval is unknown when all are.
+    ``mean_block`` is in periods. Unknown (NaN) below 10 returns. A resample whose returns do not vary has no
+    Sharpe ratio and is left out; the Sharpe interval is unknown when all are.
     """
-    block = default_block(len(returns)) if mean_block is None else mean_block
-    if len(returns) < FEWEST_RETURNS:
-        nothing = Interval(low=math.nan, high=math.nan, level=level, resamples=resamples, mean_block=block)
-        return Intervals(sharpe=nothing, total_return=nothing)
-    sharpes, totals = [], []
-    for rows in resampled_rows(len(returns), resamples=resamples, mean_block=block, seed=seed):
-        drawn = returns[rows]
-        deviation = drawn.std(axis=1, ddof=1)
-        varied = deviation > NO_DEVIATION
-        sharpes.append(drawn.mean(axis=1)[varied] / deviation[varied] * math.sqrt(periods))
-        totals.append(np.prod(1.0 + drawn, axis=1) - 1.0)
-    told = [
-        Interval(low=low, high=high, level=level, resamples=resamples, mean_block=block)
-        for low, high in (_percentiles(np.concatenate(one), level) for one in (sharpes, totals))
-    ]
-    return Intervals(sharpe=told[0], total_return=told[1])
+    drawn, size = compound(returns)
+    block = default_block(len(drawn)) if mean_block is None else max(1.0, mean_block / size)
+    made: list[tuple[Array, ...]] = [(np.empty(0),) * 3]
+    if len(returns) >= FEWEST_RETURNS:
+        rows = resampled_rows(len(drawn), resamples=resamples, mean_block=block, seed=seed)
+        made = [_figures(drawn, some, periods / size) for some in rows]
+    sharpe, total, fall = (
+        Interval(low=low, high=high, level=level, resamples=resamples, mean_block=block * size)
+        for low, high in (_percentiles(np.concatenate(one), level) for one in zip(*made, strict=True))
+    )
+    return Intervals(sharpe=sharpe, total_return=total, max_drawdown=fall)
+
+
+def _figures(returns: Array, rows: np.ndarray, periods: float) -> tuple[Array, Array, Array]:
+    """Annual Sharpe ratio where there is one, total return and largest drawdown of each row of row numbers."""
+    drawn = returns[rows]
+    deviation = drawn.std(axis=1, ddof=1)
+    varied = deviation > NO_DEVIATION
+    path = np.cumsum(np.log1p(returns)[rows], axis=1)
+    deepest = (path - np.maximum(np.maximum.accumulate(path, axis=1), 0.0)).min(axis=1)
+    sharpe = drawn.mean(axis=1)[varied] / deviation[varied] * math.sqrt(periods)
+    return sharpe, np.expm1(path[:, -1]), -np.expm1(deepest)
 
 
 def _percentiles(values: Array, level: float) -> tuple[float, float]:

@@ -79,10 +79,10 @@ def expected_best_sharpe(trials: int, variance: float) -> float:
 def deflated_sharpe(returns: Array, periods: float, trial_sharpes: Sequence[float | None]) -> Deflated:
     """Judge ``returns`` among all trials: one annual Sharpe ratio each, the run's own included, None where unknown.
 
-    The variance of the trials' ratios is taken over those that are known; below two of them that of an
+    None too where a trial was much shorter or longer: the paper's variance is that of trials of one length. The
+    variance of the trials' ratios is taken over those that are known; below two of them that of an
     estimate of zero stands in, periods / (n - 1) (A. W. Lo, Financial Analysts Journal 58, 2002). Trials count as
-    independent, which is cautious: variants of one idea are worth less than their number. Trials over short periods
-    have ratios that scatter widely and raise the bar for all; that is cautious as well.
+    independent, which is cautious: variants of one idea are worth less than their number.
     """
     count = max(1, len(trial_sharpes))
     known = [one for one in trial_sharpes if one is not None and math.isfinite(one)]
