@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -225,6 +226,14 @@ def followed(tmp_path: Path, paper: VenueServer) -> Services:
     )
 
 
+def streamed(known: Services, source: str) -> list[dict[str, Any]]:
+    """The raw messages of a stream that were kept."""
+    kept = known.store.find_payloads(source, stored_until=known.store.watermark())
+    bodies = [known.store.read_payload(one["digest"]) for one in kept if one["request"] == f"{source} by stream"]
+    told = [json.loads(line) for body in bodies for line in body.splitlines()]
+    return [one.get("data", one) for one in told]
+
+
 def test_a_stream_that_is_cut_in_mid_stream_mends_its_own_holes(tmp_path: Path, paper: VenueServer) -> None:
     from flows.stream_market import stream_market
 
@@ -268,6 +277,13 @@ def test_a_stream_that_is_cut_in_mid_stream_mends_its_own_holes(tmp_path: Path, 
         assert last >= datetime(2012, 11, 15, tzinfo=UTC)
     live = bars[~bars["assumed"]]
     assert (live["knowledge_time"] >= live["open_time"] + pd.Timedelta(days=1)).all()
+    raw = streamed(known, f"bars {AAPL}")
+    held = {(one["k"]["t"], float(one["k"]["c"])) for one in raw}
+    by_stream = {(row.open_time.value // 1_000_000, row.close) for row in live[live["instrument"] == AAPL].itertuples()}
+    assert held <= {(row.open_time.value // 1_000_000, row.close) for row in bars.itertuples()}
+    assert held & by_stream, "each streamed bar has the message that told it"
+    assert {one["s"] for one in raw} == {"AAPLUSD"}
+    assert {one["e"] for one in streamed(known, f"trades {AAPL}")} == {"aggTrade"}
     trades = known.records.read_records(RecordKind.TRADES, [AAPL], EPOCH, NOW)
     assert len(trades) >= 4
     assert trades["trade_id"].is_unique

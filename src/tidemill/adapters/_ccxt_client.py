@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,7 +61,7 @@ def build_caller(
         ws_url=ws_url,
         timeout_seconds=timeout_seconds,
         options=_options(exchange_id, access.kind),
-        adapt=_patient,
+        adapt=(lambda one: _telling(_patient(one))) if streaming else _patient,
         streaming=streaming,
     )
     budget = _budget(exchange, venue, access.pace)
@@ -124,6 +124,30 @@ def _patient(known: type[Any]) -> type[Any]:
             return super().handle_errors(code, reason, url, method, headers, *rest)
 
     return Patient
+
+
+def _telling(known: type[Any]) -> type[Any]:
+    """The class with ``on_text``, which hears each message of a stream once it was read."""
+
+    class Telling(known):  # type: ignore[misc]
+        on_text: Callable[[str], None] | None = None
+
+        def client(self, url: Any) -> Any:
+            """The WebSocket client of a URL, which tells each message once it was read."""
+            told = url in (self.clients or {})
+            made = super().client(url)
+            if not told:
+                read = made.handle_text_or_binary_message
+
+                def read_and_tell(data: Any) -> None:
+                    read(data)
+                    if self.on_text is not None:
+                        self.on_text(data.decode(errors="replace") if isinstance(data, bytes) else str(data))
+
+                made.handle_text_or_binary_message = read_and_tell
+            return made
+
+    return Telling
 
 
 def is_offered(market: Mapping[str, Any], kind: Kind) -> bool:

@@ -8,10 +8,13 @@ of klines is ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+
+OnPayloads = Callable[[Sequence[tuple[str, bytes]]], None]
+"""Who keeps raw answers or messages: some at a time, as (request, body)."""
 
 
 @dataclass(slots=True, kw_only=True)

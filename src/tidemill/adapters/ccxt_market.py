@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,14 +23,13 @@ from tidemill.adapters._ccxt_client import (
     need_timeframe,
     page_size,
 )
-from tidemill.adapters._ccxt_pages import KlineText
+from tidemill.adapters._ccxt_pages import KlineText, OnPayloads
 from tidemill.adapters._klines import Page, from_rows, parse_klines
 from tidemill.domain.market import Instrument, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.domain.series import NotKept
 from tidemill.ports import BAR_COLUMNS, Clock
 
 log = logging.getLogger(__name__)
-OnPayloads = Callable[[Sequence[tuple[str, bytes]]], None]
 PAGE, PAGES_HELD = 1000, 50
 BOOK_LEVELS = 50
 ALONE = MarketAccess()

@@ -14,6 +14,8 @@ import pandas as pd
 
 from tidemill.adapters._ccxt_calls import shape_checked
 from tidemill.adapters._ccxt_client import MarketAccess, build_caller, find_market, need_timeframe
+from tidemill.adapters._ccxt_pages import OnPayloads
+from tidemill.adapters._ccxt_raw import Blocks, RawMessages
 from tidemill.domain.errors import TransientError
 from tidemill.domain.records import RECORD_SHAPES, RecordKind
 from tidemill.ports import BAR_COLUMNS, Clock, StreamPart
@@ -28,6 +30,8 @@ class CcxtStream:
     """The market stream port on one ccxt.pro client.
 
     A bar has closed when the stream tells a later one; it is known when that came. ``trades``: trades as well.
+    ``on_payloads`` gets the raw messages: the last one of each bar that closed, all that brought trades; of some
+    seconds at a time, as (request, messages a line each).
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class CcxtStream:
         ws_url: str = "",
         market_clock: Clock,
         trades: bool = False,
+        on_payloads: OnPayloads | None = None,
         timeout_seconds: float = 10.0,
         access: MarketAccess = ALONE,
     ) -> None:
@@ -46,6 +51,7 @@ class CcxtStream:
         self._clock = market_clock
         self._kind = access.kind
         self._trades = trades
+        self._blocks = Blocks(on_payloads)
         self._exchange, self._caller = build_caller(
             exchange_id,
             venue,
@@ -61,8 +67,10 @@ class CcxtStream:
         markets = self._caller.call(self._exchange.load_markets)
         need_timeframe(self._exchange, timeframe, self._venue)
         symbols = {name: str(find_market(markets, name, self._venue, self._kind)["symbol"]) for name in instruments}
+        raw = RawMessages(self._exchange, symbols, timeframe)
+        self._exchange.on_text = raw.hear
         told: queue.Queue[StreamPart | Exception] = queue.Queue()
-        watching = self._caller.start(self._watch_all(symbols, timeframe, told))
+        watching = self._caller.start(self._watch_all(symbols, timeframe, told, raw))
         deadline = time.monotonic() + seconds
         try:
             while (left := deadline - time.monotonic()) > 0:
@@ -70,26 +78,33 @@ class CcxtStream:
                     part = told.get(timeout=min(TICK_SECONDS, left))
                 except queue.Empty:
                     part = StreamPart()
+                self._blocks.hand_over()
                 if isinstance(part, Exception):
                     raise part
                 yield part
         finally:
             watching.cancel()
+            self._exchange.on_text = None
+            self._blocks.hand_over(at_once=True)
 
     def close(self) -> None:
         """Close the client and its thread."""
         self._caller.close()
 
-    async def _watch_all(self, symbols: dict[str, str], timeframe: str, told: queue.Queue[Any]) -> None:
-        watches = [self._watch_bars(name, symbol, timeframe, told) for name, symbol in symbols.items()]
+    async def _watch_all(
+        self, symbols: dict[str, str], timeframe: str, told: queue.Queue[Any], raw: RawMessages
+    ) -> None:
+        watches = [self._watch_bars(name, symbol, timeframe, told, raw) for name, symbol in symbols.items()]
         if self._trades:
-            watches += [self._watch_trades(name, symbol, told) for name, symbol in symbols.items()]
+            watches += [self._watch_trades(name, symbol, told, raw) for name, symbol in symbols.items()]
         try:
             await asyncio.gather(*watches)
         except Exception as error:  # noqa: BLE001 -- told to whoever follows, who would wait in vain otherwise
             told.put(error)
 
-    async def _watch_bars(self, name: str, symbol: str, timeframe: str, told: queue.Queue[Any]) -> None:
+    async def _watch_bars(
+        self, name: str, symbol: str, timeframe: str, told: queue.Queue[Any], raw: RawMessages
+    ) -> None:
         running: dict[int, list[float]] = {}
 
         async def once() -> StreamPart | None:
@@ -97,16 +112,22 @@ class CcxtStream:
             running.update({int(row[0]): [float(one) for one in row[1:6]] for row in rows})
             closed = sorted(running)[:-1]
             done = [(opened, *running.pop(opened)) for opened in closed]
+            self._blocks.add(f"bars {name}", raw.take_bars(name, closed) if closed else [])
             return StreamPart(instrument=name, bars=self._to_bars(name, done)) if done else None
 
-        await self._keep_watching(name, once, told, lost=running.clear)
+        def lost() -> None:
+            running.clear()
+            raw.forget(name)
 
-    async def _watch_trades(self, name: str, symbol: str, told: queue.Queue[Any]) -> None:
+        await self._keep_watching(name, once, told, lost=lost)
+
+    async def _watch_trades(self, name: str, symbol: str, told: queue.Queue[Any], raw: RawMessages) -> None:
         # Binance numbers single and aggregated trades apart; by request ccxt gets the aggregated ones
         extra = {"name": "aggTrade"} if self._exchange.id.startswith("binance") else {}
 
         async def once() -> StreamPart:
             trades = await self._exchange.watch_trades(symbol, None, None, extra)
+            self._blocks.add(f"trades {name}", raw.take_trades(name))
             return StreamPart(instrument=name, trades=self._to_trades(name, trades))
 
         await self._keep_watching(name, once, told, lost=lambda: None)

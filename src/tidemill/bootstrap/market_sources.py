@@ -162,8 +162,13 @@ def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
         ws_url=market.ws_url,
         market_clock=parts.market_clock,
         trades=RecordKind.TRADES in market.records,
+        on_payloads=partial(_keep_told, parts.keep_payloads),
         access=build_access(market, parts),
     )
+
+
+def _keep_told(keep: Any, told: Sequence[tuple[str, bytes]]) -> None:
+    keep([(request.removesuffix(" by stream"), request, body) for request, body in told])
 
 
 def _keep_bars(keep: Any, answers: Sequence[tuple[str, bytes]]) -> None:

@@ -37,12 +37,17 @@ def import_file(
 
     result = import_path(file, layout=layout, venue=venue, instrument_id=instrument, timeframe=timeframe)
     write_json(json, result)
-    shown = Table("series", "rows", "stored", "rejected", "quarantined", "missing", "defects", box=None)
-    for one in result["series"]:
-        defects = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in one["defects"].items() if count)
-        values = (one[name] for name in ("name", "rows", "stored", "rejected", "quarantined", "missing"))
-        shown.add_row(*(str(value) for value in values), defects or "none")
-    console.print(shown)
+    names = ("series", "rows", "stored", "rejected", "quarantined", "missing", "defects")
+    told = [
+        one
+        | {
+            "series": one["name"],
+            "defects": ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in one["defects"].items() if count)
+            or "none",
+        }
+        for one in result["series"]
+    ]
+    _show(told, names)
 
 
 @app.command()

@@ -25,6 +25,7 @@ Whether a bar can have been (high and low, grid, closed) is judged afterwards by
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -102,19 +103,22 @@ def read_bars_file(
 def write_bars_file(path: Path, bars: pd.DataFrame) -> int:
     """Write open_time, open, high, low, close and volume of BARS as Parquet or CSV; return the rows.
 
-    A recording can name the file. DataError when the name ends in neither .parquet, .csv nor .csv.gz,
-    or when the file cannot be written.
+    A recording can name the file. It is there when it is whole: a full disk leaves the one that was there before.
+    DataError when the name ends in neither .parquet, .csv nor .csv.gz, or when the file cannot be written.
     """
     path = Path(path)
     kept = bars[list(SERIES_COLUMNS)].reset_index(drop=True)
+    if not path.name.endswith((".parquet", ".csv", ".csv.gz")):
+        raise DataError(f"{path} must end in .parquet, .csv or .csv.gz")
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
         if path.name.endswith(".parquet"):
-            kept.to_parquet(path, index=False)
-        elif path.name.endswith((".csv", ".csv.gz")):
-            kept.to_csv(path, index=False)
+            kept.to_parquet(part, index=False)
         else:
-            raise DataError(f"{path} must end in .parquet, .csv or .csv.gz")
+            kept.to_csv(part, index=False)
+        part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written: {error}") from error
     return len(kept)
 

@@ -165,21 +165,32 @@ def _plain_instrument(instrument_id: str) -> Instrument:
 
 
 def export_bars(out: Path, *, instrument: str, timeframe: str, start: datetime, end: datetime, as_of: Any) -> int:
-    """Write bars of the store, resampled when the timeframe is not stored; how many."""
-    store = services().store
-    wanted = timeframe_seconds(timeframe)
-    finer = [one for one, seconds in TIMEFRAME_SECONDS.items() if seconds <= wanted and wanted % seconds == 0]
-    for source in reversed(finer):
-        bars = store.read_bars([instrument], source, start, end, known_at=as_of)
-        if len(bars):
-            break
-    else:
-        raise DataError(f"the store has no bars of {instrument} from which {timeframe} can be made in that range")
-    if source != timeframe:
-        finest = next(one for one in finer if len(store.read_bars([instrument], one, start, end, known_at=as_of)))
-        raw = store.read_bars([instrument], finest, start, end, known_at=as_of)
+    """Write bars with ``start`` <= open time < ``end``, resampled when the timeframe is not stored; how many.
+
+    A bar is made of a whole interval only: one that had not ended by ``as_of`` (or now) is left out.
+    """
+    known = services()
+    bars = known.store.read_bars([instrument], timeframe, start, end, known_at=as_of)
+    if not len(bars):
+        length = timedelta(seconds=timeframe_seconds(timeframe))
+        begin, beyond = (one + (EPOCH - one) % length for one in (start, end))
+        finest, raw = _read_finest(known, instrument, timeframe, begin, beyond, as_of)
         bars = to_bars(instrument, timeframe, resample_bars(raw[SERIES_COLUMNS], timeframe, source=finest))
+        bars = bars[bars["open_time"] + length <= (as_of or known.market_clock.now())]
     return write_bars_file(out, bars[SERIES_COLUMNS])
+
+
+def _read_finest(
+    known: Services, instrument: str, timeframe: str, start: datetime, end: datetime, as_of: Any
+) -> tuple[str, pd.DataFrame]:
+    """The finest timeframe that has bars in the range and can be made into ``timeframe``, and they."""
+    wanted = timeframe_seconds(timeframe)
+    for finer, seconds in TIMEFRAME_SECONDS.items():
+        if seconds < wanted and wanted % seconds == 0:
+            bars = known.store.read_bars([instrument], finer, start, end, known_at=as_of)
+            if len(bars):
+                return finer, bars
+    raise DataError(f"the store has no bars of {instrument} from which {timeframe} can be made in that range")
 
 
 def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
