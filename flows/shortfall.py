@@ -11,7 +11,7 @@ from flows.parameters import Mode
 from tasks.publishing import publish_page, publish_table
 from tasks.reviewing import measure_shortfalls, rerun_decisions
 from tidemill.bootstrap import services
-from tidemill.pages import review_page, shortfall_rows
+from tidemill.pages import rerun_rows, review_page, shortfall_rows
 
 
 @flow(name="shortfall", flow_run_name="shortfall-{mode}", log_prints=False)
@@ -34,6 +34,7 @@ def shortfall(
     reruns = rerun_decisions(days, most)
     found = measure_shortfalls(days)
     publish_page(f"shortfall-{mode}", review_page(reruns, found), "Decisions made again and what they cost")
+    publish_table(f"shortfall-decisions-{mode}", rerun_rows(reruns), "Decisions made again from stored inputs")
     rows = shortfall_rows(found)
     publish_table(f"shortfall-orders-{mode}", rows, "Implementation shortfall per order, in quote units")
     return {"decisions": len(reruns), "different": [one for one in reruns if not one["same"]], "orders": rows}

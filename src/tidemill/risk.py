@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ class Limits:
     @property
     def version(self) -> str:
         """Short hash of the values: two decisions with the same version obeyed the same limits."""
-        return _hash(tuple((name, str(value)) for name, value in asdict(self).items()))
+        return _hash(tuple((name, str(getattr(self, name))) for name in self.__dataclass_fields__))
 
 
 @lru_cache(maxsize=16)

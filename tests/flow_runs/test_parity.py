@@ -17,7 +17,7 @@ from tidemill.adapters.clocks import ManualClock
 from tidemill.backtest import BacktestPlan, fees_in_currency, run_backtest
 from tidemill.bootstrap import Services, make_backtest_plan, rerun_recent, shortfalls
 from tidemill.domain.market import parse_time
-from tidemill.pages import review_page
+from tidemill.pages import rerun_rows, review_page
 from tidemill.replay.comparing import is_equal
 from tidemill.replay.parity import compare_with
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_values
@@ -99,6 +99,9 @@ def test_the_review_makes_every_decision_again_and_splits_what_each_order_cost(
     # sent 90 s after a close and filled at the open of the bar that began there: execution is slippage and rounding
     assert all(one.arrival_price is not None and one.final_price is not None for one in found)
     assert all(one.execution > 0 for one in found if one.filled)
+    rows = rerun_rows(reruns)
+    assert {row["came out"] for row in rows} == {"the same"}
+    assert sum(row["intents"] for row in rows) == len(services.ledger.load_orders())
     page = review_page(reruns, found)
     assert "11 of 11 decisions came out the same" in page
     assert "| all |" in page

@@ -147,6 +147,8 @@ def test_shortfall_publishes_a_page_for_an_account_without_orders(known: Service
 
     told = shortfall()
     assert told == {"decisions": 0, "different": [], "orders": []}
+    assert json.loads(artifacts(key="shortfall-decisions-paper")[0].data) == []
+    assert json.loads(artifacts(key="shortfall-orders-paper")[0].data) == []
     page = artifacts(key="shortfall-paper")[0]
     assert "0 of 0 decisions came out the same" in page.data
     assert "no order has come to its end" in page.data

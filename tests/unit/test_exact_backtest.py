@@ -13,9 +13,10 @@ from exact_runs import BARS, HOUR, START, golden_recording, make_recording, move
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.backtest import BacktestPlan, run_backtest
+from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.domain.errors import DataError
 from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import Fill
 from tidemill.recording import RecordedSeries, Recording
 
 D = Decimal
@@ -27,6 +28,31 @@ rules = st.sampled_from(["trend", "reversion"])
 # -- what must hold
 
 
+def check_books(plan: BacktestPlan, result: BacktestResult, fills: Sequence[Fill]) -> None:
+    """Equity on record is what ``fills`` make of the start cash, at every decision and at the end; nothing is short."""
+    assets, done = {"USD": plan.start_cash}, 0
+
+    def book(fill: Fill) -> None:
+        for asset, amount in movements(fill).items():
+            assets[asset] = assets.get(asset, ZERO) + amount
+            assert assets[asset] >= 0
+
+    for decision in result.decisions:
+        while done < len(fills) and fills[done].traded_at < decision.as_of:
+            book(fills[done])
+            done += 1
+        if decision.outcome == "refused":
+            continue
+        prices = {name.split("-")[0]: D(price) for name, price in decision.record["prices"].items()}
+        worth = sum((quantity * prices.get(asset, D(1)) for asset, quantity in assets.items()), ZERO)
+        assert D(decision.record["equity"]) == worth
+    for fill in fills[done:]:
+        book(fill)
+    assert {asset: quantity for asset, quantity in assets.items() if quantity} == {
+        asset: quantity for asset, quantity in result.closing.assets.items() if quantity
+    }
+
+
 @FEW
 @given(seeds, rules, st.sampled_from(["received", "quote"]), st.booleans())
 def test_equity_is_cash_and_positions_and_cash_is_never_negative(
@@ -35,26 +61,18 @@ def test_equity_is_cash_and_positions_and_cash_is_never_negative(
     recording = make_recording(seed, holes=holes)
     plan = plan_of(recording, strategy, fee_asset=fee_asset)
     result = run_backtest(recording, plan)
-    assets = {"USD": plan.start_cash}
-    fills, done = list(result.fills), 0
-    for decision in result.decisions:
-        while done < len(fills) and fills[done].traded_at < decision.as_of:
-            for asset, amount in movements(fills[done]).items():
-                assets[asset] = assets.get(asset, ZERO) + amount
-                assert assets[asset] >= 0
-            done += 1
-        if decision.outcome == "refused":
-            continue
-        prices = {name.split("-")[0]: D(price) for name, price in decision.record["prices"].items()}
-        worth = sum((quantity * prices.get(asset, D(1)) for asset, quantity in assets.items()), ZERO)
-        assert D(decision.record["equity"]) == worth
-    for fill in fills[done:]:
-        for asset, amount in movements(fill).items():
-            assets[asset] = assets.get(asset, ZERO) + amount
-            assert assets[asset] >= 0
-    assert {asset: quantity for asset, quantity in assets.items() if quantity} == {
-        asset: quantity for asset, quantity in result.closing.assets.items() if quantity
-    }
+    check_books(plan, result, list(result.fills))
+
+
+def test_books_that_miss_a_fee_or_a_fill_are_caught() -> None:
+    """Control of the property above."""
+    recording = make_recording(1)
+    plan = plan_of(recording)
+    result = run_backtest(recording, plan)
+    free = [replace(result.fills[0], fee=ZERO), *result.fills[1:]]
+    for wrong in (free, list(result.fills[1:]), list(result.fills[:-1])):
+        with pytest.raises(AssertionError):
+            check_books(plan, result, wrong)
 
 
 @FEW
@@ -81,6 +99,21 @@ def test_a_period_in_two_parts_joins_to_the_whole(seed: int, strategy: str, cut:
     assert second.closing.assets == whole.closing.assets
     assert (*first.equity[:-1], *second.equity[1:]) == whole.equity
     assert first.fees + second.fees == whole.fees
+
+
+def test_other_bars_or_an_empty_opening_are_seen() -> None:
+    """Control of the two properties above: what they compare does differ when it should."""
+    recording = make_recording(2)
+    plan = plan_of(recording)
+    whole = run_backtest(recording, plan)
+    first, second, third = recording.series
+    swapped = (replace(first, bars=second.bars), replace(second, bars=first.bars), third)
+    fine = tuple(replace(one, instrument=replace(one.instrument, price_step=D("0.001"))) for one in swapped)
+    exchanged = replace(recording, series=fine)
+    assert told(run_backtest(exchanged, plan_of(exchanged))) != told(whole)
+    middle = plan.start + 12 * HOUR
+    parts = [run_backtest(recording, one) for one in (replace(plan, end=middle), replace(plan, start=middle))]
+    assert told(parts[0]) + told(parts[1]) != told(whole)
 
 
 @FEW

@@ -266,6 +266,19 @@ def test_two_periods_joined_are_the_whole(seed: int, cut: int) -> None:
     assert first.fees + second.fees == pytest.approx(whole.fees)
 
 
+def test_other_bars_or_an_empty_opening_are_seen() -> None:
+    """Control of the two properties above."""
+    recording = make_recording(1)
+    plan = make_plan(recording)
+    whole = run_fast_backtest(recording, plan)
+    assert not same_runs(whole, run_fast_backtest(altered(recording, plan.end - 3 * HOUR), plan))
+    middle = plan.start + HOUR * 7
+    first, second = (
+        run_fast_backtest(recording, one) for one in (replace(plan, end=middle), replace(plan, start=middle))
+    )
+    assert not np.array_equal(np.concatenate([first.trail.orders, second.trail.orders]), whole.trail.orders)
+
+
 # -- what lies outside
 
 

@@ -154,6 +154,17 @@ def test_a_period_cut_in_two_and_joined_is_the_same(
     assert np.array_equal(half.held, state.held)
 
 
+def test_a_part_that_starts_with_cash_alone_is_seen() -> None:
+    """Control of the cut: without the first part's state the second is another run; and other columns are others."""
+    random = np.random.default_rng(11)
+    price, target = random.uniform(10, 20, (4, 3)), random.uniform(0, 0.3, (4, 3))
+    whole, _ = simulate(price, target, 0.001, PAID)
+    second, _ = simulate(price[2:], target[2:], 0.001, PAID)
+    assert not np.array_equal(second.orders, whole.orders[2:])
+    turned, _ = simulate(price, np.ascontiguousarray(target[:, [1, 0, 2]]), 0.001, PAID)
+    assert turned.filled != pytest.approx(whole.filled, abs=0.01)
+
+
 def test_a_trail_of_one_row_tallies_all() -> None:
     random = np.random.default_rng(5)
     price, target = random.uniform(10, 20, (50, 3)), random.uniform(0, 0.3, (50, 3))

@@ -1,21 +1,21 @@
 """The two workloads with stated results, at both speeds, where the random walk that they belong to is at hand.
 
-Set TIDEMILL_BENCH to the folder that has make_data.py and workloads.py; without it these tests skip.
+That is the folder of make_data.py and workloads.py, see locations.py; without it these tests skip.
 """
 
 from __future__ import annotations
 
-import os
 import runpy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from locations import need_bench
 
+from benchmarks.exact import equity_and_orders, prepare_p1, prepare_p2, run
 from tidemill.domain.market import Instrument, floor_to_step
 from tidemill.domain.trading import OrderType, Side, TimeInForce
 from tidemill.kernels import Costs, Trail, inverse_volatility, run_cross, run_rebalance, sma_cross
@@ -36,10 +36,7 @@ CASH = 100_000.0
 
 
 def bench(name: str) -> dict[str, Any]:
-    folder = os.environ.get("TIDEMILL_BENCH", "")
-    if not folder:
-        pytest.skip("the workloads' definition is absent: set TIDEMILL_BENCH to its folder")
-    return runpy.run_path(str(Path(folder) / name))
+    return runpy.run_path(str(need_bench(name)))
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +186,16 @@ def test_p2_in_decimal_comes_to_the_same_within_its_rounding(h1: dict[str, np.nd
     assert orders == 36_100
     assert float(equity) == pytest.approx(float(rebalance.equity[-1]), abs=0.05)
     assert abs(float(equity) - 97_873.93) < 0.05
+
+
+# -- and through the whole exact backtest, as the bench measures it
+
+
+def test_p1_through_the_exact_backtest_gives_the_stated_equity_and_entries(m1: dict[str, np.ndarray]) -> None:
+    equity, _, entries = equity_and_orders(run(prepare_p1(m1)))
+    assert (round(equity, 2), entries) == (92_734.36, 3_666)
+
+
+def test_p2_through_the_exact_backtest_gives_the_stated_equity_and_orders(h1: dict[str, np.ndarray]) -> None:
+    equity, orders, _ = equity_and_orders(run(prepare_p2(h1)))
+    assert (round(equity, 2), orders) == (97_873.93, 36_100)

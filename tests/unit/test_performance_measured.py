@@ -18,6 +18,7 @@ from tidemill.performance import as_statistics, cautions, measure, run_sharpe
 from tidemill.performance.booking import book_fills
 from tidemill.performance.measuring import count_ended, make_capacity, volume_shares
 from tidemill.performance.ratios import beta_and_correlation
+from tidemill.performance.record import DecidedOrder
 from tidemill.performance.resampling import Interval
 from tidemill.performance.significance import Deflated
 
@@ -85,9 +86,23 @@ def test_a_record_that_cannot_be_measured_is_refused(changes: dict, text: str) -
 
 
 def test_orders_are_compared_with_their_bars_volume() -> None:
-    assert volume_shares(run_record()) == pytest.approx([0.01, 0.02])
-    assert volume_shares(run_record(decisions=[decision(1.001, {}, {BTC: "0"})])) == [math.inf]
-    assert volume_shares(run_record(orders=[order(9, "1")])) == []
+    assert volume_shares(run_record().orders) == pytest.approx([0.01, 0.02])
+    assert volume_shares(run_record(decisions=[decision(1.001, {}, {BTC: "0"})]).orders) == [math.inf]
+    assert volume_shares(run_record(orders=[order(9, "1")]).orders) == []
+
+
+def cut_by(limit: str, allowed: str) -> list[DecidedOrder]:
+    """An order of 5 on a bar of 250 whose target was 10 and was approved with 5."""
+    made = decision(1.001, {BTC: "110"}, {BTC: "250"})
+    veto = {"instrument": BTC, "limit": limit, "reason": "", "wanted": "10", "allowed": allowed}
+    made.record.update(vetoes=[veto], approved=[{"instrument": BTC, "quantity": "5"}])
+    return list(run_record(orders=[order(1.001, "5")], decisions=[made]).orders)
+
+
+def test_what_the_limit_on_volume_took_counts_for_capacity() -> None:
+    assert volume_shares(cut_by("volume", "5")) == pytest.approx([0.04])
+    assert volume_shares(cut_by("volume", "7")) == pytest.approx([0.02])
+    assert volume_shares(cut_by("gross", "5")) == pytest.approx([0.02])
 
 
 def test_the_capital_from_which_capacity_binds_by_hand() -> None:
@@ -95,8 +110,8 @@ def test_the_capital_from_which_capacity_binds_by_hand() -> None:
     measured = measure(run_record())
     assert measured.capacity.capital == pytest.approx(1000)
     assert (measured.capacity.above, measured.capacity.orders) == (1, 2)
-    assert any("begins to bind at a capital of 1,000 USDT" in one for one in measured.warnings)
-    twice = make_capacity(volume_shares(run_record()), 4000.0)
+    assert any("begins to bind at a capital of about 1,000 USDT" in one for one in measured.warnings)
+    twice = make_capacity(run_record().orders, 4000.0)
     assert twice.capital == pytest.approx(2000)
     assert math.isnan(make_capacity([], 1000.0).capital)
 
@@ -154,16 +169,24 @@ def test_one_trade_that_makes_the_profit_warns() -> None:
 
 
 def test_orders_too_large_for_the_market_warn() -> None:
-    def told(*shares: float) -> str:
-        return cautions.too_large(make_capacity(shares, 1000.0), 1000.0, "USDT")
+    def told(*shares: str, capped: bool = False) -> str:
+        orders = [
+            DecidedOrder(
+                venue_order_id=None, instrument=BTC, quantity=Decimal(share) if share else Decimal(1), price=None,
+                volume=Decimal(1) if share else Decimal(0), capped=capped,
+            )
+            for share in shares
+        ]  # fmt: skip
+        return cautions.too_large(make_capacity(orders, 1000.0), 1000.0, "USDT")
 
-    assert told(0.01, 0.001) == ""
+    assert told("0.01", "0.001") == ""
     assert told() == ""
-    assert "1 of 2 orders were above 1% of their bar's volume (the largest 3.00%)" in told(0.03, 0.001)
-    assert "begins to bind at a capital of 333 USDT; this run had 1,000" in told(0.03, 0.001)
-    assert "on a bar without any" in told(math.inf, 0.001)
-    assert "begins to bind at a capital of 10,000 USDT" in told(math.inf, 0.001)
-    assert "begins" not in told(math.inf)
+    assert "1 of 2 orders wanted more than 1% of their bar's volume (the largest 3.00%)" in told("0.03", "0.001")
+    assert "begins to bind at a capital of about 333 USDT; this run had 1,000" in told("0.03", "0.001")
+    assert "begins to bind at a capital below 333 USDT" in told("0.03", "0.001", capped=True)
+    assert "on a bar without any" in told("", "0.001")
+    assert "begins to bind at a capital of about 10,000 USDT" in told("", "0.001")
+    assert "begins" not in told("")
 
 
 def test_survivors_warn() -> None:

@@ -19,7 +19,7 @@ from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Fill, LedgerOrder, OrderState, Side, VenueOrder
 from tidemill.lineage import review_orders
-from tidemill.pages import review_page, shortfall_rows
+from tidemill.pages import rerun_rows, review_page, shortfall_rows
 from tidemill.performance import measure_shortfall, sum_shortfalls
 from tidemill.recording import to_bars
 
@@ -199,3 +199,5 @@ def test_a_decision_that_came_out_otherwise_is_told() -> None:
     assert "1 of 2 decisions came out the same" in page
     assert "**d1** at t: DIFFERENT (bit for bit)" in page
     assert "- a feature" in page
+    (row,) = rerun_rows([other | {"features": 4, "intents": 1}])
+    assert (row["decision"], row["came out"], row["differences"]) == ("d1", "DIFFERENT", "a feature")

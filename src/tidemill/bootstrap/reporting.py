@@ -129,6 +129,7 @@ def _fast_record(recording: Recording, plan: BacktestPlan, result: FastResult) -
         prices=dense.market[:, :, PRICE],
         volumes=dense.market[:, :, VOLUME],
         fee_in_quote=plan.fills.fee_asset == "quote",
+        most_volume=float(plan.rules.limits.max_volume_fraction),
     )
     return _record_of(recording, plan, equity=list(zip(moments, marks, strict=True)), fills=fills, orders=orders)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,9 @@ from tidemill.domain.trading import Fill, Side
 from tidemill.kernels import Trail
 from tidemill.performance import DecidedOrder
 
+# a capped order is rounded toward zero to its lot
+NEARLY = 0.99
+
 
 def tell_trades(
     trail: Trail,
@@ -22,11 +26,13 @@ def tell_trades(
     prices: np.ndarray,
     volumes: np.ndarray,
     fee_in_quote: bool,
+    most_volume: float = math.inf,
 ) -> tuple[list[Fill], list[DecidedOrder]]:
     """Fills and orders of ``trail``, in the order of its rows, then of its columns.
 
     ``moments`` (R,) are when orders were sent, ``prices`` and ``volumes`` (R, S) the bars decided on (a volume of
-    infinity: not known). Quantities and money are the shortest decimals of their floats.
+    infinity: not known). An order at ``most_volume`` of it was capped there. Quantities and money are the shortest
+    decimals of their floats.
     """
     rows, columns = np.nonzero(trail.sent)
     told = [_numbers(one[rows, columns]) for one in (trail.sent, trail.filled, trail.price, trail.fee, prices, volumes)]
@@ -37,7 +43,14 @@ def tell_trades(
         name, (base, quote), order_id = names[column], assets[column], str(number)
         known = volume if volume.is_finite() else None
         orders.append(
-            DecidedOrder(venue_order_id=order_id, instrument=name, quantity=abs(sent), price=decided, volume=known)
+            DecidedOrder(
+                venue_order_id=order_id,
+                instrument=name,
+                quantity=abs(sent),
+                price=decided,
+                volume=known,
+                capped=known is not None and float(abs(sent)) > NEARLY * most_volume * float(known),
+            )
         )
         if filled:
             in_base = filled > 0 and not fee_in_quote

@@ -2,7 +2,7 @@
 
 from tidemill.pages.artifact import backtest_page
 from tidemill.pages.document import PageFacts, write_page
-from tidemill.pages.review import review_page, shortfall_rows
+from tidemill.pages.review import rerun_rows, review_page, shortfall_rows
 from tidemill.pages.summary import headline_rows, trial_sentence
 from tidemill.pages.sweeps import outcome_rows, sweep_page, verdict_lines
 
@@ -11,6 +11,7 @@ __all__ = [
     "backtest_page",
     "headline_rows",
     "outcome_rows",
+    "rerun_rows",
     "review_page",
     "shortfall_rows",
     "sweep_page",

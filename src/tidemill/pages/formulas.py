@@ -35,7 +35,7 @@ def formula_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             "capacity",
             (
                 "capital at the start × 1% / largest share that an order had of the volume of the bar decided on, as "
-                "if orders grew with the capital; bars without volume left out"
+                "if orders, before the limit on that share, grew with the capital; bars without volume left out"
             ),
             NOT,
         ),

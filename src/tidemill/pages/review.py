@@ -36,6 +36,22 @@ def review_page(reruns: Sequence[Mapping[str, Any]], found: Sequence[Shortfall])
     return "\n".join(parts)
 
 
+def rerun_rows(reruns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row per decision that was made again."""
+    return [
+        {
+            "decision": one["decision_id"],
+            "as of": one["as_of"],
+            "came out": "the same" if one["same"] else "DIFFERENT",
+            "promise": one["promise"],
+            "features": one["features"],
+            "intents": one["intents"],
+            "differences": "; ".join(one["differences"][:MOST_DIFFERENCES]),
+        }
+        for one in reruns
+    ]
+
+
 def shortfall_sums(found: Sequence[Shortfall]) -> list[dict[str, Any]]:
     """One row per instrument, then one of all."""
     names = sorted({one.instrument for one in found})

@@ -69,7 +69,7 @@ def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("profit factor", ratio(trades["profit_factor"])),
         (
             f"capital at which an order reaches {capacity['volume_fraction']:.0%} of its bar's volume",
-            money(capacity["capital"]),
+            ("below " if capacity["capital_is_bound"] else "") + money(capacity["capital"]),
         ),
     ]
 

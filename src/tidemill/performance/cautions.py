@@ -64,14 +64,13 @@ def too_large(capacity: Capacity, capital: float, currency: str) -> str:
         return ""
     known = math.isfinite(capacity.largest)
     largest = f"the largest {capacity.largest:,.2%}" if known else "one of them on a bar without any"
-    begins = (
-        "" if math.isnan(capacity.capital)
-        else f" It begins to bind at a capital of {capacity.capital:,.0f} {currency}; this run had {capital:,.0f}."
-    )  # fmt: skip
-    return (
-        f"Capacity: {capacity.above:,} of {capacity.orders:,} orders were above {capacity.fraction:.0%} of their bar's "
-        f"volume ({largest}); with more money, or in truth, fills would be worse.{begins}"
+    least = "below" if capacity.capped else "of about"
+    begins = f" It begins to bind at a capital {least} {capacity.capital:,.0f} {currency}; this run had {capital:,.0f}."
+    told = (
+        f"Capacity: {capacity.above:,} of {capacity.orders:,} orders wanted more than {capacity.fraction:.0%} of their "
+        f"bar's volume ({largest}); with more money, or in truth, fills would be worse."
     )
+    return told if math.isnan(capacity.capital) else told + begins
 
 
 def survivors_only(ended: int, instruments: int) -> str:

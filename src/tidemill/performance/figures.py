@@ -76,6 +76,7 @@ class Capacity:
 
     ``largest`` is the largest share, infinite on a bar without volume. As every order grows with the capital,
     ``capital`` is where the largest but those reaches ``fraction``. NaN where no order had a volume beside it.
+    ``capped``: a limit cut some orders by what is not known, so that it is reached earlier.
     """
 
     fraction: float
@@ -83,6 +84,7 @@ class Capacity:
     above: int
     largest: float
     capital: float
+    capped: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

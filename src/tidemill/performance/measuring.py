@@ -37,7 +37,7 @@ from tidemill.performance.ratios import (
     sortino_ratio,
     window_days,
 )
-from tidemill.performance.record import RunRecord
+from tidemill.performance.record import DecidedOrder, RunRecord
 from tidemill.performance.resampling import bootstrap_intervals
 from tidemill.performance.returns import (
     annual_return,
@@ -86,7 +86,7 @@ def measure(record: RunRecord) -> Performance:
         curves=curves,
         activity=make_activity(record, curve, closes),
         trading=make_trading(record, closes),
-        capacity=make_capacity(volume_shares(record), float(curve.iloc[0])),
+        capacity=make_capacity(record.orders, float(curve.iloc[0])),
         certainty=Certainty(
             intervals=bootstrap_intervals(returns, periods),
             deflated=deflated_sharpe(returns, periods, record.trial_sharpes),
@@ -183,19 +183,20 @@ def _profit(measured: Performance) -> Decimal:
     return sum((book.profit for book in measured.trading.books), ZERO) - measured.trading.costs.funding
 
 
-def volume_shares(record: RunRecord) -> list[float]:
-    """Quantity of each order over the volume of the bar that was decided on; orders without such a volume are left out.
+def volume_shares(orders: Sequence[DecidedOrder]) -> list[float]:
+    """Each order, as large as it was meant to be, over the volume of the bar decided on; without one it is left out.
 
     Infinite for an order on a bar without volume.
     """
-    known = [(one.quantity, one.volume) for one in record.orders if one.volume is not None]
+    known = [(one.quantity + one.cut, one.volume) for one in orders if one.volume is not None]
     return [float(quantity / volume) if volume else math.inf for quantity, volume in known]
 
 
 def make_capacity(
-    shares: Sequence[float], capital: float, fraction: float = cautions.DEFAULTS.volume_fraction
+    orders: Sequence[DecidedOrder], capital: float, fraction: float = cautions.DEFAULTS.volume_fraction
 ) -> Capacity:
-    """What ``shares`` of volume, at a start with ``capital``, say of how much more there could be."""
+    """What the ``orders`` of a start with ``capital`` say of how much more there could be."""
+    shares = volume_shares(orders)
     largest = max((one for one in shares if math.isfinite(one)), default=math.nan)
     return Capacity(
         fraction=fraction,
@@ -203,6 +204,7 @@ def make_capacity(
         above=sum(one > fraction for one in shares),
         largest=max(shares, default=math.nan),
         capital=capital * fraction / largest if largest > 0 else math.nan,
+        capped=any(one.capped for one in orders),
     )
 
 

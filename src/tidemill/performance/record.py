@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 
@@ -19,13 +20,18 @@ BAR_COLUMNS = ("instrument", "open_time", "close", "volume")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedOrder:
-    """An order beside the bar that was decided on: its close and its volume, None where that is not recorded."""
+    """An order beside the bar that was decided on: its close and its volume, None where that is not recorded.
+
+    ``cut`` is what the limit on an order's share of that volume took from it; ``capped`` that it took something.
+    """
 
     venue_order_id: str | None
     instrument: str
     quantity: Decimal
     price: Decimal | None
     volume: Decimal | None
+    cut: Decimal = ZERO
+    capped: bool = False
 
 
 def decided_orders(orders: Iterable[LedgerOrder], decisions: Iterable[Decision]) -> list[DecidedOrder]:
@@ -42,9 +48,18 @@ def decided_orders(orders: Iterable[LedgerOrder], decisions: Iterable[Decision])
                 quantity=order.quantity,
                 price=None if price is None else Decimal(price),
                 volume=None if volume is None else Decimal(volume),
+                cut=_cut(record, name),
             )
         )
     return made
+
+
+def _cut(record: Mapping[str, Any], instrument: str) -> Decimal:
+    """What the limit on volume took from a target, where no other limit took more."""
+    vetoes = [one for one in record.get("vetoes", ()) if one["instrument"] == instrument]
+    approved = [one["quantity"] for one in record.get("approved", ()) if one["instrument"] == instrument]
+    ours = [one for one in vetoes if one["limit"] == "volume" and one["allowed"] in approved]
+    return sum((abs(Decimal(one["wanted"]) - Decimal(one["allowed"])) for one in ours), ZERO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

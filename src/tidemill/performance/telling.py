@@ -49,6 +49,7 @@ def as_statistics(measured: Performance) -> dict[str, Any]:
             "orders_above": measured.capacity.above,
             "largest_share": _number(measured.capacity.largest),
             "capital": _number(measured.capacity.capital),
+            "capital_is_bound": measured.capacity.capped,
         },
         "costs": cost_values(measured.trading.costs),
         "instruments": [book_values(book) for book in measured.trading.books],

@@ -81,7 +81,8 @@ def load_strategy(path: Path) -> FileStrategy:
         content = path.read_bytes()
         source = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"strategy file {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else f"it is not UTF-8 ({error.reason})"
+        raise ConfigurationError(f"strategy file {path} cannot be read: {reason}") from error
     name = path.stem
     if not NAME.fullmatch(name) or name in RESERVED:
         taken = f"; {', '.join(sorted(RESERVED))} are taken" if name in RESERVED else ""
