@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.timing import Options, Row, median_seconds
+from benchmarks.timing import Options, Row, median_seconds, medians_in_turn
 
 TITLE = "Market data"
 START, MINUTE = datetime(2024, 1, 1, tzinfo=UTC), timedelta(minutes=1)
@@ -246,8 +246,9 @@ def read_rows(arrays: Path) -> list[Row]:
         store.close()
         snapshots = ParquetSnapshots(Path(folder) / "snapshots")
         digest = snapshots.write_snapshot(read_all(path, limits))
-        kept = median_seconds(lambda: snapshots.read_snapshot(digest))
-        parquet = median_seconds(lambda: pd.read_parquet(snapshots.path(digest)))
+        kept, parquet = medians_in_turn(
+            lambda: snapshots.read_snapshot(digest), lambda: pd.read_parquet(snapshots.path(digest))
+        )
         # a process of its own: ADBC brings a second copy of SQLite, which must not share one with ours
         bare = seconds_apart("adbc_alone", path)
     return [

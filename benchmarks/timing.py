@@ -43,6 +43,17 @@ def median_seconds(work: Callable[[], object], runs: int = RUNS) -> float:
     return statistics.median(taken)
 
 
+def medians_in_turn(*works: Callable[[], object], runs: int = 3 * RUNS) -> list[float]:
+    """Median seconds of each, called in turn in every round: what else the machine does meets them alike."""
+    taken: list[list[float]] = [[] for _ in works]
+    for _ in range(runs + 1):
+        for work, seconds in zip(works, taken, strict=True):
+            began = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - began)
+    return [statistics.median(seconds[1:]) for seconds in taken]
+
+
 def peak_megabytes() -> float:
     """Largest resident size that this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -49,6 +49,8 @@ class LossyBroker(MemoryBroker):
     lost_cancels: int = 0
     late_trades: int = 0
     """How often the list of trades is asked before it knows any."""
+    lags_until: datetime = START
+    """Until then the lists of orders and trades, not the balances, are those of before."""
     corrected: Decimal = Decimal(0)
     """What the venue adds to each fee afterwards."""
     exchange_of_test: Exchange
@@ -91,7 +93,12 @@ class LossyBroker(MemoryBroker):
             raise TransientError("cut after")
         return done
 
+    def fetch_orders(self, instrument, since):
+        return [] if self._wall.now() < self.lags_until else super().fetch_orders(instrument, since)
+
     def fetch_fills(self, instrument, after_trade_id):
+        if self._wall.now() < self.lags_until:
+            return []
         if self.late_trades:
             self.late_trades -= 1
             return []

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from binance_wire import klines, perpetual
 from wire_double import WireDouble, serving
 
 from tidemill.adapters._ccxt_client import MarketAccess
@@ -27,41 +28,20 @@ ROUNDS = 15
 BASES = ("BTC", "ETH")
 
 
-def listed(base: str) -> dict[str, Any]:
-    """A perpetual as Binance's futures tell it."""
-    return {
-        "symbol": f"{base}USDT",
-        "pair": f"{base}USDT",
-        "contractType": "PERPETUAL",
-        "status": "TRADING",
-        "baseAsset": base,
-        "quoteAsset": "USDT",
-        "marginAsset": "USDT",
-        "orderTypes": ["LIMIT", "MARKET"],
-        "filters": [
-            {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "1", "maxPrice": "1000000"},
-            {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
-        ],
-    }
-
-
-def klines(query: dict[str, str]) -> list[list[Any]]:
-    """Bars of one minute whose volume tells the symbol, as many as fit."""
-    begin, end = int(query["startTime"]), int(query["endTime"])
-    opens = range(-(-begin // 60000) * 60000, end + 1, 60000)[: int(query["limit"])]
-    volume = str(10 + BASES.index(query["symbol"].removesuffix("USDT")))
-    return [[one, "1", "2", "0.5", "1.5", volume, one + 59999, "0", 1, "0", "0", "0"] for one in opens]
-
-
 def trades(query: dict[str, str]) -> list[dict[str, Any]]:
     """One trade whose id tells the symbol."""
     number = 1 + BASES.index(query["symbol"].removesuffix("USDT"))
     return [{"a": number, "p": "1.5", "q": "2", "f": 1, "l": 1, "T": int(query["startTime"]), "m": False}]
 
 
+def volumes_tell(query: dict[str, str]) -> list[list[Any]]:
+    """Bars whose volume tells the symbol."""
+    return klines(query, volume=str(10 + BASES.index(query["symbol"].removesuffix("USDT"))))
+
+
 @pytest.fixture
 def double() -> Iterator[WireDouble]:
-    with serving({"exchangeInfo": {"symbols": [listed(base) for base in BASES]}, "klines": klines}) as made:
+    with serving({"exchangeInfo": {"symbols": [perpetual(base) for base in BASES]}, "klines": volumes_tell}) as made:
         made.answers["aggTrades"] = trades
         yield made
 
@@ -122,7 +102,7 @@ def test_bars_of_perpetuals_are_read_and_two_fetches_at_once_keep_their_own(exch
         assert set(found["volume"]) == {10.0 + BASES.index(name.partition("-")[0])}
 
     ask("BTC-USDT.FUTURES")
-    together(double, "klines", ask, klines)
+    together(double, "klines", ask, volumes_tell)
     source.close()
     assert {path for path, _ in double.asked} == {"/fapi/v1/exchangeInfo", "/fapi/v1/klines"}, "and of no spot market"
     assert len(told) == 1 + 2 * ROUNDS
@@ -132,7 +112,7 @@ def test_bars_of_perpetuals_are_read_and_two_fetches_at_once_keep_their_own(exch
 
 def test_since_when_a_market_is_traded_is_told_where_the_venue_tells_it(double: WireDouble) -> None:
     since = datetime(2019, 9, 25, 8, tzinfo=UTC)
-    markets = [listed("BTC") | {"onboardDate": int(since.timestamp()) * 1000}, listed("ETH")]
+    markets = [perpetual("BTC") | {"onboardDate": int(since.timestamp()) * 1000}, perpetual("ETH")]
     double.answers["exchangeInfo"] = {"symbols": markets}
     source = CcxtMarket(
         "binanceusdm",

@@ -8,37 +8,20 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from binance_wire import klines, spot
 from wire_double import serving
 
 from tidemill.adapters.sql_market import SqlMarketStore
 from tidemill.ingesting import PART_BARS
-from tidemill.matching import FillRules
 
 pytestmark = pytest.mark.wire
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-AAPL = "AAPL-USD.SAMPLE"
-RULES = FillRules(
-    slippage=Decimal("0.0005"),
-    participation=Decimal("0.1"),
-    decision_delay=timedelta(seconds=90),
-    fee_maker=Decimal("0.001"),
-    fee_taker=Decimal("0.001"),
-)
-
-
-def klines(query: dict[str, str]) -> list[list[Any]]:
-    """Bars of one minute as Binance tells them, as many as fit."""
-    begin, end = int(query["startTime"]), int(query["endTime"])
-    opens = range(-(-begin // 60000) * 60000, end + 1, 60000)[: int(query["limit"])]
-    return [[one, "1", "2", "0.5", "1.5", "10", one + 59999, "0", 1, "0", "0", "0"] for one in opens]
 
 
 CHILD = """
@@ -71,24 +54,8 @@ source.close()
 """
 
 
-def plain_instrument(name: str) -> dict[str, Any]:
-    return {
-        "symbol": name,
-        "status": "TRADING",
-        "baseAsset": name[:3],
-        "quoteAsset": "USDT",
-        "orderTypes": ["LIMIT"],
-        "isSpotTradingAllowed": True,
-        "permissionSets": [["SPOT"]],
-        "filters": [
-            {"filterType": "PRICE_FILTER", "tickSize": "0.01", "minPrice": "0.01", "maxPrice": "1000"},
-            {"filterType": "LOT_SIZE", "stepSize": "0.01", "minQty": "0.01", "maxQty": "1000"},
-        ],
-    }
-
-
 BIG = 30_000
-SPOT = {"exchangeInfo": {"symbols": [plain_instrument("BTCUSDT"), plain_instrument("ETHUSDT")]}}
+SPOT = {"exchangeInfo": {"symbols": [spot("BTC"), spot("ETH")]}}
 
 
 def varied(query: dict[str, str]) -> list[list[Any]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pytest
-from locations import need
+from binance_wire import klines, recorded
 from wire_double import WireDouble, serving
 
 from tidemill.adapters._ccxt_calls import Patience
@@ -21,24 +19,10 @@ from tidemill.adapters.memory_budgets import MemoryBudgets
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.errors import TransientError
 from tidemill.domain.series import NotKept, SeriesError, SeriesState
-from tidemill.matching import FillRules
 
 pytestmark = pytest.mark.wire
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-MINUTE = timedelta(minutes=1)
-AAPL = "AAPL-USD.SAMPLE"
-RULES = FillRules(
-    slippage=Decimal("0.0005"),
-    participation=Decimal("0.1"),
-    decision_delay=timedelta(seconds=90),
-    fee_maker=Decimal("0.001"),
-    fee_taker=Decimal("0.001"),
-)
-
-
-def recorded(name: str) -> Any:
-    return json.loads(need(f"api_payloads/{name}").read_text())
 
 
 # venue -> (instruments' path and file, bars' path and file, what else is asked, an instrument, timeframe, first open)
@@ -241,13 +225,6 @@ def test_a_venue_that_keeps_only_new_bars_says_so() -> None:
         answer["result"]["XBTUSDT"] = rows[:5]
         assert len(made.fetch_bars(name, timeframe, first - HOUR, first)) == 0, "so much later was the next trade"
         made.close()
-
-
-def klines(query: dict[str, str]) -> list[list[Any]]:
-    """Bars of one minute as Binance tells them, as many as fit."""
-    begin, end = int(query["startTime"]), int(query["endTime"])
-    opens = range(-(-begin // 60000) * 60000, end + 1, 60000)[: int(query["limit"])]
-    return [[one, "1", "2", "0.5", "1.5", "10", one + 59999, "0", 1, "0", "0", "0"] for one in opens]
 
 
 @pytest.mark.data

@@ -48,6 +48,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.wall = NOW
         self.owner, self.epoch = "one", 0
         self.decisions = 0
+        self.recorded: set[int] = set()
         self.moved = {"USDT": OPENING}
         self.stories: dict[str, list[Any]] = {}
         self.sequence = 1
@@ -122,9 +123,10 @@ class LedgerMachine(RuleBasedStateMachine):
             assert doubtful
             assert intents
             return
-        assert new == (number > self.decisions or (not before and number == 0))
+        assert new == (number not in self.recorded)
         if new:
             self.decisions = number
+            self.recorded.add(number)
             for name, state in before.items():
                 wanted = OrderState.NOT_PLACED if state is OrderState.PLANNED else state
                 assert self.state(name) is wanted

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 import requests
-from locations import need
+from binance_wire import perpetual, recorded
+from venue_wire import RULES
 from wire_double import serving
 
 from tidemill.adapters._ccxt_client import MarketAccess
@@ -21,7 +20,6 @@ from tidemill.domain.errors import DataError, TransientError
 from tidemill.domain.records import RecordKind
 from tidemill.domain.series import SeriesError
 from tidemill.ingesting import ingest_records
-from tidemill.matching import FillRules
 from tidemill.recording import bundled_recording
 from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
 
@@ -30,17 +28,6 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 AAPL = "AAPL-USD.SAMPLE"
-RULES = FillRules(
-    slippage=Decimal("0.0005"),
-    participation=Decimal("0.1"),
-    decision_delay=timedelta(seconds=90),
-    fee_maker=Decimal("0.001"),
-    fee_taker=Decimal("0.001"),
-)
-
-
-def recorded(name: str) -> Any:
-    return json.loads(need(f"api_payloads/{name}").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -85,25 +72,6 @@ def test_trades_and_book_of_the_paper_venue(venue: VenueServer) -> None:
     source.close()
 
 
-PERPETUAL = {
-    "symbol": "BTCUSDT",
-    "pair": "BTCUSDT",
-    "contractType": "PERPETUAL",
-    "status": "TRADING",
-    "baseAsset": "BTC",
-    "quoteAsset": "USDT",
-    "marginAsset": "USDT",
-    "pricePrecision": 2,
-    "quantityPrecision": 3,
-    "orderTypes": ["LIMIT", "MARKET"],
-    "filters": [
-        {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "1", "maxPrice": "1000000"},
-        {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
-        {"filterType": "MIN_NOTIONAL", "notional": "100"},
-    ],
-}
-
-
 def every(step: int, shape: Any) -> Any:
     """An answer that has one record at every multiple of ``step`` ms in the asked range, up to the asked number."""
 
@@ -122,7 +90,7 @@ def test_funding_and_open_interest_of_perpetuals() -> None:
         lambda at: {"symbol": "BTCUSDT", "sumOpenInterest": "20403.637", "sumOpenInterestValue": "1", "timestamp": at},
     )
     name = "BTC-USDT.FUTURES"
-    answers = {"exchangeInfo": {"symbols": [PERPETUAL]}, "fundingRate": funding, "openInterestHist": interest}
+    answers = {"exchangeInfo": {"symbols": [perpetual("BTC")]}, "fundingRate": funding, "openInterestHist": interest}
     with serving(answers) as double:
         source = CcxtRecords(
             "binanceusdm",
@@ -154,7 +122,7 @@ def test_funding_and_open_interest_of_perpetuals() -> None:
 def test_recorded_futures_answers_are_read() -> None:
     folder = "binance/pytests__http_responses__http_futures_market_"
     answers = {
-        "exchangeInfo": {"symbols": [PERPETUAL]},
+        "exchangeInfo": {"symbols": [perpetual("BTC")]},
         "fundingRate": recorded(f"{folder}funding_rate.json"),
         "openInterestHist": recorded(f"{folder}open_interest_historical.json"),
     }

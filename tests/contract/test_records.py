@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 
+from tidemill.adapters.memory_gaps import MemoryGapLedger
+from tidemill.adapters.memory_market import MemoryMarketStore
+from tidemill.adapters.memory_marks import MemoryMarks
 from tidemill.adapters.memory_records import MemoryRecords
+from tidemill.adapters.sql_gaps import SqlGapLedger
 from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.sql_marks import SqlMarks
 from tidemill.adapters.sql_records import SqlRecords
 from tidemill.domain.errors import DataError
+from tidemill.domain.gaps import Fetch
 from tidemill.domain.market import to_micros
 from tidemill.domain.records import RECORD_SHAPES, RecordKind
+from tidemill.domain.series import SeriesMark, SeriesState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -116,3 +124,32 @@ def test_storage_times_rise_with_those_of_bars(tmp_path) -> None:
     assert market.watermark() == to_micros(START + HOUR) + 1
     market.close()
     store.close()
+
+
+def test_all_that_is_kept_of_a_market_has_one_order_of_storage(backend: str, tmp_path, request) -> None:
+    with ExitStack() as stack:
+        if backend == "memory":
+            store = MemoryMarketStore()
+            beside = [MemoryRecords(store.order), MemoryMarks(store.order), MemoryGapLedger(store.order)]
+        else:
+            lite = backend == "sqlite"
+            url = f"sqlite:///{tmp_path / 'market.db'}" if lite else request.getfixturevalue("postgres_database")
+            store = SqlMarketStore(url)
+            beside = [SqlRecords(url), SqlMarks(url), SqlGapLedger(url)]
+        for one in (store, *beside):
+            stack.callback(one.close)
+        rates, marks, gaps = beside
+        mark = SeriesMark(instrument=NAME, timeframe="1h", state=SeriesState.FAILED)
+        fetch = Fetch(instrument=NAME, timeframe="1h", start=START, end=START + HOUR, bars=1)
+        writes = (
+            lambda: store.write_payload("s", "a", b"1", now=START),
+            lambda: rates.write_records(RecordKind.FUNDING, records(RecordKind.FUNDING, (0, 1.0)), now=START),
+            lambda: marks.record_mark(mark, now=START),
+            lambda: gaps.record_fetch(fetch, now=START),
+            lambda: store.write_payload("s", "b", b"2", now=START),
+        )
+        seen = [store.watermark()]
+        for write in writes:
+            write()
+            seen.append(store.watermark())
+    assert seen == sorted(set(seen)), "each write moves the one watermark"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from binance_wire import klines, spot
 from shares_wire import NAME, NOW, answers
 from wire_double import WireDouble, serving
 
@@ -30,20 +31,6 @@ from tidemill.settings import MarketSettings, Settings
 
 pytestmark = pytest.mark.wire
 RULE = BudgetRule(per_second=12, burst=2, block_seconds=0.25, grace_seconds=0.25)
-SPOT = {
-    "symbol": "BTCUSDT",
-    "status": "TRADING",
-    "baseAsset": "BTC",
-    "quoteAsset": "USDT",
-    "isSpotTradingAllowed": True,
-    "permissionSets": [["SPOT"]],
-    "orderTypes": ["LIMIT", "MARKET"],
-    "filters": [
-        {"filterType": "PRICE_FILTER", "tickSize": "0.01", "minPrice": "0.01", "maxPrice": "1000000"},
-        {"filterType": "LOT_SIZE", "stepSize": "0.00001", "minQty": "0.00001", "maxQty": "9000"},
-        {"filterType": "NOTIONAL", "minNotional": "5"},
-    ],
-}
 
 ASKER = """
 import os, sys, time
@@ -80,8 +67,7 @@ class Asked:
 
     def klines(self, query: dict[str, str]) -> list[list[Any]]:
         self.times.append(time.time())
-        opens = range(int(query["startTime"]), int(query["endTime"]) + 1, 60000)
-        return [[one, "1", "2", "0.5", "1.5", "10", one + 59999, "0", 1, "0", "0", "0"] for one in opens]
+        return klines(query)
 
     def most_in_a_second(self) -> int:
         return max(sum(begin <= one < begin + 1 for one in self.times) for begin in self.times)
@@ -93,7 +79,7 @@ def test_two_processes_that_ask_one_venue_keep_its_pace_and_with_budgets_of_thei
     cost = float(ccxt.binance().api["public"]["get"]["klines"]["cost"])
     url, asked = f"sqlite:///{tmp_path / 'market.db'}", Asked()
     SqlBudgets(url).close()
-    with serving({"exchangeInfo": {"symbols": [SPOT]}, "klines": asked.klines}) as double, ExitStack() as stack:
+    with serving({"exchangeInfo": {"symbols": [spot("BTC")]}, "klines": asked.klines}) as double, ExitStack() as stack:
         command = [sys.executable, "-c", ASKER, double.url, url]
         run = partial(subprocess.Popen, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         made = [stack.enter_context(run()) for _ in range(2)]

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from tidemill.adapters.sql_ledger import SqlLedger
 
 PATIENCE_SECONDS = 120.0
+RESTARTS, RESTART_SECONDS = 20, 0.25
 
 
 class Venue:
@@ -33,15 +34,25 @@ class Venue:
         self._struck_before: Counter[str] = Counter()
         self._start()
 
-    def _start(self) -> None:
+    def _start(self, *, tries: int = 1) -> None:
+        told = self._spawn()
+        while not told and (tries := tries - 1):
+            self._child.wait(30)
+            self._log.close()
+            time.sleep(RESTART_SECONDS)
+            told = self._spawn()
+        self._told = json.loads(told)
+        self.rest = str(self._told["rest"])
+        self._port = int(self.rest.rpartition(":")[2])
+
+    def _spawn(self) -> str:
+        """Start the process; its first line, empty when it ended at once."""
         command = [sys.executable, "-m", "tidemill", "venue", "--recording", "bundled", "--clock", "recorded"]
         command += ["--unlimited", "--db", str(self._folder / "venue.db"), "--port", str(self._port)]
         self._log = (self._folder / "venue.log").open("a")
         self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True, cwd=self._folder)
         assert self._child.stdout is not None
-        self._told = json.loads(self._child.stdout.readline())
-        self.rest = str(self._told["rest"])
-        self._port = int(self.rest.rpartition(":")[2])
+        return self._child.stdout.readline()
 
     @property
     def admin_url(self) -> str:
@@ -49,10 +60,13 @@ class Venue:
         return str(self._told["admin"])
 
     def restart(self) -> None:
-        """Kill it and start it again on the same port and database; what struck until then stays counted."""
+        """Kill it and start it again on the same port and database; what struck until then stays counted.
+
+        While nobody listens there, the system may give the port to some client for a moment: then try again.
+        """
         self._struck_before.update(self.admin("GET", "truth?key=nobody")["struck"])
         self.stop(signal.SIGKILL)
-        self._start()
+        self._start(tries=RESTARTS)
 
     def struck(self, fault: str) -> int:
         """How often the fault struck, before restarts too."""

@@ -34,10 +34,11 @@ def test_a_class_alone_rejects_nothing_that_has_left(name: str) -> None:
         "<html>",
         [],
         {},
-        {"id": "1", "clientOrderId": "other", "info": {"status": "NEW"}},
-        {"id": None, "clientOrderId": "s", "info": {"status": "NEW"}},
-        {"id": "1", "clientOrderId": "s", "info": {}},
-        {"id": "1", "clientOrderId": "s"},
+        {"orderId": 1, "clientOrderId": "other", "status": "NEW"},
+        {"orderId": None, "clientOrderId": "s", "status": "NEW"},
+        {"orderId": 1, "clientOrderId": "s", "status": ""},
+        {"orderId": 1, "clientOrderId": "s"},
+        {"clientOrderId": "s", "status": "NEW"},
     ],
 )
 def test_an_answer_without_both_ids_is_no_order(answer: object) -> None:

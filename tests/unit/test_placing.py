@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from tidemill.domain.trading import (
     TimeInForce,
 )
 from tidemill.execution import (
+    Desk,
     accept_differences,
     await_fills,
     compare_account,
@@ -67,6 +69,25 @@ def test_trades_that_are_told_later_still_are_taken_in_by_the_next_run(table: Ta
     table.broker.late_trades = 0
     settle_account(table.desk, epoch=table.epoch)
     assert not compare_account(table.desk, [BTC.id], since=START)
+
+
+def lagging(table: Table) -> Desk:
+    """Filled at the venue and acknowledged, but its lists know of nothing for ten seconds more."""
+    table.place()
+    table.broker.lags_until = table.wall.now() + timedelta(seconds=10)
+    await_fills(replace(table.desk, timing=replace(TIMING, settle_seconds=0.0)), "d0", Side.BUY, wait_seconds=0)
+    return table.desk
+
+
+def test_lists_that_lag_are_no_difference(table: Table) -> None:
+    assert not compare_account(lagging(table), [BTC.id], since=START)
+    assert table.ledger.load_portfolio("a").assets == {"USD": Decimal(800), "BTC": Decimal("1.998")}
+
+
+def test_control_two_comparisons_at_once_take_a_lag_for_a_difference(table: Table) -> None:
+    hasty = replace(lagging(table), timing=replace(TIMING, settle_seconds=0.0))
+    found = compare_account(hasty, [BTC.id], since=START)
+    assert {one.kind for one in found} == {"missing order", "balance"}
 
 
 def test_an_order_that_a_hand_cancelled_is_known_by_its_shape(table: Table) -> None:

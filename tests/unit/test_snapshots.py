@@ -31,6 +31,18 @@ def test_a_snapshot_is_named_by_its_hash_and_gives_the_frame_bit_for_bit(tmp_pat
     assert not stat.S_IMODE(path.stat().st_mode) & 0o222
 
 
+@pytest.mark.parametrize("rows", [0, 1, 5_000])
+def test_every_type_of_column_comes_back_as_it_was(tmp_path: Path, rows: int) -> None:
+    made = frame(rows)
+    made = made.assign(missing=np.where(np.arange(rows) % 2 == 0, np.nan, 1.0), number=np.arange(rows) - 3)
+    made = made.assign(late=made["open_time"].where(made["number"] % 2 == 0), text=[str(one) for one in range(rows)])
+    made = made.astype({"text": "str"})
+    kept = ParquetSnapshots(tmp_path)
+    pd.testing.assert_frame_equal(kept.read_snapshot(kept.write_snapshot(made)), made, check_exact=True)
+    plain = made[["number", "missing"]]
+    pd.testing.assert_frame_equal(kept.read_snapshot(kept.write_snapshot(plain)), plain, check_exact=True)
+
+
 def test_the_same_frame_is_kept_once_and_another_beside_it(tmp_path: Path) -> None:
     kept = ParquetSnapshots(tmp_path)
     assert kept.write_snapshot(frame()) == kept.write_snapshot(frame())

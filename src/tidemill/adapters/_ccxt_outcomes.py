@@ -50,7 +50,7 @@ LOCAL_REFUSALS = frozenset({"ArgumentsRequired", "BadSymbol", "InvalidOrder", "N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What one order request left behind: whether it left at all, and the answer or the failure."""
+    """What one order request left behind: whether it left at all, and the raw answer or the failure."""
 
     client_order_id: str
     left: bool
@@ -61,7 +61,7 @@ class Evidence:
     def text(self) -> str:
         """For the ledger and for people."""
         if self.failure is None:
-            return str(self.answer)[:200]
+            return repr(self.answer)[:200]
         return f"{type(self.failure).__name__}: {str(self.failure)[:300]}"
 
     @property
@@ -84,7 +84,14 @@ class Judgement:
     """The outcome of one request, with what it rests on."""
 
     outcome: Outcome
-    text: str
+    because: str
+    seen: Evidence
+
+    @property
+    def text(self) -> str:
+        """For the ledger and for people."""
+        code = "" if self.seen.code is None else f"{self.seen.code} "
+        return f"{self.because}: {code}{self.seen.text}"
 
 
 def _is_acknowledged(seen: Evidence) -> bool:
@@ -92,10 +99,9 @@ def _is_acknowledged(seen: Evidence) -> bool:
     return (
         seen.failure is None
         and isinstance(answer, dict)
-        and bool(answer.get("id"))
+        and bool(answer.get("orderId"))
         and answer.get("clientOrderId") == seen.client_order_id
-        and isinstance(answer.get("info"), dict)
-        and bool(answer["info"].get("status"))
+        and bool(answer.get("status"))
     )
 
 
@@ -128,14 +134,23 @@ OUTCOMES: tuple[OutcomeRow, ...] = (
 def judge(seen: Evidence) -> Judgement:
     """The first row of the table that holds."""
     row = next(one for one in OUTCOMES if one.holds(seen))
-    code = "" if seen.code is None else f"{seen.code} "
-    return Judgement(outcome=row.outcome, text=f"{row.because}: {code}{seen.text}")
+    return Judgement(outcome=row.outcome, because=row.because, seen=seen)
 
 
 def venue_code(error: BaseException) -> int | None:
     """The venue's error code in an exception's text, or None."""
     found = CODE.search(f"{error} {getattr(error, BODY, '')}")
     return int(found[1]) if found else None
+
+
+def keep_answers(exchange: Any) -> None:
+    """Make ccxt hand on what the venue said of an order as it came: that is the evidence, and it is read here."""
+    exchange.parse_order = _as_told
+
+
+def _as_told(order: Any, market: Any = None) -> Any:
+    del market
+    return order
 
 
 def keep_body(exchange: Any) -> None:

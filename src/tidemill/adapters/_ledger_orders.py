@@ -23,7 +23,6 @@ from tidemill.adapters._ledger_tables import (
     FILLS,
     INTENTS,
     ORDER_EVENTS,
-    SEQUENCES,
 )
 from tidemill.adapters._ledger_values import REDUCED
 from tidemill.adapters._quick_sql import Quick, Session, insert_all
@@ -43,7 +42,7 @@ LEFT = UNRESOLVED | {OrderState.PLANNED}
 LEFT_ORDERS = Quick(
     sa.select(INTENTS).where(
         INTENTS.c.account == sa.bindparam("owner"),
-        sa.or_(*(INTENTS.c.state == sa.bindparam(f"state_{state}", str(state)) for state in sorted(LEFT))),
+        INTENTS.c.state.in_([sa.bindparam(f"state_{state}", str(state)) for state in sorted(LEFT)]),
     )
 )
 ADD_INTENT = insert_all(INTENTS)
@@ -63,8 +62,10 @@ TIE_FILLS = Quick(
     )
     .values(intent_id=sa.bindparam("tied"))
 )
-LAST = Quick(sa.select(SEQUENCES.c.last))
-TAKE = Quick(SEQUENCES.update().values(last=sa.bindparam("taken")))
+NUMBERED = (DECISIONS, ORDER_EVENTS, FILLS, CASH_EVENTS)
+"""Tables whose rows share one sequence; none of their rows is ever taken away."""
+NEWEST = sa.union_all(*(sa.select(sa.func.max(one.c.sequence).label("number")) for one in NUMBERED)).subquery()
+LAST = Quick(sa.select(sa.func.max(NEWEST.c.number).label("last")))
 
 
 def find_orders(
@@ -231,19 +232,16 @@ def add_balance(connection: Connection, account: str, asset: str, amount: Decima
         connection.execute(BALANCES.update().where(same).values(amount=before + amount))
 
 
-def next_number(session: Session, count: int = 1) -> int:
-    """The first of ``count`` numbers of the ledger's sequence, taken now."""
+def next_number(session: Session) -> int:
+    """The number of the next row; it is taken by writing that row, in this write transaction, before asking again."""
     row = LAST.first(session)
-    assert row is not None, "the ledger's sequence is gone"
-    TAKE.run(session, taken=row["last"] + count)
-    return int(row["last"]) + 1
+    return 1 + (row["last"] or 0) if row else 1
 
 
 def last_number(connection: Connection, account: str) -> int:
     """The newest entry of the account, whatever its kind."""
-    tables = (DECISIONS, ORDER_EVENTS, FILLS, CASH_EVENTS)
     newest = [
         connection.execute(sa.select(sa.func.max(one.c.sequence)).where(one.c.account == account)).scalar()
-        for one in tables
+        for one in NUMBERED
     ]
     return max((int(one) for one in newest if one is not None), default=0)

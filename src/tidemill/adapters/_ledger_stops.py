@@ -20,7 +20,7 @@ LOCK = 7302
 HELD = Quick(sa.select(LEASES).where(LEASES.c.name == sa.bindparam("wanted")))
 STANDING = Quick(
     sa.select(FREEZES).where(
-        sa.or_(*(FREEZES.c.scope == sa.bindparam(one) for one in ("everything", "account", "instrument"))),
+        FREEZES.c.scope.in_([sa.bindparam(one) for one in ("everything", "account", "instrument")]),
         FREEZES.c.resumed.is_(None),
     )
 )

@@ -82,4 +82,3 @@ FREEZES = sa.Table(
     *_texts("scope", "reason", "because"),
     *(sa.Column(name, Micros) for name in ("since", "since_wall", "resumed")),
 )
-SEQUENCES = sa.Table("sequences", METADATA, sa.Column("id", sa.Integer), sa.Column("last", sa.BigInteger))

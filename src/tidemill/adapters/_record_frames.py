@@ -89,8 +89,9 @@ def content(kind: RecordKind, row: Row) -> Row:
     return tuple(row[names.index(name)] for name in RECORD_SHAPES[kind].content)
 
 
-def new_rows(kind: RecordKind, rows: Sequence[Row], known: dict[Row, Row]) -> list[Row]:
-    """Rows that add something to the newest known contents, the last of each record."""
+def new_rows(kind: RecordKind, rows: Sequence[Row], stored: Sequence[Row]) -> list[Row]:
+    """Rows that add something to what is stored (in the order of storage), the last of each record."""
+    known = {identity(kind, row): content(kind, row) for row in stored}
     new: dict[Row, Row] = {}
     for row in rows:
         key = identity(kind, row)

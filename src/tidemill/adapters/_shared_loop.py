@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -45,15 +46,29 @@ class SharedLoop:
 
     def _run(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
         end = time.monotonic() + timeout_seconds
-        # Not a task at once: the loop first looks at its sockets, and so sees what the venue closed in the meantime.
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future: Future[T] = Future()
         future.add_done_callback(self._tell)
-        while self._takes_turn(future, end):
+        drives = self._takes_free_turn()
+        # another thread's loop must be woken; one's own need not, and a call is cheaper
+        call = self._loop.call_soon if drives else self._loop.call_soon_threadsafe
+        # Not a task at once: the loop first looks at its sockets, and so sees what the venue closed in the meantime.
+        call(self._begin, work, future)
+        while drives or self._takes_turn(future, end):
+            drives = False
             try:
                 self._drive(future, end)
             finally:
                 self._give_turn()
         return future.result(0)
+
+    def _begin(self, work: Coroutine[Any, Any, T], future: Future[T]) -> None:
+        self._loop.create_task(work).add_done_callback(partial(_hand_over, future))
+
+    def _takes_free_turn(self) -> bool:
+        with self._changed:
+            free = not self._driven
+            self._driven = True
+            return free
 
     def _takes_turn(self, future: Future[Any], end: float) -> bool:
         """Wait for the answer, or for the loop to drive; False when there is nothing left to wait for."""
@@ -81,6 +96,16 @@ class SharedLoop:
     def _tell(self, _future: Future[Any]) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def _hand_over(future: Future[T], task: asyncio.Task[T]) -> None:
+    """Tell the caller what became of its work."""
+    if task.cancelled():
+        future.cancel()
+    elif (error := task.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())
 
 
 async def _end_all() -> None:

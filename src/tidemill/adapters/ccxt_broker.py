@@ -19,7 +19,7 @@ from tidemill.adapters._ccxt_orders import (
     send_order,
     sign_as_recorded,
 )
-from tidemill.adapters._ccxt_outcomes import Evidence, judge, keep_body, venue_code
+from tidemill.adapters._ccxt_outcomes import Evidence, judge, keep_answers, keep_body, venue_code
 from tidemill.adapters._shared_loop import SharedLoop
 from tidemill.adapters.capabilities import CcxtCall, VenueCapability
 from tidemill.domain.errors import ConfigurationError, TransientError
@@ -76,6 +76,7 @@ class CcxtBroker:
         self._send = self._exchange.fetch
         self._exchange.fetch = self._guarded_fetch
         keep_body(self._exchange)
+        keep_answers(self._exchange)
         sign_as_recorded(self._exchange, capability)
 
     def place_order(self, request: OrderRequest) -> Placement:
@@ -94,7 +95,7 @@ class CcxtBroker:
         self._left.discard(name)
         if judged.outcome != "acked":
             return Placement(outcome=judged.outcome, evidence=judged.text)
-        order = self._to_order(answer["info"])
+        order = self._to_order(answer)
         return Placement(outcome="acked", evidence=f"order {order.venue_order_id} is {order.state}", order=order)
 
     def cancel_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:

@@ -9,15 +9,16 @@ from typing import Any
 import pandas as pd
 
 from tidemill.adapters import _gap_frames as frames
+from tidemill.adapters._storage_order import MemoryOrder
 from tidemill.domain.gaps import MISSING_STATES, Fetch, Hole, HoleEvent
 from tidemill.domain.market import Calendar, to_micros
 
 
 class MemoryGapLedger:
-    """Holes, fetches and quarantine of one process."""
+    """Holes, fetches and quarantine of one process; ``order``: that of a market store that they are beside."""
 
-    def __init__(self) -> None:
-        self._stored = 0
+    def __init__(self, order: MemoryOrder | None = None) -> None:
+        self._order = order or MemoryOrder()
         self._events: list[HoleEvent] = []
         self._fetches: list[Fetch] = []
         self._bars: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -30,7 +31,7 @@ class MemoryGapLedger:
         newest = {event.hole.key: event.hole for event in self._events}
         new = {one.key: one for one in holes if newest.get(one.key) != one}
         if new:
-            stored = self._next_stored(now)
+            stored = self._order.take(now)
             self._events += [HoleEvent(hole=one, stored_at=stored) for one in new.values()]
         return len(new)
 
@@ -54,7 +55,7 @@ class MemoryGapLedger:
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
         """See the port."""
-        self._next_stored(now)
+        self._order.take(now)
         self._fetches.append(fetch)
 
     def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
@@ -74,7 +75,7 @@ class MemoryGapLedger:
         rows = {(row["instrument"], row["timeframe"], row["payload_hash"]): row for row in frames.to_rows(bars)}
         new = {key: row for key, row in rows.items() if key not in self._bars}
         if new:
-            added = {"stored_at": self._next_stored(now), "released_at": None, "because": ""}
+            added = {"stored_at": self._order.take(now), "released_at": None, "because": ""}
             self._bars |= {key: {**row, **added} for key, row in new.items()}
         return len(new)
 
@@ -107,11 +108,7 @@ class MemoryGapLedger:
             if (row["instrument"], row["timeframe"], row["open_time"]) == wanted and row["released_at"] is None
         ]
         if standing:
-            stored = self._next_stored(now)
+            stored = self._order.take(now)
             for row in standing:
                 row |= {"released_at": stored, "because": reason}
         return len(standing)
-
-    def _next_stored(self, now: datetime) -> int:
-        self._stored = max(to_micros(now), self._stored + 1)
-        return self._stored

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
 from tidemill.adapters._payloads import split_pruned
+from tidemill.adapters._storage_order import MemoryOrder
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.ports import BAR_COLUMNS, PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoreHealth
 
@@ -53,7 +54,7 @@ class _Revisions:
 
 
 class MemoryMarketStore:
-    """The three store ports on dictionaries."""
+    """The three store ports on dictionaries; other stores in memory may be beside it in its ``order`` of storage."""
 
     def __init__(self) -> None:
         self._bars: dict[tuple[str, str], _Revisions] = {}
@@ -61,7 +62,7 @@ class MemoryMarketStore:
         self._scores: dict[str, _Revisions] = {}
         self._payloads: dict[str, bytes] = {}
         self._payload_rows: list[dict[str, Any]] = []
-        self._stored = 0
+        self.order = MemoryOrder()
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
         """See the port; an equal re-fetch (prices and volume) adds nothing."""
@@ -101,11 +102,11 @@ class MemoryMarketStore:
 
     def watermark(self) -> int:
         """See the port."""
-        return self._stored
+        return self.order.stored
 
     def health(self) -> StoreHealth:
         """See the port."""
-        return StoreHealth(kind="memory", place="this process", watermark=self._stored)
+        return StoreHealth(kind="memory", place="this process", watermark=self.order.stored)
 
     def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
         """See the port."""
@@ -143,11 +144,9 @@ class MemoryMarketStore:
         """See the port."""
         digest = hashlib.sha256(body).hexdigest()
         if digest not in self._payloads:
-            self._stored = max(to_micros(now), self._stored + 1)
             self._payloads[digest] = body
-            self._payload_rows.append(
-                {"source": source, "request": request, "digest": digest, "stored_at": self._stored}
-            )
+            row = {"source": source, "request": request, "digest": digest, "stored_at": self.order.take(now)}
+            self._payload_rows.append(row)
         return digest
 
     def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
@@ -181,13 +180,13 @@ class MemoryMarketStore:
         return self._bars.setdefault((instrument, timeframe), _Revisions(compared=(2, 3, 4, 5, 6)))
 
     def _add(self, wanted: Iterable[tuple[_Revisions, Any, Row]], now: datetime) -> int:
-        stored = max(to_micros(now), self._stored + 1)
+        stored = self.order.following(now)
         added = 0
         for kept, key, row in wanted:
             if kept.is_new(key, row):
                 kept.add(key, row, stored)
                 added += 1
-        self._stored = stored if added else self._stored
+        self.order.stored = stored if added else self.order.stored
         return added
 
     def _texts(

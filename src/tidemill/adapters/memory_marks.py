@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tidemill.domain.market import to_micros
+from tidemill.adapters._storage_order import MemoryOrder
 from tidemill.domain.series import MarkEvent, SeriesMark
 
 
 class MemoryMarks:
-    """The marks of one process."""
+    """The marks of one process; ``order``: the order of storage of a market store that they are beside."""
 
-    def __init__(self) -> None:
+    def __init__(self, order: MemoryOrder | None = None) -> None:
+        self._order = order or MemoryOrder()
         self._events: list[MarkEvent] = []
 
     def close(self) -> None:
@@ -23,8 +24,7 @@ class MemoryMarks:
         newest = {one.mark.key: one.mark for one in self._events}.get(mark.key)
         if mark == newest or (newest is None and not mark.is_news):
             return False
-        last = self._events[-1].stored_at if self._events else 0
-        self._events.append(MarkEvent(mark=mark, stored_at=max(to_micros(now), last + 1)))
+        self._events.append(MarkEvent(mark=mark, stored_at=self._order.take(now)))
         return True
 
     def load_marks(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesMark]:

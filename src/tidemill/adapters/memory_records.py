@@ -8,16 +8,17 @@ from datetime import datetime
 import pandas as pd
 
 from tidemill.adapters import _record_frames as frames
+from tidemill.adapters._storage_order import MemoryOrder
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.domain.records import RECORD_SHAPES, RecordKind
 
 
 class MemoryRecords:
-    """The record store of one process."""
+    """The record store of one process; ``order``: the order of storage of a market store that it is beside."""
 
-    def __init__(self) -> None:
-        self._stored = 0
+    def __init__(self, order: MemoryOrder | None = None) -> None:
+        self._order = order or MemoryOrder()
         self._rows: dict[RecordKind, list[frames.Row]] = {kind: [] for kind in RECORD_SHAPES}
 
     def close(self) -> None:
@@ -25,12 +26,10 @@ class MemoryRecords:
 
     def write_records(self, kind: RecordKind, records: pd.DataFrame, *, now: datetime) -> int:
         """See the port."""
-        rows = frames.to_rows(kind, records)
-        known = {frames.identity(kind, row): frames.content(kind, row) for row in self._rows[kind]}
-        new = frames.new_rows(kind, rows, known)
+        new = frames.new_rows(kind, frames.to_rows(kind, records), self._rows[kind])
         if new:
-            self._stored = max(to_micros(now), self._stored + 1)
-            self._rows[kind] += [(*row, self._stored) for row in new]
+            stored = self._order.take(now)
+            self._rows[kind] += [(*row, stored) for row in new]
         return len(new)
 
     def read_records(

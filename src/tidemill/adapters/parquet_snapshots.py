@@ -27,7 +27,7 @@ class ParquetSnapshots:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             made = self._folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
-            frame.to_parquet(made, index=False, compression="zstd")
+            frame.to_parquet(made, index=False, compression="zstd", **_encodings(frame))
             digest = _digest(made.read_bytes())
             _keep(made, self.path(digest))
         except OSError as error:
@@ -54,6 +54,13 @@ class ParquetSnapshots:
     def path(self, digest: str) -> Path:
         """Its file."""
         return self._folder / f"{digest}.parquet"
+
+
+def _encodings(frame: pd.DataFrame) -> dict[str, Any]:
+    """How the columns are told: times as steps, texts by their number, for what is small is hashed and read soon."""
+    times = [name for name, dtype in frame.dtypes.items() if pd.api.types.is_datetime64_any_dtype(dtype)]
+    texts = [name for name, dtype in frame.dtypes.items() if pd.api.types.is_string_dtype(dtype)]
+    return {"use_dictionary": texts or False, "column_encoding": dict.fromkeys(times, "DELTA_BINARY_PACKED") or None}
 
 
 def _frame_of(body: Any) -> pd.DataFrame | None:

@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 
 from tidemill.adapters import _gap_frames as frames
 from tidemill.adapters._gap_tables import FETCHES, HOLES, QUARANTINE
-from tidemill.adapters._market_tables import WATERMARK
 from tidemill.adapters._sql import open_engine, read, upgrade, write
+from tidemill.adapters._storage_order import keep_stored, next_stored
 from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Hole, HoleEvent, HoleState
 from tidemill.domain.market import Calendar, from_micros, to_micros
 
@@ -42,10 +42,10 @@ class SqlGapLedger:
             query = sa.select(HOLES).where(HOLES.c.instrument.in_(names)).order_by(*HOLE_ORDER)
             newest = {one.key: one for one in _holes(connection, query)}
             new = {one.key: one for one in holes if newest.get(one.key) != one}
-            stored = _next_stored(connection, now)
+            stored = next_stored(connection, now)
             if new:
                 connection.execute(HOLES.insert(), [_hole_row(one, stored) for one in new.values()])
-                _keep_stored(connection, stored)
+                keep_stored(connection, stored)
         return len(new)
 
     def load_holes(
@@ -75,9 +75,9 @@ class SqlGapLedger:
             "calendar": fetch.calendar,
         }
         with write(self._engine, lock=LOCK) as connection:
-            stored = _next_stored(connection, now)
+            stored = next_stored(connection, now)
             connection.execute(FETCHES.insert(), {**row, "stored_at": stored})
-            _keep_stored(connection, stored)
+            keep_stored(connection, stored)
 
     def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
         """See the port."""
@@ -113,12 +113,12 @@ class SqlGapLedger:
             names = {row["instrument"] for row in rows.values()}
             query = sa.select(*columns).where(QUARANTINE.c.instrument.in_(names))
             known = {tuple(row) for row in connection.execute(query)}
-            stored = _next_stored(connection, now)
+            stored = next_stored(connection, now)
             added = {"stored_at": stored, "released_at": None, "because": ""}
             new = [{**row, **added} for key, row in rows.items() if key not in known]
             if new:
                 connection.execute(QUARANTINE.insert(), new)
-                _keep_stored(connection, stored)
+                keep_stored(connection, stored)
         return len(new)
 
     def read_quarantine(
@@ -140,7 +140,7 @@ class SqlGapLedger:
         """See the port."""
         reason = frames.need_reason(because, instrument, open_time)
         with write(self._engine, lock=LOCK) as connection:
-            stored = _next_stored(connection, now)
+            stored = next_stored(connection, now)
             done = connection.execute(
                 QUARANTINE.update()
                 .where(QUARANTINE.c.instrument == instrument, QUARANTINE.c.timeframe == timeframe)
@@ -148,7 +148,7 @@ class SqlGapLedger:
                 .values(released_at=stored, because=reason)
             )
             if done.rowcount:
-                _keep_stored(connection, stored)
+                keep_stored(connection, stored)
         return int(done.rowcount)
 
 
@@ -193,12 +193,3 @@ def _hole_row(hole: Hole, stored: int) -> dict[str, Any]:
         "why": hole.why,
         "stored_at": stored,
     }
-
-
-def _next_stored(connection: Connection, now: datetime) -> int:
-    last = int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
-    return max(to_micros(now), last + 1)
-
-
-def _keep_stored(connection: Connection, stored: int) -> None:
-    connection.execute(WATERMARK.update().values(stored_at=stored))

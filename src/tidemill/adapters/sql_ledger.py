@@ -82,7 +82,7 @@ class SqlLedger(SqlStops):
             for order in left:
                 if order.state is OrderState.PLANNED:
                     move(line, order, OrderState.NOT_PLACED, stamp, "a later decision was recorded")
-            number = next_number(line, 1 + len(intents))
+            number = next_number(line)
             ADD_DECISION.run(line, **decision_row(decision, number))
             plan(line, intents, stamp, first=number + 1)
         return True

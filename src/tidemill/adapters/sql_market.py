@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from tidemill.adapters._market_bars import BarTable
 from tidemill.adapters._market_columns import BarColumns, Limits
@@ -18,6 +17,7 @@ from tidemill.adapters._market_tables import BARS, PAYLOADS, POSTS, SCORES, SERI
 from tidemill.adapters._payloads import digest_of, pack, split_pruned, unpack
 from tidemill.adapters._sql import open_engine, read, upgrade, write
 from tidemill.adapters._sql_health import examine_store
+from tidemill.adapters._storage_order import keep_stored, next_stored
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.ports import PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoreHealth
 
@@ -96,9 +96,10 @@ class SqlMarketStore:
     def stamped(self, work: Callable[[int], int], *, now: datetime) -> int:
         """Run ``work(stored_at)`` alone among writers, for bars kept elsewhere; more than 0 moves the watermark."""
         with write(self._engine, lock=LOCK) as connection:
-            stored = _next_stored(connection, now)
+            stored = next_stored(connection, now)
             added = work(stored)
-            _keep_stored(connection, stored, added)
+            if added:
+                keep_stored(connection, stored)
         return added
 
     # -- posts and scores
@@ -147,11 +148,11 @@ class SqlMarketStore:
         with write(self._engine, lock=LOCK) as connection:
             query = sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest.in_(list(made)))
             known = set(connection.execute(query).scalars())
-            stored = _next_stored(connection, now)
+            stored = next_stored(connection, now)
             new = [{**row, "stored_at": stored} for digest, row in made.items() if digest not in known]
             if new:
                 connection.execute(PAYLOADS.insert(), new)
-            _keep_stored(connection, stored, len(new))
+                keep_stored(connection, stored)
         return digests
 
     def read_payload(self, digest: str) -> bytes | None:
@@ -220,10 +221,10 @@ class SqlMarketStore:
                 before = new.get(key, known.get(key))
                 if before is None or any(before[index] != row[index] for index in content):
                     new[key] = row
-            stored = _next_stored(connection, now)
+            stored = next_stored(connection, now)
             if new:
                 connection.execute(table.insert(), _named(names, list(new.values()), stored))
-            _keep_stored(connection, stored, len(new))
+                keep_stored(connection, stored)
         return len(new)
 
     def _read_texts(
@@ -257,14 +258,3 @@ def _newest(rows: list[Row], key: Any) -> list[Row]:
 
 def _named(names: Sequence[str], rows: list[Row], stored: int) -> list[dict[str, Any]]:
     return [{**dict(zip(names, row, strict=True)), "stored_at": stored} for row in rows]
-
-
-def _next_stored(connection: Connection, now: datetime) -> int:
-    """The next storage time: taken inside the write transaction, so that a late commit never slips under a read."""
-    last = int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
-    return max(to_micros(now), last + 1)
-
-
-def _keep_stored(connection: Connection, stored: int, added: int) -> None:
-    if added:
-        connection.execute(WATERMARK.update().values(stored_at=stored))

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tidemill.adapters._market_tables import WATERMARK
 from tidemill.adapters._sql import open_engine, read, upgrade, write
+from tidemill.adapters._storage_order import keep_stored, next_stored
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.domain.series import MarkEvent, SeriesMark, SeriesState
 
@@ -44,10 +44,9 @@ class SqlMarks:
             newest = _event(rows[0]).mark if rows else None
             if mark == newest or (newest is None and not mark.is_news):
                 return False
-            last = int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
-            stored = max(to_micros(now), last + 1)
+            stored = next_stored(connection, now)
             connection.execute(MARKS.insert(), _row(mark, stored))
-            connection.execute(WATERMARK.update().values(stored_at=stored))
+            keep_stored(connection, stored)
         return True
 
     def load_marks(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesMark]:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tidemill.adapters import _record_frames as frames
-from tidemill.adapters._market_tables import WATERMARK
 from tidemill.adapters._sql import open_engine, read, upgrade, write
+from tidemill.adapters._storage_order import keep_stored, next_stored
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.domain.records import RECORD_SHAPES, RecordKind
 
@@ -38,13 +38,12 @@ class SqlRecords:
             return 0
         names = (*RECORD_SHAPES[kind].columns, "stored_at")
         with write(self._engine, lock=LOCK) as connection:
-            new = frames.new_rows(kind, rows, _known(connection, kind, rows))
+            new = frames.new_rows(kind, rows, _stored_beside(connection, kind, rows))
             if new:
-                last = int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
-                stored = max(to_micros(now), last + 1)
+                stored = next_stored(connection, now)
                 values = [dict(zip(names, (*row, stored), strict=True)) for row in new]
                 connection.execute(frames.TABLES[kind].insert(), values)
-                connection.execute(WATERMARK.update().values(stored_at=stored))
+                keep_stored(connection, stored)
         return len(new)
 
     def read_records(
@@ -91,10 +90,9 @@ def _ordered(connection: Connection, kind: RecordKind, query: sa.Select[Any]) ->
     return sorted(rows, key=lambda row: (frames.identity(kind, row), row[-1]))
 
 
-def _known(connection: Connection, kind: RecordKind, rows: Sequence[frames.Row]) -> dict[frames.Row, frames.Row]:
-    """Newest content of each record that the rows may tell again."""
+def _stored_beside(connection: Connection, kind: RecordKind, rows: Sequence[frames.Row]) -> list[frames.Row]:
+    """What is stored of the records that the rows may tell again."""
     moments = [row[1] for row in rows]
     table = frames.TABLES[kind]
     query = _select(kind, min(moments), max(moments)).where(table.c.instrument.in_({row[0] for row in rows}))
-    found = _ordered(connection, kind, query)
-    return {frames.identity(kind, row): frames.content(kind, row) for row in found}
+    return _ordered(connection, kind, query)

@@ -92,11 +92,18 @@ def completeness(json: JsonPath = None) -> None:
     found = known_completeness()
     write_json(json, found)
     shown = [
-        {**one, "causes": ", ".join(f"{count} {cause}" for cause, count in one["causes"].items()) or "none"}
+        {
+            "series": f"{one['instrument']} {one['timeframe']}",
+            "from": one["start"][:10],
+            "to": one["end"][:10],
+            **{name: f"{one[name]:,}" for name in ("expected", "stored", "repaired")},
+            "missing": ", ".join(f"{count:,} {cause}" for cause, count in one["causes"].items()) or "none",
+            "complete": one["complete"],
+            "state": one["state"],
+        }
         for one in found["series"]
     ]
-    names = ("instrument", "timeframe", "start", "end", "expected", "stored", "repaired", "missing", "complete")
-    _show(shown, (*names, "causes", "state"))
+    _show(shown, ("series", "from", "to", "expected", "stored", "repaired", "complete", "missing", "state"))
 
 
 @app.command()
@@ -148,10 +155,14 @@ def prune(
     )
 
 
+UNCUT = ("series", "from", "to")
+"""What a narrow screen leaves in one piece."""
+
+
 def _show(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
     shown = Table(box=None)
     for name in names:
-        shown.add_column(name, overflow="fold")
+        shown.add_column(name, overflow="fold", no_wrap=name in UNCUT)
     for row in rows:
         shown.add_row(*(str(row[name]) for name in names))
     console.print(shown)

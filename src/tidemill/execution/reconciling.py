@@ -14,7 +14,7 @@ from tidemill.domain.market import split_instrument_id
 from tidemill.domain.portfolio import ZERO, Balance, Portfolio
 from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderState, VenueOrder
 from tidemill.execution.desk import Desk
-from tidemill.execution.settling import refresh_orders, take_in_fills
+from tidemill.execution.settling import catch_up
 
 MOST_COMPARISONS = 6
 DifferenceKind = Literal["unknown order", "missing order", "fill", "fee", "balance"]
@@ -44,9 +44,10 @@ class Difference:
 def compare_account(desk: Desk, instruments: Collection[str], *, since: datetime) -> tuple[Difference, ...]:
     """Compare everything placed since ``since`` (wall time) and all balances.
 
-    Orders in flight are left out. A difference counts when two comparisons in a row tell it, the ledger unmoved in
-    each, and what rests looked at in between: it may have filled meanwhile. TransientError when the venue does not
-    answer, or the account never stands still.
+    Orders in flight are left out. A difference counts when two comparisons in a row tell it, a settle time apart,
+    the ledger unmoved in each, and fills taken in between: a venue's lists may lag behind its balances, or behind its
+    answer to an order, for as long as absence takes to prove. TransientError when the venue does not answer, or the
+    account never stands still.
     """
     earlier: tuple[Difference, ...] | None = None
     for _ in range(MOST_COMPARISONS):
@@ -57,9 +58,8 @@ def compare_account(desk: Desk, instruments: Collection[str], *, since: datetime
         if not found or found == earlier:
             return _not_accepted(desk, found)
         earlier = found
-        resting = desk.orders(states=tuple(RESTING))
-        refresh_orders(desk, resting)
-        take_in_fills(desk, {one.intent.instrument for one in resting})
+        desk.sleep(desk.timing.settle_seconds)
+        catch_up(desk)
     raise TransientError(f"account {desk.account} moves while it is compared; it is compared again later")
 
 

@@ -39,11 +39,16 @@ def settle_account(desk: Desk, *, epoch: int) -> tuple[LedgerOrder, ...]:
     Returns the orders that could not be resolved. TransientError when the venue does not answer.
     """
     unresolved = [resolve_order(desk, order, epoch=epoch) for order in desk.orders(states=tuple(UNRESOLVED))]
+    catch_up(desk, unresolved)
+    return tuple(order for order in unresolved if order.state in UNRESOLVED)
+
+
+def catch_up(desk: Desk, also: Sequence[LedgerOrder] = ()) -> None:
+    """Refresh resting orders; take in their fills, late ones, and those of the orders in ``also``."""
     resting = desk.orders(states=tuple(RESTING))
     refresh_orders(desk, resting)
     short = [order for order in _done_lately(desk) if order.filled < order.quantity]
-    take_in_fills(desk, {order.intent.instrument for order in [*unresolved, *resting, *short]})
-    return tuple(order for order in unresolved if order.state in UNRESOLVED)
+    take_in_fills(desk, {order.intent.instrument for order in [*also, *resting, *short]})
 
 
 def _done_lately(desk: Desk) -> Sequence[LedgerOrder]:

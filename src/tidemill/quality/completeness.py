@@ -32,7 +32,7 @@ class DayCompleteness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesCompleteness:
-    """A series over [start, end): expected = stored + missing.
+    """A series over [start, end) (where its last expected bar closes): expected = stored + missing.
 
     ``repaired``: bars stored now that were once told as missing. ``missing``: cause -> bars.
     """
@@ -108,13 +108,18 @@ def measure_series(
         instrument=instrument,
         timeframe=timeframe,
         start=begin,
-        end=end,
+        end=_close_of_last(expected, timeframe, end),
         expected=len(expected),
         stored=len(kept),
         repaired=_count_inside(kept, [one for one in history if one.cause is not Cause.NOT_PUBLISHED]),
         missing=_count_causes(gone, holes),
         days=tuple(measure_days(expected, stored)),
     )
+
+
+def _close_of_last(expected: np.ndarray, timeframe: str, end: datetime) -> datetime:
+    """Where the last expected bar ends; ``end`` when none is."""
+    return from_micros(int(expected[-1]) + timeframe_seconds(timeframe) * MICROS) if len(expected) else end
 
 
 def measure_days(expected: np.ndarray, stored: np.ndarray) -> list[DayCompleteness]:
