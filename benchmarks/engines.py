@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.against import ask_peer
+from benchmarks.against import Peer, ask_peer
 from benchmarks.timing import Options, Row
 from tidemill.bootstrap import keep_compiled_code
 from tidemill.settings import load_settings
@@ -213,24 +213,26 @@ def own_rows(name: str, fast: dict[str, float], exact: dict[str, float], *, stat
 def compare(
     arrays: Path, peers: Path | None, fast: dict[str, dict[str, float]], exact: dict[str, dict[str, float]]
 ) -> list[Row]:
-    """How many times as fast as each peer, and how the peer's figure was come by."""
+    """How many times as fast as each peer that runs here, and how the peer's figure was come by."""
     asked = {(workload, peer) for workload, _, peer, _, _ in COMPARED}
-    known = {
-        (workload, peer): ask_peer(peer, workload, arrays, peers, bare=fast[workload]["engine_ms"] / 1000)
-        for workload, peer in sorted(asked)
-    }
-    told = [
-        Row(f"{peer} on {workload}, engine (all)", f"{plainly(one.engine)} ({plainly(one.total)}); {one.told}")
-        for (workload, peer), one in known.items()
-    ]
+    known = {(workload, peer): ask_peer(peer, workload, arrays, peers) for workload, peer in sorted(asked)}
+    told = [Row(f"{peer} on {workload}, engine (all)", told_of(one)) for (workload, peer), one in known.items()]
     for workload, speed, peer, whole, wanted in COMPARED:
         theirs = known[workload, peer].total if whole else known[workload, peer].engine
         ours = exact[workload]["seconds"]
         if speed == "fast":
             ours = fast[workload]["with_signal_ms" if whole else "engine_ms"] / 1000
         what = f"{workload}, {speed}: times as fast as {peer}" + (", signals included" if whole else ", engines alone")
-        told.append(Row(what, f"{theirs / ours:,.1f}", f"≥ {wanted}" if wanted else ""))
+        times = "not compared" if theirs is None else f"{theirs / ours:,.1f}"
+        told.append(Row(what, times, f"≥ {wanted}" if wanted else ""))
     return told
+
+
+def told_of(one: Peer) -> str:
+    """A peer's seconds, where there are any, and how they were come by."""
+    if one.engine is None or one.total is None:
+        return one.told
+    return f"{plainly(one.engine)} ({plainly(one.total)}); {one.told}"
 
 
 def plainly(seconds: float) -> str:
