@@ -55,3 +55,15 @@ def ask_peer(name: str, workload: str, arrays: Path, peers: Path | None) -> Peer
     runs = f", median of {found['runs']} runs" if "runs" in found else ", one run"
     told = f"{found['version']}{runs}{part}{result}{first}; {found['megabytes']:.0f} MB"
     return Peer(engine=found["engine_seconds"] / share, total=found["total_seconds"] / share, told=told)
+
+
+def told_of(one: Peer) -> str:
+    """A peer's seconds, where there are any, and how they were come by."""
+    if one.engine is None or one.total is None:
+        return one.told
+    return f"{plainly(one.engine)} ({plainly(one.total)}); {one.told}"
+
+
+def plainly(seconds: float) -> str:
+    """Three digits, and no exponent."""
+    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"

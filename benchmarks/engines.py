@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.against import Peer, ask_peer
+from benchmarks.against import ask_peer, told_of
 from benchmarks.timing import Options, Row
 from tidemill.bootstrap import keep_compiled_code
 from tidemill.settings import load_settings
@@ -226,18 +226,6 @@ def compare(
         times = "not compared" if theirs is None else f"{theirs / ours:,.1f}"
         told.append(Row(what, times, f"≥ {wanted}" if wanted else ""))
     return told
-
-
-def told_of(one: Peer) -> str:
-    """A peer's seconds, where there are any, and how they were come by."""
-    if one.engine is None or one.total is None:
-        return one.told
-    return f"{plainly(one.engine)} ({plainly(one.total)}); {one.told}"
-
-
-def plainly(seconds: float) -> str:
-    """Three digits, and no exponent."""
-    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
 
 
 def main() -> None:
