@@ -80,7 +80,7 @@ def measure_apart(part: str, options: argparse.Namespace) -> dict[str, list[list
 def machine() -> str:
     """When and on what."""
     found = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    return f"{datetime.now(UTC):%Y-%m-%d}; {found}."
+    return f"{datetime.now(UTC):%Y-%m-%d}; {found}; load of the last 15 minutes {os.getloadavg()[2]:.1f}."
 
 
 sys.exit(main())

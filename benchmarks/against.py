@@ -16,34 +16,23 @@ PEERS = {
     "freqtrade": ("with_freqtrade.py", "requirements"),
     "nautilus_trader": ("with_nautilus.py", "nautilus"),
 }
-# Seconds of a whole workload measured once on a reference machine, where a bare compiled loop took BARE seconds;
-# for runs without the peers. (engine alone, all of it)
-BARE = {"P1": 0.0027, "P2": 0.0012}
-REFERENCE = {
-    ("vectorbt", "P1"): (0.052, 0.152),
-    ("vectorbt", "P2"): (0.28, 0.323),
-    ("freqtrade", "P1"): (34.0, 44.7),
-    ("freqtrade", "P2"): (580.0, 580.0),
-    ("nautilus_trader", "P1"): (68.2, 68.2),
-    ("nautilus_trader", "P2"): (72.0, 72.0),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Seconds of the whole workload, of which ``share`` was run; ``told`` says how they were come by."""
+    """Seconds of the whole workload, None where it was not run; ``told`` says how they were come by, or why not."""
 
-    engine: float
-    total: float
     told: str
+    engine: float | None = None
+    total: float | None = None
 
 
-def ask_peer(name: str, workload: str, arrays: Path, peers: Path | None, *, bare: float) -> Peer:
-    """What ``name`` takes; the reference ratio times our bare loop's ``bare`` seconds where it cannot be run."""
+def ask_peer(name: str, workload: str, arrays: Path, peers: Path | None) -> Peer:
+    """What ``name`` takes for ``workload``, in the environment below ``peers``."""
     program, environment = PEERS[name]
     python = None if peers is None else peers / environment / "bin" / "python"
     if python is None or not python.exists():
-        return reference(name, workload, bare, "not run")
+        return Peer(told="not run (PEERS=1 runs the peers)" if peers is None else "cannot be installed here")
     try:
         done = subprocess.run(
             [python, PROGRAMS / program, arrays, workload],
@@ -53,10 +42,10 @@ def ask_peer(name: str, workload: str, arrays: Path, peers: Path | None, *, bare
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return reference(name, workload, bare, f"not done after {PATIENCE} s")
+        return Peer(told=f"not done after {PATIENCE} s")
     if done.returncode:
         sys.stderr.write(f"{name} failed on {workload}: {done.stderr[-2000:]}\n")
-        return reference(name, workload, bare, "failed here")
+        return Peer(told="failed here")
     found = json.loads(done.stdout.rstrip().rpartition("\n")[2])
     share = found["share"]
     part = "" if share == 1 else f", extrapolated from {share:.1%} of the bars"
@@ -82,7 +71,13 @@ def ask_download(rest: str, start: str, days: int, peers: Path | None) -> tuple[
     return found["seconds"], f"{found['version']}, {found['bars']:,} bars kept, {found['megabytes']:.0f} MB"
 
 
-def reference(name: str, workload: str, bare: float, why: str) -> Peer:
-    """Seconds that the peer would take, by its ratio to a bare loop on the reference machine."""
-    engine, total = (seconds / BARE[workload] * bare for seconds in REFERENCE[name, workload])
-    return Peer(engine=engine, total=total, told=f"{why}: its reference ratio to a bare loop")
+def told_of(one: Peer) -> str:
+    """A peer's seconds, where there are any, and how they were come by."""
+    if one.engine is None or one.total is None:
+        return one.told
+    return f"{plainly(one.engine)} ({plainly(one.total)}); {one.told}"
+
+
+def plainly(seconds: float) -> str:
+    """Three digits, and no exponent."""
+    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"

@@ -197,11 +197,15 @@ def test_an_upgrade_keeps_orders_in_doubt_and_open_ones(kind: str, tmp_path: Pat
         old.begin_submit(f"i0l{leg}", epoch=epoch, window_ms=500, stamp=STAMP)
         old.record_state(f"i0l{leg}", state, stamp=STAMP, reason="no answer")
     before = (old.load_orders(account="a"), old.load_portfolio("a"), old.load_decisions("a"))
+    stories = [old.load_order_events(f"i0l{leg}") for leg in range(3)]
     old.close()
     new = SqlLedger(url)
     assert (new.load_orders(account="a"), new.load_portfolio("a"), new.load_decisions("a")) == before
+    assert [new.load_order_events(f"i0l{leg}") for leg in range(3)] == stories
     assert [one.state for one in before[0]] == [OrderState.UNKNOWN, OrderState.OPEN, OrderState.PLANNED]
     new.record_state("i0l0", OrderState.NOT_PLACED, stamp=STAMP, reason="proven absent")
+    numbers = [one.sequence for story in stories for one in story]
+    assert new.load_order_events("i0l0")[-1].sequence == max(numbers) + 1, "the sequence goes on"
     new.close()
 
 
