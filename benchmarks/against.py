@@ -57,6 +57,20 @@ def ask_peer(name: str, workload: str, arrays: Path, peers: Path | None) -> Peer
     return Peer(engine=found["engine_seconds"] / share, total=found["total_seconds"] / share, told=told)
 
 
+def ask_download(rest: str, start: str, days: int, peers: Path | None) -> tuple[float, str] | None:
+    """Seconds of freqtrade's own download of all klines of a small exchange, and what they are of; None: not run."""
+    python = None if peers is None else peers / "requirements" / "bin" / "python"
+    if python is None or not python.exists():
+        return None
+    command = [python, PROGRAMS / "with_freqtrade_download.py", rest, start, str(days)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if done.returncode:
+        sys.stderr.write(f"freqtrade's download failed: {done.stderr[-2000:]}\n")
+        return None
+    found = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+    return found["seconds"], f"{found['version']}, {found['bars']:,} bars kept, {found['megabytes']:.0f} MB"
+
+
 def told_of(one: Peer) -> str:
     """A peer's seconds, where there are any, and how they were come by."""
     if one.engine is None or one.total is None:

@@ -81,6 +81,41 @@ def test_a_damaged_ledger_is_refused_with_a_sentence(harm: Callable[[Path], None
         assert word in told["ops store"].text
 
 
+def break_off_a_checkpoint(path: Path, folder: Path) -> Path:
+    """A copy of the ledger as a full disk leaves it: the header says how long the file is, the pages are in the log."""
+    made, whole = folder / "ops.db", folder / "whole.db"
+    with sqlite3.connect(path, isolation_level=None) as kept:
+        # while a reader looks at the log it is not emptied
+        kept.execute("PRAGMA journal_mode=WAL")
+        kept.execute("PRAGMA wal_autocheckpoint=0")
+        kept.execute("VACUUM")
+        shutil.copy(f"{path}-wal", f"{made}-wal")
+        kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(path, whole)
+    made.write_bytes(whole.read_bytes()[:4096])
+    return made
+
+
+def test_what_a_full_disk_kept_a_checkpoint_from_is_no_damage(tmp_path: Path) -> None:
+    make_ledger(tmp_path / "first.db")
+    path = break_off_a_checkpoint(tmp_path / "first.db", tmp_path)
+    settings = Settings(home=tmp_path, ops_url=f"sqlite:///{path}")
+    told = {one.subject: one for one in examine(lambda: settings, live=False)}
+    assert told["ops store"].ok, told["ops store"].text
+    ledger = SqlLedger(f"sqlite:///{path}")
+    assert len(ledger.load_orders(account="a")) == 40
+    ledger.close()
+
+
+def test_control_what_stands_in_neither_file_nor_log_is_damage(tmp_path: Path) -> None:
+    make_ledger(tmp_path / "first.db")
+    path = break_off_a_checkpoint(tmp_path / "first.db", tmp_path)
+    log = Path(f"{path}-wal")
+    log.write_bytes(log.read_bytes()[:-5_000])
+    with pytest.raises(ConfigurationError, match="4,096 bytes are left of"):
+        SqlLedger(f"sqlite:///{path}")
+
+
 def test_a_whole_ledger_is_no_damage(tmp_path: Path) -> None:
     """The control: nothing was harmed, nothing is refused."""
     make_ledger(tmp_path / "ops.db")

@@ -20,12 +20,14 @@ from alembic.config import Config
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from tidemill.adapters._write_ahead import logged_pages
 from tidemill.domain.errors import ConfigurationError, TidemillError, TransientError
 from tidemill.domain.market import from_micros, to_micros
 
 LONGEST_WAIT_MS = 15_000
 """How long a writer waits for the one before it."""
 
+LOCK_BYTES = 2**30
 DAMAGE = ("not a database", "malformed")
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -94,8 +96,8 @@ def open_engine(url: str, *, durable: bool, wait_ms: int = LONGEST_WAIT_MS) -> E
 def check_whole(path: Path) -> None:
     """Raise ConfigurationError for a SQLite file that is none, or shorter than its header says.
 
-    SQLite itself notices a missing end only when it reads there; nothing must be decided on half a ledger. The
-    header may be older than the pages in the write-ahead log, never younger than the file.
+    SQLite itself notices a missing end only when it reads there; nothing must be decided on half a ledger. What a
+    checkpoint did not get done for a full disk stands in the write-ahead log and is missing nowhere.
     """
     if not path.exists() or path.stat().st_size == 0:
         return
@@ -103,10 +105,13 @@ def check_whole(path: Path) -> None:
         head = file.read(32)
     if not head.startswith(b"SQLite format 3\x00") or len(head) < 32:
         raise ConfigurationError(damaged(str(path), "file is not a database"))
-    size = int.from_bytes(head[16:18], "big")
-    expected = int.from_bytes(head[28:32], "big") * (65536 if size == 1 else size)
-    if path.stat().st_size < expected:
-        text = f"{path.stat().st_size:,} bytes are left of {expected:,}"
+    told, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
+    size = 65536 if told == 1 else told
+    there = path.stat().st_size
+    # the page of the lock bytes at 1 GiB holds nothing and is never written
+    lacking = set(range(there // size + 1, pages + 1)) - {LOCK_BYTES // size + 1} if there < pages * size else set()
+    if lacking - logged_pages(path):
+        text = f"{there:,} bytes are left of {pages * size:,}"
         raise ConfigurationError(damaged(str(path), text))
 
 

@@ -86,7 +86,7 @@ def gaps(
 
 @app.command()
 def completeness(json: JsonPath = None) -> None:
-    """Show per series how many bars are expected, stored, repaired and missing, with the cause."""
+    """Show per series how many of the expected bars are stored, and what is missing, with the cause."""
     from tidemill.replay.datafiles import known_completeness
 
     found = known_completeness()
@@ -96,14 +96,15 @@ def completeness(json: JsonPath = None) -> None:
             "series": f"{one['instrument']} {one['timeframe']}",
             "from": one["start"][:10],
             "to": one["end"][:10],
-            **{name: f"{one[name]:,}" for name in ("expected", "stored", "repaired")},
-            "missing": ", ".join(f"{count:,} {cause}" for cause, count in one["causes"].items()) or "none",
+            "stored": f"{one['stored']:,}/{one['expected']:,}",
             "complete": one["complete"],
+            "missing": ", ".join(f"{count:,} {cause}" for cause, count in one["causes"].items()) or "none",
             "state": one["state"],
         }
         for one in found["series"]
     ]
-    _show(shown, ("series", "from", "to", "expected", "stored", "repaired", "complete", "missing", "state"))
+    names = ("series", "from", "to", "stored", "complete", "missing")
+    _show(shown, (*names, "state") if any(one["state"] != "fine" for one in shown) else names)
 
 
 @app.command()
@@ -155,7 +156,7 @@ def prune(
     )
 
 
-UNCUT = ("series", "from", "to")
+UNCUT = ("series", "from", "to", "stored", "complete", "state")
 """What a narrow screen leaves in one piece."""
 
 
