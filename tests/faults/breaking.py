@@ -6,13 +6,15 @@ import asyncio
 import os
 import signal
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from tidemill.adapters._ledger_stops import LOCK
+from tidemill.adapters._quick_sql import Line, Lines
 from tidemill.adapters._sql import open_engine, write
 from tidemill.adapters.ccxt_broker import CcxtBroker
 from tidemill.adapters.sql_ledger import SqlLedger
@@ -42,6 +44,20 @@ class Striker:
         return instant == self.instant and self._left == 1
 
 
+class MortalLines(Lines):
+    """The ledger's own lines, with an instant after the last statement of a transaction and before its commit."""
+
+    def __init__(self, engine: sa.Engine, before_commit: Callable[[], None]) -> None:
+        super().__init__(engine)
+        self._before_commit = before_commit
+
+    @contextmanager
+    def write(self, *, lock: int = 0) -> Iterator[Line]:
+        with super().write(lock=lock) as line:
+            yield line
+            self._before_commit()
+
+
 class MortalLedger(SqlLedger):
     """The real ledger with instants to die at; it opens a store that is up to date already."""
 
@@ -53,7 +69,7 @@ class MortalLedger(SqlLedger):
         if self._engine.dialect.name == "sqlite":
             _limit_sqlite(self._engine, full_disk_pages, busy_ms)
         sa.event.listen(self._engine, "after_cursor_execute", self._after_statement)
-        sa.event.listen(self._engine, "commit", self._before_commit)
+        self._lines = MortalLines(self._engine, self._before_commit)
         self._acknowledging = False
 
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
@@ -73,7 +89,7 @@ class MortalLedger(SqlLedger):
         self._acknowledging = False
         return order
 
-    def _before_commit(self, _connection: Any) -> None:
+    def _before_commit(self) -> None:
         if self._acknowledging:
             self._striker.at("before the ack is stored")
 
@@ -138,7 +154,7 @@ class ForgetfulBroker(MortalBroker):
         async def without_our_id(symbol: str, kind: str, side: str, amount: Any, price: Any, params: Any) -> Any:
             left = {name: value for name, value in params.items() if name != "clientOrderId"}
             answer = await create(symbol, kind, side, amount, price, left)
-            return {**answer, "clientOrderId": params["clientOrderId"]} if answer.get("id") else answer
+            return {**answer, "clientOrderId": params["clientOrderId"]} if answer.get("orderId") else answer
 
         async def unguarded(url: str, method: str = "GET", headers: Any = None, body: Any = None, *more: Any) -> Any:
             return await self._send(url, method, headers, body, *more)

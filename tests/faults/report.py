@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from case import Verdict
-from plan import Case, coverage
+from plan import NONE, Case, coverage
 from rich.console import Console
 from rich.table import Table
 
@@ -58,6 +59,7 @@ def make_report(
             "p99": round(waits[min(len(waits) - 1, int(len(waits) * 0.99))], 3) if waits else None,
         },
         "killed": sum(one.struck for one in verdicts),
+        "killed_at": dict(sorted(Counter(one.case.instant for one in verdicts if one.struck).items())),
         "faults_struck": sum(one.fault_struck for one in verdicts),
         "control": control,
         "database": database,
@@ -84,6 +86,9 @@ def show_report(report: dict[str, Any], found: Sequence[Verdict]) -> None:
     cover = report["coverage"]
     table.add_row("cells of the matrix", f"{cover['cells']} of {cover['legal_cells']}")
     table.add_row("of these, all of it struck", str(cover["cells_struck"]))
+    for instant, cases in cover["instant"].items():
+        if instant != NONE:
+            table.add_row(f"killed {instant}", f"{report['killed_at'].get(instant, 0)} of {cases}")
     console.print(table)
     for one in found[:20]:
         told = "; ".join([*one.duplicates, *one.lost, *one.unexplained])

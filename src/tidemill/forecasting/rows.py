@@ -26,6 +26,7 @@ class FeatureRows:
         self.columns = columns
         self.values = values
         self._make_frame = make_frame
+        self._frame: pd.DataFrame | None = None
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> FeatureRows:
@@ -40,8 +41,10 @@ class FeatureRows:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A frame of its own: what is written into it stays there, since pandas copies on the first write."""
-        return self._make_frame().copy(deep=False)
+        """A frame of its own, the same at each call: what is written into it stays there, as pandas copies on write."""
+        if self._frame is None:
+            self._frame = self._make_frame().copy(deep=False)
+        return self._frame
 
     def column(self, name: str) -> np.ndarray:
         """One column, float64 (rows,)."""

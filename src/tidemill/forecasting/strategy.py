@@ -44,7 +44,7 @@ class View:
 
     @property
     def features(self) -> pd.DataFrame:
-        """The rows as a frame, made anew each time it is asked for."""
+        """The rows as a frame, made when it is first asked for."""
         return self.rows.frame
 
     @property
