@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.engines import CASH, cross_engine, cross_signal
+from benchmarks.timing import median_seconds
 from tidemill.adapters.sql_market import SqlMarketStore
 from tidemill.fast_backtest import tell_trades
 from tidemill.kernels import Trail
@@ -42,17 +40,6 @@ def from_the_store(arrays: Path) -> float:
             assert json.dumps(told, allow_nan=False)
 
         return median_seconds(work, runs=5)
-
-
-def median_seconds(work: Callable[[], object], runs: int) -> float:
-    """After one call to warm up."""
-    work()
-    taken = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
 
 
 def measure_p1(read: pd.DataFrame) -> Performance:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tidemill.domain.market import Stamp, split_instrument_id
-from tidemill.domain.portfolio import ZERO
+from tidemill.domain.portfolio import ZERO, CashEvent
 from tidemill.domain.trading import RESTING, UNRESOLVED, Fill, LedgerOrder, OrderState, Side
 
 REDUCED = "reduced"
@@ -25,6 +25,21 @@ class OrderEvent:
     venue_order_id: str | None
     quantity: Decimal | None
     stamp: Stamp
+
+
+def opening_events(account: str, balances: Mapping[str, Decimal]) -> list[CashEvent]:
+    """What an account holds when it is opened, as cash events that can be recorded only once."""
+    return [
+        CashEvent(
+            event_id=f"opening-{account}-{asset}",
+            account=account,
+            asset=asset,
+            amount=amount,
+            kind="opening",
+            because="the account was opened",
+        )
+        for asset, amount in balances.items()
+    ]
 
 
 def movements(fill: Fill) -> list[tuple[str, Decimal]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from tidemill.adapters._ledger_values import opening_events
 from tidemill.adapters._memory_stops import MemoryStops
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import ZERO, Account, CashEvent
@@ -27,15 +28,7 @@ class MemoryAccounts(MemoryStops):
             if account.account in self._accounts:
                 return False
             self._accounts[account.account] = account
-            for asset, amount in balances.items():
-                event = CashEvent(
-                    event_id=f"opening-{account.account}-{asset}",
-                    account=account.account,
-                    asset=asset,
-                    amount=amount,
-                    kind="opening",
-                    because="the account was opened",
-                )
+            for event in opening_events(account.account, balances):
                 self.record_cash_event(event, stamp=stamp)
             return True
 

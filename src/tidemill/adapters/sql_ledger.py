@@ -32,7 +32,14 @@ from tidemill.adapters._ledger_tables import (
     INTENTS,
     ORDER_EVENTS,
 )
-from tidemill.adapters._ledger_values import OrderEvent, is_new, movements, peak_equity, reserved_amounts
+from tidemill.adapters._ledger_values import (
+    OrderEvent,
+    is_new,
+    movements,
+    opening_events,
+    peak_equity,
+    reserved_amounts,
+)
 from tidemill.adapters._quick_sql import Quick, insert_all
 from tidemill.adapters._sql import LONGEST_WAIT_MS, open_engine, read, upgrade, write
 from tidemill.domain.errors import TradingError
@@ -268,15 +275,7 @@ class SqlLedger(SqlStops):
                 return False
             row = {name: getattr(account, name) for name in ("account", "venue", "currency", "opened_at")}
             connection.execute(ACCOUNTS.insert(), row)
-            for asset, amount in balances.items():
-                event = CashEvent(
-                    event_id=f"opening-{account.account}-{asset}",
-                    account=account.account,
-                    asset=asset,
-                    amount=amount,
-                    kind="opening",
-                    because="the account was opened",
-                )
+            for event in opening_events(account.account, balances):
                 add_cash(connection, event, stamp)
         return True
 
