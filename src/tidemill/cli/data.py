@@ -81,7 +81,11 @@ def gaps(
 
     found = known_gaps(repaired=repaired)
     write_json(json, found)
-    _show(found["gaps"], ("instrument", "timeframe", "start", "end", "missing", "cause", "state"))
+    shown = [
+        one | {"series": _series(one), "from": _minutes(one["start"]), "to": _minutes(one["end"])}
+        for one in found["gaps"]
+    ]
+    _show(shown, ("series", "from", "to", "missing", "cause", "state"), nothing="no hole is known")
 
 
 @app.command()
@@ -93,7 +97,7 @@ def completeness(json: JsonPath = None) -> None:
     write_json(json, found)
     shown = [
         {
-            "series": f"{one['instrument']} {one['timeframe']}",
+            "series": _series(one),
             "from": one["start"][:10],
             "to": one["end"][:10],
             "stored": f"{one['stored']:,}/{one['expected']:,}",
@@ -104,7 +108,8 @@ def completeness(json: JsonPath = None) -> None:
         for one in found["series"]
     ]
     names = ("series", "from", "to", "stored", "complete", "missing")
-    _show(shown, (*names, "state") if any(one["state"] != "fine" for one in shown) else names)
+    named = (*names, "state") if any(one["state"] != "fine" for one in shown) else names
+    _show(shown, named, nothing="no series is stored yet; import a file, or run ingest_market")
 
 
 @app.command()
@@ -117,7 +122,16 @@ def quarantine(
 
     found = known_quarantine(released=released)
     write_json(json, found)
-    _show(found["bars"], ("instrument", "timeframe", "open_time", "open", "high", "low", "close", "source", "reason"))
+    shown = [
+        {
+            "series": _series(one),
+            "opened": _minutes(one["open_time"]),
+            "open, high, low, close": " ".join(str(one[name]) for name in ("open", "high", "low", "close")),
+            "reason": f"{one['reason']} ({one['source']})",
+        }
+        for one in found["bars"]
+    ]
+    _show(shown, ("series", "opened", "open, high, low, close", "reason"), nothing="no bar is in quarantine")
 
 
 @app.command()
@@ -156,11 +170,23 @@ def prune(
     )
 
 
-UNCUT = ("series", "from", "to", "stored", "complete", "state")
+UNCUT = ("series", "from", "to", "opened", "stored", "complete", "state")
 """What a narrow screen leaves in one piece."""
 
 
-def _show(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+def _series(row: dict[str, Any]) -> str:
+    return f"{row['instrument']} {row['timeframe']}"
+
+
+def _minutes(time: str) -> str:
+    """A UTC time of JSON as people read it, to the minute."""
+    return f"{time[:10]} {time[11:16]}"
+
+
+def _show(rows: list[dict[str, Any]], names: tuple[str, ...], *, nothing: str = "no series") -> None:
+    if not rows:
+        console.print(nothing)
+        return
     shown = Table(box=None)
     for name in names:
         shown.add_column(name, overflow="fold", no_wrap=name in UNCUT)
