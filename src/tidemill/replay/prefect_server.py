@@ -24,6 +24,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _check_free(port: int) -> None:
+    """Who answers at a taken port is another server, with other runs: it must not be taken for ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {port} is taken, by another Prefect server perhaps; stop that, or choose another port"
+            ) from error
+
+
 def prefect_environment(home: Path, port: int) -> dict[str, str]:
     """Environment that ties server, runner and flows of one HOME together."""
     return {
@@ -60,7 +72,8 @@ class PrefectServer:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process; its log goes to ``home/prefect-server.log``."""
+        """Start the process; its log goes to ``home/prefect-server.log``. ConfigurationError when the port is taken."""
+        _check_free(self.port)
         self.home.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         if not self.services:

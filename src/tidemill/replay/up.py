@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import importlib
 import os
 import secrets
 import signal
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
     home = settings.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(alone_in(home))
         prefect = PrefectServer(home, port=port)
         stack.callback(prefect.stop)
         prefect.start()
@@ -47,6 +50,22 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
         serve_deployments(settings)
     console.print("stopped")
     return 0
+
+
+@contextmanager
+def alone_in(home: Path) -> Iterator[None]:
+    """Keep ``home`` to this process until it ends, however it ends; ConfigurationError when another `up` has it.
+
+    Two of them would serve each deployment twice, each with a paper venue of its own beside one ledger.
+    """
+    with (home / "up.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"'tidemill up' runs already in {home}; stop that one, or set TIDEMILL_HOME to another folder"
+            ) from error
+        yield
 
 
 def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) -> Settings:
