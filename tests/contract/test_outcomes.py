@@ -115,7 +115,7 @@ def open_broker(venue: VenueServer, key: str = "k1", secret: str = "s1") -> Ccxt
         ],
         wall_clock=WallClock(),
         capability=capability("paper"),
-        timeout_seconds=0.5,
+        timeout_seconds=1.5,
     )
 
 
@@ -152,7 +152,7 @@ def test_every_fault_of_a_request_has_a_row() -> None:
 
 @pytest.mark.parametrize("wire", FAULTS, ids=lambda wire: wire.fault)
 def test_what_the_wire_did(venue: VenueServer, broker: CcxtBroker, wire: Wire) -> None:
-    admin(venue, "faults", {"fault": wire.fault, "on": "order", "count": 1, "seconds": 1.0})
+    admin(venue, "faults", {"fault": wire.fault, "on": "order", "count": 1, "seconds": 2.5})
     done = broker.place_order(order(wire.fault))
     assert done.outcome == wire.outcome
     assert done.evidence.startswith(f"{wire.because}: ")
