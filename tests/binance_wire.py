@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
 
 from locations import need
+from wire_double import WireDouble
 
+from tidemill.adapters._ccxt_client import MarketAccess
+from tidemill.adapters.clocks import ManualClock
+
+Source = TypeVar("Source")
 MINUTE_MS = 60_000
+
+
+def of_perpetuals(
+    source: Callable[..., Source], double: WireDouble, now: datetime, *, exchange: str = "binanceusdm", **more: Any
+) -> Source:
+    """A source of the linear perpetuals that ``double`` serves, at ``now``."""
+    access = MarketAccess(kind="linear")
+    return source(exchange, venue="FUTURES", rest_url=double.url, market_clock=ManualClock(now), access=access, **more)
 
 
 def recorded(name: str) -> Any:

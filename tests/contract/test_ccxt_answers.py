@@ -11,13 +11,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from binance_wire import klines, perpetual
+from binance_wire import klines, of_perpetuals, perpetual
 from wire_double import WireDouble, serving
 
-from tidemill.adapters._ccxt_client import MarketAccess
 from tidemill.adapters.ccxt_market import CcxtMarket
 from tidemill.adapters.ccxt_records import CcxtRecords
-from tidemill.adapters.clocks import ManualClock
 from tidemill.domain.errors import TransientError
 from tidemill.domain.records import RecordKind
 
@@ -63,14 +61,7 @@ def together(double: WireDouble, path: str, ask: Any, answer: Any) -> None:
 
 def test_two_fetches_of_records_at_once_keep_their_own_raw_answers(double: WireDouble) -> None:
     told: list[tuple[str, bytes]] = []
-    source = CcxtRecords(
-        "binanceusdm",
-        venue="FUTURES",
-        rest_url=double.url,
-        market_clock=ManualClock(NOW),
-        access=MarketAccess(kind="linear"),
-        on_payload=lambda request, body: told.append((request, body)),
-    )
+    source = of_perpetuals(CcxtRecords, double, NOW, on_payload=lambda request, body: told.append((request, body)))
     source.fetch_records(RecordKind.TRADES, "BTC-USDT.FUTURES", NOW - HOUR, NOW)
     together(double, "aggTrades", partial(_fetch_trades, source), trades)
     source.close()
@@ -87,14 +78,7 @@ def _fetch_trades(source: CcxtRecords, name: str) -> None:
 @pytest.mark.parametrize("exchange", ["binanceusdm", "binance"])
 def test_bars_of_perpetuals_are_read_and_two_fetches_at_once_keep_their_own(exchange: str, double: WireDouble) -> None:
     told: list[tuple[str, bytes]] = []
-    source = CcxtMarket(
-        exchange,
-        venue="FUTURES",
-        rest_url=double.url,
-        market_clock=ManualClock(NOW),
-        access=MarketAccess(kind="linear"),
-        on_payloads=told.extend,
-    )
+    source = of_perpetuals(CcxtMarket, double, NOW, exchange=exchange, on_payloads=told.extend)
 
     def ask(name: str) -> None:
         found = source.fetch_bars(name, "1m", NOW - HOUR, NOW)
@@ -114,13 +98,7 @@ def test_since_when_a_market_is_traded_is_told_where_the_venue_tells_it(double: 
     since = datetime(2019, 9, 25, 8, tzinfo=UTC)
     markets = [perpetual("BTC") | {"onboardDate": int(since.timestamp()) * 1000}, perpetual("ETH")]
     double.answers["exchangeInfo"] = {"symbols": markets}
-    source = CcxtMarket(
-        "binanceusdm",
-        venue="FUTURES",
-        rest_url=double.url,
-        market_clock=ManualClock(NOW),
-        access=MarketAccess(kind="linear"),
-    )
+    source = of_perpetuals(CcxtMarket, double, NOW)
     assert {one.id: one.listed_from for one in source.fetch_instruments()} == {
         "BTC-USDT.FUTURES": since,
         "ETH-USDT.FUTURES": None,
@@ -129,13 +107,7 @@ def test_since_when_a_market_is_traded_is_told_where_the_venue_tells_it(double: 
 
 
 def test_control_what_the_client_itself_remembers_is_the_answer_of_another(double: WireDouble) -> None:
-    source = CcxtRecords(
-        "binanceusdm",
-        venue="FUTURES",
-        rest_url=double.url,
-        market_clock=ManualClock(NOW),
-        access=MarketAccess(kind="linear"),
-    )
+    source = of_perpetuals(CcxtRecords, double, NOW)
     client, caller = source._exchange, source._caller
     client.enableLastHttpResponse = True
     caller.call(client.load_markets)
@@ -160,13 +132,7 @@ def test_control_what_the_client_itself_remembers_is_the_answer_of_another(doubl
 
 def test_a_pause_that_a_venue_asks_of_one_call_is_told_to_that_call(double: WireDouble) -> None:
     waits = {"BTC": "7", "ETH": "11"}
-    source = CcxtRecords(
-        "binanceusdm",
-        venue="FUTURES",
-        rest_url=double.url,
-        market_clock=ManualClock(NOW),
-        access=MarketAccess(kind="linear"),
-    )
+    source = of_perpetuals(CcxtRecords, double, NOW)
 
     def ask(name: str) -> None:
         with pytest.raises(TransientError) as caught:

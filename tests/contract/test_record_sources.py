@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import requests
-from binance_wire import perpetual, recorded
+from binance_wire import of_perpetuals, perpetual, recorded
 from venue_wire import RULES
 from wire_double import serving
 
-from tidemill.adapters._ccxt_client import MarketAccess
 from tidemill.adapters.ccxt_records import CcxtRecords
 from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_records import MemoryRecords
@@ -92,13 +91,7 @@ def test_funding_and_open_interest_of_perpetuals() -> None:
     name = "BTC-USDT.FUTURES"
     answers = {"exchangeInfo": {"symbols": [perpetual("BTC")]}, "fundingRate": funding, "openInterestHist": interest}
     with serving(answers) as double:
-        source = CcxtRecords(
-            "binanceusdm",
-            venue="FUTURES",
-            rest_url=double.url,
-            market_clock=ManualClock(NOW),
-            access=MarketAccess(kind="linear"),
-        )
+        source = of_perpetuals(CcxtRecords, double, NOW)
         assert set(source.kinds) == {
             RecordKind.TRADES,
             RecordKind.BOOKS,
@@ -127,13 +120,7 @@ def test_recorded_futures_answers_are_read() -> None:
         "openInterestHist": recorded(f"{folder}open_interest_historical.json"),
     }
     with serving(answers) as double:
-        source = CcxtRecords(
-            "binanceusdm",
-            venue="FUTURES",
-            rest_url=double.url,
-            market_clock=ManualClock(NOW),
-            access=MarketAccess(kind="linear"),
-        )
+        source = of_perpetuals(CcxtRecords, double, NOW)
         begin = datetime(2019, 10, 9, 8, tzinfo=UTC)
         funding = source.fetch_records(RecordKind.FUNDING, "BTC-USDT.FUTURES", begin, begin + 9 * HOUR)
         assert list(funding["rate"]) == [-0.0375, 0.0001]

@@ -20,7 +20,7 @@ from tidemill.adapters.ccxt_broker import CcxtBroker
 from tidemill.adapters.sql_ledger import SqlLedger
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Balance
-from tidemill.domain.trading import Decision, Fill, LedgerOrder, OrderIntent, OrderRequest, OrderState, Placement
+from tidemill.domain.trading import Decision, LedgerOrder, OrderIntent, OrderRequest, OrderState, Placement
 
 
 class Striker:
@@ -134,9 +134,6 @@ class MortalBroker(CcxtBroker):
         placed = super().place_order(request)
         self.striker.at("after the answer")
         return placed
-
-    def fetch_fills(self, instrument: str, after_trade_id: str | None) -> Sequence[Fill]:
-        return super().fetch_fills(instrument, after_trade_id)
 
     def fetch_balances(self) -> Mapping[str, Balance]:
         if self.reconciling:
