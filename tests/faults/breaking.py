@@ -146,17 +146,17 @@ class ForgetfulBroker(MortalBroker):
 
     def arm(self, striker: Striker, send_delay: float) -> None:
         super().arm(striker, send_delay)
-        create = self._exchange.create_order
+        create = self._exchange.private_post_order
 
-        async def without_our_id(symbol: str, kind: str, side: str, amount: Any, price: Any, params: Any) -> Any:
-            left = {name: value for name, value in params.items() if name != "clientOrderId"}
-            answer = await create(symbol, kind, side, amount, price, left)
-            return {**answer, "clientOrderId": params["clientOrderId"]} if answer.get("orderId") else answer
+        async def without_our_id(fields: Mapping[str, str]) -> Any:
+            left = {name: value for name, value in fields.items() if name != "newClientOrderId"}
+            answer = await create(left)
+            return {**answer, "clientOrderId": fields["newClientOrderId"]} if answer.get("orderId") else answer
 
         async def unguarded(url: str, method: str = "GET", headers: Any = None, body: Any = None, *more: Any) -> Any:
             return await self._send(url, method, headers, body, *more)
 
-        self._exchange.create_order = without_our_id
+        self._exchange.private_post_order = without_our_id
         self._exchange.fetch = unguarded
 
 

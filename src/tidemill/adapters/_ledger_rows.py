@@ -72,8 +72,8 @@ def to_decision(row: Row) -> Decision:
     return Decision(**{name: row[name] for name in DECISION_FIELDS}, record=json.loads(row["record"]))
 
 
-def intent_row(intent: OrderIntent) -> dict[str, Any]:
-    """A new intent for its table."""
+def intent_row(intent: OrderIntent, event: int) -> dict[str, Any]:
+    """A new intent for its table; ``event`` is the number of its PLANNED event."""
     values = {name: getattr(intent, name) for name in INTENT_FIELDS}
     return {
         **values,
@@ -87,6 +87,8 @@ def intent_row(intent: OrderIntent) -> dict[str, Any]:
         "venue_order_id": None,
         "sent_at": None,
         "window_ms": None,
+        "live": 1,
+        "last_event": event,
     }
 
 
