@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tidemill.adapters._binance_order import order_fields
 from tidemill.adapters._capability_row import CcxtCall, VenueCapability
-from tidemill.domain.market import to_micros
+from tidemill.domain.market import from_micros, to_micros
 from tidemill.domain.trading import OrderRequest, OrderType
 
 # what fills the placeholders of the order that is on its way in this task
@@ -26,13 +26,14 @@ class NotSent(Exception):
 
 def values_of(request: OrderRequest, row: VenueCapability) -> dict[str, str]:
     """What the placeholders of a row stand for in one order."""
-    until = request.sent_at + timedelta(milliseconds=request.window_ms)
+    sent_ms = millis(request.sent_at)
+    until_ms = sent_ms + request.window_ms
     return {
         "id": row.client_order_id(request.client_order_id),
-        "sent_ms": str(millis(request.sent_at)),
+        "sent_ms": str(sent_ms),
         "window_ms": str(request.window_ms),
-        "until_ms": str(millis(until)),
-        "until_iso": until.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "until_ms": str(until_ms),
+        "until_iso": f"{from_micros(until_ms * 1000).isoformat(timespec='milliseconds')[:23]}Z",
     }
 
 
@@ -105,8 +106,11 @@ def _terms(request: OrderRequest) -> dict[str, Any]:
 def sign_as_recorded(exchange: Any, row: VenueCapability) -> None:
     """Make a client sign orders with their recorded time and window, where it would take its own clock's.
 
-    Only a task that sends an order is concerned; everything else is signed as ever.
+    Only a task that sends an order is concerned; everything else is signed as ever. Where time and window are params
+    of the call, ccxt needs no help.
     """
+    if not row.signs_with_clock and not row.headers:
+        return
     sign, nonce = exchange.sign, exchange.nonce
 
     def recorded_nonce() -> Any:

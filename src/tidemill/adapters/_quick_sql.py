@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +19,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
-from tidemill.adapters._sql import tell, turn
+from tidemill.adapters._sql import Micros, tell, turn
+from tidemill.domain.market import from_micros, to_micros
 
 MOST_KEPT = 2
 Convert = Callable[[Any], Any] | None
@@ -45,6 +47,7 @@ class Lines:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.database = engine.dialect.name
+        self.turn = turn(engine)
         self._kept: deque[PoolProxiedConnection] = deque()
 
     def write(self, *, lock: int = 0) -> AbstractContextManager[Line]:
@@ -143,26 +146,25 @@ class _Lent:
 class _Write(_Lent):
     """One write transaction, committed when all went well."""
 
-    __slots__ = ("_lock", "_turn")
+    __slots__ = ("_lock",)
 
     def __init__(self, lines: Lines, lock: int) -> None:
         super().__init__(lines)
         self._lock = lock
-        self._turn = turn(lines.engine)
 
     def __enter__(self) -> Line:
-        self._turn.__enter__()
+        self._lines.turn.__enter__()
         try:
             return super().__enter__()
         except BaseException:
-            self._turn.__exit__(None, None, None)
+            self._lines.turn.__exit__(None, None, None)
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             super().__exit__(kind, error, trace)
         finally:
-            self._turn.__exit__(None, None, None)
+            self._lines.turn.__exit__(None, None, None)
 
     def _begin(self, line: Line) -> None:
         if line.database == "postgresql":
@@ -231,18 +233,23 @@ def _read(columns: Sequence[tuple[str, Convert]], row: Iterable[Any]) -> dict[st
 
 def _compile(statement: sa.Select[Any] | sa.Insert | sa.Update, dialect: Dialect) -> _Compiled:
     compiled = statement.compile(dialect=dialect)
-    to_driver = {name: _converter(bind.type, "process_bind_param", dialect) for name, bind in compiled.binds.items()}
-    places = tuple((name, to_driver[name], compiled.params.get(name)) for name in compiled.positiontup or ())
+    converts = {name: _to_driver(bind.type, dialect) for name, bind in compiled.binds.items()}
+    places = tuple((name, converts[name], compiled.params.get(name)) for name in compiled.positiontup or ())
     columns = list(statement.selected_columns) if isinstance(statement, sa.Select) else []
-    from_driver = tuple((one.name, _converter(one.type, "process_result_value", dialect)) for one in columns)
-    return _Compiled(str(compiled), places, from_driver)
+    read = tuple((one.name, _from_driver(one.type, dialect)) for one in columns)
+    return _Compiled(str(compiled), places, read)
 
 
-def _converter(kind: sa.types.TypeEngine[Any], name: str, dialect: Dialect) -> Convert:
-    if not isinstance(kind, sa.types.TypeDecorator):
-        return None
-    convert = getattr(kind, name)
-    return lambda value: convert(value, dialect)
+def _to_driver(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, Micros):
+        return to_micros  # what the type does with a value that is there, without the two calls around it
+    return partial(kind.process_bind_param, dialect=dialect) if isinstance(kind, sa.types.TypeDecorator) else None
+
+
+def _from_driver(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, Micros):
+        return from_micros
+    return partial(kind.process_result_value, dialect=dialect) if isinstance(kind, sa.types.TypeDecorator) else None
 
 
 def insert_all(table: sa.Table, **made: Any) -> Quick:
