@@ -42,17 +42,15 @@ TO_DECIDE = Quick(
     )
 )
 WITH_FILLS = INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id)
-STOPPED = sa.exists().where(
-    FREEZES.c.scope.in_([sa.bindparam("all", "*"), INTENTS.c.account, INTENTS.c.instrument]),
-    FREEZES.c.resumed.is_(None),
-)
+STOPS = sa.exists().where(FREEZES.c.resumed.is_(None))
+"""Whether anything at all is stopped; if so, it is looked at."""
 TO_SEND = Quick(
     sa.select(
         INTENTS,
         FILLS.c.quantity.label("fill_quantity"),
         LEASES.c.epoch,
         LEASES.c.expires,
-        STOPPED.label("stopped"),
+        STOPS.label("stops"),
         LAST,
     )
     .select_from(WITH_FILLS.outerjoin(LEASES, LEASES.c.name == INTENTS.c.account))
@@ -105,7 +103,7 @@ def begin(
     if not may_begin(order, absent):
         return None
     check_held(rows[0], order.intent.account, epoch, stamp.wall)
-    if rows[0]["stopped"]:
+    if rows[0]["stops"]:
         check_stops(session, order.intent.account, order.intent.instrument)
     check_unexpired(order.intent, stamp.market)
     number = _next(rows)

@@ -52,6 +52,7 @@ INTENT_FIELDS = (
     "client_order_id",
     "expires_at",
 )
+to_json = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make one for each decision
 FILL_FIELDS = ("trade_id", "venue_order_id", "instrument", "price", "quantity", "fee", "fee_asset", "traded_at")
 
 
@@ -63,7 +64,7 @@ def decision_row(decision: Decision, sequence: int) -> dict[str, Any]:
         **values,
         "sequence": sequence,
         "equity": None if equity is None else str(equity),
-        "record": json.dumps(decision.record, sort_keys=True),
+        "record": to_json(decision.record),
     }
 
 

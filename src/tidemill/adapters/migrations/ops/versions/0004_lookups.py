@@ -1,9 +1,9 @@
 """What an order's path looks up is found at once however long the ledger is, and each of its commits writes less.
 
 Every index that a commit touches is one more page in SQLite's log, so what is looked up on the way has an index of
-its own that holds little: orders that are not done (``live``), fills whose order is not known yet, and orders by the
-venue's id. The story of an order is a chain instead: its intent knows the newest event, each event the one before.
-The client order id is the intent's id, which the table now says, so that its key serves for both.
+its own that holds little: orders that are not done (``live``), freezes that stand, fills whose order is not known yet,
+and orders by the venue's id. The story of an order is a chain instead: its intent knows the newest event, and each
+event the one before. The client order id is the intent's id, which the table now says: one key serves for both.
 """
 
 import sqlalchemy as sa
@@ -49,6 +49,7 @@ def _add_indexes() -> None:
     parts = (
         ("intents_live", "intents", ["account"], "live IS NOT NULL"),
         ("intents_by_venue_id", "intents", ["account", "venue_order_id"], "venue_order_id IS NOT NULL"),
+        ("freezes_standing", "freezes", ["scope"], "resumed IS NULL"),
         ("fills_untied", "fills", ["account", "instrument", "venue_order_id"], "intent_id IS NULL"),
     )
     for name, table, columns, which in parts:
