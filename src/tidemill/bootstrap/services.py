@@ -17,7 +17,9 @@ from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trading import OrderTiming
 from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
+from tidemill.forecasting import Strategy
 from tidemill.settings import Settings, load_settings
+from tidemill.strategies import choose_strategy
 from tidemill.training import TrainingParams
 
 
@@ -43,6 +45,20 @@ class Services(MarketServices):
     def timing(self) -> OrderTiming:
         """Windows and waits of the venue."""
         return capability(self.capability_name).timing()
+
+    @cached_property
+    def _chosen_strategy(self) -> tuple[str, Strategy | None]:
+        return choose_strategy(self.settings.strategy)
+
+    @property
+    def strategy_name(self) -> str:
+        """The name that decisions are recorded under; known without asking the venue, as is the next."""
+        return self._chosen_strategy[0]
+
+    @property
+    def own_strategy(self) -> Strategy | None:
+        """The strategy of the settings' file; None for one that ships."""
+        return self._chosen_strategy[1]
 
     @cached_property
     def rules(self) -> DecisionRules:
