@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -131,7 +132,9 @@ _current: ContextVar[Services | None] = ContextVar("tidemill_services", default=
 
 @cache
 def _default_services() -> Services:
-    return Services(load_settings())
+    made = Services(load_settings())
+    atexit.register(made.close)  # an open client tells a person of itself when the process ends
+    return made
 
 
 def services() -> Services:
