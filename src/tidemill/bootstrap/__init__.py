@@ -9,6 +9,7 @@ from tidemill.bootstrap.backtests import (
 )
 from tidemill.bootstrap.base_services import BUNDLED
 from tidemill.bootstrap.damage import store_damage
+from tidemill.bootstrap.listings import ask_listings
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.retention import prune_payloads, pruned_rows
@@ -32,6 +33,7 @@ __all__ = [
     "SweepRequest",
     "Sweeper",
     "WalkForward",
+    "ask_listings",
     "backtest_recording",
     "build_fill_rules",
     "build_live_market",

@@ -75,7 +75,7 @@ def export(
 
 @app.command()
 def gaps(
-    repaired: Annotated[bool, typer.Option("--all", help="Also what was repaired or merged since.")] = False,
+    repaired: Annotated[bool, typer.Option("--all", help="Also what was repaired, merged or withdrawn since.")] = False,
     json: JsonPath = None,
 ) -> None:
     """Show every hole: where bars are missing, how many, why, and what became of it."""

@@ -5,7 +5,7 @@ Open times are int64 microseconds here. Nothing is filled; a hole is told, judge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -162,19 +162,29 @@ def find_holes(
     ]
 
 
-def revise_holes(known: Sequence[Hole], found: Sequence[Hole], *, asked_again: bool) -> list[Hole]:
+def revise_holes(
+    known: Sequence[Hole],
+    found: Sequence[Hole],
+    *,
+    asked_again: bool,
+    stored: np.ndarray,
+    not_due: Collection[datetime] = (),
+) -> list[Hole]:
     """The lines that a look at a range adds to the history.
 
     ``known``: holes of the range told as missing before; ``found``: those seen now. A hole no longer seen
-    is repaired, or merged when another now covers its start. With ``asked_again`` (a repair found nothing
-    more) an outage of the venue or a time without trades is accepted; what was accepted stays so while
+    is merged when another now covers its start, repaired when a bar is ``stored`` there, withdrawn when its start is
+    ``not_due`` any more; else it stays as it was told, with what is seen inside it. With ``asked_again`` (a repair
+    found nothing more) an outage of the venue or a time without trades is accepted; what was accepted stays so while
     nothing about it changes.
     """
     before = {one.key: one for one in known}
     now = {one.key: one for one in found}
-    lines = [_settled(one, before.get(one.key), asked_again=asked_again) for one in found]
-    gone = [_closed(one, found) for key, one in before.items() if key not in now]
-    return [one for one in lines if before.get(one.key) != one] + gone
+    gone = [_closed(one, found, stored, not_due) for key, one in before.items() if key not in now]
+    stays = [one for one in gone if before[one.key] == one]
+    new = [one for one in found if not any(told.start < one.start < told.end for told in stays)]
+    lines = [_settled(one, before.get(one.key), asked_again=asked_again) for one in new]
+    return [one for one in lines + gone if before.get(one.key) != one]
 
 
 def _settled(hole: Hole, before: Hole | None, *, asked_again: bool) -> Hole:
@@ -191,11 +201,13 @@ def _same(one: Hole, other: Hole) -> bool:
     return (one.start, one.end, one.missing, one.cause) == (other.start, other.end, other.missing, other.cause)
 
 
-def _closed(hole: Hole, found: Sequence[Hole]) -> Hole:
+def _closed(hole: Hole, found: Sequence[Hole], stored: np.ndarray, not_due: Collection[datetime]) -> Hole:
     for one in found:
         if one.instrument == hole.instrument and one.timeframe == hole.timeframe and one.start < hole.start < one.end:
             return _with(hole, HoleState.MERGED, f"told by the hole from {format_time(one.start)}")
-    return _with(hole, HoleState.REPAIRED, "its first bars are stored")
+    if to_micros(hole.start) in stored:
+        return _with(hole, HoleState.REPAIRED, "its first bars are stored")
+    return _with(hole, HoleState.WITHDRAWN, "no bar was due then") if hole.start in not_due else hole
 
 
 def _with(hole: Hole, state: HoleState, why: str) -> Hole:
