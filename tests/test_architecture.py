@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("repairing", "pages"),
     ("deciding", "ingesting", "learning", "reports"),
     ("adapters", "venue", "doubles", "settings"),
+    ("mistakes",),
     (
         "quality",
         "scoring",

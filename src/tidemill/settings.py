@@ -14,8 +14,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, default_decision_delay, split_instrument_id
+from tidemill.domain.records import RecordKind
+from tidemill.mistakes import check_variables, tell_mistake
 
 FILE_NAME = "tidemill.toml"
 Mode = Literal["replay", "paper", "sandbox", "live"]
@@ -50,7 +52,9 @@ class MarketSettings(_Group):
     instruments: tuple[str, ...] = ()
     timeframes: tuple[str, ...] = Field((), description="empty: the timeframe that is decided on")
     calendar: str = Field("24x7", description="24x7, or a code of exchange_calendars such as XNYS")
-    records: tuple[str, ...] = Field((), description="of its instruments: trades, books, funding, open_interest, ...")
+    records: tuple[RecordKind, ...] = Field(
+        (), description="of its instruments: trades, books, funding, open_interest, adjustments"
+    )
     rest_url: str = Field("", description="sends every request here instead of the venue's own host")
     ws_url: str = ""
     key_variable: str = Field("ALPHA_VANTAGE_KEY", description="environment variable with the key, where one is needed")
@@ -63,7 +67,7 @@ class IngestSettings(_Group):
     """What is kept of the venue that takes the orders, and how patiently venues are asked."""
 
     timeframes: tuple[str, ...] = Field((), description="kept beside the timeframe that is decided on")
-    records: tuple[str, ...] = Field((), description="kept of the universe: trades, books")
+    records: tuple[RecordKind, ...] = Field((), description="kept of the universe: trades, books")
     record_history_hours: float = Field(24, gt=0, description="how far back a first fetch of records reads")
     tries: int = Field(4, ge=1, description="how often a request is tried before the series fails")
     look_again_bars: int = Field(2, ge=0, description="newest stored bars asked for once more: venues revise them")
@@ -217,19 +221,28 @@ class Settings(BaseSettings):
     @field_validator("universe")
     @classmethod
     def _check_universe(cls, universe: tuple[str, ...]) -> tuple[str, ...]:
+        if not universe:
+            raise ValueError("name at least one instrument")
+        if len(set(universe)) < len(universe):
+            raise ValueError("an instrument is named twice")
         for instrument in universe:
-            split_instrument_id(instrument)
+            _venue_of(instrument)
         return universe
 
     @field_validator("markets")
     @classmethod
     def _check_markets(cls, markets: tuple[MarketSettings, ...]) -> tuple[MarketSettings, ...]:
         for one in markets:
-            wrong = [name for name in one.instruments if split_instrument_id(name)[2] != one.name]
+            wrong = [name for name in one.instruments if _venue_of(name) != one.name]
             if wrong:
                 raise ValueError(f"instrument {wrong[0]} is not of the venue {one.name} that it is listed under")
         if len({one.name for one in markets}) < len(markets):
             raise ValueError("two markets have the same name")
+        for one in markets:
+            if not one.instruments:
+                raise ValueError(f"the market {one.name} has no instruments; name at least one")
+            if one.source == "ccxt" and not one.exchange:
+                raise ValueError(f"the market {one.name} has no exchange; name ccxt's id of it, such as kraken")
         return markets
 
     @field_validator("timeframe", "decide_every")
@@ -265,6 +278,14 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
 
 
+def _venue_of(instrument: str) -> str:
+    """The venue of an instrument id; ValueError, which is told with the setting's name, when it is none."""
+    try:
+        return split_instrument_id(instrument)[2]
+    except DataError as error:
+        raise ValueError(str(error)) from error
+
+
 def settings_file() -> Path:
     """``tidemill.toml`` of the working directory if it is there, else the one in HOME."""
     here = Path(FILE_NAME)
@@ -272,16 +293,15 @@ def settings_file() -> Path:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read settings; ConfigurationError names the setting, what is wrong, and where it came from."""
+    """Read settings; ConfigurationError names the setting, what is wrong, and where it came from.
+
+    A variable that begins with TIDEMILL_ and is nearly the name of a setting is refused, not passed over:
+    what it was to change would silently stay as it is.
+    """
+    check_variables(os.environ, Settings)
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        message = first["msg"].removeprefix("Value error, ")
-        variable = "TIDEMILL_" + name.upper().replace(".", "__")
-        raise ConfigurationError(
-            f"setting '{name}' is wrong: {message} (look in {settings_file()} and at {variable})"
-        ) from error
+        raise ConfigurationError(tell_mistake(error, Settings, settings_file())) from error
     except ValueError as error:
         raise ConfigurationError(f"{settings_file()} cannot be read: {error}") from error

@@ -19,6 +19,7 @@ from tidemill.bootstrap.sources import build_live_market
 from tidemill.bootstrap.strategies import examine_setting, require_sound
 from tidemill.bootstrap.sweep_jobs import LOCAL_CLUSTER, Fan, SweepJob, SweepRequest, need_dask, open_fan, run_job
 from tidemill.bootstrap.sweeping import Sweeper, run_sweep
+from tidemill.bootstrap.targets import make_folder, need_writable, write_text
 from tidemill.bootstrap.walk_forward import WalkForward, run_walk_forward, run_wanted
 
 __all__ = [
@@ -39,7 +40,9 @@ __all__ = [
     "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",
+    "make_folder",
     "need_dask",
+    "need_writable",
     "open_fan",
     "prepare_backtest",
     "prune_payloads",
@@ -57,4 +60,5 @@ __all__ = [
     "shortfalls",
     "store_damage",
     "using",
+    "write_text",
 ]
