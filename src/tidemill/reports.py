@@ -66,11 +66,19 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+BARS_COLUMNS = ("name", "timeframe", "fetched", "stored", "rejected", "missing", "quarantined", "state", "failure")
+POSTS_COLUMNS = ("name", "fetched", "stored", "rejected", "scores", "failure")
+
+
 def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
-    """Page of an ingest run: per instrument or source what was fetched, kept, refused and missing."""
-    counts = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
-    columns = ("name", "timeframe", *counts, "state", "failure")
-    return f"# {title}\n\n" + table(results, columns)
+    """Page of an ingest run: per series what was fetched, kept, refused and missing."""
+    return f"# {title}\n\n" + (table(results, BARS_COLUMNS) if results else "No series was asked for.")
+
+
+def posts_page(results: Sequence[Mapping[str, Any]]) -> str:
+    """Page of the posts that came in, per source; what to set when there is none."""
+    nothing = "No source has a key, so none was asked; `tidemill doctor` tells what to set."
+    return "# Posts ingested\n\n" + (table(results, POSTS_COLUMNS) if results else nothing)
 
 
 def asset_key(instrument: str, timeframe: str) -> str:
@@ -93,7 +101,8 @@ def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Hole]) -> s
     return "# Bars repaired\n\n" + table(results, columns) + "\n\n## Missing still\n\n" + missing
 
 
-HOLE_COLUMNS = ("instrument", "timeframe", "start", "end", "missing", "cause", "state", "why")
+HOLE_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end", "state", "why")
+"""What a narrow screen cuts comes last."""
 
 
 def hole_row(hole: Hole) -> dict[str, Any]:
@@ -117,14 +126,22 @@ def series_state(series: SeriesCompleteness, marks: Sequence[SeriesMark]) -> str
 
 
 def completeness_rows(measured: Sequence[SeriesCompleteness], marks: Sequence[SeriesMark] = ()) -> list[dict[str, Any]]:
-    """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked."""
+    """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked.
+
+    What matters comes first: a table cuts on the right what its screen has no room for.
+    """
     rows = []
     for one in measured:
         told = one.as_dict()
         causes = ", ".join(f"{count} {cause}" for cause, count in told["causes"].items()) or "none"
-        kept = ("instrument", "timeframe", "start", "end", "expected", "stored", "repaired", "missing", "complete")
-        state = series_state(one, marks)
-        rows.append({**{name: told[name] for name in kept}, "causes": causes, "state": state})
+        rows.append(
+            {
+                **{name: told[name] for name in ("instrument", "timeframe", "complete", "missing")},
+                "causes": causes,
+                "state": series_state(one, marks),
+                **{name: told[name] for name in ("expected", "stored", "repaired", "start", "end")},
+            }
+        )
     return rows
 
 
@@ -211,12 +228,18 @@ def skipped_summary(as_of: datetime, reason: str) -> dict[str, Any]:
     }
 
 
+def skipped_page(as_of: datetime, reason: str) -> str:
+    """Page of a run that came too late to decide."""
+    return f"# No decision as of {format_time(as_of)}\n\n**Skipped**: {reason}\n"
+
+
 def training_page(candidate: Any, verdict: Any, version: str) -> str:
     """Page of a training: figures out of sample, the verdict and its reasons."""
     rows = [{"figure": name, "value": f"{value:.6g}"} for name, value in sorted(candidate.model.metrics.items())]
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons) or "- none"
+    named = f"version {version}" if version else "(not registered)"
     return (
-        f"# Candidate {candidate.model.name} version {version}\n\n"
+        f"# Candidate {candidate.model.name} {named}\n\n"
         f"Verdict **{verdict.text}**, {'promoted' if verdict.promote else 'not promoted'}.\n\n{reasons}\n\n"
         + table(rows, ("figure", "value"))
     )
