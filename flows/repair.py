@@ -12,7 +12,7 @@ from tasks.data import judge_holes, mark_listings, repair_bars, repairs, settle_
 from tasks.options import finished, run_each
 from tasks.publishing import announce_bars, publish_page
 from tidemill.bootstrap import services
-from tidemill.domain.market import EPOCH, require_utc
+from tidemill.domain.market import EPOCH, require_range
 from tidemill.reports import repair_page
 
 
@@ -35,8 +35,7 @@ def repair(
     """
     known = services()
     known.check_mode(mode)
-    begin = require_utc(start, "start") if start else EPOCH
-    until = require_utc(end, "end") if end else known.market_clock.now()
+    begin, until = require_range(start or EPOCH, end or known.market_clock.now())
     mark_listings()
     judge_holes(begin, until, follow=True)
     series = watched_series()

@@ -153,7 +153,7 @@ def test_shortfall_publishes_a_page_for_an_account_without_orders(known: Service
     assert json.loads(artifacts(key="shortfall-decisions-paper")[0].data) == []
     assert json.loads(artifacts(key="shortfall-orders-paper")[0].data) == []
     page = artifacts(key="shortfall-paper")[0]
-    assert "0 of 0 decisions came out the same" in page.data
+    assert "no decision in this time" in page.data
     assert "no order has come to its end" in page.data
 
 
@@ -170,6 +170,7 @@ def test_monitor_publishes_completeness_per_series_and_per_day(known: Services) 
     series, days = Artifact.get("completeness-paper"), Artifact.get("completeness-days-paper")
     assert series is not None
     assert days is not None
+    assert list(told["completeness"][0])[:5] == ["instrument", "timeframe", "complete", "missing", "causes"]
     assert "2 venue outage" in str(series.data)
     assert '"2021-04-19"' in str(days.data)
 

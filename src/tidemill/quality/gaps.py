@@ -100,11 +100,15 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
 
 def _judge_asked(listed: int, having: int, inside: bool, told: str) -> tuple[Cause, str]:
     if listed and not having:
-        return Cause.VENUE_OUTAGE, f"all {listed} other instruments of the venue lack it{told}"
+        return Cause.VENUE_OUTAGE, f"{_others(listed)} of the venue lack{'s' if listed == 1 else ''} it{told}"
     if having and inside:
         return Cause.NO_TRADES, f"{having} of {listed} other instruments have it, and bars stand around it{told}"
     alone = "no other instrument to compare with" if not listed else "others have it, but no bar follows or precedes"
     return Cause.UNKNOWN, alone + told
+
+
+def _others(listed: int) -> str:
+    return "the one other instrument" if listed == 1 else f"all {listed} other instruments"
 
 
 def _covered(missing: np.ndarray, fetches: Sequence[Fetch]) -> np.ndarray:

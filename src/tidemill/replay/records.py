@@ -136,7 +136,7 @@ def open_settings_account(amounts: Sequence[str]) -> str:
     chosen = dict(given) or {asset: one.total for asset, one in known.broker.fetch_balances().items()}
     currency = split_instrument_id(settings.universe[0])[1]
     stamp = known.stamp()
-    account = Account(account=settings.account, venue=settings.venue.name, currency=currency, opened_at=stamp.wall)
+    account = Account(account=settings.account, venue=settings.venue.name, currency=currency, opened_at=stamp.market)
     if not known.ledger.open_account(account, chosen, stamp=stamp):
         return f"account '{settings.account}' is open already"
     told = ", ".join(f"{amount} {asset}" for asset, amount in sorted(chosen.items())) or "nothing"

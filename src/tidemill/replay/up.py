@@ -53,6 +53,7 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
         prefect.wait()
         console.print(deployments_table(deployments))
         console.print(f"Prefect UI: [link={prefect.ui_url}]{prefect.ui_url}[/link]; press Ctrl-C to stop everything")
+        console.print(f"tables and pages of the newest runs: {prefect.ui_url}/artifacts")
         serve_deployments(settings)
     console.print("stopped")
     return 0

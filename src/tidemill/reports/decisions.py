@@ -74,12 +74,18 @@ def skipped_summary(as_of: datetime, reason: str) -> dict[str, Any]:
     }
 
 
+def skipped_page(as_of: datetime, reason: str) -> str:
+    """Page of a run that came too late to decide."""
+    return f"# No decision as of {format_time(as_of)}\n\n**Skipped**: {reason}\n"
+
+
 def training_page(candidate: Any, verdict: Any, version: str) -> str:
     """Page of a training: figures out of sample, the verdict and its reasons."""
     rows = [{"figure": name, "value": f"{value:.6g}"} for name, value in sorted(candidate.model.metrics.items())]
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons) or "- none"
+    named = f"version {version}" if version else "(not registered)"
     return (
-        f"# Candidate {candidate.model.name} version {version}\n\n"
+        f"# Candidate {candidate.model.name} {named}\n\n"
         f"Verdict **{verdict.text}**, {'promoted' if verdict.promote else 'not promoted'}.\n\n{reasons}\n\n"
         + table(rows, ("figure", "value"))
     )

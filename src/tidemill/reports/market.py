@@ -12,12 +12,19 @@ from tidemill.domain.series import SeriesMark, SeriesState
 from tidemill.quality import SeriesCompleteness
 from tidemill.reports.tables import table
 
+BARS_COLUMNS = ("name", "timeframe", "fetched", "stored", "rejected", "missing", "quarantined", "state", "failure")
+POSTS_COLUMNS = ("name", "fetched", "stored", "rejected", "scores", "failure")
+
 
 def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
-    """Page of an ingest run: per instrument or source what was fetched, kept, refused and missing."""
-    counts = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
-    columns = ("name", "timeframe", *counts, "state", "failure")
-    return f"# {title}\n\n" + table(results, columns)
+    """Page of an ingest run: per series what was fetched, kept, refused and missing."""
+    return f"# {title}\n\n" + (table(results, BARS_COLUMNS) if results else "No series was asked for.")
+
+
+def posts_page(results: Sequence[Mapping[str, Any]]) -> str:
+    """Page of the posts that came in, per source; what to set when there is none."""
+    nothing = "No source has a key, so none was asked; `tidemill doctor` tells what to set."
+    return "# Posts ingested\n\n" + (table(results, POSTS_COLUMNS) if results else nothing)
 
 
 def asset_key(instrument: str, timeframe: str) -> str:
@@ -40,7 +47,8 @@ def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Hole]) -> s
     return "# Bars repaired\n\n" + table(results, columns) + "\n\n## Missing still\n\n" + missing
 
 
-HOLE_COLUMNS = ("instrument", "timeframe", "start", "end", "missing", "cause", "state", "why")
+HOLE_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end", "state", "why")
+"""What a narrow screen cuts comes last."""
 
 
 def hole_row(hole: Hole) -> dict[str, Any]:
@@ -64,14 +72,22 @@ def series_state(series: SeriesCompleteness, marks: Sequence[SeriesMark]) -> str
 
 
 def completeness_rows(measured: Sequence[SeriesCompleteness], marks: Sequence[SeriesMark] = ()) -> list[dict[str, Any]]:
-    """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked."""
+    """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked.
+
+    What matters comes first: a table cuts on the right what its screen has no room for.
+    """
     rows = []
     for one in measured:
         told = one.as_dict()
         causes = ", ".join(f"{count} {cause}" for cause, count in told["causes"].items()) or "none"
-        kept = ("instrument", "timeframe", "start", "end", "expected", "stored", "repaired", "missing", "complete")
-        state = series_state(one, marks)
-        rows.append({**{name: told[name] for name in kept}, "causes": causes, "state": state})
+        rows.append(
+            {
+                **{name: told[name] for name in ("instrument", "timeframe", "complete", "missing")},
+                "causes": causes,
+                "state": series_state(one, marks),
+                **{name: told[name] for name in ("expected", "stored", "repaired", "start", "end")},
+            }
+        )
     return rows
 
 

@@ -32,6 +32,14 @@ def require_utc(moment: datetime, name: str) -> datetime:
     return moment.astimezone(UTC)
 
 
+def require_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Both in UTC; DataError when one carries no zone, or when nothing lies between them."""
+    begin, until = require_utc(start, "start"), require_utc(end, "end")
+    if begin >= until:
+        raise DataError(f"start {format_time(begin)} is not before end {format_time(until)}; nothing lies between them")
+    return begin, until
+
+
 def parse_time(text: str, name: str) -> datetime:
     """Parse an ISO 8601 time in UTC (``2021-04-19T00:00:00Z``); raise DataError otherwise."""
     try:
