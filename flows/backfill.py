@@ -12,7 +12,7 @@ from tasks.data import backfill_bars, backfill_parts, judge_holes, mark_series, 
 from tasks.options import finished, run_each
 from tasks.publishing import Progress, announce_bars, publish_page
 from tidemill.bootstrap import services
-from tidemill.domain.market import require_utc
+from tidemill.domain.market import require_range
 from tidemill.ingesting import sum_by_name
 from tidemill.reports import ingest_page
 
@@ -37,7 +37,7 @@ def backfill(
     """
     known = services()
     known.check_mode(mode)
-    begin, until = require_utc(start, "start"), require_utc(end, "end")
+    begin, until = require_range(start, end)
     pieces = backfill_parts(begin, until)
     series = [(name, timeframe) for name, timeframe, _, _ in pieces]
     progress = Progress(f"Backfill of {len(set(series))} series", parts=len(pieces))

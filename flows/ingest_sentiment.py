@@ -11,7 +11,7 @@ from tasks.data import fetch_and_store_posts, outcomes
 from tasks.options import patiently
 from tasks.publishing import publish_page
 from tidemill.bootstrap import services
-from tidemill.reports import ingest_page
+from tidemill.reports import posts_page
 
 
 @flow(name="ingest_sentiment", flow_run_name="ingest_sentiment-{mode}", log_prints=False)
@@ -31,5 +31,5 @@ def ingest_sentiment(mode: Mode = "paper") -> dict[str, Any]:
     for future in futures:
         future.wait()
     results = [one.as_dict() for one in outcomes([(name, "") for name in names], [future.state for future in futures])]
-    publish_page(f"ingest-sentiment-{mode}", ingest_page("Posts ingested", results), "Posts by source")
+    publish_page(f"ingest-sentiment-{mode}", posts_page(results), "Posts by source")
     return {"results": results}

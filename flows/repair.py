@@ -8,11 +8,11 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
-from tasks.data import judge_holes, repair_bars, repairs, settle_holes, watched_series
+from tasks.data import judge_holes, mark_listings, repair_bars, repairs, settle_holes, watched_series
 from tasks.options import finished, run_each
 from tasks.publishing import announce_bars, publish_page
 from tidemill.bootstrap import services
-from tidemill.domain.market import EPOCH, require_utc
+from tidemill.domain.market import EPOCH, require_range
 from tidemill.reports import repair_page
 
 
@@ -21,6 +21,8 @@ def repair(
     start: datetime | None = None, end: datetime | None = None, mode: Mode = "paper", accepted: bool = False
 ) -> dict[str, Any]:
     """Ask again for every hole and every bar in quarantine, and judge what is left by all there is to know.
+
+    Before, each venue is asked since when it lists what is kept, and whether it still does.
 
     A witness, if the settings name one, is asked as well. What decisions read before stays as it was.
 
@@ -33,8 +35,8 @@ def repair(
     """
     known = services()
     known.check_mode(mode)
-    begin = require_utc(start, "start") if start else EPOCH
-    until = require_utc(end, "end") if end else known.market_clock.now()
+    begin, until = require_range(start or EPOCH, end or known.market_clock.now())
+    mark_listings()
     judge_holes(begin, until, follow=True)
     series = watched_series()
     futures = run_each(repair_bars, [(*one, begin, until, accepted) for one in series])

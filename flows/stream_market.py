@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
+from pydantic import Field
 
 from flows.parameters import Mode
 from tasks.data import follow_market, judge_holes
@@ -14,7 +15,9 @@ from tidemill.reports import stream_page
 
 
 @flow(name="stream_market", flow_run_name="stream_market-{mode}", log_prints=False)
-def stream_market(mode: Mode = "paper", seconds: float = 86_400.0, venue: str = "") -> dict[str, Any]:
+def stream_market(
+    mode: Mode = "paper", seconds: Annotated[float, Field(gt=0)] = 86_400.0, venue: str = ""
+) -> dict[str, Any]:
     """Store each bar when the venue's stream has closed it, and fetch by request what a cut took.
 
     It announces nothing: decisions start from the schedule of ingest_market, which then finds little left to fetch.

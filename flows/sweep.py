@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from prefect import flow
+from pydantic import Field
 
 from flows.parameters import Mode
 from tasks.publishing import publish_page
 from tasks.sweeping import chosen_runner, sweep_on_runner
 from tidemill.bootstrap import SweepRequest, WalkForward, services
+from tidemill.domain.errors import DataError
 from tidemill.pages import sweep_page
+
+Days = Annotated[float, Field(ge=0)]
 
 
 @flow(name="sweep", flow_run_name="sweep-{strategy}-{speed}", log_prints=False)
@@ -25,10 +29,10 @@ def sweep(
     speed: Literal["fast", "exact"] = "fast",
     values: list[str] | None = None,
     ranges: list[str] | None = None,
-    trials: int = 50,
-    train_days: float = 0,
-    test_days: float = 0,
-    purge_bars: int = 24,
+    trials: Annotated[int, Field(ge=1)] = 50,
+    train_days: Days = 0,
+    test_days: Days = 0,
+    purge_bars: Annotated[int, Field(ge=0)] = 24,
     mode: Mode = "paper",
 ) -> dict[str, Any]:
     """Try many parameter sets, or walk forward, and publish the best with its odds. It sends no order.
@@ -52,6 +56,8 @@ def sweep(
     services().check_mode(mode, live=services().settings.live)
     data = Path(recording) if recording else None
     request = SweepRequest(data=data, start=start, end=end, strategy=strategy, every=every or None, speed=speed)
+    if bool(train_days) != bool(test_days):
+        raise DataError("walking forward needs both train_days and test_days")
     lengths = WalkForward(train_days=train_days, test_days=test_days, purge_bars=purge_bars) if train_days else None
     told = try_all_sets.with_options(task_runner=chosen_runner())(request, values or [], ranges or [], trials, lengths)
     publish_page("sweep", sweep_page(told), "Sweep")

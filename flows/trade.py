@@ -19,7 +19,7 @@ from tidemill.domain.errors import StrategyError, TransientError
 from tidemill.domain.trading import Decision, LedgerOrder, Side
 from tidemill.execution import DecisionKey
 from tidemill.ports import FittedModel
-from tidemill.reports import decision_page, decision_summary, skipped_summary
+from tidemill.reports import decision_page, decision_summary, skipped_page, skipped_summary
 
 
 @flow(name="trade", flow_run_name="trade-{mode}-{as_of}", log_prints=False)
@@ -50,6 +50,7 @@ def trade(
     with orders.hold_account() as epoch:
         decision = decide.find_decision(run.key)
         if decision is None and run.late:
+            publish_page(f"trade-{mode}", skipped_page(run.key.as_of, run.late), "The newest decision")
             return skipped_summary(run.key.as_of, run.late)
         decision = decision or make_decision(run, epoch)
         placed = carry_out(decision, epoch)

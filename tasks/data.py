@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.options import materialize_step, step
 from tasks.publishing import tell_asset
-from tidemill.bootstrap import prune_payloads, services
+from tidemill.bootstrap import ask_listings, prune_payloads, services
 from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Hole
 from tidemill.domain.records import RecordKind
@@ -139,6 +139,12 @@ def mark_series(results: list[Ingested]) -> list[SeriesMark]:
             known.marks.record_mark(mark, now=now)
         marks.append(mark)
     return marks
+
+
+@step(name="mark_listings", tags=["data"], retries=2)
+def mark_listings() -> list[SeriesMark]:
+    """Ask each venue since when and until when it lists what is kept, and record it."""
+    return ask_listings(services())
 
 
 @step(name="settle_holes", tags=["data"], retries=2)

@@ -15,14 +15,14 @@ LOOK_BACK = timedelta(days=1)
 
 @step(name="find_undecided", tags=["monitor"], retries=2)
 def find_undecided() -> list[str]:
-    """Every as_of of the last day, past its lag, that has no decision."""
+    """Every as_of of the last day, past its lag, since the account was opened, that has no decision."""
     known = services()
     now = known.market_clock.now()
     decided = known.ledger.load_decisions(known.settings.account, since=now - LOOK_BACK)
     opened = known.ledger.load_account(known.settings.account)
     if opened is None:
         return []
-    start = max(now - LOOK_BACK, opened.opened_at) if known.settings.recording is None else now - LOOK_BACK
+    start = max(now - LOOK_BACK, opened.opened_at)
     end = now - timedelta(seconds=known.settings.max_lag_seconds)
     return [format_time(as_of) for as_of in missing_decisions(known.grid, decided, start, end)]
 
@@ -42,7 +42,7 @@ def rerun_sample() -> dict[str, Any]:
     known = services()
     since = known.market_clock.now() - LOOK_BACK
     decided = known.ledger.load_decisions(known.settings.account, since=since)
-    computed = [one for one in decided if one.outcome == "decided" and one.strategy == known.rules.strategy]
+    computed = [one for one in decided if one.outcome == "decided" and one.strategy == known.strategy_name]
     if not computed:
         return {"decision": None}
     done = rerun_recorded(known, computed[-1])

@@ -37,6 +37,7 @@ class Double:
     retry_after: str = ""
     writes: list[int] = field(default_factory=list)
     encodings: list[str] = field(default_factory=list)
+    reads: int = 0
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,6 +49,12 @@ class Double:
         self.writes.append(len(lines))
 
     def influxql(self, text: str) -> list[dict[str, object]]:
+        """What every statement of a query comes to."""
+        self.reads += 1
+        answers = [(number, self.select(one)) for number, one in enumerate(text.split("; "))]
+        return [{"statement_id": number, **({"series": found} if found else {})} for number, found in answers]
+
+    def select(self, text: str) -> list[dict[str, object]]:
         """Series of the answer to one SELECT of columns, or of the last value of one."""
         names, measurement, tags, start, stop = INFLUXQL.fullmatch(text).groups()
         wanted = dict(re.findall(r"\"(\w+)\" = '([^']*)' AND ", tags))
@@ -63,6 +70,11 @@ class Double:
         names = ["last"] if names.startswith("last(") else columns
         return [{"name": measurement, "columns": ["time", *names], "values": shown, **cut}] if rows else []
 
+    def flux(self, text: str) -> str:
+        """What every result of a script comes to."""
+        self.reads += 1
+        return "".join(self.query(one) for one in text.split("\n"))
+
     def query(self, text: str) -> str:
         start, stop = (micros(one) for one in re.search(r"start: (\S+), stop: ([^)]+)\)", text).groups())
         wanted = dict(re.findall(r'r\["(\w+)"\] == "([^"]*)"', text))
@@ -74,28 +86,40 @@ class Double:
             if name == measurement and start <= at < stop and wanted.items() <= dict(tags).items():
                 found.setdefault(tags, []).append((at, fields))
         if "pivot" in text:
-            return "".join(table(number, tags, rows) for number, (tags, rows) in enumerate(found.items()))
+            name = re.search(r'\|> yield\(name: "(\w+)"\)$', text)[1]
+            return "".join(table(number, tags, rows, name) for number, (tags, rows) in enumerate(found.items()))
         assert text.endswith("|> last()")
         last = {tags: [(rows[-1][0], {"_value": rows[-1][1][only]})] for tags, rows in found.items()}
         return "".join(table(number, tags, rows) for number, (tags, rows) in enumerate(last.items()))
 
 
-def table(number: int, tags: tuple[tuple[str, str], ...], rows: list[tuple[int, dict[str, object]]]) -> str:
-    """One table of annotated CSV."""
-    names = list(rows[0][1])
-    kinds = [TYPES[type(rows[0][1][name])] for name in names]
+def table(
+    number: int,
+    tags: tuple[tuple[str, str], ...],
+    rows: list[tuple[int, dict[str, object]]],
+    result: str = "_result",
+) -> str:
+    """One table of annotated CSV; the result's name is a default, and a field that a row lacks is empty."""
+    kept = {name: value for _, fields in rows for name, value in fields.items()}
+    names, kinds = list(kept), [TYPES[type(value)] for value in kept.values()]
     head = ["", "result", "table", "_time", *(name for name, _ in tags), *names]
     lines = [
         ",".join(["#datatype", "string", "long", "dateTime:RFC3339", *["string"] * len(tags), *kinds]),
         ",".join(["#group", "false", "false", "false", *["true"] * len(tags), *["false"] * len(names)]),
-        ",".join(["#default", "_result", *[""] * (len(head) - 2)]),
+        ",".join(["#default", result, *[""] * (len(head) - 2)]),
         ",".join(head),
     ]
     for at, fields in rows:
         moment = (EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
-        values = (str(value).lower() if isinstance(value, bool) else repr(value) for value in fields.values())
+        values = (written(fields.get(name)) for name in names)
         lines.append(",".join(["", "", str(number), moment, *(value for _, value in tags), *values]))
     return "\r\n".join(lines) + "\r\n\r\n"
+
+
+def written(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def parse_line(line: str) -> tuple[Key, dict[str, object]]:
@@ -157,15 +181,14 @@ class Handler(BaseHTTPRequestHandler):
     def read(self, url) -> None:
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
         assert asked["epoch"] == "u"
-        told: dict[str, object] = {"statement_id": 0}
         if asked["db"] != BUCKET and self.double.version == "3":
             self.answer(404, b'{"error":"the requested database was not found"}')
             return
         if asked["db"] != BUCKET:
-            told["error"] = f"database not found: {asked['db']}"
-        elif series := self.double.influxql(asked["q"]):
-            told["series"] = series
-        self.answer(200, json.dumps({"results": [told]}).encode())
+            told: list[dict[str, object]] = [{"statement_id": 0, "error": f"database not found: {asked['db']}"}]
+        else:
+            told = self.double.influxql(asked["q"])
+        self.answer(200, json.dumps({"results": told}).encode())
 
     def serve(self, url, body: bytes) -> None:
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -178,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, b'{"code":"not found"}')
             return
         if query:
-            self.answer(200, self.double.query(query).encode(), "text/csv")
+            self.answer(200, self.double.flux(query).encode(), "text/csv")
             return
         assert asked["precision"] == "us"
         try:

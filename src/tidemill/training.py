@@ -85,7 +85,8 @@ def train_model(
 ) -> Candidate:
     """Train on every row whose label was known at ``as_of``; too few rows give a candidate with a problem."""
     names = tuple(str(one) for one in features.columns if one not in NOT_FEATURES)
-    rows = _join(features, labels, as_of)
+    # of a store without bars the columns have no types by which rows could be joined
+    rows = _join(features, labels, as_of) if len(features) and len(labels) else features.iloc[:0]
     if len(rows) < FEWEST_ROWS:
         problem = f"only {len(rows)} rows with a known label; at least {FEWEST_ROWS} are needed"
         return Candidate(model=_empty_model(name, names, settings, as_of), rows=len(rows), problem=problem)

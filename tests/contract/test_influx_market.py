@@ -6,20 +6,23 @@ All of it on the v2 API, and on v2 writes with InfluxQL reads as 1.8 and 3 have 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import pytest
 from influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
+from tidemill.adapters._influx_told import UNDER_WAY
 from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES, Api, open_wire
-from tidemill.adapters.influx_market import InfluxMarketStore, Place
+from tidemill.adapters.influx_market import InfluxMarketStore, Place, _Known, _lines
 from tidemill.adapters.sql_market import SqlMarketStore
 from tidemill.bootstrap import Services
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
@@ -230,13 +233,152 @@ class Alone:
         self.mark = 0
 
     def stamped(self, work, *, now: datetime) -> int:
-        self.mark = max(to_micros(now), self.mark + 1)
-        return work(self.mark)
+        stored = max(to_micros(now), self.mark + 1)
+        added = work(stored)
+        self.mark = stored if added else self.mark
+        return added
 
     def watermark(self) -> int:
         return self.mark
 
     def close(self) -> None: ...
+
+
+def test_a_read_is_one_request_per_series_and_an_equal_write_one_in_all(desk: Desk, double: Double) -> None:
+    """What is unfinished is asked for in the request that reads points."""
+    other = bars(3.0).assign(instrument="ETH-USDT.T")
+    both, until = [NAME, "ETH-USDT.T"], START + timedelta(days=1)
+    desk.store.write_bars("1m", other, now=START)
+
+    def asked(work: Callable[[], object]) -> tuple[int, int]:
+        reads, writes = double.reads, len(double.writes)
+        work()
+        return double.reads - reads, len(double.writes) - writes
+
+    assert asked(lambda: desk.write(10.0)) == (1, 3), "begun, the points, done"
+    assert asked(lambda: desk.write(10.0)) == (1, 0)
+    assert asked(desk.closes) == (1, 0)
+    assert asked(lambda: desk.store.read_bars(both, "1m", START, until)) == (2, 0)
+    assert asked(lambda: desk.store.coverage(NAME, "1m", START, until)) == (1, 0)
+    assert asked(lambda: desk.store.latest_open(NAME, "1m")) == (2, 0)
+
+
+class Held:
+    """Holds back what a server was sent from the first points on, as a network would, and answers that it is busy."""
+
+    def __init__(self, double: Double) -> None:
+        self.double, self.apply, self.texts = double, double.write, list[str]()
+
+    def __enter__(self) -> Self:
+        self.double.write = self.hold  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.double.write = self.apply  # type: ignore[method-assign]
+        self.double.statuses = []
+
+    def hold(self, text: str) -> None:
+        if text.startswith("unfinished"):
+            self.apply(text)
+        else:
+            self.texts.append(text)
+            raise ValueError("it never answered")
+
+    def arrive(self) -> None:
+        """What was held back arrives after all."""
+        for text in self.texts:
+            self.apply(text)
+
+
+def test_a_late_request_of_a_writer_that_died_changes_nothing(desk: Desk, double: Double) -> None:
+    desk.write(7.0)
+    with Held(double) as held, pytest.raises(TransientError):
+        desk.write(8.0, 9.0)
+    assert held.texts
+    assert desk.write(8.5, 9.5, 10.5) == 3, "the venue revised them since"
+    held.arrive()
+    assert desk.closes() == [8.5, 9.5, 10.5]
+    assert desk.write(8.6, 9.5, 10.5) == 1
+    held.arrive()
+    assert desk.closes() == [8.6, 9.5, 10.5]
+    assert desk.closes(revisions=True) == [7.0, 8.5, 8.6, 9.5, 10.5]
+
+
+def test_control_under_the_revision_of_the_next_write_a_late_request_would_take_its_bars_away(
+    desk: Desk, double: Double
+) -> None:
+    with Held(double) as held, pytest.raises(TransientError):
+        desk.write(8.0, 9.0)
+    assert desk.write(8.5, 9.5, 10.5) == 3
+    held.texts = [text.replace(",rev=0 ", ",rev=1 ") for text in held.texts]
+    held.arrive()
+    assert desk.closes() == [10.5]
+
+
+def test_writers_that_die_one_after_the_other_never_share_a_revision(desk: Desk, double: Double) -> None:
+    desk.write(7.0)
+    late = []
+    for close in (1.0, 2.0, 3.0):
+        with Held(double) as held, pytest.raises(TransientError):
+            desk.write(close, close)
+        late.append(held)
+        desk.store.write_payload("bars", "GET", str(close).encode(), now=START + timedelta(hours=close))
+    assert desk.write(8.0, 9.0) == 2
+    for held in reversed(late):
+        held.arrive()
+        assert desk.closes() == [8.0, 9.0]
+    revisions = {re.search(r",rev=(\d+) ", held.texts[0])[1] for held in late}
+    assert len(revisions) == 3
+
+
+def begun_and_done(double: Double) -> dict[str, object]:
+    return next(fields for (name, _, at), fields in double.points.items() if name == "unfinished" and at == UNDER_WAY)
+
+
+def test_a_late_word_of_a_write_hides_no_finished_one(desk: Desk, double: Double) -> None:
+    sent: list[str] = []
+    written = double.write
+    double.write = lambda text: (sent.append(text), written(text))  # type: ignore[method-assign]
+    desk.write(7.0)
+    desk.write(8.0)
+    double.write = written  # type: ignore[method-assign]
+    words = [text for text in sent if text.startswith("unfinished")]
+    for late in words:
+        double.write(words[-1])
+        double.write(late)
+        assert desk.closes() == [8.0]
+        assert desk.store.write_bars("1m", bars(8.0), now=START) == 0, "and takes it for no write that broke off"
+    double.write(words[-2])
+    del begun_and_done(double)["done"]
+    assert desk.closes() == [7.0], "control: were it not told what was done"
+
+
+class Losing(Alone):
+    """Loses the end of a write: its work is done, but the watermark never hears of it."""
+
+    lost = False
+
+    def stamped(self, work, *, now: datetime) -> int:
+        if not self.lost:
+            return super().stamped(work, now=now)
+        work(max(to_micros(now), self.mark + 1))
+        raise TransientError("the database is gone")
+
+
+def test_what_was_written_whole_but_never_promised_stays_unread(double: Double) -> None:
+    beside = Losing()
+    place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
+    store = InfluxMarketStore(place, beside, api=APIS[double.version])
+    beside.lost = True
+    with pytest.raises(TransientError):
+        store.write_bars("1m", bars(1.0, 2.0), now=START)
+    beside.lost = False
+    assert store.write_bars("1m", bars(3.0), now=START) == 1
+    beside.mark += 10**9
+    read = store.read_bars([NAME], "1m", START, START + timedelta(days=1))
+    assert list(read["close"]) == [3.0], "no reader before could have known the other bar"
+    assert store.write_bars("1m", bars(3.0, 2.0), now=START) == 1
+    store.close()
 
 
 def test_nan_is_never_written_over_a_bar(desk: Desk, double: Double) -> None:
@@ -263,16 +405,14 @@ def test_history_survives_a_change_and_without_revisions_it_would_not(desk: Desk
     # the control: the same points without the tag
     place = Place(url=double.url, token=TOKEN, org=ORG, bucket=BUCKET)
     wire = open_wire(place, APIS[double.version], lambda _: None)
-    plain = [line.replace(",rev=0", "").replace(",rev=1", "") for line in desk.store._lines(NAME, "5m", *points(10.0))]
+    tags = {"venue": "T", "instrument": NAME, "timeframe": "5m"}
+    part = np.array([[0], [0], [1]]), np.full((5, 1), 10.0)
+    plain = [line.replace(",rev=0", "") for line in _lines(tags, part, 1, _Known(bars={}))]
     wire.write(plain)
     wire.write([line.replace("c=10.0", "c=12.0") for line in plain])
     wire.close()
     kept = [fields["c"] for (_, tags, _), fields in double.points.items() if ("timeframe", "5m") in tags]
     assert kept == [12.0]
-
-
-def points(close: float):
-    return (np.array([[0], [0], [1]]), np.full((5, 1), close)), 1, (1, [])
 
 
 def test_the_settings_alone_put_bars_into_influx_and_all_else_into_sql(double: Double, tmp_path, monkeypatch) -> None:

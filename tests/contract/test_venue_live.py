@@ -178,7 +178,8 @@ def refuse(options: VenueOptions, changes: dict[str, Any]) -> None:
         VenueState(replace(options, **changes))
     finally:
         assert options.live is not None
-        options.live.close()
+        if "live" in changes:  # else the state that did not come to be has closed it
+            options.live.close()
 
 
 def test_a_database_of_other_rules_or_prices_is_refused_with_the_way_out(source: VenueServer, tmp_path: Path) -> None:

@@ -35,3 +35,11 @@ def test_a_short_demo_fills_orders_and_needs_no_network(tmp_path: Path) -> None:
     assert order["raw"]
     assert order["forecast"]
     assert (Path(summary["folder"]) / "equity.png").stat().st_size > 10_000
+    check_made_again(Path(summary["folder"]), summary["lineage"]["decision"]["decision_id"])
+
+
+def check_made_again(folder: Path, decision: str) -> None:
+    """The settings that the demo left suffice: no venue is there to be asked any more."""
+    again = run_offline(folder, "rerun", decision)
+    assert "the same, bit for bit" in again.stdout, again.stdout + again.stderr
+    assert again.returncode == 0

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_gaps import MemoryGapLedger
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.memory_market import MemoryMarketStore
+from tidemill.adapters.memory_marks import MemoryMarks
 from tidemill.bootstrap import Services, using
 from tidemill.domain.gaps import Cause, HoleState
 from tidemill.domain.market import Instrument
+from tidemill.domain.series import SeriesMark, SeriesState
 from tidemill.recording import to_bars
 from tidemill.settings import RetentionSettings, Settings
 
@@ -43,16 +46,16 @@ def prefect_api() -> Iterator[None]:
 
 
 class Venue:
-    """Has every bar but those in ``gone``."""
+    """Has every bar from START on but those in ``gone``; tells what it offers, and since when."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = NAMES, listed: datetime | None = None) -> None:
         self.gone: set[int] = set()
+        self.names, self.listed = names, listed
 
     def fetch_instruments(self) -> Sequence[Instrument]:
         step = Decimal("0.01")
-        return [
-            Instrument(venue="BINANCE", base=name[:3], quote="USDT", price_step=step, lot_step=step) for name in NAMES
-        ]
+        made = partial(Instrument, venue="BINANCE", quote="USDT", price_step=step, lot_step=step)
+        return [made(base=name[:3], listed_from=self.listed) for name in self.names]
 
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
         first, beyond = (round((one - START) / HOUR) for one in (start, end))
@@ -150,7 +153,7 @@ def test_shortfall_publishes_a_page_for_an_account_without_orders(known: Service
     assert json.loads(artifacts(key="shortfall-decisions-paper")[0].data) == []
     assert json.loads(artifacts(key="shortfall-orders-paper")[0].data) == []
     page = artifacts(key="shortfall-paper")[0]
-    assert "0 of 0 decisions came out the same" in page.data
+    assert "no decision in this time" in page.data
     assert "no order has come to its end" in page.data
 
 
@@ -167,6 +170,7 @@ def test_monitor_publishes_completeness_per_series_and_per_day(known: Services) 
     series, days = Artifact.get("completeness-paper"), Artifact.get("completeness-days-paper")
     assert series is not None
     assert days is not None
+    assert list(told["completeness"][0])[:5] == ["instrument", "timeframe", "complete", "missing", "causes"]
     assert "2 venue outage" in str(series.data)
     assert '"2021-04-19"' in str(days.data)
 
@@ -190,6 +194,46 @@ def test_one_instrument_that_cannot_be_repaired_fails_alone(known: Services) -> 
     assert ["it is gone" in one["failure"] for one in done["results"]] == [True, False]
     states = {one.instrument: one.state for one in known.gaps.load_holes()}
     assert states == {NAMES[0]: HoleState.OPEN, NAMES[1]: HoleState.ACCEPTED}
+
+
+class Deaf(MemoryMarks):
+    """Takes no mark: what a venue says of its listings is lost."""
+
+    def record_mark(self, mark: SeriesMark, *, now: datetime) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("marks", [MemoryMarks, Deaf])
+def test_a_repair_learns_listings_before_it_judges(known: Services, marks: type[MemoryMarks]) -> None:
+    from flows.ingest_market import ingest_market
+    from flows.repair import repair
+
+    ingest_market()
+    assert [one.start for one in known.gaps.load_holes()] == []
+    btc, eth = NAMES
+    later = Services(
+        known.settings,
+        store=known.store,
+        gaps=known.gaps,
+        ledger=known.ledger,
+        marks=marks(),
+        # since the ingest: BTC is told to be listed two hours longer than its bars, ETH is offered no more
+        market_source=Venue([btc], listed=START - 2 * HOUR),
+        market_clock=ManualClock(START + 80.5 * HOUR),
+    )
+    with using(later):
+        done = repair()
+    assert ["not traded at BINANCE" in one["failure"] for one in done["results"]] == [False, True]
+    assert done["results"][0]["listed_from"] == "2021-04-18T22:00:00Z"
+    holes = [(one.instrument, round((one.start - START) / HOUR), one.missing) for one in known.gaps.load_holes()]
+    behind = [(name, 72, 8) for name in NAMES]
+    if marks is Deaf:
+        assert holes == behind, "control: two bars too few of BTC, and eight of ETH that nobody can have"
+    else:
+        assert holes == [(btc, -2, 2), behind[0]]
+        told = {one.instrument: one for one in later.marks.load_marks()}
+        assert (told[btc].state, told[btc].listed_from) == (SeriesState.FINE, START - 2 * HOUR)
+        assert (told[eth].state, told[eth].listed_until) == (SeriesState.DELISTED, START + 72 * HOUR)
 
 
 def test_only_the_event_of_a_scheduled_ingest_starts_trade() -> None:

@@ -15,7 +15,7 @@ from runs_made import START, at, marks
 
 from tidemill.domain.errors import DataError
 from tidemill.performance.calendar_months import monthly_table
-from tidemill.performance.drawdowns import drawdown_curve, find_drawdowns, longest_drawdown, worst_drawdown
+from tidemill.performance.drawdowns import Drawdown, Falls, drawdown_curve
 from tidemill.performance.ratios import (
     calmar_ratio,
     period_sharpe,
@@ -117,34 +117,75 @@ def test_what_does_not_vary_has_no_sharpe(returns: list[float]) -> None:
 
 def test_the_worst_drawdown_by_hand() -> None:
     curve = make_curve(marks(100, 120, 90, 108, 121, 115, 130))
-    worst = worst_drawdown(curve)
+    worst = Falls(curve).deepest()
     assert worst is not None
     assert worst.depth == pytest.approx(0.25)
     assert (worst.peak, worst.trough, worst.recovered) == (at(1), at(2), at(4))
     assert worst.length == timedelta(days=3)
-    assert len(find_drawdowns(curve)) == 2
+    assert len(Falls(curve).all()) == 2
     assert list(drawdown_curve(curve))[:4] == pytest.approx([0, 0, 0.25, 0.1])
 
 
 def test_a_drawdown_that_lasts_ends_with_the_marks() -> None:
     curve = make_curve(marks(100, 50, 100, 99, 98, 99))
-    longest = longest_drawdown(curve)
+    longest = Falls(curve).longest()
     assert longest is not None
     assert longest.recovered is None
     assert longest.length == timedelta(days=3)
-    assert worst_drawdown(curve).depth == 0.5
+    assert Falls(curve).deepest().depth == 0.5
 
 
 def test_what_never_falls_has_no_drawdown() -> None:
-    assert find_drawdowns(make_curve(marks(1, 1, 2))) == ()
-    assert worst_drawdown(make_curve(marks(1))) is None
+    assert Falls(make_curve(marks(1, 1, 2))).all() == ()
+    assert Falls(make_curve(marks(1))).deepest() is None
 
 
 @given(equities)
 def test_drawdowns_agree_with_their_curve(curve: pd.Series) -> None:
-    falls = find_drawdowns(curve)
+    falls = Falls(curve).all()
     assert max([one.depth for one in falls], default=0.0) == pytest.approx(drawdown_curve(curve).max(), abs=1e-12)
     assert all(0 < one.depth < 1 and one.peak < one.trough for one in falls)
+
+
+def looked_for_one_by_one(curve: pd.Series) -> list[Drawdown]:
+    """Every fall by its definition, mark after mark."""
+    values, times = curve.tolist(), [one.to_pydatetime() for one in curve.index]
+    found, peak, lowest = [], 0, None
+    for row, value in enumerate(values):
+        if value < values[peak]:
+            lowest = row if lowest is None or value < values[lowest] else lowest
+        if lowest is not None and (value >= values[peak] or row == len(values) - 1):
+            until = times[row]
+            fall = Drawdown(
+                depth=1.0 - values[lowest] / values[peak],
+                peak=times[peak],
+                trough=times[lowest],
+                recovered=until if value >= values[peak] else None,
+                length=until - times[peak],
+            )
+            found.append(fall)
+            lowest = None
+        peak = row if value >= values[peak] else peak
+    return found
+
+
+@given(equities)
+def test_falls_are_those_of_the_definition_to_the_last_bit(curve: pd.Series) -> None:
+    falls, slow = Falls(curve), looked_for_one_by_one(curve)
+    assert list(falls.all()) == slow
+    assert falls.deepest() == max(slow, key=lambda one: one.depth, default=None)
+    assert falls.longest() == max(slow, key=lambda one: one.length, default=None)
+
+
+def test_the_falls_of_a_long_curve_are_what_they_were() -> None:
+    walk = 1000 * np.exp(np.cumsum(np.random.default_rng(7).normal(0.001, 0.01, 2000)))
+    falls = Falls(make_curve(marks(*(round(float(one), 6) for one in walk))))
+    deepest, longest = falls.deepest(), falls.longest()
+    assert deepest is not None
+    assert longest is not None
+    assert (deepest.depth, deepest.length) == (0.2685915112136208, timedelta(days=354))
+    assert (longest.depth, longest.length) == (0.1715727229867462, timedelta(days=360))
+    assert len(falls.all()) == 79
 
 
 @given(equities, st.floats(0.01, 100.0))

@@ -111,24 +111,31 @@ def test_a_weekend_between_two_missing_sessions_does_not_cut_the_hole() -> None:
 
 
 def test_what_is_seen_again_adds_no_line() -> None:
-    assert revise_holes([hole(2, 4)], [hole(2, 4)], asked_again=False) == []
+    assert revise_holes([hole(2, 4)], [hole(2, 4)], asked_again=False, stored=opens()) == []
 
 
 def test_a_hole_whose_bars_came_is_repaired_and_one_covered_by_another_merged() -> None:
-    assert [one.state for one in revise_holes([hole(2, 4)], [], asked_again=False)] == [HoleState.REPAIRED]
-    lines = revise_holes([hole(2, 3), hole(3, 5, Cause.NO_TRADES)], [hole(2, 5)], asked_again=False)
+    (repaired,) = revise_holes([hole(2, 4)], [], asked_again=False, stored=opens(2, 3), not_due=[at(2)])
+    assert repaired.state is HoleState.REPAIRED
+    lines = revise_holes([hole(2, 3), hole(3, 5, Cause.NO_TRADES)], [hole(2, 5)], asked_again=False, stored=opens())
     assert [(one.start, one.state) for one in lines] == [(at(2), HoleState.OPEN), (at(3), HoleState.MERGED)]
+
+
+def test_a_hole_without_bars_is_never_called_repaired() -> None:
+    (withdrawn,) = revise_holes([hole(2, 4)], [], asked_again=True, stored=opens(1, 5), not_due=[at(2)])
+    assert (withdrawn.state, withdrawn.why) == (HoleState.WITHDRAWN, "no bar was due then")
+    assert revise_holes([hole(2, 4)], [], asked_again=True, stored=opens(1, 5)) == [], "what is not known to end stays"
 
 
 def test_what_nobody_has_is_accepted_and_stays_so_until_it_changes() -> None:
     down = hole(2, 4, Cause.VENUE_OUTAGE)
-    (accepted,) = revise_holes([down], [down], asked_again=True)
+    (accepted,) = revise_holes([down], [down], asked_again=True, stored=opens())
     assert accepted.state is HoleState.ACCEPTED
-    assert revise_holes([accepted], [down], asked_again=False) == []
-    (again,) = revise_holes([accepted], [hole(2, 3, Cause.NO_TRADES)], asked_again=False)
+    assert revise_holes([accepted], [down], asked_again=False, stored=opens()) == []
+    (again,) = revise_holes([accepted], [hole(2, 3, Cause.NO_TRADES)], asked_again=False, stored=opens())
     assert again.state is HoleState.OPEN
     unknown = hole(2, 4)
-    assert revise_holes([unknown], [unknown], asked_again=True) == []
+    assert revise_holes([unknown], [unknown], asked_again=True, stored=opens()) == []
 
 
 def test_an_empty_hole_is_refused() -> None:

@@ -32,15 +32,14 @@ class InfluxQlWire:
             body = gzip.compress("\n".join(lines[at : at + CHUNK_LINES]).encode(), compresslevel=1)
             self._send("POST", self._path, names, body, {"Content-Encoding": "gzip"})
 
-    def read(self, wanted: Wanted) -> Answer:
+    def read(self, *wanted: Wanted) -> list[Answer]:
         """See the protocol."""
-        names = ", ".join(f'"{name}"' for name in wanted.columns)
-        return self._query(f"SELECT {names} FROM {wanted.measurement} WHERE {_where(wanted)}")  # noqa: S608 -- ours
+        return self._query("; ".join(_select(one) for one in wanted))
 
     def newest(self, wanted: Wanted) -> int | None:
         """See the protocol."""
         text = f'SELECT last("{wanted.columns[0]}") FROM {wanted.measurement} WHERE {_where(wanted)}'  # noqa: S608
-        found = self._query(text)
+        (found,) = self._query(text)
         return int(found[0]["time"]) if found else None
 
     def version(self) -> str:
@@ -56,9 +55,12 @@ class InfluxQlWire:
         """See the protocol."""
         self._session.close()
 
-    def _query(self, text: str) -> Answer:
+    def _query(self, text: str) -> list[Answer]:
+        """The rows of each statement."""
         answer = self._send("GET", "/query", {"db": self._place.bucket, "epoch": "u", "q": text})
-        told = answer.json()["results"][0]
+        return [self._rows(one) for one in answer.json()["results"]]
+
+    def _rows(self, told: Mapping[str, Any]) -> Answer:
         if "error" in told:
             raise ConfigurationError(f"InfluxDB at {self._place.url} refuses: {told['error']}")
         series = told.get("series", [])
@@ -89,6 +91,11 @@ class InfluxQlWire:
 
         answer: requests.Response = patiently(self._place, self._sleep, ask)
         return answer
+
+
+def _select(wanted: Wanted) -> str:
+    names = ", ".join(f'"{name}"' for name in wanted.columns)
+    return f"SELECT {names} FROM {wanted.measurement} WHERE {_where(wanted)}"  # noqa: S608 -- ours
 
 
 def _where(wanted: Wanted) -> str:

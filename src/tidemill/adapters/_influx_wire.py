@@ -17,6 +17,7 @@ Api = Literal["v2", "v2-influxql", "v1"]
 CHUNK_LINES, TRIES, FIRST_PAUSE, TIMEOUT = 5_000, 5, 0.5, 30.0
 MAY_PASS = frozenset({408, 429, 500, 502, 503, 504})
 REFUSED = frozenset({401, 403, 404})
+PIVOT = 'pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
 Answer = list[dict[str, str]]
 """Rows of text: ``time`` in micros, tags and fields by their names."""
 
@@ -54,8 +55,8 @@ class Wire(Protocol):
         """Write lines of the line protocol with times in micros; safe to repeat."""
         ...
 
-    def read(self, wanted: Wanted) -> Answer:
-        """Every point, in any order."""
+    def read(self, *wanted: Wanted) -> list[Answer]:
+        """Every point of each, in any order; all in one request."""
         ...
 
     def newest(self, wanted: Wanted) -> int | None:
@@ -133,11 +134,15 @@ class ClientWire:
             text = "\n".join(lines[at : at + CHUNK_LINES])
             patiently(self._place, self._sleep, partial(self._ask, self._writes.write, record=text))
 
-    def read(self, wanted: Wanted) -> Answer:
+    def read(self, *wanted: Wanted) -> list[Answer]:
         """See the protocol."""
-        return self._query(
-            f'{_flux(self._place, wanted)} |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
-        )
+        names = [str(number) for number in range(len(wanted))]
+        parts = [
+            f'{_flux(self._place, one)} |> {PIVOT} |> yield(name: "{name}")'
+            for name, one in zip(names, wanted, strict=True)
+        ]
+        rows = self._query("\n".join(parts))
+        return [[row for row in rows if row["result"] == name] for name in names]
 
     def newest(self, wanted: Wanted) -> int | None:
         """See the protocol."""
@@ -188,15 +193,20 @@ def _flux(place: Place, wanted: Wanted) -> str:
 
 
 def parse_annotated(lines: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Rows of annotated CSV: tables one after the other, each with annotations, a head and its rows."""
+    """Rows of annotated CSV: tables one after the other, each with annotations, a head and its rows.
+
+    The name of the result stands in the defaults alone.
+    """
     head: list[str] = []
+    name = ""
     for cells in csv.reader(lines):
         if not cells or cells[0].startswith("#"):
             head = []
+            name = cells[1] if cells and cells[0] == "#default" else name
         elif not head:
             head = cells
         else:
-            yield dict(zip(head, cells, strict=False))
+            yield {**dict(zip(head, cells, strict=False)), "result": name}
 
 
 def seconds_of(text: Any) -> float | None:

@@ -9,6 +9,7 @@ from tidemill.bootstrap.backtests import (
 )
 from tidemill.bootstrap.base_services import BUNDLED
 from tidemill.bootstrap.damage import store_damage
+from tidemill.bootstrap.listings import ask_listings
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.retention import prune_payloads, pruned_rows
@@ -18,6 +19,7 @@ from tidemill.bootstrap.sources import build_live_market
 from tidemill.bootstrap.strategies import examine_setting, require_sound
 from tidemill.bootstrap.sweep_jobs import LOCAL_CLUSTER, Fan, SweepJob, SweepRequest, need_dask, open_fan, run_job
 from tidemill.bootstrap.sweeping import Sweeper, run_sweep
+from tidemill.bootstrap.targets import make_folder, need_writable, write_text
 from tidemill.bootstrap.walk_forward import WalkForward, run_walk_forward, run_wanted
 
 __all__ = [
@@ -31,13 +33,16 @@ __all__ = [
     "SweepRequest",
     "Sweeper",
     "WalkForward",
+    "ask_listings",
     "backtest_recording",
     "build_fill_rules",
     "build_live_market",
     "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",
+    "make_folder",
     "need_dask",
+    "need_writable",
     "open_fan",
     "prepare_backtest",
     "prune_payloads",
@@ -55,4 +60,5 @@ __all__ = [
     "shortfalls",
     "store_damage",
     "using",
+    "write_text",
 ]

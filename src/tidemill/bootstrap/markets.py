@@ -90,7 +90,10 @@ class Markets:
             return self._records[name]
 
     def stream(self, name: str) -> MarketStream:
-        """A new stream of the venue ``name``; whoever asks closes it."""
+        """A new stream of the venue ``name``; whoever asks closes it; ConfigurationError without such a market."""
+        if name not in self.described:
+            there = ", ".join(self.described)
+            raise ConfigurationError(f"the settings have no market '{name}'; there are {there}")
         return build_stream(self.described[name], self._parts)
 
     def sessions(self, code: str, timeframe: str, since: datetime, now: datetime) -> tuple[datetime, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tidemill.backtest import BacktestPlan, BacktestResult, count_bars, run_backtest
 from tidemill.bootstrap.backtests import keep_compiled_code, prepare_backtest
+from tidemill.bootstrap.targets import need_writable
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trading import Fill
 from tidemill.domain.trials import Trial, comparable_sharpes, distinct_trials
@@ -65,13 +66,12 @@ def report_backtest(
 ) -> dict[str, Any]:
     """Backtest a recording, record the trial, and return the summary; write the page if asked.
 
-    ConfigurationError, before anything runs, when the page's
-    folder is not there, or when the page is asked of the fast speed; DataError names what that does not cover.
+    ConfigurationError, before anything runs, when the page
+    cannot be written, or when the page is asked of the fast speed; DataError names what that does not cover.
     """
     begun = options.clock.now()
-    if options.page is not None and not options.page.parent.is_dir():
-        folder = options.page.parent
-        raise ConfigurationError(f"the report cannot be written: there is no folder {folder}; make it first")
+    if options.page is not None:
+        need_writable(options.page, "report")
     recording, plan = prepare_backtest(settings, data=data, start=start, end=end, strategy=strategy, every=every)
     if options.speed == "fast":
         if options.page is not None:

@@ -27,7 +27,7 @@ def rerun_recorded(known: Services, decision: Decision) -> dict[str, Any]:
         environment=known.environment,
         quarantine=known.gaps,
         records=known.records,
-        own=known.rules.own,
+        own=known.own_strategy,
     )
     return {**asdict(done), "differences": list(done.differences)}
 
@@ -36,7 +36,7 @@ def recent_decisions(known: Services, days: float) -> Sequence[Decision]:
     """What was decided in the last ``days`` on the market clock, the halts of a person left out."""
     since = known.market_clock.now() - timedelta(days=days)
     decided = known.ledger.load_decisions(known.settings.account, since=since)
-    return [one for one in decided if one.outcome == "decided" and one.strategy == known.rules.strategy]
+    return [one for one in decided if one.outcome == "decided" and one.strategy == known.strategy_name]
 
 
 def rerun_recent(known: Services, days: float, most: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +18,9 @@ from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trading import OrderTiming
 from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
+from tidemill.forecasting import Strategy
 from tidemill.settings import Settings, load_settings
+from tidemill.strategies import choose_strategy
 from tidemill.training import TrainingParams
 
 
@@ -43,6 +46,20 @@ class Services(MarketServices):
     def timing(self) -> OrderTiming:
         """Windows and waits of the venue."""
         return capability(self.capability_name).timing()
+
+    @cached_property
+    def _chosen_strategy(self) -> tuple[str, Strategy | None]:
+        return choose_strategy(self.settings.strategy)
+
+    @property
+    def strategy_name(self) -> str:
+        """The name that decisions are recorded under; known without asking the venue, as is the next."""
+        return self._chosen_strategy[0]
+
+    @property
+    def own_strategy(self) -> Strategy | None:
+        """The strategy of the settings' file; None for one that ships."""
+        return self._chosen_strategy[1]
 
     @cached_property
     def rules(self) -> DecisionRules:
@@ -115,7 +132,9 @@ _current: ContextVar[Services | None] = ContextVar("tidemill_services", default=
 
 @cache
 def _default_services() -> Services:
-    return Services(load_settings())
+    made = Services(load_settings())
+    atexit.register(made.close)  # an open client tells a person of itself when the process ends
+    return made
 
 
 def services() -> Services:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from tidemill.cli import data, records, research, running, setting_up
 from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(3)
     except TidemillError as error:
-        Console(stderr=True).print(f"[red]tidemill:[/red] {error}", highlight=False, soft_wrap=True)
+        told = Text.assemble(("tidemill:", "red"), " ", " ".join(str(error).split()))  # a driver's error has lines
+        Console(stderr=True).print(told, soft_wrap=True)
         sys.exit(2 if isinstance(error, (DataError, ConfigurationError)) else 1)
     except Exception as error:  # a usage error of the command line carries its own text and code
         if hasattr(error, "show") and hasattr(error, "exit_code"):

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tidemill.cli.options import End, JsonPath, Start, time_option, write_json
+from tidemill.cli.options import End, JsonPath, Start, target, time_option, write_json
 from tidemill.domain.errors import DataError
 
 app = typer.Typer(help="Market data in files and in the store.", no_args_is_help=True)
@@ -52,7 +52,9 @@ def import_file(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", help="File to write, .parquet or .csv.")],
+    out: Annotated[
+        Path, typer.Option("--out", callback=target("file"), help="File to write: .parquet, .csv or .csv.gz.")
+    ],
     instrument: InstrumentId = None,
     timeframe: Timeframe = None,
     start: Start = None,
@@ -73,7 +75,7 @@ def export(
 
 @app.command()
 def gaps(
-    repaired: Annotated[bool, typer.Option("--all", help="Also what was repaired or merged since.")] = False,
+    repaired: Annotated[bool, typer.Option("--all", help="Also what was repaired, merged or withdrawn since.")] = False,
     json: JsonPath = None,
 ) -> None:
     """Show every hole: where bars are missing, how many, why, and what became of it."""
@@ -155,7 +157,7 @@ def release(
 @app.command()
 def prune(
     older_than: Annotated[
-        float, typer.Option("--older-than", help="Days; default: retention.payload_days of the settings.")
+        float, typer.Option("--older-than", min=0, help="Days; default: retention.payload_days of the settings.")
     ] = 0.0,
     json: JsonPath = None,
 ) -> None:

@@ -21,6 +21,17 @@ def time_option(name: str) -> Any:
     return parse
 
 
+def target(what: str) -> Any:
+    """A callback that refuses a file which cannot be written before the work whose outcome it is to take."""
+
+    def check(path: Path | None) -> Path | None:
+        from tidemill.bootstrap import need_writable
+
+        return None if path is None else need_writable(path, what)
+
+    return check
+
+
 Data = Annotated[Path | None, typer.Option("--data", help="A recording's TOML file; default: the bundled prices.")]
 Start = Annotated[
     datetime | None,
@@ -31,10 +42,15 @@ End = Annotated[
     typer.Option("--to", parser=time_option("--to"), metavar="TIME", help="Decided closes before this."),
 ]
 Every = Annotated[str | None, typer.Option("--every", help="Cadence of decisions as a timeframe, such as 4h or 1d.")]
-JsonPath = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object to this file.")]
+JsonPath = Annotated[
+    Path | None,
+    typer.Option("--json", callback=target("JSON file"), help="Write the result as one JSON object to this file."),
+]
 
 
 def write_json(path: Path | None, result: Any) -> None:
     """Write one object; money in it is text already."""
+    from tidemill.bootstrap import write_text
+
     if path is not None:
-        path.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(result, indent=2, default=str) + "\n", "JSON file")

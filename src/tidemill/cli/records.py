@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -87,8 +86,7 @@ def open_account(
     """Record the account's opening balances in the ledger, once."""
     from tidemill.replay.records import open_settings_account
 
-    amounts = {name: Decimal(amount) for name, _, amount in (one.partition("=") for one in cash or [])}
-    _say(open_settings_account(amounts))
+    _say(open_settings_account(cash or []))
 
 
 Amount = Annotated[str, typer.Argument(metavar="ASSET=AMOUNT", help="What moved, such as USDT=250.50.")]

@@ -62,7 +62,7 @@ def sweep(
     columns = (TextColumn("trying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     chosen = services.settings
     spread = open_fan(chosen.task_runner, speed, workers, chosen.dask_address)
-    with Progress(*columns, console=console, transient=True) as bar, spread as fan:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, spread as fan:
         task = bar.add_task("trying", total=None)
         sweeper = Sweeper(
             settings=services.settings,

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from tidemill.cli.options import Data, End, Every, JsonPath, Start, write_json
+from tidemill.cli.options import Data, End, Every, JsonPath, Start, target, write_json
 from tidemill.settings import load_settings
 
 console = Console()
@@ -154,7 +154,10 @@ def backtest(
     ] = "exact",
     json: JsonPath = None,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Write a page with all figures and charts to this HTML file.")
+        Path | None,
+        typer.Option(
+            "--report", callback=target("report"), help="Write a page with all figures and charts to this HTML file."
+        ),
     ] = None,
 ) -> None:
     """Run history through the same stages, execution and matching as live, order for order.
@@ -166,7 +169,7 @@ def backtest(
     from tidemill.replay.screen import show_backtest
 
     services = Services(load_settings())
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("deciding", total=None)
         result = report_backtest(
             services.settings,

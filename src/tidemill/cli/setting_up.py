@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tidemill.settings import load_settings
 
@@ -50,6 +51,6 @@ def doctor(
     findings = examine(load_settings, live=live)
     for one in findings:
         sign = "[green]ok[/green]" if one.ok else "[yellow]note[/yellow]" if one.optional else "[red]missing[/red]"
-        shown.add_row(sign, one.subject, one.text)
+        shown.add_row(sign, one.subject, Text(" ".join(one.text.split())))
     console.print(shown)
     raise typer.Exit(0 if all(one.ok or one.optional for one in findings) else 1)

@@ -25,13 +25,14 @@ class HoleState(StrEnum):
     """What became of a hole.
 
     ``open``: missing. ``accepted``: asked for again and nobody has it. ``repaired``: its bars are stored.
-    ``merged``: told by the hole that begins before it.
+    ``merged``: told by the hole that begins before it. ``withdrawn``: no bar was due there after all.
     """
 
     OPEN = "open"
     ACCEPTED = "accepted"
     REPAIRED = "repaired"
     MERGED = "merged"
+    WITHDRAWN = "withdrawn"
 
 
 MISSING_STATES = (HoleState.OPEN, HoleState.ACCEPTED)

@@ -5,7 +5,7 @@ from tidemill.ingesting.posts import ingest_posts, store_posts
 from tidemill.ingesting.records import ingest_records
 from tidemill.ingesting.storing import REPAIRED, as_backfilled, note_fetch, store_checked
 from tidemill.ingesting.streaming import StreamLog, StreamPlan, follow_stream
-from tidemill.ingesting.values import Ingested, failed, mark_of, sum_by_name
+from tidemill.ingesting.values import Ingested, failed, mark_listing, mark_of, sum_by_name
 
 __all__ = [
     "PART_BARS",
@@ -20,6 +20,7 @@ __all__ = [
     "ingest_posts",
     "ingest_range",
     "ingest_records",
+    "mark_listing",
     "mark_of",
     "note_fetch",
     "store_checked",

@@ -10,6 +10,10 @@ from typing import Any
 from tidemill.domain.market import format_time, timeframe_seconds
 from tidemill.domain.series import SeriesError, SeriesMark, SeriesState
 
+# states that say nothing of whether an instrument is listed
+SILENT = frozenset({SeriesState.FAILED, SeriesState.CLOCK_OFF, SeriesState.CHANGED_SHAPE})
+# states in which its venue did not offer an instrument, or could not be believed
+NOT_OFFERED = frozenset({SeriesState.UNKNOWN_SYMBOL, SeriesState.DELISTED, SeriesState.CLOCK_OFF})
 COUNTS = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
 
 
@@ -63,12 +67,13 @@ def mark_of(done: Ingested, newest: datetime | None, before: SeriesMark | None =
     """How a series is marked after this; ``newest``: open time of its newest stored bar, ``before``: its mark so far.
 
     An instrument that is not known, but of which there are bars, was known once: it is delisted, and its
-    listing ends with that bar. Since when it is listed stays known when its venue no longer tells.
+    listing ends with that bar. Since when it is listed stays known when its venue no longer tells, and so does until
+    when, while nothing came of asking.
     """
     state = done.state
     if state is SeriesState.UNKNOWN_SYMBOL and newest is not None:
         state = SeriesState.DELISTED
-    until = None
+    until = before.listed_until if before and state in SILENT else None
     if state is SeriesState.DELISTED and newest is not None:
         until = newest + timedelta(seconds=timeframe_seconds(done.timeframe))
     return SeriesMark(
@@ -79,3 +84,14 @@ def mark_of(done: Ingested, newest: datetime | None, before: SeriesMark | None =
         listed_from=done.listed_from or (before.listed_from if before else None),
         listed_until=until,
     )
+
+
+def mark_listing(done: Ingested, newest: datetime | None, before: SeriesMark | None) -> SeriesMark:
+    """How a series is marked after its venue was asked whether it offers the instrument, and for no bar.
+
+    What asking for bars had shown stands, unless it was that there is no such instrument or that a clock was off.
+    """
+    mark = mark_of(done, newest, before)
+    if done.failure or before is None or before.state in NOT_OFFERED:
+        return mark
+    return replace(mark, state=before.state, why=before.why)

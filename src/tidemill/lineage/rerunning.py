@@ -138,7 +138,10 @@ def _draft_again(
 ) -> Draft:
     grid = rules.grid
     if grid.point_of(decision.as_of) != parse_time(decision.record["point"], "point"):
-        raise DataError(f"decision {decision.decision_id} was made on another grid of decisions than the settings'")
+        raise DataError(
+            f"decision {decision.decision_id} was made on another grid of decisions than the settings'; "
+            "use the timeframe, calendar and delay of then (a replay's own are in the tidemill.toml of its folder)"
+        )
     key = rules.key(decision.as_of, decision.attempt)
     market = load(rules, decision.as_of, watermark=decision.store_watermark)
     return draft_decision(

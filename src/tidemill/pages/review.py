@@ -12,6 +12,7 @@ from tidemill.reports import table
 CENT = Decimal("0.01")
 CAUSES = ("delay", "execution", "fees", "opportunity", "total")
 MOST_DIFFERENCES = 5
+NO_DECISION = "There was no decision in this time."
 
 
 def review_page(reruns: Sequence[Mapping[str, Any]], found: Sequence[Shortfall]) -> str:
@@ -19,7 +20,7 @@ def review_page(reruns: Sequence[Mapping[str, Any]], found: Sequence[Shortfall])
     other = [one for one in reruns if not one["same"]]
     parts = [
         "# Decisions and their cost\n",
-        f"{len(reruns) - len(other)} of {len(reruns)} decisions came out the same.",
+        f"{len(reruns) - len(other)} of {len(reruns)} decisions came out the same." if reruns else NO_DECISION,
     ]
     for one in other:
         parts.append(f"\n**{one['decision_id']}** at {one['as_of']}: DIFFERENT ({one['promise']})\n")

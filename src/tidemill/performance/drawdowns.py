@@ -29,26 +29,12 @@ def drawdown_curve(curve: pd.Series[float]) -> pd.Series[float]:
     return 1.0 - curve / curve.cummax()
 
 
-def find_drawdowns(curve: pd.Series[float]) -> tuple[Drawdown, ...]:
-    """Every fall below a peak in order of time; none for a curve that never falls."""
-    falls = _Falls(curve)
-    return tuple(falls.tell(place) for place in range(len(falls.first)))
+class Falls:
+    """Every fall of a curve below a peak, looked for once and kept as arrays: a year of minutes has many.
 
-
-def worst_drawdown(curve: pd.Series[float]) -> Drawdown | None:
-    """The deepest fall (the first of equals), or None."""
-    falls = _Falls(curve)
-    return falls.tell(int(np.argmax(falls.depth))) if len(falls.first) else None
-
-
-def longest_drawdown(curve: pd.Series[float]) -> Drawdown | None:
-    """The fall that lasted longest from peak to recovery, or None."""
-    falls = _Falls(curve)
-    return falls.tell(int(np.argmax(falls.length))) if len(falls.first) else None
-
-
-class _Falls:
-    """All falls as arrays, as a year of minutes has many: rows of the ``first`` and ``last`` mark below each peak."""
+    ``first`` and ``last``: rows of the first and last mark below each peak; ``depth`` and ``length``: as in
+    :class:`Drawdown`, the length in microseconds.
+    """
 
     def __init__(self, curve: pd.Series[float]) -> None:
         self._curve = curve
@@ -62,7 +48,19 @@ class _Falls:
         times = curve.index.to_numpy("datetime64[us]").astype(np.int64)
         self.length = times[np.minimum(self.last + 1, len(times) - 1)] - times[self.first - 1]
 
-    def tell(self, place: int) -> Drawdown:
+    def all(self) -> tuple[Drawdown, ...]:
+        """Each fall in order of time; none for a curve that never falls."""
+        return tuple(self._tell(place) for place in range(len(self.first)))
+
+    def deepest(self) -> Drawdown | None:
+        """The deepest fall (the first of equals), or None."""
+        return self._tell(int(np.argmax(self.depth))) if len(self.first) else None
+
+    def longest(self) -> Drawdown | None:
+        """The fall that lasted longest from peak to recovery, or None."""
+        return self._tell(int(np.argmax(self.length))) if len(self.first) else None
+
+    def _tell(self, place: int) -> Drawdown:
         first, last = int(self.first[place]), int(self.last[place])
         peak, recovered = first - 1, last + 1 < len(self._curve)
         trough = first + int(np.argmin(self._curve.to_numpy()[first : last + 1]))

@@ -16,7 +16,7 @@ from tidemill.performance import cautions
 from tidemill.performance.booking import book_fills, hit_rate, profit_factor
 from tidemill.performance.calendar_months import monthly_table
 from tidemill.performance.costs import attribute_costs
-from tidemill.performance.drawdowns import drawdown_curve, longest_drawdown, worst_drawdown
+from tidemill.performance.drawdowns import Falls, drawdown_curve
 from tidemill.performance.figures import Activity, Capacity, Certainty, Curves, Headline, Performance, Trading
 from tidemill.performance.holdings import (
     annual_turnover,
@@ -144,7 +144,8 @@ def make_headline(curve: pd.Series[float], days_per_year: float) -> Headline:
     """The figures of one curve."""
     returns, periods = make_returns(curve), periods_per_year(curve, days_per_year)
     annual = annual_return(curve)
-    worst, longest = worst_drawdown(curve), longest_drawdown(curve)
+    falls = Falls(curve)
+    worst, longest = falls.deepest(), falls.longest()
     depth = worst.depth if worst else 0.0
     return Headline(
         total_return=total_return(curve),

@@ -5,7 +5,7 @@ Open times are int64 microseconds here. Nothing is filled; a hole is told, judge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -100,11 +100,15 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
 
 def _judge_asked(listed: int, having: int, inside: bool, told: str) -> tuple[Cause, str]:
     if listed and not having:
-        return Cause.VENUE_OUTAGE, f"all {listed} other instruments of the venue lack it{told}"
+        return Cause.VENUE_OUTAGE, f"{_others(listed)} of the venue lack{'s' if listed == 1 else ''} it{told}"
     if having and inside:
         return Cause.NO_TRADES, f"{having} of {listed} other instruments have it, and bars stand around it{told}"
     alone = "no other instrument to compare with" if not listed else "others have it, but no bar follows or precedes"
     return Cause.UNKNOWN, alone + told
+
+
+def _others(listed: int) -> str:
+    return "the one other instrument" if listed == 1 else f"all {listed} other instruments"
 
 
 def _covered(missing: np.ndarray, fetches: Sequence[Fetch]) -> np.ndarray:
@@ -162,19 +166,29 @@ def find_holes(
     ]
 
 
-def revise_holes(known: Sequence[Hole], found: Sequence[Hole], *, asked_again: bool) -> list[Hole]:
+def revise_holes(
+    known: Sequence[Hole],
+    found: Sequence[Hole],
+    *,
+    asked_again: bool,
+    stored: np.ndarray,
+    not_due: Collection[datetime] = (),
+) -> list[Hole]:
     """The lines that a look at a range adds to the history.
 
     ``known``: holes of the range told as missing before; ``found``: those seen now. A hole no longer seen
-    is repaired, or merged when another now covers its start. With ``asked_again`` (a repair found nothing
-    more) an outage of the venue or a time without trades is accepted; what was accepted stays so while
+    is merged when another now covers its start, repaired when a bar is ``stored`` there, withdrawn when its start is
+    ``not_due`` any more; else it stays as it was told, with what is seen inside it. With ``asked_again`` (a repair
+    found nothing more) an outage of the venue or a time without trades is accepted; what was accepted stays so while
     nothing about it changes.
     """
     before = {one.key: one for one in known}
     now = {one.key: one for one in found}
-    lines = [_settled(one, before.get(one.key), asked_again=asked_again) for one in found]
-    gone = [_closed(one, found) for key, one in before.items() if key not in now]
-    return [one for one in lines if before.get(one.key) != one] + gone
+    gone = [_closed(one, found, stored, not_due) for key, one in before.items() if key not in now]
+    stays = [one for one in gone if before[one.key] == one]
+    new = [one for one in found if not any(told.start < one.start < told.end for told in stays)]
+    lines = [_settled(one, before.get(one.key), asked_again=asked_again) for one in new]
+    return [one for one in lines + gone if before.get(one.key) != one]
 
 
 def _settled(hole: Hole, before: Hole | None, *, asked_again: bool) -> Hole:
@@ -191,11 +205,13 @@ def _same(one: Hole, other: Hole) -> bool:
     return (one.start, one.end, one.missing, one.cause) == (other.start, other.end, other.missing, other.cause)
 
 
-def _closed(hole: Hole, found: Sequence[Hole]) -> Hole:
+def _closed(hole: Hole, found: Sequence[Hole], stored: np.ndarray, not_due: Collection[datetime]) -> Hole:
     for one in found:
         if one.instrument == hole.instrument and one.timeframe == hole.timeframe and one.start < hole.start < one.end:
             return _with(hole, HoleState.MERGED, f"told by the hole from {format_time(one.start)}")
-    return _with(hole, HoleState.REPAIRED, "its first bars are stored")
+    if to_micros(hole.start) in stored:
+        return _with(hole, HoleState.REPAIRED, "its first bars are stored")
+    return _with(hole, HoleState.WITHDRAWN, "no bar was due then") if hole.start in not_due else hole
 
 
 def _with(hole: Hole, state: HoleState, why: str) -> Hole:

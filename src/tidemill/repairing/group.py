@@ -39,6 +39,14 @@ class SeriesGroup:
         """When an instrument is listed; always, unless told."""
         return self.listings.get(name, ALWAYS)
 
+    def is_due(self, name: str, moment: datetime) -> bool:
+        """Whether a bar of ``name`` may open at ``moment``: listed then, and not between two known sessions."""
+        listing, known = self.listing(name), self.sessions
+        if not listing.start <= moment < listing.end:
+            return False
+        between = self.calendar == "as-recorded" and bool(known) and known[0] <= moment <= known[-1]
+        return not between or moment in known
+
     def listed(self, marks: Sequence[SeriesMark]) -> SeriesGroup:
         """The group with the listings that the marks of its series tell."""
         mine = [one for one in marks if one.timeframe == self.timeframe and one.instrument in self.names]

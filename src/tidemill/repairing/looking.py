@@ -63,8 +63,9 @@ def record_missing(
     for name, view in views.items():
         others = {other: _as_neighbour(one, group, now) for other, one in views.items() if other != name}
         found = _judge(ledger, group, view, others, now=now, witness=(witness or {}).get(name))
-        before = [one for one in known[name] if view.begin <= one.start < view.beyond]
-        lines += revise_holes(before, found, asked_again=name in asked)
+        before = _told_before(group, view, known[name], end or FOREVER)
+        not_due = [one.start for one in before if not group.is_due(name, one.start)]
+        lines += revise_holes(before, found, asked_again=name in asked, stored=view.opens, not_due=not_due)
         missing += found
     ledger.record_holes(lines, now=now)
     return missing
@@ -197,6 +198,13 @@ def _judge(
     )
     causes = judge_cause(missing, group.timeframe, evidence)
     return find_holes(view.name, group.timeframe, expected, missing, causes)
+
+
+def _told_before(group: SeriesGroup, view: _View, known: Sequence[Hole], end: datetime) -> list[Hole]:
+    """Holes told of a series before, of the range that was looked at or behind the end of its listing."""
+    delisted = group.listing(view.name).end
+    begun = [one for one in known if view.begin <= one.start]
+    return [one for one in begun if one.start < view.beyond or delisted <= one.start < end]
 
 
 def measure_group(

@@ -12,7 +12,7 @@ import pandas as pd
 from tidemill.domain.errors import DataError, TransientError
 from tidemill.domain.gaps import HoleState
 from tidemill.domain.market import EPOCH, Instrument, format_time, split_instrument_id, to_micros
-from tidemill.ingesting import REPAIRED, Ingested, as_backfilled, note_fetch, store_checked
+from tidemill.ingesting import REPAIRED, Ingested, as_backfilled, note_fetch, store_checked, sum_by_name
 from tidemill.ports import BAR_COLUMNS, BarStore, GapRecords, MarketSource
 from tidemill.quality import DoubtRules, check_bars, expected_opens, hash_bars, honour_quarantine
 from tidemill.repairing.group import SeriesGroup
@@ -52,7 +52,8 @@ def repair_series(
     """
     until = min(end or now, now)
     wanted = wanted_opens(ledger, group, instrument.id, start=start, end=until, accepted=accepted)
-    totals, told, fetched = Ingested(name=instrument.id, timeframe=group.timeframe), None, []
+    listed = instrument.listed_from
+    parts, told, fetched = [Ingested(name=instrument.id, timeframe=group.timeframe, listed_from=listed)], None, []
     for low, high in join_ranges(wanted, group.length):
         answer = source.fetch_bars(instrument.id, group.timeframe, low, high)
         note_fetch(
@@ -61,12 +62,12 @@ def repair_series(
         seen = ask_witness(witness, instrument.id, group.timeframe, low, high)
         asked = answer["open_time"].to_numpy("datetime64[us]").astype(np.int64)
         targeted = as_backfilled(answer[np.isin(asked, wanted)].reset_index(drop=True), group.timeframe)
-        totals = _add(totals, _store(targeted, store, ledger, instrument, group, now=now, doubts=doubts, witness=seen))
+        parts.append(_store(targeted, store, ledger, instrument, group, now=now, doubts=doubts, witness=seen))
         if seen is not None:
             fetched.append(seen["open_time"].to_numpy("datetime64[us]").astype(np.int64))
             told = np.concatenate(fetched)
     released = release_mended(store, ledger, instrument.id, group, now=now)
-    return Repaired(done=totals, released=released, witness=told)
+    return Repaired(done=sum_by_name(parts)[0], released=released, witness=told)
 
 
 def _store(
@@ -93,17 +94,6 @@ def _store(
         source="repair",
         doubts=doubts,
         witness=witness,
-    )
-
-
-def _add(totals: Ingested, more: Ingested) -> Ingested:
-    return Ingested(
-        name=totals.name,
-        timeframe=totals.timeframe,
-        fetched=totals.fetched + more.fetched,
-        stored=totals.stored + more.stored,
-        rejected=totals.rejected + more.rejected,
-        quarantined=totals.quarantined + more.quarantined,
     )
 
 

@@ -235,6 +235,13 @@ def known_quarantine(*, released: bool = False) -> dict[str, Any]:
 def release_bar(instrument: str, timeframe: str, moment: datetime, because: str) -> int:
     """Let a person's word stand against a check: the bar is stored and its quarantine ends."""
     known = services()
+    timeframe_seconds(timeframe)
+    if not because.strip():
+        raise DataError("a release needs a reason; give it with --because")
+    standing = known.gaps.read_quarantine([instrument], timeframe)
+    if not (standing["open_time"] == pd.Timestamp(moment)).any():  # before the venue is asked for its steps
+        where = f"{instrument} {timeframe} at {format_time(moment)}"
+        raise DataError(f"no bar of {where} stands in quarantine; list them with: tidemill data quarantine")
     chosen = known.instruments[instrument] if instrument in known.settings.universe else _plain_instrument(instrument)
     return release_by_person(
         known.store, known.gaps, chosen, timeframe, moment, because=because, now=known.market_clock.now()

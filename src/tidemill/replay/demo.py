@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using
+from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using, write_text
 from tidemill.replay.drive import StepLog, import_history, open_ledger, quiet_prefect, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
@@ -34,7 +34,7 @@ def run_demo(
     with ExitStack() as stack:
         services, summary = replay_recording(plan, base, console=console, stack=stack, keep=keep)
         if json_path is not None:
-            json_path.write_text(json.dumps(summary, indent=2, default=str) + "\n", encoding="utf-8")
+            write_text(json_path, json.dumps(summary, indent=2, default=str) + "\n", "JSON file")
         show_summary(console, summary, why_no_fill(summary), generated=plan.generated_posts)
         if keep:
             _wait_for_interrupt(console, summary["ui"])

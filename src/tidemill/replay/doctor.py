@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import requests
 
 from tidemill.adapters.capabilities import check_live
-from tidemill.bootstrap import BUNDLED, Services, examine_setting, recorded_settings, store_damage
+from tidemill.bootstrap import BUNDLED, Services, examine_setting, make_folder, recorded_settings, store_damage
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.market import format_time, from_micros
 from tidemill.ports import StoreHealth
@@ -39,7 +39,10 @@ def examine(load: Callable[[], Settings], *, live: bool) -> list[Finding]:
     text = f"read from {where}" if where.exists() else "no file; defaults and environment (tidemill init writes one)"
     findings = [Finding(subject="settings", ok=True, text=text)]
     findings += [*_examine_home(settings), *_examine_stores(settings), *_examine_sources(settings)]
-    findings += [*_examine_recording(settings), *_examine_strategy(settings), *_examine_prefect(settings)]
+    findings += [*_examine_recording(settings), *_examine_markets(settings), *_examine_models(settings)]
+    findings += [*_examine_strategy(settings), *_examine_prefect(settings)]
+    if live or settings.mode in {"sandbox", "live"}:
+        findings += _examine_keys(settings)
     if live or settings.mode == "live":
         findings += _examine_live(settings)
     return findings
@@ -48,12 +51,9 @@ def examine(load: Callable[[], Settings], *, live: bool) -> list[Finding]:
 def _examine_home(settings: Settings) -> Iterator[Finding]:
     home = settings.home.absolute()
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        writable = os.access(home, os.W_OK)
-    except OSError:
-        writable = False
-    text = str(home) if writable else f"{home} cannot be written; set TIDEMILL_HOME to a folder of yours"
-    yield Finding(subject="home", ok=writable, text=text)
+        yield Finding(subject="home", ok=True, text=str(make_folder(home)))
+    except TidemillError as error:
+        yield Finding(subject="home", ok=False, text=str(error))
 
 
 def _examine_stores(settings: Settings) -> Iterator[Finding]:
@@ -106,6 +106,34 @@ def _examine_recording(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="recording", ok=False, text=str(error))
 
 
+def _examine_markets(settings: Settings) -> Iterator[Finding]:
+    """Each further market's client is made, which asks nobody."""
+    known = Services(settings)
+    for market in settings.markets:
+        try:
+            known.markets.source(market.name)
+            yield Finding(subject=f"market {market.name}", ok=True, text=market.exchange or market.source)
+        except TidemillError as error:
+            yield Finding(subject=f"market {market.name}", ok=False, text=str(error))
+    known.close()
+
+
+def _examine_models(settings: Settings) -> Iterator[Finding]:
+    """A model server, where one is named: MLflow's client would try for minutes before it said so."""
+    url = settings.mlflow_url
+    if url.startswith("http"):
+        up = _answers(f"{url.rstrip('/')}/health")
+        text = f"{url} answers" if up else f"{url} does not answer; start it, or correct TIDEMILL_MLFLOW_URL"
+        yield Finding(subject="model store", ok=up, text=text)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=3).ok
+    except requests.RequestException:
+        return False
+
+
 def _examine_strategy(settings: Settings) -> Iterator[Finding]:
     """Deterministic, no clock, no look-ahead: on the settings' recording, else on the bundled prices."""
     try:
@@ -125,15 +153,18 @@ def _examine_prefect(settings: Settings) -> Iterator[Finding]:
     if not url:
         yield Finding(subject="Prefect", ok=True, text="tidemill up and demo start a server of their own")
         return
-    try:
-        up = requests.get(f"{url}/health", timeout=3).ok
-    except requests.RequestException:
-        up = False
+    up = _answers(f"{url}/health")
     text = f"{url} answers" if up else f"{url} does not answer; start it or unset PREFECT_API_URL"
     yield Finding(subject="Prefect", ok=up, text=text)
     if not settings.ops_url.startswith("postgresql"):
         note = "several workers need PostgreSQL; set TIDEMILL_OPS_URL and TIDEMILL_MARKET_URL"
         yield Finding(subject="workers", ok=False, text=note, optional=True)
+
+
+def _examine_keys(settings: Settings) -> Iterator[Finding]:
+    has_keys = bool(settings.venue.key.get_secret_value() and settings.venue.secret.get_secret_value())
+    text = "keys are set" if has_keys else "set TIDEMILL_VENUE__KEY and TIDEMILL_VENUE__SECRET"
+    yield Finding(subject="venue keys", ok=has_keys, text=text)
 
 
 def _examine_live(settings: Settings) -> Iterator[Finding]:
@@ -142,9 +173,6 @@ def _examine_live(settings: Settings) -> Iterator[Finding]:
         ok=settings.live,
         text="TIDEMILL_LIVE is on" if settings.live else "TIDEMILL_LIVE is off; live orders are refused",
     )
-    has_keys = bool(settings.venue.key.get_secret_value() and settings.venue.secret.get_secret_value())
-    text = "keys are set" if has_keys else "set TIDEMILL_VENUE__KEY and TIDEMILL_VENUE__SECRET"
-    yield Finding(subject="venue keys", ok=has_keys, text=text)
     try:
         check_live(settings.venue.exchange)
         yield Finding(subject="venue", ok=True, text=f"{settings.venue.exchange} is verified for live orders")

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from tidemill.bootstrap import Services, using
-from tidemill.domain.market import EPOCH, Stamp, timeframe_seconds
+from tidemill.domain.market import EPOCH, timeframe_seconds
 from tidemill.domain.portfolio import Account
 from tidemill.ingesting import Ingested, note_fetch, store_checked, store_posts
 from tidemill.recording import Recording
@@ -107,10 +107,9 @@ def _import_bars(services: Services, plan: ReplayPlan, name: str, now: datetime)
 
 def open_ledger(services: Services, currency: str, cash: Decimal) -> None:
     """Record the account's opening balance in the ledger."""
-    now = services.wall_clock.now()
-    stamp = Stamp(market=services.market_clock.now(), wall=now)
+    stamp = services.stamp()
     account = Account(
-        account=services.settings.account, venue=services.settings.venue.name, currency=currency, opened_at=now
+        account=services.settings.account, venue=services.settings.venue.name, currency=currency, opened_at=stamp.market
     )
     services.ledger.open_account(account, {currency: cash}, stamp=stamp)
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from tidemill.backtest import BacktestResult, run_backtest
-from tidemill.bootstrap import Services, make_backtest_plan
+from tidemill.bootstrap import Services, make_backtest_plan, write_text
 from tidemill.replay.comparing import RunTold, compare_runs, is_equal
 from tidemill.replay.demo import replay_recording
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan
@@ -28,7 +28,7 @@ def run_parity(options: ReplayOptions, base: Settings, *, console: Console, json
         services.close()
     result |= {"failures": summary["failures"], "replay": summary}
     if json_path is not None:
-        json_path.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+        write_text(json_path, json.dumps(result, indent=2, default=str) + "\n", "JSON file")
     _show(console, result)
     return 0 if is_equal(result) else 1
 

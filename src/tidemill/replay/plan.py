@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tidemill.bootstrap import BUNDLED
+from tidemill.bootstrap import BUNDLED, make_folder
 from tidemill.domain.market import DecisionGrid
 from tidemill.recording import SPOT_ONLY, Recording
 from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
@@ -75,11 +75,9 @@ def _absolute(strategy: str) -> str:
 
 
 def new_folder(home: Path) -> Path:
-    """A data folder that no other run has."""
+    """A data folder that no other run has; ConfigurationError when it cannot be made."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = home.absolute() / "runs" / f"{stamp}-{secrets.token_hex(2)}"
-    folder.mkdir(parents=True)
-    return folder
+    return make_folder(home.absolute() / "runs" / f"{stamp}-{secrets.token_hex(2)}")
 
 
 def replay_settings(plan: ReplayPlan, base: Settings, *, urls: dict[str, str], key: str, secret: str) -> Settings:

@@ -15,6 +15,7 @@ import requests
 from tidemill.domain.errors import ConfigurationError
 
 START_SECONDS = 120.0
+LAST_PORT = 65535
 
 
 def free_port() -> int:
@@ -26,6 +27,8 @@ def free_port() -> int:
 
 def _check_free(port: int) -> None:
     """Who answers at a taken port is another server, with other runs: it must not be taken for ours."""
+    if not 0 < port <= LAST_PORT:
+        raise ConfigurationError(f"--port is from 0 (any free one) to {LAST_PORT}, not {port}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from tidemill.bootstrap import Services, rerun_recorded, services
 from tidemill.domain.errors import DataError, TransientError
-from tidemill.domain.market import format_time
+from tidemill.domain.market import format_time, split_instrument_id
 from tidemill.domain.portfolio import Account, CashEvent
 from tidemill.execution import (
     accept_differences,
@@ -37,19 +38,27 @@ def rerun_decision(decision_id: str) -> dict[str, Any]:
 def halt_now(because: str, *, flatten: bool) -> str:
     """Write the stop and cancel what rests, without a Prefect server; with ``flatten`` through the flow."""
     known = services()
+    _need_reason(because, "halt")
     if flatten:
         from flows.halt import halt
 
         done = halt(because=because, mode=known.settings.mode, flatten=True)
         return f"halted: {done['cancelled']} open orders cancelled, {len(done['sold'])} sells sent"
-    fresh = known.ledger.freeze("*", because, stamp=known.stamp())
-    cancelled = cancel_resting(known.desk, epoch=None) if known.settings.venue.key.get_secret_value() else 0
-    return f"{'halted' if fresh else 'halted already'}; {cancelled} open orders cancelled"
+    told = "halted" if known.ledger.freeze("*", because, stamp=known.stamp()) else "halted already"
+    try:
+        cancelled = cancel_resting(known.desk, epoch=None) if known.settings.venue.key.get_secret_value() else 0
+    except TransientError as error:
+        raise TransientError(
+            f"{told}, nothing is sent any more; but open orders were not cancelled: {error}; "
+            "run halt again when the venue answers, or cancel them there"
+        ) from error
+    return f"{told}; {cancelled} open orders cancelled"
 
 
 def resume_scope(scope: str, because: str, *, accept_venue: bool) -> str:
     """Lift a stop; with ``accept_venue`` take the venue's figures over first, for what the stop is about."""
     known = services()
+    _need_reason(because, "resume")
     taken = accept_the_venue(known, scope, because) if accept_venue else 0
     if not known.ledger.resume(scope, because, stamp=known.stamp()):
         standing = ", ".join(freeze.scope for freeze in known.ledger.load_freezes()) or "nothing"
@@ -84,8 +93,7 @@ def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, b
     account = known.settings.account
     if known.ledger.load_account(account) is None:
         raise DataError(f"account '{account}' is not open; run 'tidemill account open' first")
-    if not because.strip():
-        raise DataError(f"a {kind} needs a reason; give it with --because")
+    _need_reason(because, kind)
     asset, amount = _read_amount(text, signed=kind == "adjustment")
     event = CashEvent(
         event_id=f"{kind}-{account}-{name or uuid.uuid4().hex}",
@@ -100,6 +108,11 @@ def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, b
     return f"{'booked' if fresh else 'booked before'}: {kind} of {amount} {asset}; the ledger now holds {held} {asset}"
 
 
+def _need_reason(because: str, what: str) -> None:
+    if not because.strip():
+        raise DataError(f"a {what} needs a reason; give it with --because")
+
+
 def _read_amount(text: str, *, signed: bool) -> tuple[str, Decimal]:
     asset, _, told = text.partition("=")
     try:
@@ -111,14 +124,19 @@ def _read_amount(text: str, *, signed: bool) -> tuple[str, Decimal]:
     return asset.upper(), amount
 
 
-def open_settings_account(amounts: Mapping[str, Decimal]) -> str:
-    """Record opening balances: as given, else as the venue tells them."""
+def open_settings_account(amounts: Sequence[str]) -> str:
+    """Record opening balances: as given, each as ASSET=AMOUNT, else as the venue tells them."""
     known = services()
     settings = known.settings
-    chosen = dict(amounts) or {asset: one.total for asset, one in known.broker.fetch_balances().items()}
-    currency = known.instruments[settings.universe[0]].quote
+    given = [_read_amount(one, signed=False) for one in amounts]
+    if twice := [asset for asset, count in Counter(asset for asset, _ in given).items() if count > 1]:
+        raise DataError(f"{twice[0]} is given twice; name each asset once")
+    if known.ledger.load_account(settings.account) is not None:
+        return f"account '{settings.account}' is open already"
+    chosen = dict(given) or {asset: one.total for asset, one in known.broker.fetch_balances().items()}
+    currency = split_instrument_id(settings.universe[0])[1]
     stamp = known.stamp()
-    account = Account(account=settings.account, venue=settings.venue.name, currency=currency, opened_at=stamp.wall)
+    account = Account(account=settings.account, venue=settings.venue.name, currency=currency, opened_at=stamp.market)
     if not known.ledger.open_account(account, chosen, stamp=stamp):
         return f"account '{settings.account}' is open already"
     told = ", ".join(f"{amount} {asset}" for asset, amount in sorted(chosen.items())) or "nothing"

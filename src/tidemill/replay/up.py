@@ -19,20 +19,26 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from tidemill.bootstrap import Services, build_fill_rules, build_live_market
+from tidemill.bootstrap import Services, build_fill_rules, build_live_market, make_folder
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.recording import Recording
 from tidemill.replay.drive import open_ledger
 from tidemill.replay.initial import deployments_file
 from tidemill.replay.prefect_server import PrefectServer
 from tidemill.settings import Settings, load_settings
+from tidemill.strategies import choose_strategy
 from tidemill.venue import VenueOptions, VenueServer
 
 
 def run_up(settings: Settings, *, console: Console, port: int) -> int:
-    """Start all, serve the deployments, and stop all on Ctrl-C; exit code 0 after a clean stop."""
-    home = settings.home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    """Start all, serve the deployments, and stop all on Ctrl-C; exit code 0 after a clean stop.
+
+    ConfigurationError or DataError, before anything is started, for what would end it later: a port that is none
+    or taken, a mode without deployments, a strategy that cannot be loaded, a folder without rights.
+    """
+    deployments = read_deployments(settings.mode)
+    choose_strategy(settings.strategy)
+    home = make_folder(settings.home.absolute())
     with ExitStack() as stack:
         stack.enter_context(alone_in(home))
         prefect = PrefectServer(home, port=port)
@@ -45,8 +51,9 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
             prepare_account(chosen)
         console.print("waiting for the Prefect server")
         prefect.wait()
-        console.print(deployments_table(read_deployments(settings.mode)))
+        console.print(deployments_table(deployments))
         console.print(f"Prefect UI: [link={prefect.ui_url}]{prefect.ui_url}[/link]; press Ctrl-C to stop everything")
+        console.print(f"tables and pages of the newest runs: {prefect.ui_url}/artifacts")
         serve_deployments(settings)
     console.print("stopped")
     return 0
@@ -128,6 +135,11 @@ def prepare_account(settings: Settings) -> None:
 def read_deployments(mode: str) -> list[dict[str, Any]]:
     """The deployments of ``mode`` as the deployments file says them."""
     path = deployments_file(mode)
+    if not path.exists():
+        raise ConfigurationError(
+            f"there are no deployments of mode '{mode}': {path.name} is not here; "
+            f"write it with: tidemill init --mode {mode}"
+        )
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
     except (OSError, KeyError, yaml.YAMLError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -27,14 +28,15 @@ class VenueState:
     def __init__(self, options: VenueOptions, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.options = options
         self.wall = wall
-        self.prices = open_prices(options)
-        self.symbols = name_symbols(self.prices.instruments)
-        self.journal = Journal(options.database)
-        try:
+        with ExitStack() as failed:
+            if options.live is not None:
+                failed.callback(options.live.close)
+            self.prices = open_prices(options)
+            self.symbols = name_symbols(self.prices.instruments)
+            self.journal = Journal(options.database)
+            failed.callback(self.journal.close)
             self._begin(self.journal.begin(options, wall()))
-        except BaseException:
-            self.journal.close()
-            raise
+            failed.pop_all()
 
     def _begin(self, begun: Beginning) -> None:
         """Be what the journal tells, then take what came since."""

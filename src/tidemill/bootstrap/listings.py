@@ -1,0 +1,42 @@
+"""Since when and until when the venues list what is kept, asked for on its own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from tidemill.bootstrap.services import Services
+from tidemill.domain.errors import TidemillError, TransientError
+from tidemill.domain.series import SeriesError, SeriesMark
+from tidemill.ingesting import Ingested, failed, mark_listing
+from tidemill.repairing import SeriesGroup
+
+
+def ask_listings(known: Services) -> list[SeriesMark]:
+    """Mark every series that is kept by what its venue says of the instrument's listing; the marks.
+
+    A venue that cannot be asked changes no mark: its series fail on their own where their bars are asked for.
+    """
+    before, now = {one.key: one for one in known.marks.load_marks()}, known.market_clock.now()
+    asked = [one for group in known.groups for one in _ask(known, group)]
+    marks = []
+    for one in asked:
+        newest = known.store.latest_open(one.name, one.timeframe)
+        marks.append(mark_listing(one, newest, before.get((one.name, one.timeframe))))
+        with suppress(TransientError):
+            known.marks.record_mark(marks[-1], now=now)
+    return marks
+
+
+def _ask(known: Services, group: SeriesGroup) -> list[Ingested]:
+    """What the venue of a group says of each instrument, up to the first that it cannot be asked about."""
+    found = []
+    for name in group.names:
+        try:
+            listed = known.markets.need(name, group.timeframe).listed_from
+        except SeriesError as error:
+            found.append(failed(name, group.timeframe, error))
+        except TidemillError:
+            break
+        else:
+            found.append(Ingested(name=name, timeframe=group.timeframe, listed_from=listed))
+    return found

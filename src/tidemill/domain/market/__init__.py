@@ -1,0 +1,57 @@
+"""Instruments, timeframes, bars, and the grid of moments at which decisions are made."""
+
+from tidemill.domain.market.grid import (
+    Calendar,
+    DecisionGrid,
+    default_decision_delay,
+)
+from tidemill.domain.market.instruments import (
+    Bar,
+    Instrument,
+    split_instrument_id,
+)
+from tidemill.domain.market.steps import (
+    STEP_TOLERANCE,
+    ceil_to_step,
+    floor_to_step,
+    parse_step,
+    to_step,
+)
+from tidemill.domain.market.times import (
+    EPOCH,
+    MICROSECOND,
+    TIMEFRAME_SECONDS,
+    Stamp,
+    format_time,
+    from_micros,
+    parse_time,
+    require_range,
+    require_utc,
+    timeframe_seconds,
+    to_micros,
+)
+
+__all__ = [
+    "EPOCH",
+    "MICROSECOND",
+    "STEP_TOLERANCE",
+    "TIMEFRAME_SECONDS",
+    "Bar",
+    "Calendar",
+    "DecisionGrid",
+    "Instrument",
+    "Stamp",
+    "ceil_to_step",
+    "default_decision_delay",
+    "floor_to_step",
+    "format_time",
+    "from_micros",
+    "parse_step",
+    "parse_time",
+    "require_range",
+    "require_utc",
+    "split_instrument_id",
+    "timeframe_seconds",
+    "to_micros",
+    "to_step",
+]

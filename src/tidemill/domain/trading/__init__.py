@@ -1,0 +1,71 @@
+"""Forecasts, targets, intents, orders, fills: and the table of an order's legal moves."""
+
+from tidemill.domain.trading.decisions import (
+    Decision,
+    Dropped,
+    Forecast,
+    Freeze,
+    NoForecast,
+    TargetPosition,
+    Veto,
+)
+from tidemill.domain.trading.ids import (
+    CLIENT_ORDER_ID_LENGTH,
+    ID_SCHEME,
+    REPLACEMENT_LEGS,
+    decision_id,
+    intent_id,
+    replacement_id,
+)
+from tidemill.domain.trading.orders import (
+    Fill,
+    LedgerOrder,
+    OrderIntent,
+    OrderRequest,
+    OrderTiming,
+    Placement,
+    VenueOrder,
+)
+from tidemill.domain.trading.states import (
+    LEGAL_MOVES,
+    RESTING,
+    TERMINAL,
+    UNRESOLVED,
+    OrderState,
+    OrderType,
+    Side,
+    TimeInForce,
+    check_move,
+)
+
+__all__ = [
+    "CLIENT_ORDER_ID_LENGTH",
+    "ID_SCHEME",
+    "LEGAL_MOVES",
+    "REPLACEMENT_LEGS",
+    "RESTING",
+    "TERMINAL",
+    "UNRESOLVED",
+    "Decision",
+    "Dropped",
+    "Fill",
+    "Forecast",
+    "Freeze",
+    "LedgerOrder",
+    "NoForecast",
+    "OrderIntent",
+    "OrderRequest",
+    "OrderState",
+    "OrderTiming",
+    "OrderType",
+    "Placement",
+    "Side",
+    "TargetPosition",
+    "TimeInForce",
+    "VenueOrder",
+    "Veto",
+    "check_move",
+    "decision_id",
+    "intent_id",
+    "replacement_id",
+]

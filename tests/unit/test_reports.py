@@ -1,0 +1,116 @@
+"""Pages and tables as people read them: what matters first, and a sentence where there is nothing to show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tidemill import learning
+from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.memory_ledger import MemoryLedger
+from tidemill.adapters.memory_market import MemoryMarketStore
+from tidemill.bootstrap import Services, using
+from tidemill.domain.errors import ConfigurationError, DataError
+from tidemill.domain.market import require_range
+from tidemill.domain.portfolio import Account
+from tidemill.pages import review_page
+from tidemill.reports import HOLE_COLUMNS, ingest_page, posts_page, skipped_page, training_page
+from tidemill.settings import Settings
+
+NOW = datetime(2021, 4, 22, 12, 20, tzinfo=UTC)
+
+
+def test_a_page_without_rows_says_why() -> None:
+    assert "tidemill doctor" in posts_page([])
+    assert "No series" in ingest_page("Bars ingested", [])
+    assert "no decision" in review_page([], [])
+    assert "0 of 0" not in review_page([], [])
+
+
+def test_pages_have_the_columns_of_what_they_tell() -> None:
+    row = {"name": "x", "timeframe": "", "fetched": 3, "stored": 2, "missing": 0, "scores": 2, "failure": ""}
+    assert posts_page([row]).splitlines()[2] == "| name | fetched | stored | rejected | scores | failure |"
+    assert "scores" not in ingest_page("Bars ingested", [row])
+
+
+def test_what_a_narrow_screen_cuts_comes_last() -> None:
+    assert HOLE_COLUMNS[:4] == ("instrument", "timeframe", "missing", "cause")
+
+
+def test_a_run_that_came_too_late_has_a_page() -> None:
+    assert "**Skipped**: too old" in skipped_page(NOW, "too old")
+
+
+def test_a_monitor_asks_for_decisions_since_the_account_was_opened(tmp_path: Path) -> None:
+    """Also where the market clock is not the wall's: a system of an hour ago missed nothing yesterday."""
+    from tasks.monitoring import find_undecided
+
+    ledger, clock = MemoryLedger(), ManualClock(NOW)
+    known = Services(
+        Settings(home=tmp_path, recording=tmp_path / "some.toml"), ledger=ledger, market_clock=clock, recording=None
+    )
+    account = Account(account="main", venue="BINANCE", currency="USDT", opened_at=NOW - timedelta(hours=2))
+    ledger.open_account(account, {"USDT": Decimal(1)}, stamp=known.stamp())
+    with using(known):
+        assert find_undecided.fn() == ["2021-04-22T11:01:30Z", "2021-04-22T12:01:30Z"]
+
+
+def test_an_account_is_opened_at_the_market_time(tmp_path: Path) -> None:
+    from tidemill.replay.records import open_settings_account
+
+    ledger = MemoryLedger()
+    with using(Services(Settings(home=tmp_path), ledger=ledger, market_clock=ManualClock(NOW))):
+        open_settings_account(["USDT=5"])
+    account = ledger.load_account("main")
+    assert account is not None
+    assert account.opened_at == NOW
+
+
+def test_training_on_an_empty_store_tells_what_is_missing(tmp_path: Path) -> None:
+    known = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_clock=ManualClock(NOW))
+    universe, grid = known.settings.universe, known.grid
+    data = learning.load_training_data(
+        known.store, known.store, universe=universe, grid=grid, scorer="s", as_of=NOW, window_days=9
+    )
+    table = learning.build_training_table(data, universe=universe, grid=grid, horizon=24)
+    candidate = learning.train_candidate(table, params=known.training, as_of=NOW, name="m")
+    verdict = learning.judge(candidate, data, universe=universe, grid=grid, promotion="paper")
+    assert verdict.text == "refused"
+    assert "only 0 rows with a known label" in verdict.reasons[0]
+    assert "# Candidate m (not registered)" in training_page(candidate, verdict, "")
+
+
+def test_a_range_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(DataError, match=r"start 2021-04-22T12:20:00Z is not before end 2021-04-22T12:20:00Z"):
+        require_range(NOW, NOW)
+    assert require_range(NOW, NOW + timedelta(1)) == (NOW, NOW + timedelta(1))
+
+
+def test_flows_refuse_a_range_that_holds_nothing(tmp_path: Path) -> None:
+    from flows.backfill import backfill
+    from flows.repair import repair
+
+    with using(Services(Settings(home=tmp_path), market_clock=ManualClock(NOW))):
+        for flow in (backfill, repair):
+            with pytest.raises(DataError, match="is not before end"):
+                flow.fn(start=NOW, end=NOW - timedelta(1))
+
+
+def test_forms_refuse_numbers_that_cannot_be_meant() -> None:
+    from flows.stream_market import stream_market
+    from flows.sweep import sweep
+
+    forms = {flow.name: flow.parameters.properties for flow in (sweep, stream_market)}
+    assert forms["sweep"]["trials"]["minimum"] == 1
+    assert {forms["sweep"][name]["minimum"] for name in ("train_days", "test_days", "purge_bars")} == {0}
+    assert forms["stream_market"]["seconds"]["exclusiveMinimum"] == 0
+
+
+def test_a_stream_of_a_market_that_is_not_there(tmp_path: Path) -> None:
+    known = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_source=None)
+    with pytest.raises(ConfigurationError, match="no market 'ABSENT'; there are BINANCE"):
+        known.markets.stream("ABSENT")
+    known.close()
