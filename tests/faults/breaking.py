@@ -78,9 +78,10 @@ class MortalLedger(SqlLedger):
         self._striker.at("after the decision")
         return done
 
-    def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:
-        order = super().begin_submit(intent_id, epoch=epoch, window_ms=window_ms, stamp=stamp)
-        self._striker.at("after SUBMITTING")
+    def begin_submit(self, intent_id: str, **told: Any) -> LedgerOrder | None:
+        order = super().begin_submit(intent_id, **told)
+        if order is not None:
+            self._striker.at("after SUBMITTING")
         return order
 
     def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **told: Any) -> LedgerOrder:
