@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +63,29 @@ def test_a_server_is_not_started_where_another_answers(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="is taken"):
             server.start()
         assert server.pid is None
+
+
+STARTS = """
+import sys, time
+from pathlib import Path
+from tidemill.replay.prefect_server import PrefectServer
+
+server = PrefectServer(Path(sys.argv[1]))
+try:
+    server.start()
+    print(server.pid, flush=True)
+    time.sleep(60)
+finally:
+    server.stop()
+"""
+
+
+def test_a_server_does_not_outlive_who_started_it(tmp_path: Path) -> None:
+    """A SIGTERM, as a supervisor sends it, ended demo and up at once and left the Prefect server behind."""
+    with subprocess.Popen([sys.executable, "-c", STARTS, str(tmp_path)], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        server = int(running.stdout.readline())
+        running.send_signal(signal.SIGTERM)
+        running.wait(timeout=30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
