@@ -10,17 +10,20 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from influx_desk import APIS, MINUTE, NAME, START, Alone, Desk, bars, is_there, some
 from influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
-from tidemill.adapters._influx_told import UNDER_WAY
-from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES
+from tidemill.adapters._influx_told import TOLD, UNDER_WAY, Told
+from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES, Answer, Wanted
 from tidemill.adapters.influx_market import InfluxMarketStore, Place
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import to_micros
@@ -255,3 +258,103 @@ def test_what_was_written_whole_but_never_promised_stays_unread(double: Double) 
     assert list(read["close"]) == [3.0], "no reader before could have known the other bar"
     assert store.write_bars("1m", bars(3.0, 2.0), now=START) == 1
     store.close()
+
+
+class Short:
+    """A wire to a double without a network between, in chunks of two points.
+
+    ``dies_at``: which chunk of the next write does not arrive; ``late``: the chunks that did not, and may yet.
+    """
+
+    place = "here"
+
+    def __init__(self) -> None:
+        self.double = Double()
+        self.dies_at: int | None = None
+        self.late: list[str] = []
+
+    def write(self, lines: Sequence[str]) -> None:
+        for number, at in enumerate(range(0, len(lines), 2)):
+            text = "\n".join(lines[at : at + 2])
+            if number == self.dies_at and text.startswith("bars"):
+                self.late.append(text)
+                raise TransientError("killed")
+            self.double.write(text)
+
+    def read(self, *wanted: Wanted) -> list[Answer]:
+        return [self.rows(one) for one in wanted]
+
+    def rows(self, wanted: Wanted) -> Answer:
+        found = []
+        for (name, tags, at), fields in self.double.points.items():
+            known = {**dict(tags), **fields}
+            mine = name == wanted.measurement and wanted.tags.items() <= dict(tags).items()
+            if mine and wanted.start <= at < wanted.end:
+                row = {one: str(known[one]) for one in wanted.columns if one in known}
+                found.append({"time": str(at), **row})
+        return found
+
+    def newest(self, wanted: Wanted) -> int | None:
+        return max((int(row["time"]) for row in self.rows(wanted)), default=None)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["write", "write", "die", "lose", "pass", "late", "late"]),
+        st.lists(st.integers(1, 4), min_size=1, max_size=6),
+        st.integers(0, 5),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+class Story:
+    """What comes of a plan, and what must be read after each of its steps."""
+
+    def __init__(self) -> None:
+        self.beside, self.wire = Losing(), Short()
+        self.store = InfluxMarketStore(Place(url="http://127.0.0.1:1"), self.beside)
+        self.store._wire.close()
+        self.store._wire = self.wire
+        self.whole: dict[int, float] = {}
+        self.unheard: tuple[int, dict[int, float]] = (0, {})
+        """A write whose end the other database never heard of: it counts once the watermark passes it unhindered."""
+        self.seen: list[tuple[int, list[float]]] = []
+
+    def begun(self) -> int:
+        return Told.of(self.wire.rows(TOLD)).begun
+
+    def write(self, kind: str, closes: dict[int, float], number: int) -> None:
+        before, chunks = self.begun(), -(-len(closes) // 2)
+        self.wire.dies_at, self.beside.lost = (number % chunks if kind == "die" else None), kind == "lose"
+        with suppress(TransientError):
+            self.store.write_bars("1m", bars(*closes.values()), now=START)
+            self.whole |= closes
+        self.wire.dies_at, self.beside.lost = None, False
+        if self.begun() != before:
+            self.unheard = (self.begun(), closes) if kind == "lose" else (0, {})
+
+    def go_on(self, kind: str, closes: dict[int, float], number: int) -> None:
+        if kind in {"write", "die", "lose"}:
+            self.write(kind, closes, number)
+        elif kind == "pass":
+            self.beside.mark += number
+            if self.unheard[0] <= self.beside.mark:
+                self.whole |= self.unheard[1]
+                self.unheard = (0, {})
+        elif self.wire.late:
+            self.wire.double.write(self.wire.late[number % len(self.wire.late)])
+        self.seen.append((self.store.watermark(), [self.whole[row] for row in sorted(self.whole)]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(steps)
+def test_whatever_dies_and_arrives_late_only_whole_writes_are_read_now_and_ever_after(plan) -> None:
+    story = Story()
+    span = ([NAME], "1m", START, START + timedelta(days=1))
+    for kind, closes, number in plan:
+        story.go_on(kind, dict(enumerate(map(float, closes))), number)
+        assert list(story.store.read_bars(*span)["close"]) == story.seen[-1][1]
+    for mark, closes in story.seen:
+        assert list(story.store.read_bars(*span, stored_until=mark)["close"]) == closes
