@@ -1,0 +1,56 @@
+"""Counts and pages made of what happened: pure, for artifacts, screens and JSON alike."""
+
+from tidemill.reports.decisions import (
+    decision_page,
+    decision_summary,
+    monitor_page,
+    skipped_page,
+    skipped_summary,
+    training_page,
+)
+from tidemill.reports.market import (
+    BARS_COLUMNS,
+    HOLE_COLUMNS,
+    POSTS_COLUMNS,
+    asset_key,
+    completeness_days,
+    completeness_rows,
+    hole_row,
+    ingest_page,
+    posts_page,
+    progress_sentence,
+    repair_page,
+    series_state,
+    stream_page,
+)
+from tidemill.reports.orders import ORDER_COLUMNS, ORDER_COUNTS, add_counts, count_orders, order_row, reconcile_page
+from tidemill.reports.tables import table
+
+__all__ = [
+    "BARS_COLUMNS",
+    "HOLE_COLUMNS",
+    "ORDER_COLUMNS",
+    "ORDER_COUNTS",
+    "POSTS_COLUMNS",
+    "add_counts",
+    "asset_key",
+    "completeness_days",
+    "completeness_rows",
+    "count_orders",
+    "decision_page",
+    "decision_summary",
+    "hole_row",
+    "ingest_page",
+    "monitor_page",
+    "order_row",
+    "posts_page",
+    "progress_sentence",
+    "reconcile_page",
+    "repair_page",
+    "series_state",
+    "skipped_page",
+    "skipped_summary",
+    "stream_page",
+    "table",
+    "training_page",
+]

@@ -1,0 +1,112 @@
+"""Pages and rows of market data: what was fetched, what is missing, how complete a series is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from tidemill.domain.gaps import Hole
+from tidemill.domain.market import format_time
+from tidemill.domain.series import SeriesMark, SeriesState
+from tidemill.quality import SeriesCompleteness
+from tidemill.reports.tables import table
+
+BARS_COLUMNS = ("name", "timeframe", "fetched", "stored", "rejected", "missing", "quarantined", "state", "failure")
+POSTS_COLUMNS = ("name", "fetched", "stored", "rejected", "scores", "failure")
+
+
+def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
+    """Page of an ingest run: per series what was fetched, kept, refused and missing."""
+    return f"# {title}\n\n" + (table(results, BARS_COLUMNS) if results else "No series was asked for.")
+
+
+def posts_page(results: Sequence[Mapping[str, Any]]) -> str:
+    """Page of the posts that came in, per source; what to set when there is none."""
+    nothing = "No source has a key, so none was asked; `tidemill doctor` tells what to set."
+    return "# Posts ingested\n\n" + (table(results, POSTS_COLUMNS) if results else nothing)
+
+
+def asset_key(instrument: str, timeframe: str) -> str:
+    """The asset of a series: ``tidemill://bars/BINANCE/BTC-USDT/1h``."""
+    pair, _, venue = instrument.rpartition(".")
+    return f"tidemill://bars/{venue}/{pair}/{timeframe}"
+
+
+def stream_page(venue: str, told: Mapping[str, Any]) -> str:
+    """Page of a stream: what it brought, how often it was cut, and what was fetched to mend that."""
+    counts = ("bars", "trades", "breaks", "healed")
+    failures = "\n".join(f"- {one}" for one in told["failures"]) or "- none"
+    return f"# Stream of {venue}\n\n" + table([told], counts) + "\n\n## Could not be mended at once\n\n" + failures
+
+
+def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Hole]) -> str:
+    """Page of a repair: what each instrument got, and every hole that is left with its cause."""
+    columns = ("name", "timeframe", "fetched", "stored", "quarantined", "released", "failure")
+    missing = table([hole_row(one) for one in left], HOLE_COLUMNS) if left else "nothing"
+    return "# Bars repaired\n\n" + table(results, columns) + "\n\n## Missing still\n\n" + missing
+
+
+HOLE_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end", "state", "why")
+"""What a narrow screen cuts comes last."""
+
+
+def hole_row(hole: Hole) -> dict[str, Any]:
+    """One hole for a table or for JSON."""
+    return {
+        "instrument": hole.instrument,
+        "timeframe": hole.timeframe,
+        "start": format_time(hole.start),
+        "end": format_time(hole.end),
+        "missing": hole.missing,
+        "cause": str(hole.cause),
+        "state": str(hole.state),
+        "why": hole.why,
+    }
+
+
+def series_state(series: SeriesCompleteness, marks: Sequence[SeriesMark]) -> str:
+    """How a series is marked; ``fine`` unless told otherwise."""
+    told = {one.key: str(one.state) for one in marks}
+    return told.get((series.instrument, series.timeframe), str(SeriesState.FINE))
+
+
+def completeness_rows(measured: Sequence[SeriesCompleteness], marks: Sequence[SeriesMark] = ()) -> list[dict[str, Any]]:
+    """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked.
+
+    What matters comes first: a table cuts on the right what its screen has no room for.
+    """
+    rows = []
+    for one in measured:
+        told = one.as_dict()
+        causes = ", ".join(f"{count} {cause}" for cause, count in told["causes"].items()) or "none"
+        rows.append(
+            {
+                **{name: told[name] for name in ("instrument", "timeframe", "complete", "missing")},
+                "causes": causes,
+                "state": series_state(one, marks),
+                **{name: told[name] for name in ("expected", "stored", "repaired", "start", "end")},
+            }
+        )
+    return rows
+
+
+def completeness_days(measured: Sequence[SeriesCompleteness]) -> list[dict[str, Any]]:
+    """Per day, newest first: expected and stored of all series together, and the figure."""
+    days: dict[str, list[int]] = {}
+    for series in measured:
+        for one in series.days:
+            sums = days.setdefault(one.day.isoformat(), [0, 0])
+            sums[0] += one.expected
+            sums[1] += one.stored
+    return [
+        {"day": day, "expected": expected, "stored": stored, "complete": f"{stored / expected:.4%}"}
+        for day, (expected, stored) in sorted(days.items(), reverse=True)
+    ]
+
+
+def progress_sentence(what: str, done: int, parts: int, elapsed: timedelta) -> str:
+    """How far a long run is, and about how long the rest takes at the pace so far."""
+    left = elapsed / done * (parts - done) if done else timedelta(0)
+    rest = f"about {timedelta(seconds=round(left.total_seconds()))} left" if done < parts else f"done in {elapsed}"
+    return f"{what}: {done} of {parts} parts, {rest}"
