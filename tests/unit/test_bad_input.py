@@ -165,3 +165,20 @@ def test_doctor_looks_at_what_the_settings_point_to(tmp_path: Path, capsys: pyte
     assert ended.value.code == 1
     for part in ("market FUTURES", "ccxt has no exchange 'absent'", "http://127.0.0.1:1 does not answer", "venue keys"):
         assert part in told
+
+
+def test_a_halt_tells_what_it_could_not_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stop stands in any case; that nothing was sold or cancelled must not be read out of silence."""
+    assert "nothing was sold: the venue's key is not set here" in refused(capsys, "halt", "--flatten", "--because", "x")
+    assert [one.scope for one in services().ledger.load_freezes()] == ["*"]
+    for name, value in (("KEY", "k"), ("SECRET", "s"), ("REST_URL", "http://127.0.0.1:1")):
+        monkeypatch.setenv(f"TIDEMILL_VENUE__{name}", value)
+    unreachable = Services(load_settings())
+    with using(unreachable), pytest.raises(SystemExit) as ended:
+        main(["halt", "--because", "y"])
+    unreachable.close()
+    told = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "halted already, nothing is sent any more; but open orders were not cancelled: BINANCE" in told

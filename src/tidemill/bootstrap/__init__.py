@@ -8,6 +8,7 @@ from tidemill.bootstrap.backtests import (
     recorded_settings,
 )
 from tidemill.bootstrap.base_services import BUNDLED
+from tidemill.bootstrap.beside import alone_in, tell_others
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.listings import ask_listings
 from tidemill.bootstrap.policies import build_fill_rules
@@ -33,6 +34,7 @@ __all__ = [
     "SweepRequest",
     "Sweeper",
     "WalkForward",
+    "alone_in",
     "ask_listings",
     "backtest_recording",
     "build_fill_rules",
@@ -59,6 +61,7 @@ __all__ = [
     "services",
     "shortfalls",
     "store_damage",
+    "tell_others",
     "using",
     "write_text",
 ]

@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from tidemill.adapters.capabilities import capability, check_live
+from tidemill.bootstrap.beside import beside_up
 from tidemill.bootstrap.market_services import MarketServices
 from tidemill.bootstrap.policies import build_rules, build_training, quote_fee_rate
 from tidemill.deciding import DecisionRules
@@ -132,7 +133,7 @@ _current: ContextVar[Services | None] = ContextVar("tidemill_services", default=
 
 @cache
 def _default_services() -> Services:
-    made = Services(load_settings())
+    made = Services(beside_up(load_settings()))
     atexit.register(made.close)  # an open client tells a person of itself when the process ends
     return made
 

@@ -15,6 +15,9 @@ from rich.text import Text
 from tidemill.cli import data, records, research, running, setting_up
 from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
 
+INTERRUPTED = 3
+TYPERS_INTERRUPTED = 130
+
 app = typer.Typer(
     name="tidemill",
     help="A self-hosted data and trading pipeline on Prefect 3. Start with: tidemill demo",
@@ -35,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line (default: the process's own arguments); turn errors into one sentence and an exit code."""
     try:
         code = app(arguments, standalone_mode=False)  # what a command's typer.Exit says comes back as a value
-        sys.exit(code or 0)
+        sys.exit(INTERRUPTED if code == TYPERS_INTERRUPTED else code or 0)
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(3)
+        sys.exit(INTERRUPTED)
     except TidemillError as error:
         told = Text.assemble(("tidemill:", "red"), " ", " ".join(str(error).split()))  # a driver's error has lines
         Console(stderr=True).print(told, soft_wrap=True)
