@@ -31,13 +31,12 @@ from tidemill.adapters._ledger_values import (
     OrderEvent,
     movements,
     opening_events,
-    peak_equity,
     reserved_amounts,
 )
 from tidemill.adapters._sql import LONGEST_WAIT_MS, open_engine, read, upgrade, write
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import Account, CashEvent, Portfolio
+from tidemill.domain.portfolio import ZERO, Account, CashEvent, Portfolio
 from tidemill.domain.trading import (
     RESTING,
     UNRESOLVED,
@@ -49,6 +48,8 @@ from tidemill.domain.trading import (
     Side,
     VenueOrder,
 )
+
+ACCOUNT_FIELDS = ("account", "venue", "currency", "opened_at")
 
 
 class SqlLedger(SqlStops):
@@ -218,20 +219,18 @@ class SqlLedger(SqlStops):
     def load_portfolio(self, account: str) -> Portfolio:
         """See the port."""
         with read(self._engine) as connection:
-            currency = connection.execute(sa.select(ACCOUNTS.c.currency).where(ACCOUNTS.c.account == account)).scalar()
+            told = sa.select(ACCOUNTS.c.currency, ACCOUNTS.c.peak_equity).where(ACCOUNTS.c.account == account)
+            currency, peak = connection.execute(told).first() or ("", None)
             rows = connection.execute(
                 sa.select(BALANCES.c.asset, BALANCES.c.amount).where(BALANCES.c.account == account)
             ).all()
-            marks = connection.execute(
-                sa.select(DECISIONS.c.equity).where(DECISIONS.c.account == account, DECISIONS.c.equity.is_not(None))
-            ).scalars()
             return Portfolio(
                 account=account,
-                currency=currency or "",
+                currency=currency,
                 assets={asset: amount for asset, amount in rows if amount},
                 reserved=reserved_amounts(find_orders(connection, account=account, states=tuple(RESTING | UNRESOLVED))),
                 ledger_sequence=last_number(connection, account),
-                peak_equity=peak_equity({"equity": mark} for mark in marks),
+                peak_equity=peak or ZERO,
             )
 
     def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
@@ -239,7 +238,7 @@ class SqlLedger(SqlStops):
         with write(self._engine, lock=LOCK) as connection:
             if connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account.account)).first():
                 return False
-            row = {name: getattr(account, name) for name in ("account", "venue", "currency", "opened_at")}
+            row = {name: getattr(account, name) for name in ACCOUNT_FIELDS}
             connection.execute(ACCOUNTS.insert(), row)
             for event in opening_events(account.account, balances):
                 add_cash(connection, event, stamp)
@@ -248,8 +247,9 @@ class SqlLedger(SqlStops):
     def load_account(self, account: str) -> Account | None:
         """See the port."""
         with read(self._engine) as connection:
-            row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)).mappings().first()
-        return Account(**row) if row else None
+            known = sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)
+            row = connection.execute(known).mappings().first()
+        return Account(**{name: row[name] for name in ACCOUNT_FIELDS}) if row else None
 
     def load_cash_events(self, account: str) -> Sequence[CashEvent]:
         """See the port."""
