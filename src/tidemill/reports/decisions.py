@@ -87,7 +87,7 @@ def training_page(candidate: Any, verdict: Any, version: str) -> str:
     return (
         f"# Candidate {candidate.model.name} {named}\n\n"
         f"Verdict **{verdict.text}**, {'promoted' if verdict.promote else 'not promoted'}.\n\n{reasons}\n\n"
-        + table(rows, ("figure", "value"))
+        + (table(rows, ("figure", "value")) if rows else "")
     )
 
 
