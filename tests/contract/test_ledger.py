@@ -23,7 +23,7 @@ from tidemill.adapters import _sql
 from tidemill.adapters._ledger_stops import LOCK
 from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.adapters.sql_ledger import SqlLedger
-from tidemill.domain.errors import LeaseLost, TradingError, TradingStopped, TransientError
+from tidemill.domain.errors import LeaseLost, OrderExpired, TradingError, TradingStopped, TransientError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account, CashEvent
 from tidemill.domain.trading import (
@@ -169,7 +169,7 @@ def test_what_an_older_send_came_to_changes_no_newer_one(ledger) -> None:
     assert order(ledger) == first
     ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=STAMP, reason="no answer", seen=first)
     later = Stamp(market=NOW, wall=NOW + timedelta(microseconds=1))
-    second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later)
+    second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later, absent=first)
     for state in (OrderState.REJECTED, OrderState.NOT_PLACED, OrderState.UNKNOWN):
         ledger.record_state("i0l0", state, stamp=later, reason="of the first", seen=first)
         assert order(ledger) == second
@@ -182,8 +182,29 @@ def test_a_send_stores_its_time_and_window(ledger) -> None:
     epoch = placed(ledger)
     sent = ledger.begin_submit("i0l0", epoch=epoch, window_ms=4000, stamp=STAMP)
     assert (sent.sent_at, sent.window_ms, sent.state) == (NOW, 4000, OrderState.SUBMITTING)
-    with pytest.raises(TradingError):
-        ledger.begin_submit("i0l0", epoch=epoch, window_ms=4000, stamp=STAMP)
+    events = ledger.load_order_events("i0l0")
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=3000, stamp=STAMP) is None
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=3000, stamp=STAMP, absent=sent) is None
+    assert order(ledger) == sent
+    assert ledger.load_order_events("i0l0") == events
+    with pytest.raises(TradingError, match="no intent nothing"):
+        ledger.begin_submit("nothing", epoch=epoch, window_ms=4000, stamp=STAMP)
+
+
+def test_an_order_is_sent_again_only_when_its_last_send_is_proven_absent(ledger) -> None:
+    epoch = placed(ledger)
+    first = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
+    ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=STAMP, reason="no answer")
+    later, last = (Stamp(market=NOW, wall=NOW + timedelta(seconds=one)) for one in (1, 2))
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later) is None
+    second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later, absent=first)
+    assert (second.state, second.sent_at) == (OrderState.SUBMITTING, later.wall)
+    ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=later, reason="no answer")
+    # another process knows only that the first send left no trace
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=last, absent=first) is None
+    assert order(ledger).sent_at == later.wall
+    # the control: the proof of the send that is meant
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=last, absent=second) is not None
 
 
 @pytest.mark.parametrize("scope", ["*", "a", BTC])
@@ -202,8 +223,9 @@ def test_a_stop_forbids_the_send_until_it_is_lifted(ledger, scope: str) -> None:
 def test_an_expired_intent_is_not_sent(ledger) -> None:
     epoch = placed(ledger)
     late = Stamp(market=NOW + timedelta(hours=1), wall=NOW)
-    with pytest.raises(TradingError, match="expired"):
+    with pytest.raises(OrderExpired, match="expired"):
         ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=late)
+    assert order(ledger).state is OrderState.PLANNED
 
 
 def test_a_later_decision_ends_what_was_not_sent(ledger) -> None:

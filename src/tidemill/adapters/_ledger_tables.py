@@ -43,11 +43,14 @@ INTENTS = sa.Table(
     sa.Column("reduced", sa.Boolean),
     sa.Column("sent_at", Micros),
     sa.Column("window_ms", sa.Integer),
+    sa.Column("live", sa.Integer),
+    sa.Column("last_event", sa.BigInteger),
 )
 ORDER_EVENTS = sa.Table(
     "order_events",
     METADATA,
     sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("previous", sa.BigInteger),
     *_texts("intent_id", "account", "state", "reason", "venue_order_id"),
     sa.Column("quantity", Money),
     sa.Column("sent_at", Micros),

@@ -10,7 +10,9 @@ from decimal import Decimal
 from tidemill.adapters._ledger_values import (
     REDUCED,
     OrderEvent,
+    check_unexpired,
     is_new,
+    may_begin,
     movements,
     peak_equity,
     reserved_amounts,
@@ -156,15 +158,18 @@ class MemoryLedger(MemoryAccounts):
         """The append-only story of one order."""
         return tuple(self._events.get(intent_id, ()))
 
-    def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:
+    def begin_submit(
+        self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
+    ) -> LedgerOrder | None:
         """See the port."""
         with self._lock:
-            order = self._orders[intent_id]
+            if (order := self._orders.get(intent_id)) is None:
+                raise TradingError(f"the ledger has no intent {intent_id}")
+            if not may_begin(order, absent):
+                return None
             self._check_epoch(order.intent.account, epoch, stamp.wall)
             self._check_running(order.intent.account, order.intent.instrument)
-            if stamp.market >= order.intent.expires_at:
-                raise TradingError(f"intent {intent_id} has expired")
-            check_move(order.state, OrderState.SUBMITTING)
+            check_unexpired(order.intent, stamp.market)
             self._orders[intent_id] = replace(order, sent_at=stamp.wall, window_ms=window_ms)
             self._sends.append((stamp.wall, intent_id))
             return self._move(self._orders[intent_id], OrderState.SUBMITTING, stamp, "")
