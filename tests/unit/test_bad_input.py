@@ -93,6 +93,22 @@ def test_what_would_end_up_later_is_told_at_once(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "home").exists()
 
 
+def test_a_recording_that_lacks_what_is_traded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every run would have failed, each for a reason of its own."""
+    (tmp_path / "tidemill.toml").write_text('recording = "bundled"')
+    told = refused(capsys, "up", "--port", "0")
+    for part in ("universe to some of", "AAPL-USD.SAMPLE", "venue.name to SAMPLE", "timeframe to 1d", "as-recorded"):
+        assert part in told
+    assert not (tmp_path / "home").exists()
+    (tmp_path / "tidemill.toml").write_text(
+        'recording = "bundled"\nuniverse = ["AAPL-USD.SAMPLE"]\ntimeframe = "1d"\ncalendar = "as-recorded"\n'
+        '[venue]\nname = "SAMPLE"\n'
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor"])
+    assert ended.value.code == 0, capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

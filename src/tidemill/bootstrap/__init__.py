@@ -15,6 +15,7 @@ from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.retention import prune_payloads, pruned_rows
 from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfalls
+from tidemill.bootstrap.served import check_served
 from tidemill.bootstrap.services import Services, services, using
 from tidemill.bootstrap.sources import build_live_market
 from tidemill.bootstrap.strategies import examine_setting, require_sound
@@ -39,6 +40,7 @@ __all__ = [
     "backtest_recording",
     "build_fill_rules",
     "build_live_market",
+    "check_served",
     "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",

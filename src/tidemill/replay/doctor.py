@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import requests
 
 from tidemill.adapters.capabilities import check_live
-from tidemill.bootstrap import BUNDLED, Services, examine_setting, make_folder, recorded_settings, store_damage
+from tidemill.bootstrap import (
+    BUNDLED,
+    Services,
+    check_served,
+    examine_setting,
+    make_folder,
+    recorded_settings,
+    store_damage,
+)
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.market import format_time, from_micros
 from tidemill.ports import StoreHealth
@@ -101,7 +109,9 @@ def _examine_recording(settings: Settings) -> Iterator[Finding]:
         return
     try:
         recording = Services(settings).recording
-        yield Finding(subject="recording", ok=True, text=recording.title if recording else "")
+        if recording is not None:
+            check_served(settings, recording)
+            yield Finding(subject="recording", ok=True, text=recording.title)
     except TidemillError as error:
         yield Finding(subject="recording", ok=False, text=str(error))
 

@@ -122,7 +122,15 @@ def show_summary(console: Console, summary: dict[str, Any], sentence: str, *, ge
         console.print(sentence)
     if summary["lineage"]:
         console.print(lineage_tree(summary["lineage"]))
+        console.print(f"ask it why, and again: {_questions(summary)}", soft_wrap=True)
     console.print(f"plot: {summary.get('plot', '')}")
+
+
+def _questions(summary: dict[str, Any]) -> str:
+    """Commands about the decision that was shown, to be copied."""
+    lineage, inside = summary["lineage"], f"cd {summary['folder']}"
+    told = [f"tidemill explain {lineage['orders'][0]['order']['intent_id']}"] if lineage["orders"] else []
+    return " && ".join([inside, *told, f"tidemill rerun {lineage['decision']['decision_id']}"])
 
 
 def lineage_tree(lineage: dict[str, Any]) -> Tree:

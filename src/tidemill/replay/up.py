@@ -20,6 +20,7 @@ from tidemill.bootstrap import (
     alone_in,
     build_fill_rules,
     build_live_market,
+    check_served,
     make_folder,
     tell_others,
 )
@@ -41,6 +42,8 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
     """
     deployments = read_deployments(settings.mode)
     choose_strategy(settings.strategy)
+    if settings.mode == "paper" and (recording := Services(settings).recording):
+        check_served(settings, recording)
     home = make_folder(settings.home.absolute())
     with ExitStack() as stack:
         stack.enter_context(alone_in(home))
