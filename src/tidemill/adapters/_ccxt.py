@@ -143,3 +143,26 @@ def unified_symbol(instrument_id: str) -> str:
 def raw_symbol(instrument: Instrument) -> str:
     """``BTCUSDT``, as Binance writes it."""
     return instrument.base + instrument.quote
+
+
+def real_hosts(exchange_id: str) -> frozenset[str]:
+    """Hosts of the exchange's own API, by ccxt; what is sent there is real."""
+    import ccxt
+
+    exchange = getattr(ccxt, exchange_id)()
+    return _hosts(exchange.urls["api"], exchange.hostname)
+
+
+def sandbox_hosts(exchange_id: str) -> frozenset[str]:
+    """Hosts of the exchange's test network, by ccxt, that nothing real answers at; none for some exchanges."""
+    import ccxt
+
+    exchange = getattr(ccxt, exchange_id)()
+    return _hosts(exchange.urls.get("test", {}), exchange.hostname) - real_hosts(exchange_id)
+
+
+def _hosts(urls: Any, hostname: str | None) -> frozenset[str]:
+    if isinstance(urls, dict):
+        return frozenset(host for one in urls.values() for host in _hosts(one, hostname))
+    found = urlsplit(str(urls).replace("{hostname}", hostname or "")).hostname
+    return frozenset({found}) if found else frozenset()

@@ -1,5 +1,6 @@
 """Settings become services. The only package that knows which adapter is real, and the only global state."""
 
+from tidemill.adapters.venue_address import check_venue_address
 from tidemill.bootstrap.backtests import (
     backtest_recording,
     keep_compiled_code,
@@ -41,6 +42,7 @@ __all__ = [
     "build_fill_rules",
     "build_live_market",
     "check_served",
+    "check_venue_address",
     "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",

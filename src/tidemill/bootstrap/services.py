@@ -41,7 +41,8 @@ class Services(MarketServices):
     @cached_property
     def capability_name(self) -> str:
         """The row of the capability table that orders obey."""
-        return "paper" if self.settings.venue.rest_url else self.settings.venue.exchange
+        on_paper = self.settings.venue.rest_url and self.settings.mode in {"replay", "paper"}
+        return "paper" if on_paper else self.settings.venue.exchange
 
     @cached_property
     def timing(self) -> OrderTiming:
@@ -79,10 +80,12 @@ class Services(MarketServices):
 
     @cached_property
     def broker(self) -> Broker:
-        """Where orders go."""
+        """Where orders go; ConfigurationError when that is not where the mode may send them, or without a key."""
         from tidemill.adapters.ccxt_broker import CcxtBroker
+        from tidemill.adapters.venue_address import check_venue_address
 
         venue = self.settings.venue
+        check_venue_address(self.settings.mode, venue.exchange, venue.rest_url)
         key, secret = venue.key.get_secret_value(), venue.secret.get_secret_value()
         if not key or not secret:
             raise ConfigurationError(
