@@ -45,8 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         told = Text.assemble(("tidemill:", "red"), " ", " ".join(str(error).split()))  # a driver's error has lines
         Console(stderr=True).print(told, soft_wrap=True)
         sys.exit(2 if isinstance(error, (DataError, ConfigurationError)) else 1)
+    except OSError as error:
+        # of the machine, not of ours: no right, no room, a file that is gone
+        Console(stderr=True).print(Text.assemble(("tidemill:", "red"), f" {_system_told(error)}"), soft_wrap=True)
+        sys.exit(1)
     except Exception as error:  # a usage error of the command line carries its own text and code
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             sys.exit(2)
         raise
+
+
+def _system_told(error: OSError) -> str:
+    """What the operating system refused, and of which file."""
+    told = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {told}" if error.filename else told
