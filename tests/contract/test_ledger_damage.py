@@ -190,11 +190,13 @@ def test_an_upgrade_keeps_orders_in_doubt_and_open_ones(kind: str, tmp_path: Pat
     account = Account(account="a", venue="T", currency="USDT", opened_at=NOW)
     made.open_account(account, {"USDT": Decimal(1000)}, stamp=STAMP)
     epoch = made.acquire("a", "me", ttl_seconds=10**6, now=NOW)
-    made.record_decision(decision(0), [intent(0), intent(0, leg=1), intent(0, leg=2)], epoch=epoch)
+    marked = replace(decision(0), record={"equity": "1234.56789"})
+    made.record_decision(marked, [intent(0), intent(0, leg=1), intent(0, leg=2)], epoch=epoch)
     for leg, state in ((0, OrderState.UNKNOWN), (1, OrderState.OPEN)):
         made.begin_submit(f"i0l{leg}", epoch=epoch, window_ms=500, stamp=STAMP)
         made.record_state(f"i0l{leg}", state, stamp=STAMP, reason="no answer")
     before = (made.load_orders(account="a"), made.load_portfolio("a"), made.load_decisions("a"))
+    assert before[1].peak_equity == Decimal("1234.56789")
     stories = [made.load_order_events(f"i0l{leg}") for leg in range(3)]
     upgrade_to(url, "0001")
     copy_rows(made._engine, url)

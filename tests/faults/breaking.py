@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tidemill.adapters._ledger_stops import LOCK
-from tidemill.adapters._quick_sql import Line, Lines
+from tidemill.adapters._lines import Line, Lines
 from tidemill.adapters._sql import open_engine, write
 from tidemill.adapters.ccxt_broker import CcxtBroker
 from tidemill.adapters.sql_ledger import SqlLedger

@@ -22,25 +22,32 @@ from tidemill.adapters._ledger_orders import (
 )
 from tidemill.adapters._ledger_rows import decision_row
 from tidemill.adapters._ledger_stops import check_held, check_stops
-from tidemill.adapters._ledger_tables import DECISIONS, FILLS, FREEZES, INTENTS, LEASES
-from tidemill.adapters._ledger_values import check_unexpired, is_new, may_begin
+from tidemill.adapters._ledger_tables import ACCOUNTS, DECISIONS, FILLS, FREEZES, INTENTS, LEASES
+from tidemill.adapters._ledger_values import check_unexpired, is_new, may_begin, peak_equity
 from tidemill.adapters._quick_sql import Quick, Session, insert_all
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
+from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import UNRESOLVED, Decision, LedgerOrder, OrderIntent, OrderState, VenueOrder
 
 ADD_DECISION = insert_all(DECISIONS)
 LAST = LAST_NUMBER.scalar_subquery().label("last")
 OWN_LEASE = LEASES.c.name == sa.bindparam("owner")
+OWN_ACCOUNT = ACCOUNTS.c.account == sa.bindparam("owner")
 TO_DECIDE = Quick(
     sa.select(
         sa.exists().where(DECISIONS.c.decision_id == sa.bindparam("wanted")).label("known"),
         sa.exists().where(*OWN_LEFT).label("left"),
         sa.select(LEASES.c.epoch).where(OWN_LEASE).scalar_subquery().label("epoch"),
         sa.select(LEASES.c.expires).where(OWN_LEASE).scalar_subquery().label("expires"),
+        sa.select(ACCOUNTS.c.peak_equity)
+        .where(ACCOUNTS.c.account == sa.bindparam("owner"))
+        .scalar_subquery()
+        .label("peak"),
         LAST,
     )
 )
+RAISE_PEAK = Quick(ACCOUNTS.update().where(OWN_ACCOUNT).values(peak_equity=sa.bindparam("peak_equity")))
 WITH_FILLS = INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id)
 STOPS = sa.exists().where(FREEZES.c.resumed.is_(None))
 """Whether anything at all is stopped; if so, it is looked at."""
@@ -82,6 +89,8 @@ def decide(session: Session, decision: Decision, intents: Sequence[OrderIntent],
         number = next_number(session)
     ADD_DECISION.run(session, **decision_row(decision, number))
     plan(session, intents, stamp, first=number + 1)
+    if (marked := peak_equity([decision.record])) > (found["peak"] or ZERO):
+        RAISE_PEAK.run(session, owner=decision.account, peak_equity=marked)
     return True
 
 

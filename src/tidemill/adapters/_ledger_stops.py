@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tidemill.adapters._ledger_tables import FREEZES, LEASES
-from tidemill.adapters._quick_sql import Lines, Quick, Session
+from tidemill.adapters._lines import Lines
+from tidemill.adapters._quick_sql import Quick, Session
 from tidemill.adapters._sql import read, write
 from tidemill.domain.errors import LeaseLost, TradingStopped
 from tidemill.domain.market import EPOCH, Stamp

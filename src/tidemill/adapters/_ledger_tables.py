@@ -17,7 +17,13 @@ def _texts(*names: str) -> tuple[sa.Column[str], ...]:
     return tuple(sa.Column(name, sa.Text) for name in names)
 
 
-ACCOUNTS = sa.Table("accounts", METADATA, *_texts("account", "venue", "currency"), sa.Column("opened_at", Micros))
+ACCOUNTS = sa.Table(
+    "accounts",
+    METADATA,
+    *_texts("account", "venue", "currency"),
+    sa.Column("opened_at", Micros),
+    sa.Column("peak_equity", Money),
+)
 DECISIONS = sa.Table(
     "decisions",
     METADATA,

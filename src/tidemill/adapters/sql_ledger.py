@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from tidemill.adapters._ledger_cash import add_balance, add_cash, last_number, next_number
+from tidemill.adapters._ledger_accounts import SqlAccounts
+from tidemill.adapters._ledger_cash import add_balance, next_number
 from tidemill.adapters._ledger_orders import (
     STORY,
     find_orders,
@@ -17,12 +18,9 @@ from tidemill.adapters._ledger_orders import (
     reduce,
 )
 from tidemill.adapters._ledger_path import begin, decide, hear
-from tidemill.adapters._ledger_rows import fill_row, to_cash, to_decision, to_event, to_fill
-from tidemill.adapters._ledger_stops import LOCK, SqlStops, check_epoch
+from tidemill.adapters._ledger_rows import fill_row, to_decision, to_event, to_fill
+from tidemill.adapters._ledger_stops import LOCK, check_epoch
 from tidemill.adapters._ledger_tables import (
-    ACCOUNTS,
-    BALANCES,
-    CASH_EVENTS,
     DECISIONS,
     FILLS,
     INTENTS,
@@ -30,17 +28,11 @@ from tidemill.adapters._ledger_tables import (
 from tidemill.adapters._ledger_values import (
     OrderEvent,
     movements,
-    opening_events,
-    peak_equity,
-    reserved_amounts,
 )
 from tidemill.adapters._sql import LONGEST_WAIT_MS, open_engine, read, upgrade, write
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import Account, CashEvent, Portfolio
 from tidemill.domain.trading import (
-    RESTING,
-    UNRESOLVED,
     Decision,
     Fill,
     LedgerOrder,
@@ -51,7 +43,7 @@ from tidemill.domain.trading import (
 )
 
 
-class SqlLedger(SqlStops):
+class SqlLedger(SqlAccounts):
     """Every port of the ledger on one database; opening it brings the tables up to date."""
 
     def __init__(self, url: str, *, wait_ms: int = LONGEST_WAIT_MS) -> None:
@@ -214,50 +206,3 @@ class SqlLedger(SqlStops):
         )
         with read(self._engine) as connection:
             return connection.execute(query).scalar()
-
-    def load_portfolio(self, account: str) -> Portfolio:
-        """See the port."""
-        with read(self._engine) as connection:
-            currency = connection.execute(sa.select(ACCOUNTS.c.currency).where(ACCOUNTS.c.account == account)).scalar()
-            rows = connection.execute(
-                sa.select(BALANCES.c.asset, BALANCES.c.amount).where(BALANCES.c.account == account)
-            ).all()
-            marks = connection.execute(
-                sa.select(DECISIONS.c.equity).where(DECISIONS.c.account == account, DECISIONS.c.equity.is_not(None))
-            ).scalars()
-            return Portfolio(
-                account=account,
-                currency=currency or "",
-                assets={asset: amount for asset, amount in rows if amount},
-                reserved=reserved_amounts(find_orders(connection, account=account, states=tuple(RESTING | UNRESOLVED))),
-                ledger_sequence=last_number(connection, account),
-                peak_equity=peak_equity({"equity": mark} for mark in marks),
-            )
-
-    def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
-        """See the port."""
-        with write(self._engine, lock=LOCK) as connection:
-            if connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account.account)).first():
-                return False
-            row = {name: getattr(account, name) for name in ("account", "venue", "currency", "opened_at")}
-            connection.execute(ACCOUNTS.insert(), row)
-            for event in opening_events(account.account, balances):
-                add_cash(connection, event, stamp)
-        return True
-
-    def load_account(self, account: str) -> Account | None:
-        """See the port."""
-        with read(self._engine) as connection:
-            row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)).mappings().first()
-        return Account(**row) if row else None
-
-    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
-        """See the port."""
-        query = sa.select(CASH_EVENTS).where(CASH_EVENTS.c.account == account).order_by(CASH_EVENTS.c.sequence)
-        with read(self._engine) as connection:
-            return [to_cash(row) for row in connection.execute(query).mappings()]
-
-    def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
-        """See the port."""
-        with write(self._engine, lock=LOCK) as connection:
-            return add_cash(connection, event, stamp)

@@ -3,8 +3,11 @@
 Every index that a commit touches is one more page in SQLite's log, so what is looked up on the way has an index of
 its own that holds little: orders that are not done (``live``), freezes that stand, fills whose order is not known yet,
 and orders by the venue's id. The story of an order is a chain instead: its intent knows the newest event, and each
-event the one before. The client order id is the intent's id, which the table now says: one key serves for both.
+event the one before. An account keeps the highest equity that its decisions have marked. The client order id is the
+intent's id, which the table now says: one key serves for both.
 """
+
+from decimal import Decimal
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,6 +36,7 @@ def upgrade() -> None:
     op.add_column("intents", sa.Column("live", sa.Integer))
     op.add_column("intents", sa.Column("last_event", sa.BigInteger))
     op.execute(MARK)
+    _mark_peaks()
     op.drop_index("ix_order_events_intent_id", "order_events")
     op.drop_index("intents_by_state", "intents")
     if op.get_bind().dialect.name == "sqlite":
@@ -43,6 +47,21 @@ def upgrade() -> None:
         op.create_check_constraint("client_order_id_is_own", "intents", "client_order_id = intent_id")
         op.alter_column("intents", "last_event", nullable=False)
     _add_indexes()
+
+
+def _mark_peaks() -> None:
+    """In Python, since SQL would compare text."""
+    op.add_column("accounts", sa.Column("peak_equity", Money))
+    accounts, decisions = (
+        sa.Table(one, sa.MetaData(), autoload_with=op.get_bind()) for one in ("accounts", "decisions")
+    )
+    marks = sa.select(decisions.c.account, decisions.c.equity).where(decisions.c.equity.is_not(None))
+    peaks: dict[str, Decimal] = {}
+    for account, mark in op.get_bind().execute(marks):
+        peaks[account] = max(peaks.get(account, Decimal(0)), Decimal(mark))
+    for account, peak in peaks.items():
+        told = {"peak_equity": sa.bindparam("peak", peak, Money)}
+        op.execute(accounts.update().where(accounts.c.account == account).values(told))
 
 
 def _add_indexes() -> None:
@@ -111,8 +130,12 @@ def _rebuild_decisions() -> None:
 
 
 def _move_rows(table: str) -> None:
-    old, new = (sa.Table(one, sa.MetaData(), autoload_with=op.get_bind()) for one in (table, f"{table}_new"))
+    old, new = (_table(one) for one in (table, f"{table}_new"))
     names = new.c.keys()
     op.execute(new.insert().from_select(names, sa.select(*(old.c[one] for one in names))))
     op.drop_table(table)
     op.rename_table(f"{table}_new", table)
+
+
+def _table(name: str) -> sa.Table:
+    return sa.Table(name, sa.MetaData(), autoload_with=op.get_bind())
