@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import Mode
+from flows.parameters import Mode, RunName
 from tasks.data import backfill_bars, backfill_parts, judge_holes, mark_series, outcomes
 from tasks.options import finished, run_each
 from tasks.publishing import Progress, announce_bars, publish_page
@@ -17,7 +17,7 @@ from tidemill.ingesting import sum_by_name
 from tidemill.reports import ingest_page
 
 
-@flow(name="backfill", flow_run_name="backfill-{mode}-{start}", log_prints=False)
+@flow(name="backfill", flow_run_name=RunName("backfill-{mode}-{start}"), log_prints=False)
 def backfill(
     start: datetime,
     end: datetime,

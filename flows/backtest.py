@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from prefect import flow
 
-from flows.parameters import Mode
+from flows.parameters import Mode, RunName
 from tasks.backtesting import make_backtest
 from tasks.publishing import publish_page
 from tidemill.bootstrap import services
 from tidemill.pages import backtest_page
 
 
-@flow(name="backtest", flow_run_name="backtest-{strategy}-{start}", log_prints=False)
+@flow(name="backtest", flow_run_name=RunName("backtest-{strategy}-{start}"), log_prints=False)
 def backtest(
     start: datetime | None = None,
     end: datetime | None = None,

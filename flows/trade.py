@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import AsOf, Attempt, Because, Live, Mode
+from flows.parameters import AsOf, Attempt, Because, Live, Mode, RunName
 from tasks import deciding as decide
 from tasks import orders
 from tasks.models import load_champion
@@ -22,7 +22,7 @@ from tidemill.ports import FittedModel
 from tidemill.reports import decision_page, decision_summary, skipped_page, skipped_summary
 
 
-@flow(name="trade", flow_run_name="trade-{mode}-{as_of}", log_prints=False)
+@flow(name="trade", flow_run_name=RunName("trade-{mode}-{as_of}"), log_prints=False)
 def trade(
     as_of: AsOf = None, mode: Mode = "paper", attempt: Attempt = 0, because: Because = "", live: Live = False
 ) -> dict[str, Any]:

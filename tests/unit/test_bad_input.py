@@ -198,3 +198,28 @@ def test_a_halt_tells_what_it_could_not_do(
     told = capsys.readouterr().err
     assert ended.value.code == 1
     assert "halted already, nothing is sent any more; but open orders were not cancelled: BINANCE" in told
+
+
+def test_sweeps_tell_the_sentence_and_not_the_class(capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused(capsys, "sweep", "--set", "buffer_fraction=5")
+    assert told == ("tidemill: no parameter set could be tried: buffer_fraction 5.0 must lie between 0 and 1\n")
+    assert "3027 days of train, gap and test do not fit into 17 days" in refused(
+        capsys, "sweep", "--train-days", "3", "--test-days", "3000"
+    )
+
+
+def test_a_folder_without_rights_gets_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "prefect-sandbox.yaml").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["init", "--mode", "sandbox", "--force"])
+    assert ended.value.code == 2
+    assert "prefect-sandbox.yaml is a folder" in capsys.readouterr().err
+    assert not (tmp_path / "tidemill.toml").exists()
+
+
+def test_a_strategy_that_does_not_pass_leaves_no_folder_of_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.py").write_text("def decide(view): return {name: 7.0 for name in view.features.index}\n")
+    assert "strategy 'bad'" in refused(capsys, "demo", "--strategy", "bad.py")
+    assert list((tmp_path / "home" / "runs").iterdir()) == []

@@ -36,6 +36,11 @@ def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert "settings" in capsys.readouterr().out
 
 
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of("--version") == 0
+    assert capsys.readouterr().out.startswith("tidemill 0.")
+
+
 def test_something_missing_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     """What a command ends with reaches the shell: a difference that ended with 0 would pass for none."""
     assert code_of("doctor", "--live") == 1

@@ -152,3 +152,12 @@ def test_the_page_of_a_decision_is_read_by_people() -> None:
     assert "## Refused or cut by limits\n\nnone\n" in page
     assert r"| B | 0 | one \| two lines |" in page
     assert page.endswith("## Orders\n\nnone\n")
+
+
+def test_runs_are_named_by_what_was_given() -> None:
+    from flows.backtest import backtest
+    from flows.trade import trade
+
+    assert trade.flow_run_name.format(mode="paper", as_of=NOW, attempt=0) == "trade-paper-2021-04-22T12:20:00Z"
+    assert trade.flow_run_name.format(mode="paper", as_of=None, attempt=0) == "trade-paper"
+    assert backtest.flow_run_name.format(strategy="trend", start=None) == "backtest-trend"

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using, write_text
+from tidemill.domain.errors import TidemillError
 from tidemill.replay.drive import StepLog, import_history, open_ledger, quiet_prefect, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
@@ -49,7 +50,11 @@ def replay_recording(
     ``keep`` also runs Prefect's own services.
     """
     began = time.monotonic()
-    require_sound(recorded_settings(base, plan.recording, plan.strategy), plan.recording, plan.grid)
+    try:
+        require_sound(recorded_settings(base, plan.recording, plan.strategy), plan.recording, plan.grid)
+    except TidemillError:
+        plan.folder.rmdir()  # nothing is in it yet
+        raise
     prefect = PrefectServer(plan.folder, services=keep)
     stack.callback(prefect.stop)
     prefect.start()
