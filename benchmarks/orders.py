@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -150,8 +150,8 @@ class Desks:
         self.ledger.open_account(account, {"USD": Decimal(100_000_000)}, stamp=self.desk.stamp())
         self.epoch = self.ledger.acquire(NAME, "bench", ttl_seconds=86_400, now=datetime.now(UTC)) or 0
 
-    def decide(self, number: int, intents: int) -> list[str]:
-        """Record a decision with so many intents, in one commit; their ids."""
+    def make(self, number: int, intents: int) -> tuple[Decision, list[OrderIntent]]:
+        """A decision with so many intents."""
         as_of = MARKET - timedelta(days=1) + timedelta(seconds=number)
         told = self.desk.stamp()
         name = decision_id(account=NAME, strategy="trend", as_of=as_of, attempt=0)
@@ -172,14 +172,18 @@ class Desks:
             market_time=told.market,
             wall_time=told.wall,
         )
-        legs = [make_intent(name, as_of, leg) for leg in range(intents)]
-        self.ledger.record_decision(made, legs, epoch=self.epoch)
-        return [one.intent_id for one in legs]
+        return made, [make_intent(name, as_of, leg) for leg in range(intents)]
+
+    def decide(self, decision: Decision, intents: Sequence[OrderIntent]) -> list[str]:
+        """Record a decision with its intents, in one commit; their ids."""
+        self.ledger.record_decision(decision, intents, epoch=self.epoch)
+        return [one.intent_id for one in intents]
 
     def one(self, number: int) -> float:
         """Seconds from a decision to its acknowledged order."""
+        made = self.make(number, 1)
         began = time.perf_counter()
-        (name,) = self.decide(number, 1)
+        (name,) = self.decide(*made)
         place_order(self.desk, name, epoch=self.epoch)
         return time.perf_counter() - began
 
@@ -235,7 +239,7 @@ def flows_of_fifty(ours: Desks) -> list[float]:
     @flow(name="fifty", log_prints=False)
     def fifty(number: int) -> float:
         began = time.perf_counter()
-        names = ours.decide(1000 + number, FLEET)
+        names = ours.decide(*ours.make(1000 + number, FLEET))
         placed = [one.result() for one in orders.submit_order.map(names, ours.epoch)]
         assert all(one.venue_order_id for one in placed)
         return time.perf_counter() - began

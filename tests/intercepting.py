@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from tidemill.adapters._ccxt import build_exchange
-from tidemill.adapters._ccxt_orders import fill, read_outgoing, run_call, send_order, sign_as_recorded, values_of
+from tidemill.adapters._ccxt_orders import (
+    fill,
+    outgoing,
+    read_outgoing,
+    run_call,
+    send_order,
+    sign_as_recorded,
+    values_of,
+)
 from tidemill.adapters.capabilities import CcxtCall, VenueCapability
 from tidemill.domain.trading import OrderRequest, OrderType, Side, TimeInForce, intent_id
 
@@ -93,7 +101,7 @@ class Intercepted:
         raise Stopped
 
     def create(self, request: OrderRequest = REQUEST) -> dict[str, str]:
-        return self.run(lambda exchange: send_order(exchange, self.row, "BTC/USDT", request))
+        return self.run(lambda exchange: send_order(exchange, self.row, "BTC/USDT", outgoing(request, self.row)))
 
     def call(self, call: CcxtCall) -> dict[str, str]:
         return self.run(lambda exchange: run_call(exchange, call, self.values))

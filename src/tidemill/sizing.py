@@ -63,7 +63,7 @@ def size_positions(
         wanted = _wanted(forecast, instrument, price, equity, len(forecasts), policy)
         held = portfolio.quantity(instrument.base)
         if _inside_buffer(wanted, held, policy):
-            reason = f"inside the buffer: {held} held, {wanted} wanted"
+            reason = f"inside the buffer: {held:f} held, {wanted:f} wanted"
             kept.append(Dropped(instrument=forecast.instrument, quantity=wanted - held, reason=reason))
             continue
         reason = "spot cannot be short: a negative forecast becomes 0" if forecast.strength < 0 else ""

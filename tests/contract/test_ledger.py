@@ -1,99 +1,31 @@
-"""One suite for the ledger in memory, on SQLite and on PostgreSQL."""
+"""Decisions and orders of the ledger: one suite for it in memory, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ledger_steps import LONG, lease, opened, order, placed
 from ledger_story import BTC, NOW, STAMP, decision, intent
 
-from tidemill.adapters import _sql
-from tidemill.adapters._ledger_stops import LOCK
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.sql_ledger import SqlLedger
-from tidemill.domain.errors import LeaseLost, TradingError, TradingStopped, TransientError
+from tidemill.domain.errors import LeaseLost, OrderExpired, TradingError, TradingStopped
 from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import Account, CashEvent
 from tidemill.domain.trading import (
     LEGAL_MOVES,
-    Fill,
-    OrderIntent,
     OrderState,
-    Side,
-    VenueOrder,
 )
-
-LONG = 10**6
 
 
 @pytest.fixture
 def ledger(backend: str, tmp_path, request) -> Iterator[object]:
-    if backend == "memory":
-        made = MemoryLedger()
-    elif backend == "sqlite":
-        made = SqlLedger(f"sqlite:///{tmp_path / 'ops.db'}")
-    else:
-        made = SqlLedger(request.getfixturevalue("postgres_database"))
-    account = Account(account="a", venue="T", currency="USDT", opened_at=NOW)
-    made.open_account(account, {"USDT": Decimal(1000)}, stamp=STAMP)
+    made = opened(backend, tmp_path, request)
     yield made
     made.close()
-
-
-def lease(ledger) -> int:
-    epoch = ledger.acquire("a", "me", ttl_seconds=LONG, now=NOW)
-    assert epoch is not None
-    return epoch
-
-
-def placed(ledger, *intents: OrderIntent, number: int = 0) -> int:
-    epoch = lease(ledger)
-    assert ledger.record_decision(decision(number), intents or (intent(number),), epoch=epoch)
-    return epoch
-
-
-def order(ledger, name: str = "i0l0"):
-    return ledger.load_orders(intent_id=name)[0]
-
-
-def fill(trade: str = "1", quantity: str = "2", price: str = "100", fee: str = "0.002", side: Side = Side.BUY) -> Fill:
-    return Fill(
-        trade_id=trade,
-        venue_order_id="77",
-        instrument=BTC,
-        side=side,
-        price=Decimal(price),
-        quantity=Decimal(quantity),
-        fee=Decimal(fee),
-        fee_asset="BTC",
-        traded_at=NOW,
-    )
-
-
-def venue_order(state: OrderState, filled: str = "0") -> VenueOrder:
-    return VenueOrder(
-        venue_order_id="77",
-        client_order_id="i0l0",
-        instrument=BTC,
-        side=Side.BUY,
-        state=state,
-        quantity=Decimal(2),
-        filled=Decimal(filled),
-        limit_price=Decimal("100.5"),
-        placed_at=NOW,
-    )
 
 
 def test_a_decision_is_recorded_once(ledger) -> None:
@@ -102,21 +34,6 @@ def test_a_decision_is_recorded_once(ledger) -> None:
     assert ledger.load_decision("d0").record["features"] == {BTC: {"x": 0.1}}
     assert [one.intent.intent_id for one in ledger.load_orders(decision_id="d0")] == ["i0l0"]
     assert ledger.load_portfolio("a").peak_equity == Decimal("1000.10")
-
-
-def test_of_many_runs_one_records(ledger) -> None:
-    epoch = lease(ledger)
-    won: list[bool] = []
-
-    def run() -> None:
-        won.append(ledger.record_decision(decision(), (intent(),), epoch=epoch))
-
-    threads = [threading.Thread(target=run) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(won) == [False] * 19 + [True]
 
 
 def test_a_stale_epoch_records_and_sends_nothing(ledger) -> None:
@@ -169,7 +86,7 @@ def test_what_an_older_send_came_to_changes_no_newer_one(ledger) -> None:
     assert order(ledger) == first
     ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=STAMP, reason="no answer", seen=first)
     later = Stamp(market=NOW, wall=NOW + timedelta(microseconds=1))
-    second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later)
+    second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later, absent=first)
     for state in (OrderState.REJECTED, OrderState.NOT_PLACED, OrderState.UNKNOWN):
         ledger.record_state("i0l0", state, stamp=later, reason="of the first", seen=first)
         assert order(ledger) == second
@@ -182,8 +99,29 @@ def test_a_send_stores_its_time_and_window(ledger) -> None:
     epoch = placed(ledger)
     sent = ledger.begin_submit("i0l0", epoch=epoch, window_ms=4000, stamp=STAMP)
     assert (sent.sent_at, sent.window_ms, sent.state) == (NOW, 4000, OrderState.SUBMITTING)
-    with pytest.raises(TradingError):
-        ledger.begin_submit("i0l0", epoch=epoch, window_ms=4000, stamp=STAMP)
+    events = ledger.load_order_events("i0l0")
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=3000, stamp=STAMP) is None
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=3000, stamp=STAMP, absent=sent) is None
+    assert order(ledger) == sent
+    assert ledger.load_order_events("i0l0") == events
+    with pytest.raises(TradingError, match="no intent nothing"):
+        ledger.begin_submit("nothing", epoch=epoch, window_ms=4000, stamp=STAMP)
+
+
+def test_an_order_is_sent_again_only_when_its_last_send_is_proven_absent(ledger) -> None:
+    epoch = placed(ledger)
+    first = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
+    ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=STAMP, reason="no answer")
+    later, last = (Stamp(market=NOW, wall=NOW + timedelta(seconds=one)) for one in (1, 2))
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later) is None
+    second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later, absent=first)
+    assert (second.state, second.sent_at) == (OrderState.SUBMITTING, later.wall)
+    ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=later, reason="no answer")
+    # another process knows only that the first send left no trace
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=last, absent=first) is None
+    assert order(ledger).sent_at == later.wall
+    # the control: the proof of the send that is meant
+    assert ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=last, absent=second) is not None
 
 
 @pytest.mark.parametrize("scope", ["*", "a", BTC])
@@ -202,8 +140,9 @@ def test_a_stop_forbids_the_send_until_it_is_lifted(ledger, scope: str) -> None:
 def test_an_expired_intent_is_not_sent(ledger) -> None:
     epoch = placed(ledger)
     late = Stamp(market=NOW + timedelta(hours=1), wall=NOW)
-    with pytest.raises(TradingError, match="expired"):
+    with pytest.raises(OrderExpired, match="expired"):
         ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=late)
+    assert order(ledger).state is OrderState.PLANNED
 
 
 def test_a_later_decision_ends_what_was_not_sent(ledger) -> None:
@@ -223,97 +162,6 @@ def test_no_new_orders_while_one_is_in_doubt(ledger, state: OrderState) -> None:
         ledger.record_decision(decision(1), (intent(1),), epoch=epoch)
     refusal = decision(1, outcome="refused", reason="in doubt")
     assert ledger.record_decision(refusal, (), epoch=epoch)
-
-
-def test_fills_add_up_to_the_last_unit(ledger) -> None:
-    epoch = placed(ledger)
-    ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
-    ledger.record_state("i0l0", OrderState.FILLED, stamp=STAMP, order=venue_order(OrderState.FILLED, "2"))
-    assert ledger.record_fills("a", [fill("1", "1.5"), fill("2", "0.5", "100.000000001")], stamp=STAMP) == 2
-    assert ledger.record_fills("a", [fill("2", "0.5", "100.000000001")], stamp=STAMP) == 0
-    portfolio = ledger.load_portfolio("a")
-    assert portfolio.assets == {"USDT": Decimal("799.9999999995"), "BTC": Decimal("1.996")}
-    assert order(ledger).filled == 2
-    assert ledger.last_trade_id("a", BTC) == "2"
-    assert [one.trade_id for one in ledger.load_fills("a", intent_id="i0l0")] == ["1", "2"]
-
-
-def test_a_fill_that_comes_before_its_order_is_tied_later(ledger) -> None:
-    epoch = placed(ledger)
-    ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
-    ledger.record_fills("a", [fill()], stamp=STAMP)
-    ledger.record_state("i0l0", OrderState.FILLED, stamp=STAMP, order=venue_order(OrderState.FILLED, "2"))
-    assert order(ledger).filled == 2
-
-
-def test_buys_are_reduced_once_and_never_raised(ledger) -> None:
-    epoch = placed(ledger, intent(0, 0), intent(0, 1), intent(0, 2))
-    allowed = {"i0l0": Decimal(1), "i0l1": Decimal(9), "i0l2": Decimal(0)}
-    done = ledger.reduce_buys("d0", allowed, epoch=epoch, stamp=STAMP)
-    assert [(one.quantity, one.state) for one in done] == [
-        (Decimal(1), OrderState.PLANNED),
-        (Decimal(2), OrderState.PLANNED),
-        (Decimal(0), OrderState.NOT_PLACED),
-    ]
-    again = ledger.reduce_buys("d0", {"i0l0": Decimal("0.1"), "i0l1": Decimal(0)}, epoch=epoch, stamp=STAMP)
-    assert [one.quantity for one in again] == [Decimal(1), Decimal(2), Decimal(0)]
-
-
-def test_a_holder_whose_lease_is_gone_reduces_nothing(ledger) -> None:
-    """Another run decides on the account now; it must not move under it."""
-    old = placed(ledger)
-    ledger.release("a", "me", old)
-    new = ledger.acquire("a", "other", ttl_seconds=LONG, now=NOW)
-    assert not ledger.is_held("a", old, now=NOW)
-    before = ledger.load_portfolio("a").ledger_sequence
-    with pytest.raises(LeaseLost):
-        ledger.reduce_buys("d0", {"i0l0": Decimal(1)}, epoch=old, stamp=STAMP)
-    assert ledger.load_portfolio("a").ledger_sequence == before
-    # the control: who holds the account may
-    assert ledger.is_held("a", new, now=NOW)
-    assert [one.quantity for one in ledger.reduce_buys("d0", {"i0l0": Decimal(1)}, epoch=new, stamp=STAMP)] == [1]
-
-
-def test_open_orders_tie_up_cash(ledger) -> None:
-    epoch = placed(ledger)
-    ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
-    assert ledger.load_portfolio("a").free("USDT") == Decimal("799.0")
-    ledger.record_state("i0l0", OrderState.EXPIRED, stamp=STAMP, order=venue_order(OrderState.EXPIRED))
-    assert ledger.load_portfolio("a").free("USDT") == Decimal(1000)
-
-
-def test_cash_events_count_once_and_raise_the_sequence(ledger) -> None:
-    before = ledger.load_portfolio("a").ledger_sequence
-    event = CashEvent(
-        event_id="e1", account="a", asset="USDT", amount=Decimal("-0.1"), kind="withdrawal", because="rent"
-    )
-    assert ledger.record_cash_event(event, stamp=STAMP)
-    assert not ledger.record_cash_event(event, stamp=STAMP)
-    after = ledger.load_portfolio("a")
-    assert after.assets["USDT"] == Decimal("999.9")
-    assert after.ledger_sequence == before + 1
-
-
-def test_one_of_twenty_gets_the_lease(ledger) -> None:
-    won: list[int | None] = []
-
-    def run(owner: str) -> None:
-        won.append(ledger.acquire("b", owner, ttl_seconds=LONG, now=NOW))
-
-    threads = [threading.Thread(target=run, args=(f"o{number}",)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(one for one in won if one is not None) == [1]
-
-
-def test_an_expired_lease_changes_hands_and_cannot_be_renewed(ledger) -> None:
-    first = ledger.acquire("b", "one", ttl_seconds=10, now=NOW)
-    later = NOW + timedelta(seconds=11)
-    assert ledger.acquire("b", "two", ttl_seconds=10, now=NOW) is None
-    assert ledger.acquire("b", "two", ttl_seconds=10, now=later) == first + 1
-    assert not ledger.renew("b", "one", first, ttl_seconds=10, now=later)
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -354,62 +202,6 @@ def test_only_legal_moves_are_written(ledger, moves: list[OrderState], seed: int
     )
     if found.state in {OrderState.SUBMITTING, OrderState.UNKNOWN}:
         ledger.record_state(f"x{number}", OrderState.NOT_PLACED, stamp=STAMP)
-
-
-CHILD = """
-import sys
-from datetime import UTC, datetime
-from decimal import Decimal
-from tidemill.adapters.sql_ledger import SqlLedger
-from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import CashEvent
-now = datetime(2021, 1, 1, tzinfo=UTC)
-ledger = SqlLedger(sys.argv[1])
-for number in range(100_000):
-    event = CashEvent(event_id=str(number), account="a", asset="USDT", amount=Decimal(1), kind="deposit", because="x")
-    ledger.record_cash_event(event, stamp=Stamp(market=now, wall=now))
-    print(number, flush=True)
-"""
-
-
-def test_what_was_acknowledged_survives_a_kill(tmp_path) -> None:
-    url = f"sqlite:///{tmp_path / 'ops.db'}"
-    for _ in range(3):
-        fresh = tmp_path / "ops.db"
-        fresh.unlink(missing_ok=True)
-        child = subprocess.Popen([sys.executable, "-c", CHILD, url], stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        last = [child.stdout.readline() for _ in range(15)][-1]
-        os.kill(child.pid, signal.SIGKILL)
-        last = (child.stdout.read().splitlines() or [last])[-1]
-        child.wait()
-        ledger = SqlLedger(url)
-        acknowledged = int(last) + 1
-        assert acknowledged <= ledger.load_portfolio("a").quantity("USDT") <= acknowledged + 1
-        ledger.close()
-
-
-def test_a_writer_that_stands_still_does_not_hold_up_the_others(postgres_database) -> None:
-    """A process stopped in mid-transaction loses it, and what it wrote; the next writer goes on."""
-    ledger = SqlLedger(postgres_database, wait_ms=1000)
-    ledger.open_account(Account(account="a", venue="T", currency="USDT", opened_at=NOW), {}, stamp=STAMP)
-    other = SqlLedger(postgres_database, wait_ms=1000)
-    epoch = ledger.acquire("a", "one", ttl_seconds=LONG, now=NOW)
-    standing = _sql.open_engine(postgres_database, durable=True, wait_ms=1000)
-
-    def stand_still() -> None:
-        with _sql.write(standing, lock=LOCK) as connection:
-            connection.execute(sa.text("UPDATE leases SET owner = 'nobody'"))
-            time.sleep(0.8)  # longer than a transaction may stand still
-            assert other.record_decision(decision(1), [intent(1)], epoch=epoch)
-            connection.execute(sa.text("SELECT 1"))
-
-    with pytest.raises(TransientError, match="did not answer"):
-        stand_still()
-    standing.dispose()
-    assert [one.decision_id for one in other.load_decisions("a")] == ["d1"]
-    ledger.close()
-    other.close()
 
 
 def test_orders_sent_since_leave_out_what_never_left_and_what_left_before(ledger) -> None:

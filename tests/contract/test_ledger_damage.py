@@ -17,7 +17,7 @@ from alembic.config import Config
 from ledger_story import NOW, STAMP, decision, intent
 
 import tidemill.adapters
-from tidemill.adapters._sql import open_engine
+from tidemill.adapters._sql import open_engine, write
 from tidemill.adapters.clocks import ManualClock
 from tidemill.adapters.memory_broker import MemoryBroker
 from tidemill.adapters.sql_ledger import SqlLedger
@@ -186,27 +186,46 @@ def test_an_upgrade_keeps_orders_in_doubt_and_open_ones(kind: str, tmp_path: Pat
     """From the first version's tables to the newest, with an UNKNOWN and an OPEN order in them."""
     sqlite = f"sqlite:///{tmp_path / 'ops.db'}"
     url = sqlite if kind == "sqlite" else request.getfixturevalue("postgres_database")
-    upgrade_to(url, "0001")
-    old = SqlLedger.__new__(SqlLedger)
-    old._engine = open_engine(url, durable=True)
+    made = SqlLedger(f"sqlite:///{tmp_path / 'made.db'}")
     account = Account(account="a", venue="T", currency="USDT", opened_at=NOW)
-    old.open_account(account, {"USDT": Decimal(1000)}, stamp=STAMP)
-    epoch = old.acquire("a", "me", ttl_seconds=10**6, now=NOW)
-    old.record_decision(decision(0), [intent(0), intent(0, leg=1), intent(0, leg=2)], epoch=epoch)
+    made.open_account(account, {"USDT": Decimal(1000)}, stamp=STAMP)
+    epoch = made.acquire("a", "me", ttl_seconds=10**6, now=NOW)
+    marked = replace(decision(0), record={"equity": "1234.56789"})
+    made.record_decision(marked, [intent(0), intent(0, leg=1), intent(0, leg=2)], epoch=epoch)
     for leg, state in ((0, OrderState.UNKNOWN), (1, OrderState.OPEN)):
-        old.begin_submit(f"i0l{leg}", epoch=epoch, window_ms=500, stamp=STAMP)
-        old.record_state(f"i0l{leg}", state, stamp=STAMP, reason="no answer")
-    before = (old.load_orders(account="a"), old.load_portfolio("a"), old.load_decisions("a"))
-    stories = [old.load_order_events(f"i0l{leg}") for leg in range(3)]
-    old.close()
+        made.begin_submit(f"i0l{leg}", epoch=epoch, window_ms=500, stamp=STAMP)
+        made.record_state(f"i0l{leg}", state, stamp=STAMP, reason="no answer")
+    before = (made.load_orders(account="a"), made.load_portfolio("a"), made.load_decisions("a"))
+    assert before[1].peak_equity == Decimal("1234.56789")
+    stories = [made.load_order_events(f"i0l{leg}") for leg in range(3)]
+    upgrade_to(url, "0001")
+    copy_rows(made._engine, url)
+    made.close()
     new = SqlLedger(url)
     assert (new.load_orders(account="a"), new.load_portfolio("a"), new.load_decisions("a")) == before
     assert [new.load_order_events(f"i0l{leg}") for leg in range(3)] == stories
     assert [one.state for one in before[0]] == [OrderState.UNKNOWN, OrderState.OPEN, OrderState.PLANNED]
     new.record_state("i0l0", OrderState.NOT_PLACED, stamp=STAMP, reason="proven absent")
+    assert [one.intent.intent_id for one in new.load_orders(account="a", states=[OrderState.PLANNED])] == ["i0l2"]
+    assert not new.load_orders(account="a", states=[OrderState.UNKNOWN])
     numbers = [one.sequence for story in stories for one in story]
     assert new.load_order_events("i0l0")[-1].sequence == max(numbers) + 1, "the sequence goes on"
     new.close()
+
+
+def copy_rows(source: sa.Engine, url: str) -> None:
+    """Into tables of an older version, as far as they have the columns."""
+    target = open_engine(url, durable=True)
+    known, older = sa.MetaData(), sa.MetaData()
+    known.reflect(source)
+    older.reflect(target)
+    with source.connect() as there, write(target) as here:
+        for table in older.sorted_tables:
+            if table.name in known.tables and table.name != "alembic_version":
+                rows = [dict(one) for one in there.execute(sa.select(known.tables[table.name])).mappings()]
+                for row in rows:
+                    here.execute(table.insert(), {one.name: row[one.name] for one in table.c if one.name in row})
+    target.dispose()
 
 
 def upgrade_to(url: str, revision: str) -> None:

@@ -135,27 +135,32 @@ class LedgerMachine(RuleBasedStateMachine):
         found = self.both("load_orders", intent_id=name)
         return found[0].state if found else None
 
-    @rule(back=BACK, leg=LEGS, stale=st.booleans())
-    def send(self, back: int, leg: int, *, stale: bool) -> None:
+    @rule(back=BACK, leg=LEGS, stale=st.booleans(), old=st.booleans())
+    def send(self, back: int, leg: int, *, stale: bool, old: bool) -> None:
         name = self.pick(back, leg)
         state = self.state(name)
         if state is None:
             return
         held = self.both("is_held", "a", self.epoch, now=self.wall)
-        self.earlier[name] = self.both("load_orders", intent_id=name)[0]
+        known = self.both("load_orders", intent_id=name)[0]
+        absent = None if state is OrderState.PLANNED else self.earlier.get(name, known) if old else known
+        self.earlier[name] = known
+        told = {"window_ms": 500, "stamp": self.stamp, "absent": absent}
+        may = state is OrderState.PLANNED or (state is OrderState.UNKNOWN and absent.sent_at == known.sent_at)
         try:
-            sent = self.both("begin_submit", name, epoch=self.epoch - stale, window_ms=500, stamp=self.stamp)
+            sent = self.both("begin_submit", name, epoch=self.epoch - stale, **told)
         except LeaseLost:
             assert stale or not held
         except TradingStopped:
             assert self.stops
-        except TradingError:
-            assert OrderState.SUBMITTING not in LEGAL_MOVES[state]
         else:
+            assert (sent is not None) is may
+            if sent is None:
+                assert self.state(name) is state
+                return
             assert held
             assert not stale
             assert not self.stops
-            assert state in {OrderState.PLANNED, OrderState.UNKNOWN}
             assert (sent.state, sent.sent_at) == (OrderState.SUBMITTING, self.wall)
 
     @rule(back=BACK, leg=LEGS, state=STATES, told=st.booleans(), old=st.booleans())

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import ccxt
 import pytest
 import requests
 
-from tidemill.adapters._ccxt_outcomes import OUTCOMES
+from tidemill.adapters._ccxt import build_exchange
+from tidemill.adapters._ccxt_outcomes import OUTCOMES, Evidence, judge
 from tidemill.adapters.capabilities import capability
 from tidemill.adapters.ccxt_broker import CcxtBroker
 from tidemill.adapters.clocks import WallClock
@@ -168,8 +171,8 @@ def test_what_the_wire_did(venue: VenueServer, broker: CcxtBroker, wire: Wire) -
         ("funds", {"quantity": Decimal(1_000_000)}, CODE, "-2010 InsufficientFunds"),
         ("filter", {"limit_price": Decimal("0.5")}, CODE, "-1013 "),
         ("maker", {"order_type": OrderType.LIMIT_MAKER}, CODE, "-2010 OrderImmediatelyFillable"),
-        ("steps", {"quantity": Decimal("0.5")}, LOCAL, "InvalidOrder"),
-        ("symbol", {"instrument": NOWHERE}, LOCAL, "BadSymbol"),
+        ("steps", {"quantity": Decimal("0.5")}, CODE, "-1013 "),
+        ("symbol", {"instrument": NOWHERE}, CODE, "-1121 BadSymbol"),
     ],
 )
 def test_what_the_order_was(broker: CcxtBroker, name: str, changes: dict, because: str, word: str) -> None:
@@ -202,11 +205,38 @@ def test_a_duplicate_says_that_there_is_an_order(broker: CcxtBroker) -> None:
     assert broker.cancel_order(AAPL, "twice", None)
 
 
-def test_nothing_left_but_the_venue_was_silent_proves_nothing(venue: VenueServer) -> None:
-    """The markets could not be loaded: the order may be sent again later, so it is no rejection."""
+@pytest.mark.parametrize(
+    ("symbol", "quantity", "word"), [("AAPL/USD", "0.5", "InvalidOrder"), ("NONE/USD", "1", "BadSymbol")]
+)
+def test_what_ccxt_refuses_by_itself_is_rejected(venue: VenueServer, symbol: str, quantity: str, word: str) -> None:
+    """ccxt's unified call, which other venues' rows use, looks at its list of markets before it sends."""
+
+    async def refusal() -> Exception:
+        client = build_exchange("binance", rest_url=venue.rest_url, key="k1", secret="s1", exact=True)
+        try:
+            with pytest.raises(ccxt.BaseError) as caught:
+                await client.create_order(symbol, "limit", "buy", quantity, "480")
+        finally:
+            await client.close()
+        return caught.value
+
+    judged = judge(Evidence(client_order_id="here", left=False, failure=asyncio.run(refusal())))
+    assert (judged.outcome, judged.because) == ("rejected", LOCAL)
+    assert word in judged.text
+
+
+def test_an_order_needs_no_list_of_markets(venue: VenueServer) -> None:
     stranger = open_broker(venue)
     admin(venue, "faults", {"fault": "html_502_before", "on": "market", "count": 1})
-    done = stranger.place_order(order("early"))
-    assert (done.outcome, done.evidence.partition(": ")[0]) == ("unknown", NOTHING)
-    assert not exists(stranger, "early")
+    assert stranger.place_order(order("early")).outcome == "acked"
     stranger.close()
+    requests.delete(f"{venue.admin_url}/faults", headers={"X-Admin-Token": venue.token}, timeout=10)
+
+
+def test_nothing_left_for_a_reason_that_may_pass_proves_nothing(venue: VenueServer, broker: CcxtBroker) -> None:
+    """Without a key ccxt sends nothing; with one the order may be sent later, so this is no rejection."""
+    stranger = open_broker(venue, key="")
+    done = stranger.place_order(order("keyless"))
+    stranger.close()
+    assert (done.outcome, done.evidence.partition(": ")[0]) == ("unknown", NOTHING)
+    assert not exists(broker, "keyless")

@@ -221,7 +221,7 @@ def test_a_refusal_carries_the_venue_s_code(broker: CcxtBroker, changes: dict, c
 
 
 def test_the_guard_lets_no_foreign_order_out(broker: CcxtBroker) -> None:
-    from tidemill.adapters._ccxt_orders import NotSent, check_outgoing, read_outgoing
+    from tidemill.adapters._ccxt_orders import NotSent, check_outgoing, outgoing, read_outgoing
 
     row = capability("paper")
     known = request("s5")
@@ -229,7 +229,8 @@ def test_the_guard_lets_no_foreign_order_out(broker: CcxtBroker) -> None:
         f"newClientOrderId=s5&timestamp={int(known.sent_at.timestamp() * 1000)}&recvWindow=5000&quantity=10"
         "&price=480.1234"
     )
-    check_outgoing({"s5": known}, read_outgoing("", {}, good), row)
+    orders = {"s5": outgoing(known, row)}
+    check_outgoing(orders, read_outgoing("", {}, good), row)
     for bad in (
         good.replace("s5", "other"),
         good.replace("recvWindow=5000", "recvWindow=60000"),
@@ -237,7 +238,7 @@ def test_the_guard_lets_no_foreign_order_out(broker: CcxtBroker) -> None:
         "symbol=X",
     ):
         with pytest.raises(NotSent, match="nothing was sent"):
-            check_outgoing({"s5": known}, read_outgoing("", {}, bad), row)
+            check_outgoing(orders, read_outgoing("", {}, bad), row)
 
 
 def test_in_a_hole_the_venue_is_down(venue: VenueServer, market: CcxtMarket, broker: CcxtBroker) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tidemill.adapters._ledger_stops import LOCK
-from tidemill.adapters._quick_sql import Line, Lines
+from tidemill.adapters._lines import Line, Lines
 from tidemill.adapters._sql import open_engine, write
 from tidemill.adapters.ccxt_broker import CcxtBroker
 from tidemill.adapters.sql_ledger import SqlLedger
@@ -78,9 +78,10 @@ class MortalLedger(SqlLedger):
         self._striker.at("after the decision")
         return done
 
-    def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:
-        order = super().begin_submit(intent_id, epoch=epoch, window_ms=window_ms, stamp=stamp)
-        self._striker.at("after SUBMITTING")
+    def begin_submit(self, intent_id: str, **told: Any) -> LedgerOrder | None:
+        order = super().begin_submit(intent_id, **told)
+        if order is not None:
+            self._striker.at("after SUBMITTING")
         return order
 
     def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **told: Any) -> LedgerOrder:
@@ -146,17 +147,17 @@ class ForgetfulBroker(MortalBroker):
 
     def arm(self, striker: Striker, send_delay: float) -> None:
         super().arm(striker, send_delay)
-        create = self._exchange.create_order
+        create = self._exchange.private_post_order
 
-        async def without_our_id(symbol: str, kind: str, side: str, amount: Any, price: Any, params: Any) -> Any:
-            left = {name: value for name, value in params.items() if name != "clientOrderId"}
-            answer = await create(symbol, kind, side, amount, price, left)
-            return {**answer, "clientOrderId": params["clientOrderId"]} if answer.get("orderId") else answer
+        async def without_our_id(fields: Mapping[str, str]) -> Any:
+            left = {name: value for name, value in fields.items() if name != "newClientOrderId"}
+            answer = await create(left)
+            return {**answer, "clientOrderId": fields["newClientOrderId"]} if answer.get("orderId") else answer
 
         async def unguarded(url: str, method: str = "GET", headers: Any = None, body: Any = None, *more: Any) -> Any:
             return await self._send(url, method, headers, body, *more)
 
-        self._exchange.create_order = without_our_id
+        self._exchange.private_post_order = without_our_id
         self._exchange.fetch = unguarded
 
 

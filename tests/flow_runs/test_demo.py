@@ -30,6 +30,9 @@ def test_a_short_demo_fills_orders_and_needs_no_network(tmp_path: Path) -> None:
     assert summary["orders"]["filled"] > 0
     assert summary["model"]["verdict"] == "unproven"
     assert "prices are real, posts are generated" in screen
+    assert summary["currency"] == "USD"
+    assert f"-> {float(summary['equity_end']):,.2f} USD" in screen
+    assert f"cd {summary['folder']} && tidemill explain s" in screen
     order = summary["lineage"]["orders"][0]
     assert order["fills"]
     assert order["raw"]

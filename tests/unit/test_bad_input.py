@@ -93,6 +93,22 @@ def test_what_would_end_up_later_is_told_at_once(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "home").exists()
 
 
+def test_a_recording_that_lacks_what_is_traded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every run would have failed, each for a reason of its own."""
+    (tmp_path / "tidemill.toml").write_text('recording = "bundled"')
+    told = refused(capsys, "up", "--port", "0")
+    for part in ("universe to some of", "AAPL-USD.SAMPLE", "venue.name to SAMPLE", "timeframe to 1d", "as-recorded"):
+        assert part in told
+    assert not (tmp_path / "home").exists()
+    (tmp_path / "tidemill.toml").write_text(
+        'recording = "bundled"\nuniverse = ["AAPL-USD.SAMPLE"]\ntimeframe = "1d"\ncalendar = "as-recorded"\n'
+        '[venue]\nname = "SAMPLE"\n'
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor"])
+    assert ended.value.code == 0, capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -165,3 +181,45 @@ def test_doctor_looks_at_what_the_settings_point_to(tmp_path: Path, capsys: pyte
     assert ended.value.code == 1
     for part in ("market FUTURES", "ccxt has no exchange 'absent'", "http://127.0.0.1:1 does not answer", "venue keys"):
         assert part in told
+
+
+def test_a_halt_tells_what_it_could_not_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stop stands in any case; that nothing was sold or cancelled must not be read out of silence."""
+    assert "nothing was sold: the venue's key is not set here" in refused(capsys, "halt", "--flatten", "--because", "x")
+    assert [one.scope for one in services().ledger.load_freezes()] == ["*"]
+    for name, value in (("KEY", "k"), ("SECRET", "s"), ("REST_URL", "http://127.0.0.1:1")):
+        monkeypatch.setenv(f"TIDEMILL_VENUE__{name}", value)
+    unreachable = Services(load_settings())
+    with using(unreachable), pytest.raises(SystemExit) as ended:
+        main(["halt", "--because", "y"])
+    unreachable.close()
+    told = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "halted already, nothing is sent any more; but open orders were not cancelled: BINANCE" in told
+
+
+def test_sweeps_tell_the_sentence_and_not_the_class(capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused(capsys, "sweep", "--set", "buffer_fraction=5")
+    assert told == ("tidemill: no parameter set could be tried: buffer_fraction 5.0 must lie between 0 and 1\n")
+    assert "3027 days of train, gap and test do not fit into 17 days" in refused(
+        capsys, "sweep", "--train-days", "3", "--test-days", "3000"
+    )
+
+
+def test_a_folder_without_rights_gets_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "prefect-sandbox.yaml").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["init", "--mode", "sandbox", "--force"])
+    assert ended.value.code == 2
+    assert "prefect-sandbox.yaml is a folder" in capsys.readouterr().err
+    assert not (tmp_path / "tidemill.toml").exists()
+
+
+def test_a_strategy_that_does_not_pass_leaves_no_folder_of_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.py").write_text("def decide(view): return {name: 7.0 for name in view.features.index}\n")
+    assert "strategy 'bad'" in refused(capsys, "demo", "--strategy", "bad.py")
+    assert list((tmp_path / "home" / "runs").iterdir()) == []

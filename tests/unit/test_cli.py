@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +36,11 @@ def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert "settings" in capsys.readouterr().out
 
 
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of("--version") == 0
+    assert capsys.readouterr().out.startswith("tidemill 0.")
+
+
 def test_something_missing_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     """What a command ends with reaches the shell: a difference that ended with 0 would pass for none."""
     assert code_of("doctor", "--live") == 1
@@ -58,3 +67,15 @@ def test_bad_input_is_2_and_names_the_thing(
     told = capsys.readouterr()
     assert named in told.err
     assert "Traceback" not in told.err
+
+
+def test_an_interrupt_is_3_and_no_traceback(tmp_path: Path) -> None:
+    pipe = tmp_path / "bars.csv"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "tidemill", "data", "import", str(pipe)]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with pipe.open("w"):  # waits until the command reads
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 3
+    assert "Traceback" not in told

@@ -16,8 +16,9 @@ from tidemill.bootstrap import Services, using
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import require_range
 from tidemill.domain.portfolio import Account
+from tidemill.domain.trading import Decision
 from tidemill.pages import review_page
-from tidemill.reports import HOLE_COLUMNS, ingest_page, posts_page, skipped_page, training_page
+from tidemill.reports import HOLE_COLUMNS, decision_page, ingest_page, posts_page, skipped_page, training_page
 from tidemill.settings import Settings
 
 NOW = datetime(2021, 4, 22, 12, 20, tzinfo=UTC)
@@ -114,3 +115,40 @@ def test_a_stream_of_a_market_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no market 'ABSENT'; there are BINANCE"):
         known.markets.stream("ABSENT")
     known.close()
+
+
+def test_the_page_of_a_decision_is_read_by_people() -> None:
+    forecast = {"instrument": "A", "strength": 0.1918513979, "volatility_annual": 0.98257, "expires_at": "then"}
+    record = {
+        "equity": "100418.4600",
+        "forecasts": [forecast, {**forecast, "strength": -0.25, "volatility_annual": None}],
+        "wanted": [{"instrument": "A", "quantity": "0.07019000", "price": "49173.850", "reason": ""}],
+        "vetoes": [],
+        "kept": [{"instrument": "B", "quantity": "0E+1", "reason": "one | two\nlines"}],
+        "dropped": [],
+    }
+    decision = Decision(
+        decision_id="d1",
+        account="main",
+        strategy="model",
+        as_of=NOW,
+        attempt=0,
+        mode="paper",
+        outcome="decided",
+        reason="",
+        model="tidemill",
+        model_version="1",
+        limits_version="l",
+        ledger_sequence=1,
+        store_watermark=1,
+        market_time=NOW,
+        wall_time=NOW,
+        record=record,
+    )
+    page = decision_page(decision, [])
+    assert "equity 100,418.46" in page
+    assert "| A | +0.192 | 98.3% | then |\n| A | -0.250 |  | then |" in page
+    assert "| A | 0.07019 | 49173.85 |  |" in page
+    assert "## Refused or cut by limits\n\nnone\n" in page
+    assert r"| B | 0 | one \| two lines |" in page
+    assert page.endswith("## Orders\n\nnone\n")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tidemill.bootstrap import alone_in, tell_others
+from tidemill.bootstrap.beside import beside_up
 from tidemill.domain.errors import ConfigurationError
 from tidemill.replay.prefect_server import PrefectServer
-from tidemill.replay.up import alone_in
+from tidemill.settings import Settings
 
 
 def test_one_folder_has_one_up_at_a_time(tmp_path: Path) -> None:
@@ -23,6 +29,32 @@ def test_one_folder_has_one_up_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_command_beside_a_running_up_finds_its_venue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it a halt in a second terminal could cancel nothing, and stamped another time than the market's."""
+    monkeypatch.setenv("PREFECT_API_URL", "restored at the end")
+    monkeypatch.delenv("PREFECT_API_URL")
+    alone = Settings(home=tmp_path)
+    told = {
+        "rest_url": "http://127.0.0.1:1",
+        "ws_url": "",
+        "admin_url": "http://127.0.0.1:2",
+        "key": "k",
+        "secret": "s",
+    }
+    with alone_in(tmp_path):
+        assert beside_up(alone) == alone, "it has told nothing yet"
+        tell_others(tmp_path, {**told, "api_url": "http://127.0.0.1:3/api"})
+        assert (tmp_path / "up.json").stat().st_mode & 0o077 == 0, "a key is in it"
+        found = beside_up(alone).venue
+        assert (found.rest_url, found.admin_url) == ("http://127.0.0.1:1", "http://127.0.0.1:2")
+        assert (found.key.get_secret_value(), found.secret.get_secret_value()) == ("k", "s")
+        assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:3/api"
+        assert beside_up(Settings(home=tmp_path, mode="sandbox")).venue.rest_url == ""
+        own = Settings(home=tmp_path, venue={"rest_url": "http://127.0.0.1:9"})
+        assert beside_up(own) == own
+    assert beside_up(alone) == alone, "what an up that is gone has left counts for nothing"
+
+
 def test_a_server_is_not_started_where_another_answers(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -31,3 +63,29 @@ def test_a_server_is_not_started_where_another_answers(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="is taken"):
             server.start()
         assert server.pid is None
+
+
+STARTS = """
+import sys, time
+from pathlib import Path
+from tidemill.replay.prefect_server import PrefectServer
+
+server = PrefectServer(Path(sys.argv[1]))
+try:
+    server.start()
+    print(server.pid, flush=True)
+    time.sleep(60)
+finally:
+    server.stop()
+"""
+
+
+def test_a_server_does_not_outlive_who_started_it(tmp_path: Path) -> None:
+    """A SIGTERM, as a supervisor sends it, ended demo and up at once and left the Prefect server behind."""
+    with subprocess.Popen([sys.executable, "-c", STARTS, str(tmp_path)], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        server = int(running.stdout.readline())
+        running.send_signal(signal.SIGTERM)
+        running.wait(timeout=30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)

@@ -55,7 +55,7 @@ def build_exchange(
     adapt: Callable[[type[Any]], type[Any]] | None = None,
     streaming: bool = False,
 ) -> Any:
-    """A ccxt client: the exchange's own URLs, or ``rest_url`` (and ``ws_url``) of the paper venue.
+    """A ccxt client: the exchange's own URLs, or ``rest_url`` (and ``ws_url``) of the paper venue or of a proxy.
 
     ``exact`` parses numbers as text (money), else as floats (market data). ccxt's own retries are off: a
     retry of an order is a second order. ``options`` are the venue's own. ``adapt`` makes a subclass of ccxt's
@@ -87,7 +87,7 @@ def build_exchange(
         "options": chosen,
     }
     if rest_url and (exchange_id not in BINANCE_SPOT or chosen["defaultType"] != "spot"):
-        known = _on_host(known, rest_url)
+        known = _on_host(known, rest_url, ws_url)
     elif rest_url:
         known = _on_loopback(known)
         base = f"{rest_url}/api/v3"
@@ -118,14 +118,18 @@ def _on_loopback(known: type[Any]) -> type[Any]:
     return OnLoopback
 
 
-def _on_host(known: type[Any], rest_url: str) -> type[Any]:
-    """The class with every request sent to ``rest_url``, its path and query as they are."""
+def _on_host(known: type[Any], rest_url: str, ws_url: str) -> type[Any]:
+    """The class with requests sent to ``rest_url`` and streams joined at ``ws_url``, their paths as they are."""
 
     class OnHost(known):  # type: ignore[misc]
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             parts = urlsplit(url)
             query = f"?{parts.query}" if parts.query else ""
             return await super().fetch(f"{rest_url}{parts.path}{query}", method, headers, body)
+
+        def client(self, url: Any) -> Any:
+            """The WebSocket client of a URL."""
+            return super().client(f"{ws_url}{urlsplit(url).path}" if ws_url else url)
 
     return OnHost
 
@@ -139,3 +143,26 @@ def unified_symbol(instrument_id: str) -> str:
 def raw_symbol(instrument: Instrument) -> str:
     """``BTCUSDT``, as Binance writes it."""
     return instrument.base + instrument.quote
+
+
+def real_hosts(exchange_id: str) -> frozenset[str]:
+    """Hosts of the exchange's own API, by ccxt; what is sent there is real."""
+    import ccxt
+
+    exchange = getattr(ccxt, exchange_id)()
+    return _hosts(exchange.urls["api"], exchange.hostname)
+
+
+def sandbox_hosts(exchange_id: str) -> frozenset[str]:
+    """Hosts of the exchange's test network, by ccxt, that nothing real answers at; none for some exchanges."""
+    import ccxt
+
+    exchange = getattr(ccxt, exchange_id)()
+    return _hosts(exchange.urls.get("test", {}), exchange.hostname) - real_hosts(exchange_id)
+
+
+def _hosts(urls: Any, hostname: str | None) -> frozenset[str]:
+    if isinstance(urls, dict):
+        return frozenset(host for one in urls.values() for host in _hosts(one, hostname))
+    found = urlsplit(str(urls).replace("{hostname}", hostname or "")).hostname
+    return frozenset({found}) if found else frozenset()

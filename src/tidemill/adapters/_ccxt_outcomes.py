@@ -143,16 +143,6 @@ def venue_code(error: BaseException) -> int | None:
     return int(found[1]) if found else None
 
 
-def keep_answers(exchange: Any) -> None:
-    """Make ccxt hand on what the venue said of an order as it came: that is the evidence, and it is read here."""
-    exchange.parse_order = _as_told
-
-
-def _as_told(order: Any, market: Any = None) -> Any:
-    del market
-    return order
-
-
 def keep_body(exchange: Any) -> None:
     """Make ccxt's exceptions carry the raw answer: some of them drop the venue's code from their text."""
     judge_answer = exchange.handle_errors

@@ -6,7 +6,7 @@ So its statements are built once, and nothing is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tidemill.adapters._ledger_cash import next_number
 from tidemill.adapters._ledger_rows import intent_row, stamp_row, to_order
 from tidemill.adapters._ledger_tables import (
-    BALANCES,
-    CASH_EVENTS,
     DECISIONS,
     FILLS,
     INTENTS,
@@ -28,8 +27,8 @@ from tidemill.adapters._ledger_values import REDUCED
 from tidemill.adapters._quick_sql import Quick, Session, insert_all
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import ZERO, CashEvent
-from tidemill.domain.trading import UNRESOLVED, LedgerOrder, OrderIntent, OrderState, check_move
+from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderIntent, OrderState, check_move
 
 SENDING = ("venue_order_id", "sent_at", "window_ms")
 """What a move may change beside the state."""
@@ -38,20 +37,34 @@ ONE_ORDER = Quick(
     .select_from(INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id))
     .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
 )
+LIVE = UNRESOLVED | RESTING | {OrderState.PLANNED}
+"""States of an order that is not done; its row is marked, and few are."""
 LEFT = UNRESOLVED | {OrderState.PLANNED}
-LEFT_ORDERS = Quick(
-    sa.select(INTENTS).where(
-        INTENTS.c.account == sa.bindparam("owner"),
-        INTENTS.c.state.in_([sa.bindparam(f"state_{state}", str(state)) for state in sorted(LEFT)]),
-    )
+OWN_LEFT = (
+    INTENTS.c.account == sa.bindparam("owner"),
+    INTENTS.c.live.is_not(None),
+    INTENTS.c.state.in_([sa.bindparam(f"state_{state}", str(state)) for state in sorted(LEFT)]),
 )
+LEFT_ORDERS = Quick(sa.select(INTENTS).where(*OWN_LEFT))
 ADD_INTENT = insert_all(INTENTS)
-ADD_EVENT = insert_all(ORDER_EVENTS)
-CHANGE_INTENT = Quick(
-    INTENTS.update()
-    .where(INTENTS.c.intent_id == sa.bindparam("changed"))
-    .values({name: sa.bindparam(name) for name in ("state", "state_reason", "send_quantity", "reduced", *SENDING)})
+ADD_EVENT = insert_all(
+    ORDER_EVENTS,
+    previous=sa.select(INTENTS.c.last_event).where(INTENTS.c.intent_id == sa.bindparam("intent_id")).scalar_subquery(),
 )
+ADD_FIRST_EVENT = insert_all(ORDER_EVENTS, previous=sa.null())
+THIS = INTENTS.c.intent_id == sa.bindparam("changed")
+CHANGED = ("state", "state_reason", "send_quantity", "reduced", "last_event", *SENDING)
+CHANGES: dict[str, Any] = {name: sa.bindparam(name) for name in CHANGED}
+CHANGE_INTENT = Quick(INTENTS.update().where(THIS).values(CHANGES))
+CHANGE_AND_MARK = Quick(INTENTS.update().where(THIS).values({**CHANGES, "live": sa.bindparam("live")}))
+"""Naming the mark at all would write its index anew, so only what changes it does."""
+NEWEST_EVENT = (
+    sa.select(ORDER_EVENTS)
+    .join(INTENTS, INTENTS.c.last_event == ORDER_EVENTS.c.sequence)
+    .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
+    .cte("story", recursive=True)
+)
+STORY = NEWEST_EVENT.union_all(sa.select(ORDER_EVENTS).where(ORDER_EVENTS.c.sequence == NEWEST_EVENT.c.previous))
 TIE_FILLS = Quick(
     FILLS.update()
     .where(
@@ -62,10 +75,6 @@ TIE_FILLS = Quick(
     )
     .values(intent_id=sa.bindparam("tied"))
 )
-NUMBERED = (DECISIONS, ORDER_EVENTS, FILLS, CASH_EVENTS)
-"""Tables whose rows share one sequence; none of their rows is ever taken away."""
-NEWEST = sa.union_all(*(sa.select(sa.func.max(one.c.sequence).label("number")) for one in NUMBERED)).subquery()
-LAST = Quick(sa.select(sa.func.max(NEWEST.c.number).label("last")))
 
 
 def find_orders(
@@ -89,6 +98,8 @@ def find_orders(
             query = query.where(INTENTS.c[name] == value)
     if states is not None:
         query = query.where(INTENTS.c.state.in_([str(state) for state in states]))
+        if LIVE.issuperset(states):
+            query = query.where(INTENTS.c.live.is_not(None))
     if sent_since is not None:
         query = query.where(INTENTS.c.sent_at >= sent_since)
     rows = connection.execute(query).mappings().all()
@@ -114,8 +125,13 @@ def left_orders(session: Session, account: str) -> list[LedgerOrder]:
 def one_order(session: Session, intent_id: str) -> list[LedgerOrder]:
     """The order of an intent, or nothing."""
     rows = ONE_ORDER.rows(session, wanted=intent_id)
+    return [filled_order(rows)] if rows else []
+
+
+def filled_order(rows: Sequence[Mapping[str, Any]]) -> LedgerOrder:
+    """The order of one intent, from one row for each of its fills."""
     filled = sum((row["fill_quantity"] for row in rows if row["fill_quantity"] is not None), ZERO)
-    return [to_order(row, filled) for row in rows[:1]]
+    return to_order(rows[0], filled)
 
 
 def known_order(session: Session, intent_id: str) -> LedgerOrder:
@@ -129,26 +145,41 @@ def known_order(session: Session, intent_id: str) -> LedgerOrder:
 def plan(session: Session, intents: Sequence[OrderIntent], stamp: Stamp, *, first: int) -> None:
     """Write intents, each with its PLANNED event; their numbers count from ``first``."""
     for number, intent in enumerate(intents, first):
-        ADD_INTENT.run(session, **intent_row(intent))
-        _write_event(session, number, intent, OrderState.PLANNED, stamp, quantity=intent.quantity)
+        ADD_INTENT.run(session, **intent_row(intent, number))
+        _write_event(session, number, intent, OrderState.PLANNED, stamp, quantity=intent.quantity, first=True)
 
 
 def move(
-    session: Session, order: LedgerOrder, state: OrderState, stamp: Stamp, reason: str = "", **changes: Any
+    session: Session,
+    order: LedgerOrder,
+    state: OrderState,
+    stamp: Stamp,
+    reason: str = "",
+    *,
+    number: int = 0,
+    **changes: Any,
 ) -> LedgerOrder:
     """Append a move and bring the intent's row to it; the order as it then is.
 
-    ``changes``: venue_order_id, sent_at, window_ms. TradingError when the table of legal moves forbids it.
+    ``number`` is the next one, when it is known. ``changes``: venue_order_id, sent_at, window_ms. TradingError when
+    the table of legal moves forbids it.
     """
     if state is not order.state:
         check_move(order.state, state)
     told = {name: value for name, value in changes.items() if value is not None}
-    _write_event(session, next_number(session), order.intent, state, stamp, reason=reason, **told)
+    number = number or next_number(session)
+    _write_event(session, number, order.intent, state, stamp, reason=reason, **told)
     moved = replace(order, state=state, reason=reason or order.reason, **told)
-    _change(session, moved)
-    if moved.venue_order_id != order.venue_order_id:
-        return _tie(session, moved)
+    _change(session, moved, number, marks=(order.state in LIVE) is not (state in LIVE))
     return moved
+
+
+def tie(session: Session, order: LedgerOrder) -> LedgerOrder:
+    """Give an order the fills that came before it was known; the order with them."""
+    intent = order.intent
+    told = {"told": order.venue_order_id, "traded": intent.instrument, "tied": intent.intent_id}
+    TIE_FILLS.run(session, owner=intent.account, **told)
+    return known_order(session, intent.intent_id)
 
 
 def reduce(session: Session, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> LedgerOrder:
@@ -156,31 +187,28 @@ def reduce(session: Session, order: LedgerOrder, quantity: Decimal, stamp: Stamp
     number, reason = next_number(session), "cut to the cash that is free"
     _write_event(session, number, order.intent, REDUCED, stamp, reason=reason, quantity=quantity)
     cut = replace(order, quantity=quantity, reduced=True)
-    _change(session, cut)
+    _change(session, cut, number)
     if quantity > 0:
         return cut
     return move(session, cut, OrderState.NOT_PLACED, stamp, "reduced to nothing: no cash is free")
 
 
-def _change(session: Session, order: LedgerOrder) -> None:
-    """Bring the intent's row to the order."""
-    CHANGE_INTENT.run(
+def _change(session: Session, order: LedgerOrder, number: int, *, marks: bool = False) -> None:
+    """Bring the intent's row to the order and its newest event; ``marks``: it is live now, or no more."""
+    values: dict[str, Any] = {name: getattr(order, name) for name in SENDING}
+    if marks:
+        values["live"] = 1 if order.state in LIVE else None
+    change = CHANGE_AND_MARK if marks else CHANGE_INTENT
+    change.run(
         session,
         changed=order.intent.intent_id,
+        last_event=number,
         state=str(order.state),
         state_reason=order.reason,
         send_quantity=order.quantity,
         reduced=order.reduced,
-        **{name: getattr(order, name) for name in SENDING},
+        **values,
     )
-
-
-def _tie(session: Session, order: LedgerOrder) -> LedgerOrder:
-    """Give an order the fills that came before it was known."""
-    intent = order.intent
-    told = {"told": order.venue_order_id, "traded": intent.instrument, "tied": intent.intent_id}
-    tied = TIE_FILLS.run(session, owner=intent.account, **told)
-    return known_order(session, intent.intent_id) if tied else order
 
 
 def _write_event(
@@ -195,8 +223,10 @@ def _write_event(
     venue_order_id: str | None = None,
     sent_at: datetime | None = None,
     window_ms: int | None = None,
+    first: bool = False,
 ) -> None:
-    ADD_EVENT.run(
+    add = ADD_FIRST_EVENT if first else ADD_EVENT
+    add.run(
         session,
         sequence=number,
         intent_id=intent.intent_id,
@@ -209,39 +239,3 @@ def _write_event(
         window_ms=window_ms,
         **stamp_row(stamp),
     )
-
-
-def add_cash(connection: Connection, event: CashEvent, stamp: Stamp) -> bool:
-    """Append a cash event by its id; False when it was there already."""
-    known = sa.select(CASH_EVENTS.c.event_id).where(CASH_EVENTS.c.event_id == event.event_id)
-    if connection.execute(known).first():
-        return False
-    row = {name: getattr(event, name) for name in ("event_id", "account", "asset", "amount", "kind", "because")}
-    connection.execute(CASH_EVENTS.insert(), {**row, "sequence": next_number(connection), **stamp_row(stamp)})
-    add_balance(connection, event.account, event.asset, event.amount)
-    return True
-
-
-def add_balance(connection: Connection, account: str, asset: str, amount: Decimal) -> None:
-    """Keep the running sum; in Python, since SQL would add text as floats."""
-    same = (BALANCES.c.account == account) & (BALANCES.c.asset == asset)
-    before = connection.execute(sa.select(BALANCES.c.amount).where(same)).scalar()
-    if before is None:
-        connection.execute(BALANCES.insert(), {"account": account, "asset": asset, "amount": amount})
-    else:
-        connection.execute(BALANCES.update().where(same).values(amount=before + amount))
-
-
-def next_number(session: Session) -> int:
-    """The number of the next row; it is taken by writing that row, in this write transaction, before asking again."""
-    row = LAST.first(session)
-    return 1 + (row["last"] or 0) if row else 1
-
-
-def last_number(connection: Connection, account: str) -> int:
-    """The newest entry of the account, whatever its kind."""
-    newest = [
-        connection.execute(sa.select(sa.func.max(one.c.sequence)).where(one.c.account == account)).scalar()
-        for one in NUMBERED
-    ]
-    return max((int(one) for one in newest if one is not None), default=0)

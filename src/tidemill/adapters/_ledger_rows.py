@@ -52,6 +52,7 @@ INTENT_FIELDS = (
     "client_order_id",
     "expires_at",
 )
+to_json = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make one for each decision
 FILL_FIELDS = ("trade_id", "venue_order_id", "instrument", "price", "quantity", "fee", "fee_asset", "traded_at")
 
 
@@ -63,7 +64,7 @@ def decision_row(decision: Decision, sequence: int) -> dict[str, Any]:
         **values,
         "sequence": sequence,
         "equity": None if equity is None else str(equity),
-        "record": json.dumps(decision.record, sort_keys=True),
+        "record": to_json(decision.record),
     }
 
 
@@ -72,8 +73,8 @@ def to_decision(row: Row) -> Decision:
     return Decision(**{name: row[name] for name in DECISION_FIELDS}, record=json.loads(row["record"]))
 
 
-def intent_row(intent: OrderIntent) -> dict[str, Any]:
-    """A new intent for its table."""
+def intent_row(intent: OrderIntent, event: int) -> dict[str, Any]:
+    """A new intent for its table; ``event`` is the number of its PLANNED event."""
     values = {name: getattr(intent, name) for name in INTENT_FIELDS}
     return {
         **values,
@@ -87,6 +88,8 @@ def intent_row(intent: OrderIntent) -> dict[str, Any]:
         "venue_order_id": None,
         "sent_at": None,
         "window_ms": None,
+        "live": 1,
+        "last_event": event,
     }
 
 

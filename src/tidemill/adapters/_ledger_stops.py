@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tidemill.adapters._ledger_tables import FREEZES, LEASES
-from tidemill.adapters._quick_sql import Lines, Quick, Session
+from tidemill.adapters._lines import Lines
+from tidemill.adapters._quick_sql import Quick, Session
 from tidemill.adapters._sql import read, write
 from tidemill.domain.errors import LeaseLost, TradingStopped
 from tidemill.domain.market import EPOCH, Stamp
@@ -57,7 +59,7 @@ class SqlStops:
     def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
         """See the port."""
         with self._lines.read() as line:
-            return holds(line, name, epoch, now)
+            return _holds(HELD.first(line, wanted=name) or {}, epoch, now)
 
     def release(self, name: str, owner: str, epoch: int) -> None:
         """See the port."""
@@ -95,14 +97,17 @@ class SqlStops:
 
 def check_epoch(session: Session, account: str, epoch: int, wall: datetime) -> None:
     """Raise LeaseLost unless ``epoch`` holds the account's lease at ``wall``."""
-    if not holds(session, account, epoch, wall):
+    check_held(HELD.first(session, wanted=account) or {}, account, epoch, wall)
+
+
+def check_held(lease: Mapping[str, Any], account: str, epoch: int, wall: datetime) -> None:
+    """The same for a lease that has been read; without one its ``epoch`` is None or lacking."""
+    if not _holds(lease, epoch, wall):
         raise LeaseLost(f"the lease of account '{account}' is no longer held under epoch {epoch}")
 
 
-def holds(session: Session, name: str, epoch: int, wall: datetime) -> bool:
-    """Whether ``epoch`` is current and unexpired."""
-    held = HELD.first(session, wanted=name)
-    return held is not None and held["epoch"] == epoch and held["expires"] > wall
+def _holds(lease: Mapping[str, Any], epoch: int, wall: datetime) -> bool:
+    return lease.get("epoch") == epoch and bool(lease["expires"] > wall)
 
 
 def check_stops(session: Session, account: str, instrument: str) -> None:

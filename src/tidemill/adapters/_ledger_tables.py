@@ -17,7 +17,13 @@ def _texts(*names: str) -> tuple[sa.Column[str], ...]:
     return tuple(sa.Column(name, sa.Text) for name in names)
 
 
-ACCOUNTS = sa.Table("accounts", METADATA, *_texts("account", "venue", "currency"), sa.Column("opened_at", Micros))
+ACCOUNTS = sa.Table(
+    "accounts",
+    METADATA,
+    *_texts("account", "venue", "currency"),
+    sa.Column("opened_at", Micros),
+    sa.Column("peak_equity", Money),
+)
 DECISIONS = sa.Table(
     "decisions",
     METADATA,
@@ -43,11 +49,14 @@ INTENTS = sa.Table(
     sa.Column("reduced", sa.Boolean),
     sa.Column("sent_at", Micros),
     sa.Column("window_ms", sa.Integer),
+    sa.Column("live", sa.Integer),
+    sa.Column("last_event", sa.BigInteger),
 )
 ORDER_EVENTS = sa.Table(
     "order_events",
     METADATA,
     sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("previous", sa.BigInteger),
     *_texts("intent_id", "account", "state", "reason", "venue_order_id"),
     sa.Column("quantity", Money),
     sa.Column("sent_at", Micros),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tidemill.domain.errors import OrderExpired
 from tidemill.domain.market import Stamp, split_instrument_id
 from tidemill.domain.portfolio import ZERO, CashEvent
-from tidemill.domain.trading import RESTING, UNRESOLVED, Fill, LedgerOrder, OrderState, Side
+from tidemill.domain.trading import RESTING, UNRESOLVED, Fill, LedgerOrder, OrderIntent, OrderState, Side
 
 REDUCED = "reduced"
 
@@ -80,3 +82,16 @@ def is_new(order: LedgerOrder, state: OrderState, venue_order_id: str | None, to
     if venue_order_id is not None and venue_order_id != order.venue_order_id:
         return True
     return state is OrderState.PARTLY_FILLED and told is not None and told > order.filled
+
+
+def may_begin(order: LedgerOrder, absent: LedgerOrder | None) -> bool:
+    """Whether a send may begin: the first one of a planned order, or one after the last was proven absent."""
+    if absent is None:
+        return order.state is OrderState.PLANNED
+    return order.state is OrderState.UNKNOWN and order.sent_at == absent.sent_at
+
+
+def check_unexpired(intent: OrderIntent, market: datetime) -> None:
+    """Raise OrderExpired when the market's time is past what the intent allows."""
+    if market >= intent.expires_at:
+        raise OrderExpired("expired before it was sent")

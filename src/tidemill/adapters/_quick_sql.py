@@ -1,114 +1,44 @@
 """Statements compiled once for each database and run on its driver: for the few that every order waits for.
 
-What SQLAlchemy adds to a call, and to a transaction, costs more than SQLite needs for it. The text, the names, the
-types and the pool of connections are still SQLAlchemy's; the transaction around is that of its connection, or one
-of our own on the driver's (`Lines`).
+What SQLAlchemy adds to a call costs more than SQLite needs for it. The text, the names and the types are still
+SQLAlchemy's; the transaction around is that of its connection, or one on the driver's own (`Lines`).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Dialect, Engine
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.engine import Connection, Dialect
 
-from tidemill.adapters._sql import translated, turn
-
-MOST_KEPT = 2
-Convert = Callable[[Any], Any] | None
-DIALECTS: Mapping[str, Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="named"),
-    "postgresql": postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """The driver's own connection, for statements of this module alone."""
-
-    driver: Any
-    database: str
-
+from tidemill.adapters._lines import Line
+from tidemill.adapters._sql import Micros
+from tidemill.domain.market import from_micros, to_micros
 
 Session = Connection | Line
-
-
-class Lines:
-    """Lends the driver's connections of one engine; the last few used are kept out of its pool, which costs more."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._kept: deque[PoolProxiedConnection] = deque()
-
-    @contextmanager
-    def write(self, *, lock: int = 0) -> Iterator[Line]:
-        """One write transaction as `_sql.write` makes it, for statements of this module alone.
-
-        TransientError when the database refuses or is locked; nothing is written then.
-        """
-        with translated(self._engine), turn(self._engine), self._lent() as line:
-            if line.database == "postgresql":
-                line.driver.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
-            else:
-                line.driver.execute("BEGIN IMMEDIATE")
-            yield line
-            line.driver.commit()
-
-    @contextmanager
-    def read(self) -> Iterator[Line]:
-        """For one statement, which needs no transaction to be consistent in itself."""
-        with translated(self._engine), self._lent() as line:
-            yield line
-            if line.database == "postgresql":
-                line.driver.rollback()  # there even a look begins a transaction
-
-    def close(self) -> None:
-        """Give back what is kept."""
-        for one in self._take_all():
-            one.close()
-
-    def _take_all(self) -> deque[PoolProxiedConnection]:
-        kept, self._kept = self._kept, deque()
-        return kept
-
-    @contextmanager
-    def _lent(self) -> Iterator[Line]:
-        try:
-            held = self._kept.pop()
-        except IndexError:
-            held = self._engine.raw_connection()
-        try:
-            yield Line(driver=held.driver_connection, database=self._engine.dialect.name)
-        except BaseException:
-            held.invalidate()  # closed, with what it has not committed
-            for one in self._take_all():  # who else was connected then may be cut off too
-                one.invalidate()
-            raise
-        if len(self._kept) < MOST_KEPT:
-            self._kept.append(held)
-        else:
-            held.close()
+Convert = Callable[[Any], Any] | None
+DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "postgresql": postgresql.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     text: str
-    constants: dict[str, Any]
-    to_driver: tuple[tuple[str, Callable[[Any], Any]], ...]
+    places: tuple[tuple[str, Convert, Any], ...]
     columns: tuple[tuple[str, Convert], ...]
 
-    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Values as the driver takes them."""
-        made = {**self.constants, **given}
-        for name, convert in self.to_driver:
-            made[name] = convert(made[name])
+    def values(self, given: Mapping[str, Any]) -> list[Any]:
+        """Values as the driver takes them, one for each place in the text."""
+        made = []
+        for name, convert, constant in self.places:
+            value = given[name] if constant is None else constant
+            made.append(value if value is None or convert is None else convert(value))
         return made
 
 
@@ -154,23 +84,25 @@ def _read(columns: Sequence[tuple[str, Convert]], row: Iterable[Any]) -> dict[st
 
 def _compile(statement: sa.Select[Any] | sa.Insert | sa.Update, dialect: Dialect) -> _Compiled:
     compiled = statement.compile(dialect=dialect)
-    binds = [(name, bind.type) for name, bind in compiled.binds.items()]
-    to_driver = tuple(
-        (name, partial(kind.process_bind_param, dialect=dialect))
-        for name, kind in binds
-        if isinstance(kind, sa.types.TypeDecorator)
-    )
-    columns = [(one.name, one.type) for one in statement.selected_columns] if isinstance(statement, sa.Select) else []
-    from_driver = tuple(
-        (name, partial(kind.process_result_value, dialect=dialect))
-        if isinstance(kind, sa.types.TypeDecorator)
-        else (name, None)
-        for name, kind in columns
-    )
-    constants = {name: value for name, value in compiled.params.items() if value is not None}
-    return _Compiled(str(compiled), constants, to_driver, from_driver)
+    converts = {name: _to_driver(bind.type, dialect) for name, bind in compiled.binds.items()}
+    places = tuple((name, converts[name], compiled.params.get(name)) for name in compiled.positiontup or ())
+    columns = list(statement.selected_columns) if isinstance(statement, sa.Select) else []
+    read = tuple((one.name, _from_driver(one.type, dialect)) for one in columns)
+    return _Compiled(str(compiled), places, read)
 
 
-def insert_all(table: sa.Table) -> Quick:
-    """An insert that names every column of a table."""
-    return Quick(table.insert().values({one.name: sa.bindparam(one.name) for one in table.c}))
+def _to_driver(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, Micros):
+        return to_micros  # what the type does with a value that is there, without the two calls around it
+    return partial(kind.process_bind_param, dialect=dialect) if isinstance(kind, sa.types.TypeDecorator) else None
+
+
+def _from_driver(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, Micros):
+        return from_micros
+    return partial(kind.process_result_value, dialect=dialect) if isinstance(kind, sa.types.TypeDecorator) else None
+
+
+def insert_all(table: sa.Table, **made: Any) -> Quick:
+    """An insert that names every column of a table; ``made`` are columns that the database works out."""
+    return Quick(table.insert().values({one.name: sa.bindparam(one.name) for one in table.c} | made))

@@ -11,12 +11,31 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 LAST_SECONDS = 5.0
+
+
+class _Call(Generic[T]):
+    """One caller's work, and whether it has ended."""
+
+    __slots__ = ("done", "task", "work")
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.work = work
+        self.task: asyncio.Task[T] | None = None
+        self.done = False
+
+    def result(self) -> T:
+        """What came of it; TimeoutError while it has not ended."""
+        if self.task is None or not self.done:
+            raise TimeoutError
+        if self.task.cancelled():
+            raise CancelledError
+        return self.task.result()
 
 
 class SharedLoop:
@@ -26,6 +45,7 @@ class SharedLoop:
         self._loop = asyncio.new_event_loop()
         self._changed = threading.Condition()
         self._driven = False
+        self._driven_for: _Call[Any] | None = None
 
     def run(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
         """The coroutine's result; TimeoutError when it takes longer (then it goes on with the next call)."""
@@ -46,23 +66,33 @@ class SharedLoop:
 
     def _run(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
         end = time.monotonic() + timeout_seconds
-        future: Future[T] = Future()
-        future.add_done_callback(self._tell)
+        call = _Call(work)
         drives = self._takes_free_turn()
         # another thread's loop must be woken; one's own need not, and a call is cheaper
-        call = self._loop.call_soon if drives else self._loop.call_soon_threadsafe
+        add = self._loop.call_soon if drives else self._loop.call_soon_threadsafe
         # Not a task at once: the loop first looks at its sockets, and so sees what the venue closed in the meantime.
-        call(self._begin, work, future)
-        while drives or self._takes_turn(future, end):
+        add(self._begin, call)
+        while drives or self._takes_turn(call, end):
             drives = False
             try:
-                self._drive(future, end)
+                self._drive(call, end)
             finally:
                 self._give_turn()
-        return future.result(0)
+        return call.result()
 
-    def _begin(self, work: Coroutine[Any, Any, T], future: Future[T]) -> None:
-        self._loop.create_task(work).add_done_callback(partial(_hand_over, future))
+    def _begin(self, call: _Call[Any]) -> None:
+        call.task = self._loop.create_task(call.work)
+        call.task.add_done_callback(partial(self._end, call))
+
+    def _end(self, call: _Call[Any], task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at, so that the loop does not complain of one whose caller has gone
+        call.done = True
+        if self._driven_for is call:
+            self._loop.stop()
+        else:
+            with self._changed:
+                self._changed.notify_all()
 
     def _takes_free_turn(self) -> bool:
         with self._changed:
@@ -70,42 +100,29 @@ class SharedLoop:
             self._driven = True
             return free
 
-    def _takes_turn(self, future: Future[Any], end: float) -> bool:
+    def _takes_turn(self, call: _Call[Any], end: float) -> bool:
         """Wait for the answer, or for the loop to drive; False when there is nothing left to wait for."""
         with self._changed:
-            while not future.done() and (left := end - time.monotonic()) > 0:
+            while not call.done and (left := end - time.monotonic()) > 0:
                 if not self._driven:
                     self._driven = True
                     return True
                 self._changed.wait(left)
             return False
 
-    def _drive(self, future: Future[Any], end: float) -> None:
+    def _drive(self, call: _Call[Any], end: float) -> None:
         limit = self._loop.call_later(end - time.monotonic(), self._loop.stop)
-        future.add_done_callback(lambda _: self._loop.stop())
+        self._driven_for = call
         try:
             self._loop.run_forever()
         finally:
+            self._driven_for = None
             limit.cancel()
 
     def _give_turn(self) -> None:
         with self._changed:
             self._driven = False
             self._changed.notify_all()
-
-    def _tell(self, _future: Future[Any]) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-
-def _hand_over(future: Future[T], task: asyncio.Task[T]) -> None:
-    """Tell the caller what became of its work."""
-    if task.cancelled():
-        future.cancel()
-    elif (error := task.exception()) is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(task.result())
 
 
 async def _end_all() -> None:

@@ -205,21 +205,24 @@ def turn(engine: Engine) -> AbstractContextManager[object]:
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
     """Turn the driver's operational errors into ours; integrity errors are bugs and pass."""
-    driver = engine.dialect.loaded_dbapi
     try:
         yield
-    except DBAPIError as error:
-        _tell(engine, error, error.orig or error, lost=error.connection_invalidated)
-        raise
-    except driver.Error as error:
-        _tell(engine, error, error, lost=isinstance(error, driver.InterfaceError))
+    except Exception as error:
+        tell(engine, error)
         raise
 
 
-def _tell(engine: Engine, error: BaseException, cause: BaseException, *, lost: bool) -> None:
-    """Raise our own error for the driver's ``cause``; come back when it is a bug of ours."""
+def tell(engine: Engine, error: BaseException) -> None:
+    """Raise our own error for one of SQLAlchemy's or its driver's; come back when it is a bug of ours, or none."""
+    driver = engine.dialect.loaded_dbapi
+    if isinstance(error, DBAPIError):
+        cause, lost = error.orig or error, error.connection_invalidated
+    elif isinstance(error, driver.Error):
+        cause, lost = error, isinstance(error, driver.InterfaceError)
+    else:
+        return
     damage = any(one in str(cause) for one in DAMAGE)
-    if damage or lost or isinstance(cause, engine.dialect.loaded_dbapi.OperationalError):
+    if damage or lost or isinstance(cause, driver.OperationalError):
         raise refused(engine, str(cause)) from error
 
 

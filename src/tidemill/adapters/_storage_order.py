@@ -10,6 +10,9 @@ from sqlalchemy.engine import Connection
 from tidemill.adapters._market_tables import WATERMARK
 from tidemill.domain.market import to_micros
 
+LOCK = 7301
+"""Of all who write to a market database: they move its one row of storage time."""
+
 
 def next_stored(connection: Connection, now: datetime) -> int:
     """The next storage time: taken inside the write transaction, so that a late commit never slips under a read."""

@@ -12,14 +12,16 @@ from tidemill.adapters._ccxt import GRACE_SECONDS, build_exchange, check_no_retr
 from tidemill.adapters._ccxt_answers import read_fill, read_order
 from tidemill.adapters._ccxt_orders import (
     NotSent,
+    Outgoing,
     check_outgoing,
     fill,
     millis,
+    outgoing,
     read_outgoing,
     send_order,
     sign_as_recorded,
 )
-from tidemill.adapters._ccxt_outcomes import Evidence, judge, keep_answers, keep_body, venue_code
+from tidemill.adapters._ccxt_outcomes import Evidence, judge, keep_body, venue_code
 from tidemill.adapters._shared_loop import SharedLoop
 from tidemill.adapters.capabilities import CcxtCall, VenueCapability
 from tidemill.domain.errors import ConfigurationError, TransientError
@@ -71,31 +73,34 @@ class CcxtBroker:
             options=capability.options,
         )
         # orders on their way, by client order id on the wire: several may be sent at once
-        self._expected: dict[str, OrderRequest] = {}
+        self._expected: dict[str, Outgoing] = {}
         self._left: set[str] = set()
         self._send = self._exchange.fetch
         self._exchange.fetch = self._guarded_fetch
         keep_body(self._exchange)
-        keep_answers(self._exchange)
         sign_as_recorded(self._exchange, capability)
 
     def place_order(self, request: OrderRequest) -> Placement:
         """See the port. ConfigurationError when the guard stops a request: then nothing was sent."""
         check_no_retries(self._exchange)
-        name = self._row.client_order_id(request.client_order_id)
+        order = outgoing(request, self._row)
         answer: Any = None
         failure: BaseException | None = None
         try:
-            answer = self._loop.run(self._create(name, request), self._timeout + GRACE_SECONDS)
+            answer = self._loop.run(self._create(order), self._timeout + GRACE_SECONDS)
         except NotSent as error:
             raise ConfigurationError(str(error)) from error
         except Exception as error:  # noqa: BLE001 -- whatever happened, only the evidence counts
             failure = error
-        judged = judge(Evidence(client_order_id=name, left=name in self._left, answer=answer, failure=failure))
-        self._left.discard(name)
+        name = order.client_id
+        return self._judged(Evidence(client_order_id=name, left=name in self._left, answer=answer, failure=failure))
+
+    def _judged(self, seen: Evidence) -> Placement:
+        self._left.discard(seen.client_order_id)
+        judged = judge(seen)
         if judged.outcome != "acked":
             return Placement(outcome=judged.outcome, evidence=judged.text)
-        order = self._to_order(answer)
+        order = self._to_order(seen.answer)
         return Placement(outcome="acked", evidence=f"order {order.venue_order_id} is {order.state}", order=order)
 
     def cancel_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
@@ -153,14 +158,12 @@ class CcxtBroker:
 
     # -- sending
 
-    async def _create(self, name: str, request: OrderRequest) -> Any:
-        if not self._exchange.markets:
-            await self._exchange.load_markets()
-        self._expected[name] = request
+    async def _create(self, order: Outgoing) -> Any:
+        self._expected[order.client_id] = order
         try:
-            return await send_order(self._exchange, self._row, unified_symbol(request.instrument), request)
+            return await send_order(self._exchange, self._row, unified_symbol(order.request.instrument), order)
         finally:
-            del self._expected[name]
+            del self._expected[order.client_id]
 
     async def _guarded_fetch(
         self, url: str, method: str = "GET", headers: Any = None, body: Any = None, *more: Any

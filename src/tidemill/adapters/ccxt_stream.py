@@ -16,7 +16,7 @@ from tidemill.adapters._ccxt_calls import shape_checked
 from tidemill.adapters._ccxt_client import MarketAccess, build_caller, find_market, need_timeframe
 from tidemill.adapters._ccxt_pages import OnPayloads
 from tidemill.adapters._ccxt_raw import Blocks, RawMessages
-from tidemill.domain.errors import TransientError
+from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.domain.records import RECORD_SHAPES, RecordKind
 from tidemill.ports import BAR_COLUMNS, Clock, StreamPart
 
@@ -64,6 +64,8 @@ class CcxtStream:
 
     def watch(self, instruments: Sequence[str], timeframe: str, *, seconds: float) -> Iterator[StreamPart]:
         """See the port."""
+        if not self._exchange.has.get("watchOHLCV"):
+            raise ConfigurationError(f"{self._venue} tells no bars by stream; ingest_market fetches them by request")
         markets = self._caller.call(self._exchange.load_markets)
         need_timeframe(self._exchange, timeframe, self._venue)
         symbols = {name: str(find_market(markets, name, self._venue, self._kind)["symbol"]) for name in instruments}

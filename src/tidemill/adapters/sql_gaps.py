@@ -13,12 +13,10 @@ from sqlalchemy.engine import Connection
 from tidemill.adapters import _gap_frames as frames
 from tidemill.adapters._gap_tables import FETCHES, HOLES, QUARANTINE
 from tidemill.adapters._sql import open_engine, read, upgrade, write
-from tidemill.adapters._storage_order import keep_stored, next_stored
+from tidemill.adapters._storage_order import LOCK, keep_stored, next_stored
 from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Hole, HoleEvent, HoleState
 from tidemill.domain.market import Calendar, from_micros, to_micros
 
-# the market store's own lock: both move its one row of storage time
-LOCK = 7301
 HOLE_ORDER = (HOLES.c.instrument, HOLES.c.timeframe, HOLES.c.start, HOLES.c.stored_at)
 
 

@@ -8,46 +8,31 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
+from tidemill.adapters._ledger_accounts import SqlAccounts
+from tidemill.adapters._ledger_cash import add_balance, next_number
 from tidemill.adapters._ledger_orders import (
-    add_balance,
-    add_cash,
+    STORY,
     find_orders,
-    known_order,
-    last_number,
-    left_orders,
-    move,
-    next_number,
     one_order,
     plan,
     reduce,
 )
-from tidemill.adapters._ledger_rows import decision_row, fill_row, to_cash, to_decision, to_event, to_fill
-from tidemill.adapters._ledger_stops import LOCK, SqlStops, check_epoch, check_stops
+from tidemill.adapters._ledger_path import begin, decide, hear
+from tidemill.adapters._ledger_rows import fill_row, to_decision, to_event, to_fill
+from tidemill.adapters._ledger_stops import LOCK, check_epoch
 from tidemill.adapters._ledger_tables import (
-    ACCOUNTS,
-    BALANCES,
-    CASH_EVENTS,
     DECISIONS,
     FILLS,
     INTENTS,
-    ORDER_EVENTS,
 )
 from tidemill.adapters._ledger_values import (
     OrderEvent,
-    is_new,
     movements,
-    opening_events,
-    peak_equity,
-    reserved_amounts,
 )
-from tidemill.adapters._quick_sql import Quick, insert_all
 from tidemill.adapters._sql import LONGEST_WAIT_MS, open_engine, read, upgrade, write
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
-from tidemill.domain.portfolio import Account, CashEvent, Portfolio
 from tidemill.domain.trading import (
-    RESTING,
-    UNRESOLVED,
     Decision,
     Fill,
     LedgerOrder,
@@ -55,14 +40,10 @@ from tidemill.domain.trading import (
     OrderState,
     Side,
     VenueOrder,
-    check_move,
 )
 
-KNOWN_DECISION = Quick(sa.select(DECISIONS.c.decision_id).where(DECISIONS.c.decision_id == sa.bindparam("wanted")))
-ADD_DECISION = insert_all(DECISIONS)
 
-
-class SqlLedger(SqlStops):
+class SqlLedger(SqlAccounts):
     """Every port of the ledger on one database; opening it brings the tables up to date."""
 
     def __init__(self, url: str, *, wait_ms: int = LONGEST_WAIT_MS) -> None:
@@ -78,21 +59,8 @@ class SqlLedger(SqlStops):
 
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
         """See the port."""
-        stamp = Stamp(market=decision.market_time, wall=decision.wall_time)
         with self._lines.write(lock=LOCK) as line:
-            if KNOWN_DECISION.first(line, wanted=decision.decision_id):
-                return False
-            check_epoch(line, decision.account, epoch, decision.wall_time)
-            left = left_orders(line, decision.account)
-            if intents and (doubtful := [one for one in left if one.state in UNRESOLVED]):
-                raise TradingError(f"order {doubtful[0].intent.intent_id} is not resolved; decide after it is")
-            for order in left:
-                if order.state is OrderState.PLANNED:
-                    move(line, order, OrderState.NOT_PLACED, stamp, "a later decision was recorded")
-            number = next_number(line)
-            ADD_DECISION.run(line, **decision_row(decision, number))
-            plan(line, intents, stamp, first=number + 1)
-        return True
+            return decide(line, decision, intents, epoch)
 
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
         """See the port."""
@@ -155,21 +123,16 @@ class SqlLedger(SqlStops):
 
     def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
         """The append-only story of one order."""
-        query = sa.select(ORDER_EVENTS).where(ORDER_EVENTS.c.intent_id == intent_id).order_by(ORDER_EVENTS.c.sequence)
+        query = sa.select(STORY).order_by(STORY.c.sequence)
         with read(self._engine) as connection:
-            return [to_event(row) for row in connection.execute(query).mappings()]
+            return [to_event(row) for row in connection.execute(query, {"wanted": intent_id}).mappings()]
 
-    def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:
+    def begin_submit(
+        self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
+    ) -> LedgerOrder | None:
         """See the port."""
         with self._lines.write(lock=LOCK) as line:
-            order = known_order(line, intent_id)
-            intent = order.intent
-            check_epoch(line, intent.account, epoch, stamp.wall)
-            check_stops(line, intent.account, intent.instrument)
-            if stamp.market >= intent.expires_at:
-                raise TradingError(f"intent {intent_id} has expired")
-            check_move(order.state, OrderState.SUBMITTING)  # one that is on its way is not sent again
-            return move(line, order, OrderState.SUBMITTING, stamp, sent_at=stamp.wall, window_ms=window_ms)
+            return begin(line, intent_id, epoch=epoch, window_ms=window_ms, stamp=stamp, absent=absent)
 
     def record_state(
         self,
@@ -183,12 +146,7 @@ class SqlLedger(SqlStops):
     ) -> LedgerOrder:
         """See the port."""
         with self._lines.write(lock=LOCK) as line:
-            known = known_order(line, intent_id)
-            venue_id = order.venue_order_id if order else None
-            told = is_new(known, state, venue_id, order.filled if order else None)
-            if not told or (seen is not None and seen.sent_at != known.sent_at):
-                return known
-            return move(line, known, state, stamp, reason, venue_order_id=venue_id)
+            return hear(line, intent_id, state, stamp=stamp, reason=reason, told=order, seen=seen)
 
     def reduce_buys(
         self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
@@ -248,50 +206,3 @@ class SqlLedger(SqlStops):
         )
         with read(self._engine) as connection:
             return connection.execute(query).scalar()
-
-    def load_portfolio(self, account: str) -> Portfolio:
-        """See the port."""
-        with read(self._engine) as connection:
-            currency = connection.execute(sa.select(ACCOUNTS.c.currency).where(ACCOUNTS.c.account == account)).scalar()
-            rows = connection.execute(
-                sa.select(BALANCES.c.asset, BALANCES.c.amount).where(BALANCES.c.account == account)
-            ).all()
-            marks = connection.execute(
-                sa.select(DECISIONS.c.equity).where(DECISIONS.c.account == account, DECISIONS.c.equity.is_not(None))
-            ).scalars()
-            return Portfolio(
-                account=account,
-                currency=currency or "",
-                assets={asset: amount for asset, amount in rows if amount},
-                reserved=reserved_amounts(find_orders(connection, account=account, states=tuple(RESTING | UNRESOLVED))),
-                ledger_sequence=last_number(connection, account),
-                peak_equity=peak_equity({"equity": mark} for mark in marks),
-            )
-
-    def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
-        """See the port."""
-        with write(self._engine, lock=LOCK) as connection:
-            if connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account.account)).first():
-                return False
-            row = {name: getattr(account, name) for name in ("account", "venue", "currency", "opened_at")}
-            connection.execute(ACCOUNTS.insert(), row)
-            for event in opening_events(account.account, balances):
-                add_cash(connection, event, stamp)
-        return True
-
-    def load_account(self, account: str) -> Account | None:
-        """See the port."""
-        with read(self._engine) as connection:
-            row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)).mappings().first()
-        return Account(**row) if row else None
-
-    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
-        """See the port."""
-        query = sa.select(CASH_EVENTS).where(CASH_EVENTS.c.account == account).order_by(CASH_EVENTS.c.sequence)
-        with read(self._engine) as connection:
-            return [to_cash(row) for row in connection.execute(query).mappings()]
-
-    def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
-        """See the port."""
-        with write(self._engine, lock=LOCK) as connection:
-            return add_cash(connection, event, stamp)

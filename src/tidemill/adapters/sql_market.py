@@ -12,17 +12,17 @@ import sqlalchemy as sa
 
 from tidemill.adapters._market_bars import BarTable
 from tidemill.adapters._market_columns import BarColumns, Limits
-from tidemill.adapters._market_frames import check_frame, to_frame, to_rows
+from tidemill.adapters._market_frames import check_frame, to_rows
 from tidemill.adapters._market_tables import BARS, PAYLOADS, POSTS, SCORES, SERIES, WATERMARK
+from tidemill.adapters._market_texts import read_texts, write_texts
 from tidemill.adapters._payloads import digest_of, pack, split_pruned, unpack
 from tidemill.adapters._sql import open_engine, read, upgrade, write
 from tidemill.adapters._sql_health import examine_store
-from tidemill.adapters._storage_order import keep_stored, next_stored
+from tidemill.adapters._storage_order import LOCK, keep_stored, next_stored
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.ports import PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoreHealth
 
-LOCK, AT_ONCE = 7301, 500
-Row = tuple[Any, ...]
+AT_ONCE = 500
 # What makes a re-fetched row a revision; another knowledge time of equal content does not.
 POST_CONTENT = (2, 6, 7)
 SCORE_CONTENT = (3, 4)
@@ -107,18 +107,18 @@ class SqlMarketStore:
     def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
         """See the port."""
         rows = to_rows(check_frame("posts", posts))
-        return self._write_texts(POSTS, POST_COLUMNS, rows, POST_CONTENT, time_index=3, now=now)
+        return write_texts(self._engine, POSTS, POST_COLUMNS, rows, POST_CONTENT, time_index=3, now=now)
 
     def read_posts(
         self, start: datetime, end: datetime, *, known_at: datetime | None = None, stored_until: int | None = None
     ) -> pd.DataFrame:
         """See the port."""
-        return self._read_texts(POSTS, POST_COLUMNS, start, end, known_at, stored_until)
+        return read_texts(self._engine, POSTS, POST_COLUMNS, start, end, known_at, stored_until)
 
     def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
         """See the port."""
         rows = to_rows(check_frame("scores", scores))
-        return self._write_texts(SCORES, SCORE_COLUMNS, rows, SCORE_CONTENT, time_index=5, now=now)
+        return write_texts(self._engine, SCORES, SCORE_COLUMNS, rows, SCORE_CONTENT, time_index=5, now=now)
 
     def read_scores(
         self,
@@ -130,7 +130,9 @@ class SqlMarketStore:
         stored_until: int | None = None,
     ) -> pd.DataFrame:
         """See the port."""
-        return self._read_texts(SCORES, SCORE_COLUMNS, start, end, known_at, stored_until, SCORES.c.scorer == scorer)
+        return read_texts(
+            self._engine, SCORES, SCORE_COLUMNS, start, end, known_at, stored_until, SCORES.c.scorer == scorer
+        )
 
     # -- evidence
 
@@ -182,79 +184,3 @@ class SqlMarketStore:
             for at in range(0, len(gone), AT_ONCE):
                 connection.execute(PAYLOADS.delete().where(PAYLOADS.c.digest.in_(gone[at : at + AT_ONCE])))
         return pruned
-
-    # -- within
-
-    def _select(
-        self, query: sa.Select[Any], table: sa.Table, known_at: datetime | None, stored_until: int | None
-    ) -> list[Row]:
-        if known_at is not None:
-            query = query.where(table.c.knowledge_time <= to_micros(known_at))
-        if stored_until is not None:
-            query = query.where(table.c.stored_at <= stored_until)
-        with read(self._engine) as connection:
-            return [tuple(row) for row in connection.execute(query)]
-
-    def _write_texts(
-        self,
-        table: sa.Table,
-        names: Sequence[str],
-        rows: list[Row],
-        content: Sequence[int],
-        *,
-        time_index: int,
-        now: datetime,
-    ) -> int:
-        if not rows:
-            return 0
-        with write(self._engine, lock=LOCK) as connection:
-            moments = [row[time_index] for row in rows]
-            query = (
-                sa.select(*(table.c[name] for name in names))
-                .where(table.c.event_time.between(min(moments), max(moments)))
-                .order_by(table.c.stored_at)
-            )
-            known = {_text_key(row, time_index): tuple(row) for row in connection.execute(query)}
-            new: dict[Row, Row] = {}
-            for row in rows:
-                key = _text_key(row, time_index)
-                before = new.get(key, known.get(key))
-                if before is None or any(before[index] != row[index] for index in content):
-                    new[key] = row
-            stored = next_stored(connection, now)
-            if new:
-                connection.execute(table.insert(), _named(names, list(new.values()), stored))
-                keep_stored(connection, stored)
-        return len(new)
-
-    def _read_texts(
-        self,
-        table: sa.Table,
-        names: Sequence[str],
-        start: datetime,
-        end: datetime,
-        known_at: datetime | None,
-        stored_until: int | None,
-        *conditions: sa.ColumnElement[bool],
-    ) -> pd.DataFrame:
-        query = (
-            sa.select(*(table.c[name] for name in names), table.c.stored_at)
-            .where(table.c.event_time >= to_micros(start), table.c.event_time < to_micros(end), *conditions)
-            .order_by(table.c.event_time, table.c.post_id, table.c.source, table.c.stored_at)
-        )
-        rows = self._select(query, table, known_at, stored_until)
-        time_index = names.index("event_time")
-        return to_frame(_newest(rows, key=lambda row: _text_key(row, time_index)), [*names, "stored_at"])
-
-
-def _text_key(row: Sequence[Any], time_index: int) -> Row:
-    return row[time_index], row[1], row[0]
-
-
-def _newest(rows: list[Row], key: Any) -> list[Row]:
-    """Of rows ordered by key and storage time, the last of each key."""
-    return list({key(row): row for row in rows}.values())
-
-
-def _named(names: Sequence[str], rows: list[Row], stored: int) -> list[dict[str, Any]]:
-    return [{**dict(zip(names, row, strict=True)), "stored_at": stored} for row in rows]

@@ -9,12 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from tidemill.adapters._sql import open_engine, read, upgrade, write
-from tidemill.adapters._storage_order import keep_stored, next_stored
+from tidemill.adapters._storage_order import LOCK, keep_stored, next_stored
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.domain.series import MarkEvent, SeriesMark, SeriesState
 
-# the market store's own lock: all move its one row of storage time
-LOCK = 7301
 MARKS = sa.Table(
     "marks",
     sa.MetaData(),

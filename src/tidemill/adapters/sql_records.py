@@ -12,12 +12,9 @@ from sqlalchemy.engine import Connection
 
 from tidemill.adapters import _record_frames as frames
 from tidemill.adapters._sql import open_engine, read, upgrade, write
-from tidemill.adapters._storage_order import keep_stored, next_stored
+from tidemill.adapters._storage_order import LOCK, keep_stored, next_stored
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.domain.records import RECORD_SHAPES, RecordKind
-
-# the market store's own lock: all move its one row of storage time
-LOCK = 7301
 
 
 class SqlRecords:

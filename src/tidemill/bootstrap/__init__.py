@@ -1,5 +1,6 @@
 """Settings become services. The only package that knows which adapter is real, and the only global state."""
 
+from tidemill.adapters.venue_address import check_venue_address
 from tidemill.bootstrap.backtests import (
     backtest_recording,
     keep_compiled_code,
@@ -8,12 +9,14 @@ from tidemill.bootstrap.backtests import (
     recorded_settings,
 )
 from tidemill.bootstrap.base_services import BUNDLED
+from tidemill.bootstrap.beside import alone_in, tell_others
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.listings import ask_listings
 from tidemill.bootstrap.policies import build_fill_rules
 from tidemill.bootstrap.reporting import ReportOptions, Speed, report_backtest
 from tidemill.bootstrap.retention import prune_payloads, pruned_rows
 from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfalls
+from tidemill.bootstrap.served import check_served
 from tidemill.bootstrap.services import Services, services, using
 from tidemill.bootstrap.sources import build_live_market
 from tidemill.bootstrap.strategies import examine_setting, require_sound
@@ -33,10 +36,13 @@ __all__ = [
     "SweepRequest",
     "Sweeper",
     "WalkForward",
+    "alone_in",
     "ask_listings",
     "backtest_recording",
     "build_fill_rules",
     "build_live_market",
+    "check_served",
+    "check_venue_address",
     "examine_setting",
     "keep_compiled_code",
     "make_backtest_plan",
@@ -59,6 +65,7 @@ __all__ = [
     "services",
     "shortfalls",
     "store_damage",
+    "tell_others",
     "using",
     "write_text",
 ]

@@ -78,7 +78,12 @@ def report_backtest(
             raise ConfigurationError("the page is made at speed exact only; leave the report out, or the speed")
         keep_compiled_code(settings)
         told = _glance(recording, plan, trials, begun, on_step)
-        return {**told, **count_bars(recording, plan), "seconds": _seconds(options.clock, begun)}
+        return {
+            **told,
+            **count_bars(recording, plan),
+            "currency": _currency(plan),
+            "seconds": _seconds(options.clock, begun),
+        }
     result = run_backtest(recording, plan, on_step=on_step)
     record = make_record(recording, plan, result)
     measured, counted = _count_and_measure(recording, plan, record, trials, len(record.orders), begun)
@@ -88,7 +93,18 @@ def report_backtest(
         facts = PageFacts(title=recording.title, written_at=begun, settings=plan_parameters(plan) | hashes, ran=ran)
         write_page(options.page, measured, facts)
     seconds = _seconds(options.clock, begun)
-    return {**ran, "seconds": seconds, "statistics": as_statistics(measured), "trial": counted}
+    return {
+        **ran,
+        "currency": _currency(plan),
+        "seconds": seconds,
+        "statistics": as_statistics(measured),
+        "trial": counted,
+    }
+
+
+def _currency(plan: BacktestPlan) -> str:
+    """What fees and equity are counted in."""
+    return plan.rules.instruments[plan.rules.universe[0]].quote
 
 
 def _seconds(clock: Clock, begun: datetime) -> float:

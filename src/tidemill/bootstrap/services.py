@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from tidemill.adapters.capabilities import capability, check_live
+from tidemill.bootstrap.beside import beside_up
 from tidemill.bootstrap.market_services import MarketServices
 from tidemill.bootstrap.policies import build_rules, build_training, quote_fee_rate
 from tidemill.deciding import DecisionRules
@@ -40,7 +41,8 @@ class Services(MarketServices):
     @cached_property
     def capability_name(self) -> str:
         """The row of the capability table that orders obey."""
-        return "paper" if self.settings.venue.rest_url else self.settings.venue.exchange
+        on_paper = self.settings.venue.rest_url and self.settings.mode in {"replay", "paper"}
+        return "paper" if on_paper else self.settings.venue.exchange
 
     @cached_property
     def timing(self) -> OrderTiming:
@@ -78,10 +80,12 @@ class Services(MarketServices):
 
     @cached_property
     def broker(self) -> Broker:
-        """Where orders go."""
+        """Where orders go; ConfigurationError when that is not where the mode may send them, or without a key."""
         from tidemill.adapters.ccxt_broker import CcxtBroker
+        from tidemill.adapters.venue_address import check_venue_address
 
         venue = self.settings.venue
+        check_venue_address(self.settings.mode, venue.exchange, venue.rest_url)
         key, secret = venue.key.get_secret_value(), venue.secret.get_secret_value()
         if not key or not secret:
             raise ConfigurationError(
@@ -132,7 +136,7 @@ _current: ContextVar[Services | None] = ContextVar("tidemill_services", default=
 
 @cache
 def _default_services() -> Services:
-    made = Services(load_settings())
+    made = Services(beside_up(load_settings()))
     atexit.register(made.close)  # an open client tells a person of itself when the process ends
     return made
 

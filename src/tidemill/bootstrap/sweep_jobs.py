@@ -21,7 +21,7 @@ from tidemill.recording import Recording
 from tidemill.settings import Settings
 from tidemill.sweeps import STRATEGY, Engine, Found, Params, open_engine
 from tidemill.sweeps.engines import try_params
-from tidemill.sweeps.outcomes import Failed
+from tidemill.sweeps.outcomes import Failed, tell_failure
 
 ENGINES_KEPT = 4
 _opening = threading.Lock()
@@ -62,7 +62,7 @@ def _try(job: SweepJob, params: Params) -> Found:
     try:
         engine = sweep_engine(job.settings, request)
     except Exception as error:  # noqa: BLE001 - a strategy that cannot be loaded fails its own sets only
-        return Failed(params=dict(params), reason=f"{type(error).__name__}: {error}")
+        return Failed(params=dict(params), reason=tell_failure(error))
     return try_params(engine, params)
 
 

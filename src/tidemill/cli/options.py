@@ -35,7 +35,12 @@ def target(what: str) -> Any:
 Data = Annotated[Path | None, typer.Option("--data", help="A recording's TOML file; default: the bundled prices.")]
 Start = Annotated[
     datetime | None,
-    typer.Option("--from", parser=time_option("--from"), metavar="TIME", help="First decided close, ISO 8601 in UTC."),
+    typer.Option(
+        "--from",
+        parser=time_option("--from"),
+        metavar="TIME",
+        help="First decided close, ISO 8601 in UTC; default: the last 12.",
+    ),
 ]
 End = Annotated[
     datetime | None,

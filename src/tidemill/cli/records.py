@@ -66,7 +66,7 @@ def halt(
 
 
 def resume(
-    scope: Annotated[str, typer.Argument(metavar="[INSTRUMENT|ACCOUNT]", help="Empty: the halt.")] = "*",
+    scope: Annotated[str, typer.Argument(metavar="INSTRUMENT|ACCOUNT", help="Empty: the halt.")] = "*",
     *,
     because: Because,
     accept_venue: Annotated[bool, typer.Option("--accept-venue", help="Take over what the venue tells first.")] = False,

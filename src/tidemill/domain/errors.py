@@ -8,6 +8,7 @@
     │   └── StrategyError    a strategy failed, or gave what cannot be used
     ├── TradingError         an order may not be sent, or the ledger and the venue disagree
     │   ├── LeaseLost        another run holds the account
+    │   ├── OrderExpired     an intent is too old to be sent
     │   └── TradingStopped   a freeze or a halt stands
     └── ConfigurationError   settings, keys or stores; a person must change something
 
@@ -45,6 +46,10 @@ class TradingError(TidemillError):
 
 class LeaseLost(TradingError):
     """The account's lease is held by another run, or its epoch has moved on."""
+
+
+class OrderExpired(TradingError):
+    """The market's time is past what its decision allowed for the order."""
 
 
 class TradingStopped(TradingError):

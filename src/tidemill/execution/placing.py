@@ -12,8 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from tidemill.domain.errors import TradingError, TradingStopped, TransientError
-from tidemill.domain.portfolio import ZERO
+from tidemill.domain.errors import OrderExpired, TradingError, TradingStopped, TransientError
 from tidemill.domain.trading import (
     UNRESOLVED,
     LedgerOrder,
@@ -38,14 +37,11 @@ def place_order(desk: Desk, intent_id: str, *, epoch: int) -> LedgerOrder:
     resolved, any other is left alone. LeaseLost when another run took the account over. The result
     may still be UNKNOWN when the venue does not answer; the next run or ``reconcile`` goes on.
     """
+    placed = _send(desk, intent_id, epoch=epoch)
+    if placed is not None:
+        return placed
     order = desk.order(intent_id)
-    if order.state in UNRESOLVED:
-        return resolve_order(desk, order, epoch=epoch)
-    if order.state is not OrderState.PLANNED:
-        return order
-    if reason := _why_not(desk, order):
-        return give_up(desk, order, reason)
-    return _send(desk, order, epoch=epoch)
+    return resolve_order(desk, order, epoch=epoch) if order.state in UNRESOLVED else order
 
 
 def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = MOST_SENDS - 1) -> LedgerOrder:
@@ -72,17 +68,30 @@ def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int
     return desk.order(order.intent.intent_id)
 
 
-def _send(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = MOST_SENDS - 1) -> LedgerOrder:
-    intent_id = order.intent.intent_id
+def _send(
+    desk: Desk, intent_id: str, *, epoch: int, absent: LedgerOrder | None = None, sends_left: int = MOST_SENDS - 1
+) -> LedgerOrder | None:
+    """Send a planned intent, or one whose last send is proven ``absent``; None when the ledger knows of another."""
+    window = desk.timing.window_ms
     try:
-        order = desk.ledger.begin_submit(intent_id, epoch=epoch, window_ms=desk.timing.window_ms, stamp=desk.stamp())
-    except TradingStopped as stop:
-        return give_up(desk, order, str(stop))
+        order = desk.ledger.begin_submit(intent_id, epoch=epoch, window_ms=window, stamp=desk.stamp(), absent=absent)
+    except (TradingStopped, OrderExpired) as stop:
+        return _not_sent(desk, intent_id, absent, str(stop))
+    if order is None:
+        return None
     placement = desk.broker.place_order(_request(order))
     order = _record_placement(desk, order, placement)
     if placement.outcome == "unknown" and order.state in UNRESOLVED:
         return resolve_order(desk, order, epoch=epoch, sends_left=sends_left)
     return order
+
+
+def _not_sent(desk: Desk, intent_id: str, absent: LedgerOrder | None, reason: str) -> LedgerOrder | None:
+    """Give up what may not be sent; None when another process has sent it in the meantime."""
+    if absent is not None:
+        return give_up(desk, absent, f"proven absent; {reason}")
+    order = desk.order(intent_id)
+    return give_up(desk, order, reason) if order.state is OrderState.PLANNED else None
 
 
 def _request(order: LedgerOrder) -> OrderRequest:
@@ -110,14 +119,6 @@ def _record_placement(desk: Desk, order: LedgerOrder, placement: Placement) -> L
 
 def _record_found(desk: Desk, order: LedgerOrder, found: VenueOrder) -> LedgerOrder:
     return desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
-
-
-def _why_not(desk: Desk, order: LedgerOrder) -> str:
-    if order.quantity <= ZERO:
-        return "reduced to nothing"
-    if desk.market_clock.now() >= order.intent.expires_at:
-        return "expired before it was sent"
-    return ""
 
 
 def give_up(desk: Desk, order: LedgerOrder, reason: str) -> LedgerOrder:
@@ -184,7 +185,8 @@ def _fits(order: LedgerOrder, seen: VenueOrder) -> bool:
 
 
 def _absent(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int) -> LedgerOrder:
-    if reason := _why_not(desk, order) or ("" if sends_left > 0 else "not sent again"):
-        return give_up(desk, order, f"proven absent; {reason}")
-    log.info("order %s is proven absent and sent again", order.intent.client_order_id)
-    return _send(desk, order, epoch=epoch, sends_left=sends_left - 1)
+    if sends_left <= 0:
+        return give_up(desk, order, "proven absent; not sent again")
+    log.info("order %s is proven absent; it is sent again unless it has expired", order.intent.client_order_id)
+    again = _send(desk, order.intent.intent_id, epoch=epoch, absent=order, sends_left=sends_left - 1)
+    return again or desk.order(order.intent.intent_id)

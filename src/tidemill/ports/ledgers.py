@@ -60,12 +60,18 @@ class OrderLedger(Protocol):
         """Orders that match all that is given, by (as_of, attempt, leg); ``sent_since`` leaves out what never left."""
         ...
 
-    def begin_submit(self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp) -> LedgerOrder:
+    def begin_submit(
+        self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
+    ) -> LedgerOrder | None:
         """Write SUBMITTING with send time (``stamp.wall``) and window, and return the order as it now is.
 
-        In the same transaction: LeaseLost unless ``epoch`` is current and the lease unexpired at
-        ``stamp.wall``; TradingStopped when a freeze of the instrument, the account or ``*`` stands;
-        TradingError when the move is illegal or the market time is past the intent's expiry.
+        A planned intent begins its first send. With ``absent``, an UNKNOWN order begins another one, if its last
+        send still is the one that was proven absent. None, and nothing is written, when the ledger knows of anything
+        else: the order was sent by another process, or ended.
+
+        In the same transaction: TradingError when there is no such intent; LeaseLost unless ``epoch`` is current and
+        the lease unexpired at ``stamp.wall``; TradingStopped when a freeze of the instrument, the account or ``*``
+        stands; OrderExpired when the market time is past the intent's expiry.
         """
         ...
 

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using, write_text
+from tidemill.domain.errors import TidemillError
 from tidemill.replay.drive import StepLog, import_history, open_ledger, quiet_prefect, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
@@ -32,22 +33,28 @@ def run_demo(
     """Run a replay from start to end; the exit code (0 done, 1 a step failed or ledger and venue differ)."""
     plan = make_plan(options, base)
     with ExitStack() as stack:
-        services, summary = replay_recording(plan, base, console=console, stack=stack, keep=keep)
+        _, summary = replay_recording(plan, base, console=console, stack=stack, keep=keep)
         if json_path is not None:
             write_text(json_path, json.dumps(summary, indent=2, default=str) + "\n", "JSON file")
         show_summary(console, summary, why_no_fill(summary), generated=plan.generated_posts)
         if keep:
             _wait_for_interrupt(console, summary["ui"])
-        services.close()
     return 1 if summary["failures"] or summary["ledger_venue_difference"] != "0" else 0
 
 
 def replay_recording(
     plan: ReplayPlan, base: Settings, *, console: Console, stack: ExitStack, keep: bool = False
 ) -> tuple[Services, dict[str, Any]]:
-    """Servers up (``stack`` stops them), all steps, the summary. ``keep`` also runs Prefect's own services."""
+    """Servers up, all steps, the summary; ``stack`` stops and closes all that was opened.
+
+    ``keep`` also runs Prefect's own services.
+    """
     began = time.monotonic()
-    require_sound(recorded_settings(base, plan.recording, plan.strategy), plan.recording, plan.grid)
+    try:
+        require_sound(recorded_settings(base, plan.recording, plan.strategy), plan.recording, plan.grid)
+    except TidemillError:
+        plan.folder.rmdir()  # nothing is in it yet
+        raise
     prefect = PrefectServer(plan.folder, services=keep)
     stack.callback(prefect.stop)
     prefect.start()
@@ -68,6 +75,7 @@ def _replay(
     settings = replay_settings(plan, base, urls=servers.urls, key=servers.key, secret=servers.secret)
     write_settings_file(plan, base)
     services = Services(settings, recording=plan.recording, grid=plan.grid)
+    stack.callback(services.close)
     screen.say("importing history")
     before = plan.grid.decided_open(plan.start) + plan.grid.delay / 2
     servers.move_clock(before)

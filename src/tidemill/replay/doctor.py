@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import requests
 
 from tidemill.adapters.capabilities import check_live
-from tidemill.bootstrap import BUNDLED, Services, examine_setting, make_folder, recorded_settings, store_damage
+from tidemill.bootstrap import (
+    BUNDLED,
+    Services,
+    check_served,
+    check_venue_address,
+    examine_setting,
+    make_folder,
+    recorded_settings,
+    store_damage,
+)
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.market import format_time, from_micros
 from tidemill.ports import StoreHealth
@@ -101,7 +110,9 @@ def _examine_recording(settings: Settings) -> Iterator[Finding]:
         return
     try:
         recording = Services(settings).recording
-        yield Finding(subject="recording", ok=True, text=recording.title if recording else "")
+        if recording is not None:
+            check_served(settings, recording)
+            yield Finding(subject="recording", ok=True, text=recording.title)
     except TidemillError as error:
         yield Finding(subject="recording", ok=False, text=str(error))
 
@@ -165,6 +176,13 @@ def _examine_keys(settings: Settings) -> Iterator[Finding]:
     has_keys = bool(settings.venue.key.get_secret_value() and settings.venue.secret.get_secret_value())
     text = "keys are set" if has_keys else "set TIDEMILL_VENUE__KEY and TIDEMILL_VENUE__SECRET"
     yield Finding(subject="venue keys", ok=has_keys, text=text)
+    venue = settings.venue
+    try:
+        check_venue_address(settings.mode, venue.exchange, venue.rest_url)
+        text = f"orders go to {venue.rest_url or venue.exchange}"
+        yield Finding(subject="venue address", ok=True, text=text)
+    except TidemillError as error:
+        yield Finding(subject="venue address", ok=False, text=str(error))
 
 
 def _examine_live(settings: Settings) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from tidemill.bootstrap import need_writable, write_text
 from tidemill.domain.errors import DataError
 from tidemill.settings import FILE_NAME, Settings
 
@@ -21,8 +22,8 @@ HEAD = """\
 def write_initial_files(folder: Path, mode: str, *, force: bool) -> list[Path]:
     """Write ``tidemill.toml`` and, for another mode than paper, ``prefect-<mode>.yaml``; the paths written.
 
-    DataError for an unknown mode, or when a file is there and ``force`` is not given: nothing is
-    written then.
+    DataError for an unknown mode, or when a file is there and ``force`` is not given; ConfigurationError when one
+    cannot be written. Nothing is written then.
     """
     if mode not in MODES:
         raise DataError(f"mode '{mode}' is unknown; use one of {', '.join(MODES)}")
@@ -32,8 +33,9 @@ def write_initial_files(folder: Path, mode: str, *, force: bool) -> list[Path]:
     for path in files:
         if path.exists() and not force:
             raise DataError(f"{path} is there already; move it away or add --force")
+        need_writable(path, f"file {path.name}")
     for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text, "file")
     return list(files)
 
 

@@ -25,7 +25,6 @@ def run_parity(options: ReplayOptions, base: Settings, *, console: Console, json
         services, summary = replay_recording(plan, base, console=console, stack=stack)
         rules = make_backtest_plan(services.settings, plan.recording, plan.grid, start=plan.start, end=plan.end)
         result = compare_with(services, plan, run_backtest(plan.recording, rules))
-        services.close()
     result |= {"failures": summary["failures"], "replay": summary}
     if json_path is not None:
         write_text(json_path, json.dumps(result, indent=2, default=str) + "\n", "JSON file")

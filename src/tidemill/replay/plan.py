@@ -125,7 +125,7 @@ def channels(recording: Recording, source: str) -> tuple[str, ...]:
 
 def write_settings_file(plan: ReplayPlan, base: Settings) -> None:
     """Leave a ``tidemill.toml`` in the folder, so that explain and rerun find the run again; no key in it."""
-    lines = ["# settings of this replay; use them with TIDEMILL_HOME set to this folder"]
+    lines = ["# settings of this replay; commands given in this folder read them"]
     for name, value in replay_values(plan, base).items():
         if isinstance(value, tuple):
             value = list(value)  # noqa: PLW2901 -- TOML has arrays only

@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -37,6 +39,16 @@ def _check_free(port: int) -> None:
             raise ConfigurationError(
                 f"port {port} is taken, by another Prefect server perhaps; stop that, or choose another port"
             ) from error
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _end_at_sigterm() -> None:
+    """End at a SIGTERM as at Ctrl-C: left alone it would end us at once, and leave the server behind."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)
 
 
 def prefect_environment(home: Path, port: int) -> dict[str, str]:
@@ -77,6 +89,7 @@ class PrefectServer:
     def start(self) -> None:
         """Start the process; its log goes to ``home/prefect-server.log``. ConfigurationError when the port is taken."""
         _check_free(self.port)
+        _end_at_sigterm()
         self.home.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         if not self.services:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, Literal
 
 from tidemill.bootstrap import Services, rerun_recorded, services
-from tidemill.domain.errors import DataError, TransientError
+from tidemill.domain.errors import ConfigurationError, DataError, TradingError, TransientError
 from tidemill.domain.market import format_time, split_instrument_id
 from tidemill.domain.portfolio import Account, CashEvent
+from tidemill.domain.trading import RESTING, UNRESOLVED
 from tidemill.execution import (
     accept_differences,
     cancel_resting,
@@ -21,6 +24,7 @@ from tidemill.execution import (
     settle_account,
     take_in_fills,
 )
+from tidemill.settings import Mode
 
 COMPARED = timedelta(days=7)
 """As far back as the flow `reconcile` compares."""
@@ -39,20 +43,49 @@ def halt_now(because: str, *, flatten: bool) -> str:
     """Write the stop and cancel what rests, without a Prefect server; with ``flatten`` through the flow."""
     known = services()
     _need_reason(because, "halt")
-    if flatten:
-        from flows.halt import halt
-
-        done = halt(because=because, mode=known.settings.mode, flatten=True)
-        return f"halted: {done['cancelled']} open orders cancelled, {len(done['sold'])} sells sent"
+    has_keys = bool(known.settings.venue.key.get_secret_value())
+    if flatten and has_keys:
+        return _flatten(because, known.settings.mode, known.settings.home)
     told = "halted" if known.ledger.freeze("*", because, stamp=known.stamp()) else "halted already"
+    if not has_keys:
+        return _told_without_keys(known, told, flatten=flatten)
     try:
-        cancelled = cancel_resting(known.desk, epoch=None) if known.settings.venue.key.get_secret_value() else 0
+        cancelled = cancel_resting(known.desk, epoch=None)
     except TransientError as error:
         raise TransientError(
             f"{told}, nothing is sent any more; but open orders were not cancelled: {error}; "
             "run halt again when the venue answers, or cancel them there"
         ) from error
     return f"{told}; {cancelled} open orders cancelled"
+
+
+def _flatten(because: str, mode: Mode, home: Path) -> str:
+    """Run the flow `halt` here; a Prefect server of its own, if none is named, keeps its files in HOME."""
+    os.environ.setdefault("PREFECT_HOME", str(home.absolute() / "prefect-by-hand"))
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    from flows.halt import halt
+    from tidemill.replay.drive import quiet_prefect
+
+    try:
+        with quiet_prefect():
+            done = halt(because=because, mode=mode, flatten=True)
+    except (TransientError, TradingError) as error:
+        raise type(error)(f"halted, nothing is sent any more; but not all was sold or cancelled: {error}") from error
+    return f"halted: {done['cancelled']} open orders cancelled, {len(done['sold'])} sells sent"
+
+
+def _told_without_keys(known: Services, told: str, *, flatten: bool) -> str:
+    """Say what a halt without the venue's key leaves undone; ConfigurationError when that is anything."""
+    account = known.settings.account
+    left = len(known.ledger.load_orders(account=account, states=tuple(RESTING | UNRESOLVED)))
+    undone = [f"{left} open orders were not cancelled"] if left else []
+    undone += ["nothing was sold"] if flatten else []
+    if undone:
+        raise ConfigurationError(
+            f"{told}, nothing is sent any more; but {' and '.join(undone)}: the venue's key is not set here; "
+            "set TIDEMILL_VENUE__KEY and TIDEMILL_VENUE__SECRET and run halt again"
+        )
+    return f"{told}; no order is open"
 
 
 def resume_scope(scope: str, because: str, *, accept_venue: bool) -> str:

@@ -80,13 +80,17 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("forecasts", f"{summary['forecasts']:,}"),
         ("orders", placed or "none"),
         ("vetoed, dropped", f"{summary['vetoed']}, {summary['dropped']}"),
-        ("fees", f"{float(summary['fees']):,.2f}"),
-        ("equity", f"{float(summary['equity_start']):,.2f} -> {float(summary['equity_end']):,.2f}"),
+        ("fees", f"{float(summary['fees']):,.2f} {summary['currency']}"),
+        ("equity", _equity(summary)),
         ("largest drawdown", f"{float(summary['max_drawdown']):.2%}"),
         ("ledger - venue", summary["ledger_venue_difference"]),
         ("refused decisions", str(len(summary["refusals"]))),
         ("seconds", str(summary["seconds"])),
     ]
+
+
+def _equity(told: dict[str, Any]) -> str:
+    return f"{float(told['equity_start']):,.2f} -> {float(told['equity_end']):,.2f} {told['currency']}"
 
 
 def plain_table(rows: Sequence[Mapping[str, str]]) -> Table:
@@ -122,7 +126,15 @@ def show_summary(console: Console, summary: dict[str, Any], sentence: str, *, ge
         console.print(sentence)
     if summary["lineage"]:
         console.print(lineage_tree(summary["lineage"]))
+        console.print(f"ask it why, and again: {_questions(summary)}", soft_wrap=True)
     console.print(f"plot: {summary.get('plot', '')}")
+
+
+def _questions(summary: dict[str, Any]) -> str:
+    """Commands about the decision that was shown, to be copied."""
+    lineage, inside = summary["lineage"], f"cd {summary['folder']}"
+    told = [f"tidemill explain {lineage['orders'][0]['order']['intent_id']}"] if lineage["orders"] else []
+    return " && ".join([inside, *told, f"tidemill rerun {lineage['decision']['decision_id']}"])
 
 
 def lineage_tree(lineage: dict[str, Any]) -> Tree:
@@ -165,10 +177,10 @@ def show_backtest(console: Console, result: dict[str, Any]) -> None:
     shown.add_row("decisions", str(result["steps"]))
     shown.add_row("orders", placed or "none")
     shown.add_row("vetoed, dropped", f"{result['vetoed']}, {result['dropped']}")
-    shown.add_row("fees", f"{float(result['fees']):,.2f}")
+    shown.add_row("fees", f"{float(result['fees']):,.2f} {result['currency']}")
     if float(result["funding"]):
         shown.add_row("funding", f"{float(result['funding']):,.2f}")
-    shown.add_row("equity", f"{float(result['equity_start']):,.2f} -> {float(result['equity_end']):,.2f}")
+    shown.add_row("equity", _equity(result))
     shown.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
     if "near_threshold" in result:
         shown.add_row("close calls", f"{result['near_threshold']} (within 1e-9 of a threshold)")

@@ -100,6 +100,7 @@ def make_summary(services: Services, plan: ReplayPlan, log: StepLog, *, seconds:
         "vetoed": log.vetoed,
         "dropped": log.dropped,
         "fees": str(fees_in_currency(services.ledger.load_fills(account))),
+        "currency": plan.recording.series[0].instrument.quote,
         "equity_start": str(start),
         "equity_end": str(end),
         "max_drawdown": f"{largest_drawdown(marks):.6f}",

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import importlib
 import os
 import secrets
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,15 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from tidemill.bootstrap import Services, build_fill_rules, build_live_market, make_folder
+from tidemill.bootstrap import (
+    Services,
+    alone_in,
+    build_fill_rules,
+    build_live_market,
+    check_served,
+    make_folder,
+    tell_others,
+)
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.recording import Recording
 from tidemill.replay.drive import open_ledger
@@ -38,6 +42,8 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
     """
     deployments = read_deployments(settings.mode)
     choose_strategy(settings.strategy)
+    if settings.mode == "paper" and (recording := Services(settings).recording):
+        check_served(settings, recording)
     home = make_folder(settings.home.absolute())
     with ExitStack() as stack:
         stack.enter_context(alone_in(home))
@@ -49,30 +55,16 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
         if settings.mode == "paper":
             chosen = start_paper_venue(settings, stack, console)
             prepare_account(chosen)
+            tell_others(home, {**venue_told(chosen), "api_url": prefect.environment["PREFECT_API_URL"]})
         console.print("waiting for the Prefect server")
         prefect.wait()
         console.print(deployments_table(deployments))
         console.print(f"Prefect UI: [link={prefect.ui_url}]{prefect.ui_url}[/link]; press Ctrl-C to stop everything")
         console.print(f"tables and pages of the newest runs: {prefect.ui_url}/artifacts")
+        console.print(f"in another terminal: export PREFECT_API_URL={prefect.environment['PREFECT_API_URL']}")
         serve_deployments(settings)
     console.print("stopped")
     return 0
-
-
-@contextmanager
-def alone_in(home: Path) -> Iterator[None]:
-    """Keep ``home`` to this process until it ends, however it ends; ConfigurationError when another `up` has it.
-
-    Two of them would serve each deployment twice, each with a paper venue of its own beside one ledger.
-    """
-    with (home / "up.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigurationError(
-                f"'tidemill up' runs already in {home}; stop that one, or set TIDEMILL_HOME to another folder"
-            ) from error
-        yield
 
 
 def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) -> Settings:
@@ -103,6 +95,15 @@ def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) ->
     told = f"serving {recording.title}" if isinstance(recording, Recording) else "on live public data"
     console.print(f"paper venue at {venue.rest_url}, {told}")
     return load_settings()
+
+
+def venue_told(settings: Settings) -> dict[str, str]:
+    """Where the paper venue is, and the key of its account."""
+    venue = settings.venue
+    return {
+        **{name: getattr(venue, name) for name in ("rest_url", "ws_url", "admin_url")},
+        **{name: getattr(venue, name).get_secret_value() for name in ("key", "secret")},
+    }
 
 
 def venue_keys(home: Path) -> tuple[str, str]:
@@ -172,17 +173,13 @@ def serve_deployments(settings: Settings) -> None:
     """Serve every deployment of the mode in one runner, until interrupted."""
     from prefect.runner import Runner
 
-    runner = Runner(name=f"tidemill-{settings.mode}", limit=4)
-    for one in read_deployments(settings.mode):
-        runner.add_deployment(to_runner_deployment(one))
-    stopped = threading.Event()
-
-    def stop(_number: int, _frame: Any) -> None:
-        if not stopped.is_set():
-            stopped.set()
+    class Ours(Runner):  # theirs ends the process at a SIGTERM, before what we started is stopped
+        def handle_sigterm(self, *_args: Any, **_kwargs: Any) -> None:
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    runner = Ours(name=f"tidemill-{settings.mode}", limit=4)
+    for one in read_deployments(settings.mode):
+        runner.add_deployment(to_runner_deployment(one))
     try:
         asyncio.run(runner.start())
     except KeyboardInterrupt:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from tidemill.domain.market import format_time
 from tidemill.domain.trading import Decision, LedgerOrder
 from tidemill.reports.orders import ORDER_COLUMNS, count_orders, order_row
-from tidemill.reports.tables import table
+from tidemill.reports.tables import plain, table
 
 
 def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
@@ -18,26 +19,31 @@ def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
     if decision.outcome == "refused":
         return head + f"**Refused**: {decision.reason}\n"
     record = decision.record
-    parts = [
-        head,
-        _decided_by(decision),
-        "## Forecasts\n",
-        table(record["forecasts"], ("instrument", "strength", "volatility_annual", "expires_at")),
-        "\n## Targets\n",
-        table(record["wanted"], ("instrument", "quantity", "price", "reason")),
-        "\n## Refused or cut by limits\n",
-        table(record["vetoes"], ("instrument", "limit", "reason", "wanted", "allowed")),
-        "\n## Kept or dropped\n",
-        table([*record["kept"], *record["dropped"]], ("instrument", "quantity", "reason")),
-        "\n## Orders\n",
-        table([order_row(order) for order in orders], ORDER_COLUMNS),
-    ]
-    return "\n".join(parts)
+    wanted = [{**one, "quantity": plain(one["quantity"]), "price": plain(one["price"])} for one in record["wanted"]]
+    left = [{**one, "quantity": plain(one["quantity"])} for one in (*record["kept"], *record["dropped"])]
+    lists = {
+        "Forecasts": ([_forecast_row(one) for one in record["forecasts"]], FORECAST_COLUMNS),
+        "Targets": (wanted, ("instrument", "quantity", "price", "reason")),
+        "Refused or cut by limits": (record["vetoes"], ("instrument", "limit", "wanted", "allowed", "reason")),
+        "Kept or dropped": (left, ("instrument", "quantity", "reason")),
+        "Orders": ([order_row(order) for order in orders], ORDER_COLUMNS),
+    }
+    parts = [f"## {name}\n\n{table(rows, columns) if rows else 'none'}\n" for name, (rows, columns) in lists.items()]
+    return "\n".join([head + _decided_by(decision), *parts])
+
+
+FORECAST_COLUMNS = ("instrument", "strength", "volatility a year", "expires_at")
+
+
+def _forecast_row(one: Mapping[str, Any]) -> dict[str, Any]:
+    volatility = one.get("volatility_annual")
+    told = "" if volatility is None else f"{volatility:.1%}"
+    return {**one, "strength": f"{one['strength']:+.3f}", "volatility a year": told}
 
 
 def _decided_by(decision: Decision) -> str:
     model = f"{decision.model} {decision.model_version}".strip()
-    equity = decision.record["equity"]
+    equity = f"{Decimal(str(decision.record['equity'])):,.2f}"
     return f"Account {decision.account}, strategy {decision.strategy}, decided by **{model}**; equity {equity}.\n"
 
 
@@ -87,7 +93,7 @@ def training_page(candidate: Any, verdict: Any, version: str) -> str:
     return (
         f"# Candidate {candidate.model.name} {named}\n\n"
         f"Verdict **{verdict.text}**, {'promoted' if verdict.promote else 'not promoted'}.\n\n{reasons}\n\n"
-        + table(rows, ("figure", "value"))
+        + (table(rows, ("figure", "value")) if rows else "")
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tidemill.domain.trading import LedgerOrder, OrderState
+from tidemill.reports.tables import plain
 
 ORDER_COUNTS = (
     "intended",
@@ -73,9 +74,9 @@ def order_row(order: LedgerOrder) -> dict[str, Any]:
         "id": intent.intent_id,
         "instrument": intent.instrument,
         "side": intent.side,
-        "quantity": order.quantity,
-        "limit_price": intent.limit_price,
+        "quantity": plain(order.quantity),
+        "limit_price": plain(intent.limit_price),
         "state": order.state,
-        "filled": order.filled,
+        "filled": plain(order.filled),
         "reason": order.reason,
     }

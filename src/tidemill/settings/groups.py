@@ -42,7 +42,7 @@ class MarketSettings(_Group):
         (), description="of its instruments: trades, books, funding, open_interest, adjustments"
     )
     rest_url: str = Field("", description="sends every request here instead of the venue's own host")
-    ws_url: str = ""
+    ws_url: str = Field("", description="joins every stream here instead; needs rest_url")
     key_variable: str = Field("ALPHA_VANTAGE_KEY", description="environment variable with the key, where one is needed")
     budget_per_minute: float | None = Field(
         None, ge=0, description="as of the venue that takes the orders; empty: yfinance 60, alpha_vantage 5"

@@ -16,7 +16,7 @@ from tidemill.fast_backtest import build_dense, check_subset, make_bounds, make_
 from tidemill.kernels import open_state
 from tidemill.performance import curve_sharpe
 from tidemill.recording import Recording
-from tidemill.sweeps.outcomes import Failed, Found, Outcome, make_outcome
+from tidemill.sweeps.outcomes import Failed, Found, Outcome, make_outcome, tell_failure
 from tidemill.sweeps.spaces import Params, plan_with
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ def try_params(engine: Engine, params: Params) -> Found:
     try:
         return engine.run(params)[0]
     except Exception as error:  # noqa: BLE001 - named with its reason, and the sweep goes on
-        log.warning("parameter set %s is skipped: %s", dict(params), error)
-        return Failed(params=dict(params), reason=f"{type(error).__name__}: {error}")
+        log.info("parameter set %s is skipped: %s", dict(params), error)
+        return Failed(params=dict(params), reason=tell_failure(error))
 
 
 class FastEngine:

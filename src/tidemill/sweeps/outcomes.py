@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tidemill.domain.errors import TidemillError
 from tidemill.sweeps.spaces import Params
+
+
+def tell_failure(error: Exception) -> str:
+    """Why a set could not be tried; errors of ours are sentences already, others need their kind."""
+    return str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,9 +40,14 @@ def make_windows(
         first += test
     if not made:
         raise DataError(
-            f"{train + purge + test} of train, gap and test do not fit into {end - start}; make them shorter"
+            f"{_days(train + purge + test)} of train, gap and test do not fit into {_days(end - start)}; "
+            "make them shorter"
         )
     return made
+
+
+def _days(length: timedelta) -> str:
+    return f"{length / timedelta(days=1):.4g} days"
 
 
 def join_returns(parts: Iterable[tuple[int, float, float]], periods: float) -> float | None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date
 
 from tidemill.adapters._capability_row import (
-    UNIFIED,
     Basis,
     CcxtCall,
     VenueCapability,
@@ -22,9 +21,9 @@ BINANCE = VenueCapability(
     query_after_close=documented("by client order id in any state; a cancel replaces that id"),
     deadline=documented("timestamp + recvWindow, looked at again just before the matching engine"),
     create=CcxtCall(
-        method="create_order",
+        method="private_post_order",
         path="/order",
-        params=UNIFIED | {"timestamp": "{sent_ms}", "recvWindow": "{window_ms}"},
+        params={"newClientOrderId": "{id}", "timestamp": "{sent_ms}", "recvWindow": "{window_ms}"},
         carries={"newClientOrderId": "{id}", "timestamp": "{sent_ms}", "recvWindow": "{window_ms}"},
     ),
     queries=(

@@ -1,0 +1,73 @@
+"""What an order waits for is looked up by a key, so that it costs the same in a ledger of any length."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tidemill.adapters import _ledger_cash, _ledger_orders, _ledger_path, _ledger_stops
+from tidemill.adapters._ledger_tables import FILLS, INTENTS
+from tidemill.adapters._quick_sql import DIALECTS, Quick
+from tidemill.adapters.sql_ledger import SqlLedger
+
+MODULES = (_ledger_cash, _ledger_orders, _ledger_path, _ledger_stops)
+STATEMENTS = {
+    f"{one.__name__.rpartition('.')[2]}.{name}": quick
+    for one in MODULES
+    for name, quick in vars(one).items()
+    if isinstance(quick, Quick)
+}
+SHORT = ("SCAN CONSTANT ROW", "SCAN freezes USING INDEX freezes_standing", "SCAN anon_1")
+"""What is read from end to end: nothing, the freezes that stand, and the newest number of each table."""
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    SqlLedger(f"sqlite:///{tmp_path / 'ops.db'}").close()
+    made = sqlite3.connect(tmp_path / "ops.db", cached_statements=0)
+    yield made
+    made.close()
+
+
+def plan_of(line: sqlite3.Connection, statement: sa.sql.ClauseElement) -> list[str]:
+    compiled = statement.compile(dialect=DIALECTS["sqlite"])
+    rows = line.execute(f"EXPLAIN QUERY PLAN {compiled}", [None] * len(compiled.positiontup or ()))
+    return [str(row[3]) for row in rows]
+
+
+def long_reads(plan: list[str]) -> list[str]:
+    return [step for step in plan if step.startswith("SCAN") and not step.startswith(SHORT)]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_of_the_path_reads_a_table_from_end_to_end(line: sqlite3.Connection, name: str) -> None:
+    assert not long_reads(plan_of(line, STATEMENTS[name]._statement))
+
+
+def by_venue_id() -> sa.Select:
+    ours = (INTENTS.c.account == sa.bindparam("owner"), INTENTS.c.venue_order_id == sa.bindparam("told"))
+    return sa.select(INTENTS.c.intent_id).where(*ours)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (_ledger_orders.LEFT_ORDERS._statement, "intents_live"),
+        (_ledger_orders.TIE_FILLS._statement, "fills_untied"),
+        (_ledger_path.TO_RECORD._statement, "fills_untied"),
+        (_ledger_path.TO_SEND._statement, "freezes_standing"),
+        (by_venue_id(), "intents_by_venue_id"),
+        (sa.select(FILLS).where(FILLS.c.intent_id == sa.bindparam("wanted")), "ix_fills_intent_id"),
+    ],
+)
+def test_what_is_rare_has_an_index_that_holds_only_it(
+    line: sqlite3.Connection, statement: sa.Select, index: str
+) -> None:
+    assert any(index in step for step in plan_of(line, statement))
+    line.execute(f"DROP INDEX {index}")
+    # the control: without it another way is taken
+    assert not any(index in step for step in plan_of(line, statement))
