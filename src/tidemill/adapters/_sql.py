@@ -5,8 +5,9 @@ SQLAlchemy Core on SQLite and PostgreSQL alike; which one is a matter of the URL
 
 from __future__ import annotations
 
+import os
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
@@ -30,6 +31,9 @@ LONGEST_WAIT_MS = 15_000
 LOCK_BYTES = 2**30
 DAMAGE = ("not a database", "malformed")
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_connected: Counter[str] = Counter()
+"""Connections of this process by SQLite file."""
+_connecting = threading.Lock()
 
 
 class Money(sa.types.TypeDecorator[Decimal]):
@@ -98,11 +102,16 @@ def check_whole(path: Path) -> None:
 
     SQLite itself notices a missing end only when it reads there; nothing must be decided on half a ledger. What a
     checkpoint did not get done for a full disk stands in the write-ahead log and is missing nowhere.
+
+    A file that this process is connected to was looked at before, and is not opened again: POSIX drops all locks of
+    a process on a file with the first descriptor of it that is closed. The next process to close the store would
+    take itself for the last one and remove the log that our connections go on writing to, commits and all.
     """
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    with path.open("rb") as file:
-        head = file.read(32)
+    with _connecting:
+        if _connected[_file(path)] or not path.exists() or path.stat().st_size == 0:
+            return
+        with path.open("rb") as file:
+            head = file.read(32)
     if not head.startswith(b"SQLite format 3\x00") or len(head) < 32:
         raise ConfigurationError(damaged(str(path), "file is not a database"))
     told, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
@@ -113,6 +122,11 @@ def check_whole(path: Path) -> None:
     if lacking - logged_pages(path):
         text = f"{there:,} bytes are left of {pages * size:,}"
         raise ConfigurationError(damaged(str(path), text))
+
+
+def _file(path: Path | str) -> str:
+    """One name for a file, however it is given."""
+    return os.path.realpath(path)
 
 
 def damaged(store: str, how: str) -> str:
@@ -132,8 +146,17 @@ def _session(url: sa.URL, wait_ms: int) -> dict[str, Any]:
 
 
 def _tune_sqlite(engine: Engine, *, durable: bool, wait_ms: int) -> None:
+    name = _file(engine.url.database) if engine.url.database else ""
+
+    @sa.event.listens_for(engine, "close")
+    def _on_close(_connection: Any, _record: Any) -> None:
+        with _connecting:
+            _connected[name] -= 1
+
     @sa.event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
+        with _connecting:  # before the first lock is taken, which check_whole would drop
+            _connected[name] += 1
         connection.isolation_level = None  # transactions are ours, see write()
         for pragma in (
             "journal_mode=WAL",
