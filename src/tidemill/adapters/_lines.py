@@ -78,7 +78,7 @@ class Lines:
 class _Lent:
     """One connection lent; the driver's errors become ours.
 
-    A class, where a generator would read better: every order passes here four times.
+    A class, where a generator would read better: every order passes here three times.
     """
 
     __slots__ = ("_held", "_lines")
