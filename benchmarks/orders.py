@@ -39,7 +39,7 @@ from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision, OrderIntent, OrderType, Side, TimeInForce, decision_id, intent_id
 from tidemill.execution import Desk, place_order
 
-ROUNDS, WARM, FLEET, FLEET_RUNS = 300, 10, 50, 5
+ROUNDS, WARM, FLEET, FLEET_RUNS = 600, 10, 50, 5
 BLOCK = 25
 """Turns on one pair of new files: an order writes about 20 pages, and the log grows for the first 1,000."""
 TO_FULL_SIZE = 500

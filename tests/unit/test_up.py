@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from venue_wire import running
 
 from tidemill.bootstrap import alone_in, tell_others
 from tidemill.bootstrap.beside import beside_up
 from tidemill.domain.errors import ConfigurationError
 from tidemill.replay.prefect_server import PrefectServer
+from tidemill.replay.up import kept_account
 from tidemill.settings import Settings
 
 
@@ -55,6 +57,22 @@ def test_a_command_beside_a_running_up_finds_its_venue(tmp_path: Path, monkeypat
     assert beside_up(alone) == alone, "what an up that is gone has left counts for nothing"
 
 
+@pytest.mark.wire
+def test_the_ledgers_log_stays_between_two_flow_runs(tmp_path: Path) -> None:
+    """Each flow run is a process; the last one that is connected takes SQLite's log away."""
+    url, log = f"sqlite:///{tmp_path / 'ops.db'}", tmp_path / "ops.db-wal"
+    run = f"from tidemill.adapters.sql_ledger import SqlLedger; SqlLedger({url!r}).close()"
+    with running() as venue:
+        known = {"rest_url": venue.rest_url, "admin_url": venue.admin_url, "name": "SAMPLE"}
+        settings = Settings(home=tmp_path, universe=("AAPL-USD.SAMPLE",), venue=known)
+        with kept_account(settings):
+            subprocess.run([sys.executable, "-c", run], check=True, timeout=60)
+            assert log.exists()
+        # the control: with nobody connected it goes
+        subprocess.run([sys.executable, "-c", run], check=True, timeout=60)
+        assert not log.exists()
+
+
 def test_a_server_is_not_started_where_another_answers(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -69,6 +87,7 @@ STARTS = """
 import sys, time
 from pathlib import Path
 from tidemill.replay.prefect_server import PrefectServer
+from tidemill.replay.up import kept_account
 
 server = PrefectServer(Path(sys.argv[1]))
 try:
