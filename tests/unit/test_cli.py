@@ -69,6 +69,15 @@ def test_bad_input_is_2_and_names_the_thing(
     assert "Traceback" not in told.err
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children of a process that was told to ignore interrupts, as one in the background is, would ignore them too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_3_and_no_traceback(tmp_path: Path) -> None:
     pipe = tmp_path / "bars.csv"
     os.mkfifo(pipe)
