@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -49,7 +51,13 @@ def add_balance(connection: Connection, account: str, asset: str, amount: Decima
 
 def next_number(session: Session) -> int:
     """The number of the next row; it is taken by writing that row, in this write transaction, before asking again."""
-    return 1 + sum(row["last"] or 0 for row in LAST.rows(session))
+    (newest,) = LAST.rows(session)
+    return following(newest)
+
+
+def following(row: Mapping[str, Any]) -> int:
+    """The number of the next row, from one that was read with ``LAST_NUMBER`` in it."""
+    return 1 + int(row["last"] or 0)
 
 
 def last_number(connection: Connection, account: str) -> int:

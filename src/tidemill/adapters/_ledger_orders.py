@@ -28,17 +28,14 @@ from tidemill.adapters._quick_sql import Quick, Session, insert_all
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import ZERO
-from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderIntent, OrderState, check_move
+from tidemill.domain.trading import LIVE, UNRESOLVED, LedgerOrder, OrderIntent, OrderState, check_move
 
 SENDING = ("venue_order_id", "sent_at", "window_ms")
 """What a move may change beside the state."""
-ONE_ORDER = Quick(
-    sa.select(INTENTS, FILLS.c.quantity.label("fill_quantity"))
-    .select_from(INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id))
-    .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
-)
-LIVE = UNRESOLVED | RESTING | {OrderState.PLANNED}
-"""States of an order that is not done; its row is marked, and few are."""
+FILL_QUANTITY = FILLS.c.quantity.label("fill_quantity")
+WITH_FILLS = INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id)
+WANTED = INTENTS.c.intent_id == sa.bindparam("wanted")
+ONE_ORDER = Quick(sa.select(INTENTS, FILL_QUANTITY).select_from(WITH_FILLS).where(WANTED))
 LEFT = UNRESOLVED | {OrderState.PLANNED}
 OWN_LEFT = (
     INTENTS.c.account == sa.bindparam("owner"),
@@ -61,7 +58,7 @@ CHANGE_AND_MARK = Quick(INTENTS.update().where(THIS).values({**CHANGES, "live": 
 NEWEST_EVENT = (
     sa.select(ORDER_EVENTS)
     .join(INTENTS, INTENTS.c.last_event == ORDER_EVENTS.c.sequence)
-    .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
+    .where(WANTED)
     .cte("story", recursive=True)
 )
 STORY = NEWEST_EVENT.union_all(sa.select(ORDER_EVENTS).where(ORDER_EVENTS.c.sequence == NEWEST_EVENT.c.previous))
@@ -125,21 +122,15 @@ def left_orders(session: Session, account: str) -> list[LedgerOrder]:
 def one_order(session: Session, intent_id: str) -> list[LedgerOrder]:
     """The order of an intent, or nothing."""
     rows = ONE_ORDER.rows(session, wanted=intent_id)
-    return [filled_order(rows)] if rows else []
+    return [filled_order(rows, intent_id)] if rows else []
 
 
-def filled_order(rows: Sequence[Mapping[str, Any]]) -> LedgerOrder:
-    """The order of one intent, from one row for each of its fills."""
+def filled_order(rows: Sequence[Mapping[str, Any]], intent_id: str) -> LedgerOrder:
+    """The order of an intent, from one row for each of its fills; TradingError when there is none."""
+    if not rows:
+        raise TradingError(f"the ledger has no intent {intent_id}")
     filled = sum((row["fill_quantity"] for row in rows if row["fill_quantity"] is not None), ZERO)
     return to_order(rows[0], filled)
-
-
-def known_order(session: Session, intent_id: str) -> LedgerOrder:
-    """The order of an intent; TradingError when there is none."""
-    found = one_order(session, intent_id)
-    if not found:
-        raise TradingError(f"the ledger has no intent {intent_id}")
-    return found[0]
 
 
 def plan(session: Session, intents: Sequence[OrderIntent], stamp: Stamp, *, first: int) -> None:
@@ -179,7 +170,7 @@ def tie(session: Session, order: LedgerOrder) -> LedgerOrder:
     intent = order.intent
     told = {"told": order.venue_order_id, "traded": intent.instrument, "tied": intent.intent_id}
     TIE_FILLS.run(session, owner=intent.account, **told)
-    return known_order(session, intent.intent_id)
+    return filled_order(ONE_ORDER.rows(session, wanted=intent.intent_id), intent.intent_id)
 
 
 def reduce(session: Session, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> LedgerOrder:

@@ -6,14 +6,16 @@ legal moves and of the port.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from tidemill.adapters._ledger_cash import LAST_NUMBER, next_number
+from tidemill.adapters._ledger_cash import LAST_NUMBER, following, next_number
 from tidemill.adapters._ledger_orders import (
+    FILL_QUANTITY,
     OWN_LEFT,
+    WANTED,
+    WITH_FILLS,
     filled_order,
     left_orders,
     move,
@@ -23,7 +25,7 @@ from tidemill.adapters._ledger_orders import (
 from tidemill.adapters._ledger_rows import decision_row
 from tidemill.adapters._ledger_stops import check_held, check_stops
 from tidemill.adapters._ledger_tables import ACCOUNTS, DECISIONS, FILLS, FREEZES, INTENTS, LEASES
-from tidemill.adapters._ledger_values import check_unexpired, is_new, may_begin, peak_equity
+from tidemill.adapters._ledger_values import check_unexpired, is_new, marked_equity, may_begin
 from tidemill.adapters._quick_sql import Quick, Session, insert_all
 from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
@@ -40,28 +42,24 @@ TO_DECIDE = Quick(
         sa.exists().where(*OWN_LEFT).label("left"),
         sa.select(LEASES.c.epoch).where(OWN_LEASE).scalar_subquery().label("epoch"),
         sa.select(LEASES.c.expires).where(OWN_LEASE).scalar_subquery().label("expires"),
-        sa.select(ACCOUNTS.c.peak_equity)
-        .where(ACCOUNTS.c.account == sa.bindparam("owner"))
-        .scalar_subquery()
-        .label("peak"),
+        sa.select(ACCOUNTS.c.peak_equity).where(OWN_ACCOUNT).scalar_subquery().label("peak"),
         LAST,
     )
 )
 RAISE_PEAK = Quick(ACCOUNTS.update().where(OWN_ACCOUNT).values(peak_equity=sa.bindparam("peak_equity")))
-WITH_FILLS = INTENTS.outerjoin(FILLS, FILLS.c.intent_id == INTENTS.c.intent_id)
 STOPS = sa.exists().where(FREEZES.c.resumed.is_(None))
 """Whether anything at all is stopped; if so, it is looked at."""
 TO_SEND = Quick(
     sa.select(
         INTENTS,
-        FILLS.c.quantity.label("fill_quantity"),
+        FILL_QUANTITY,
         LEASES.c.epoch,
         LEASES.c.expires,
         STOPS.label("stops"),
         LAST,
     )
     .select_from(WITH_FILLS.outerjoin(LEASES, LEASES.c.name == INTENTS.c.account))
-    .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
+    .where(WANTED)
 )
 OTHER = FILLS.alias()
 UNTIED = sa.exists().where(
@@ -70,11 +68,7 @@ UNTIED = sa.exists().where(
     OTHER.c.venue_order_id == sa.bindparam("told"),
     OTHER.c.intent_id.is_(None),
 )
-TO_RECORD = Quick(
-    sa.select(INTENTS, FILLS.c.quantity.label("fill_quantity"), UNTIED.label("untied"), LAST)
-    .select_from(WITH_FILLS)
-    .where(INTENTS.c.intent_id == sa.bindparam("wanted"))
-)
+TO_RECORD = Quick(sa.select(INTENTS, FILL_QUANTITY, UNTIED.label("untied"), LAST).select_from(WITH_FILLS).where(WANTED))
 
 
 def decide(session: Session, decision: Decision, intents: Sequence[OrderIntent], epoch: int) -> bool:
@@ -82,14 +76,14 @@ def decide(session: Session, decision: Decision, intents: Sequence[OrderIntent],
     (found,) = TO_DECIDE.rows(session, wanted=decision.decision_id, owner=decision.account)
     if found["known"]:
         return False
-    stamp, number = Stamp(market=decision.market_time, wall=decision.wall_time), 1 + (found["last"] or 0)
+    stamp, number = Stamp(market=decision.market_time, wall=decision.wall_time), following(found)
     check_held(found, decision.account, epoch, stamp.wall)
     if found["left"]:
         _end_planned(session, decision, stamp, decides=bool(intents))
         number = next_number(session)
     ADD_DECISION.run(session, **decision_row(decision, number))
     plan(session, intents, stamp, first=number + 1)
-    if (marked := peak_equity([decision.record])) > (found["peak"] or ZERO):
+    if (marked := marked_equity(decision.record)) > (found["peak"] or ZERO):
         RAISE_PEAK.run(session, owner=decision.account, peak_equity=marked)
     return True
 
@@ -107,15 +101,15 @@ def begin(
     session: Session, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None
 ) -> LedgerOrder | None:
     """Write SUBMITTING; see ``begin_submit`` of the port."""
-    rows = _known(TO_SEND.rows(session, wanted=intent_id), intent_id)
-    order = filled_order(rows)
+    rows = TO_SEND.rows(session, wanted=intent_id)
+    order = filled_order(rows, intent_id)
     if not may_begin(order, absent):
         return None
     check_held(rows[0], order.intent.account, epoch, stamp.wall)
     if rows[0]["stops"]:
         check_stops(session, order.intent.account, order.intent.instrument)
     check_unexpired(order.intent, stamp.market)
-    number = _next(rows)
+    number = following(rows[0])
     return move(session, order, OrderState.SUBMITTING, stamp, number=number, sent_at=stamp.wall, window_ms=window_ms)
 
 
@@ -131,20 +125,10 @@ def hear(
 ) -> LedgerOrder:
     """Write what the venue told, or what is concluded; see ``record_state`` of the port."""
     venue_id = told.venue_order_id if told else None
-    rows = _known(TO_RECORD.rows(session, wanted=intent_id, told=venue_id), intent_id)
-    known = filled_order(rows)
+    rows = TO_RECORD.rows(session, wanted=intent_id, told=venue_id)
+    known = filled_order(rows, intent_id)
     news = is_new(known, state, venue_id, told.filled if told else None)
     if not news or (seen is not None and seen.sent_at != known.sent_at):
         return known
-    moved = move(session, known, state, stamp, reason, number=_next(rows), venue_order_id=venue_id)
+    moved = move(session, known, state, stamp, reason, number=following(rows[0]), venue_order_id=venue_id)
     return tie(session, moved) if rows[0]["untied"] else moved
-
-
-def _known(rows: list[dict[str, Any]], intent_id: str) -> Sequence[Mapping[str, Any]]:
-    if not rows:
-        raise TradingError(f"the ledger has no intent {intent_id}")
-    return rows
-
-
-def _next(rows: Sequence[Mapping[str, Any]]) -> int:
-    return 1 + int(rows[0]["last"] or 0)

@@ -70,9 +70,9 @@ def reserved_amounts(orders: Iterable[LedgerOrder]) -> dict[str, Decimal]:
     return {asset: amount for asset, amount in amounts.items() if amount}
 
 
-def peak_equity(records: Iterable[Mapping[str, Any]]) -> Decimal:
-    """Highest equity that decisions have marked."""
-    return max((Decimal(str(one["equity"])) for one in records if one.get("equity")), default=ZERO)
+def marked_equity(record: Mapping[str, Any]) -> Decimal:
+    """The equity that a decision's record has marked; 0 when it has none."""
+    return Decimal(str(record["equity"])) if record.get("equity") else ZERO
 
 
 def is_new(order: LedgerOrder, state: OrderState, venue_order_id: str | None, told: Decimal | None) -> bool:

@@ -19,8 +19,7 @@ from tidemill.domain.errors import TradingError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import (
-    RESTING,
-    UNRESOLVED,
+    LIVE,
     Decision,
     Fill,
     LedgerOrder,
@@ -65,7 +64,7 @@ class MemoryOrders(MemoryAccounts):
                 chosen = [intent_id] if intent_id in self._orders else []
             elif decision_id is not None:
                 chosen = self._by_decision.get(decision_id, [])
-            elif states is not None and set(states) <= RESTING | UNRESOLVED | {OrderState.PLANNED}:
+            elif states is not None and LIVE.issuperset(states):
                 chosen = list(self._active)
             elif sent_since is not None:
                 chosen = self._sent_since(sent_since)
@@ -171,7 +170,7 @@ class MemoryOrders(MemoryAccounts):
             self._by_venue_id[intent.account, venue_order_id] = intent.intent_id
             moved = replace(moved, filled=moved.filled + self._tie_orphans(intent, venue_order_id))
         self._orders[intent.intent_id] = moved
-        if state in RESTING | UNRESOLVED | {OrderState.PLANNED}:
+        if state in LIVE:
             self._active[intent.intent_id] = None
         else:
             self._active.pop(intent.intent_id, None)

@@ -8,8 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from tidemill.adapters._ledger_values import (
+    marked_equity,
     movements,
-    peak_equity,
     reserved_amounts,
 )
 from tidemill.adapters._memory_orders import MemoryOrders
@@ -50,7 +50,7 @@ class MemoryLedger(MemoryOrders):
                 self._move(order, OrderState.NOT_PLACED, stamp, "a later decision was recorded")
             self._decisions[decision.decision_id] = decision
             self._next(decision.account)
-            peak = peak_equity([decision.record])
+            peak = marked_equity(decision.record)
             self._peaks[decision.account] = max(self._peaks.get(decision.account, ZERO), peak)
             self._by_decision[decision.decision_id] = [intent.intent_id for intent in intents]
             for intent in intents:

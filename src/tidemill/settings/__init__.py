@@ -1,8 +1,4 @@
-"""One frozen tree of settings, read once.
-
-Each has an environment variable ``TIDEMILL_<NAME>`` (nested with ``__``) and a line in
-``tidemill.toml``, read from the working directory, else from HOME. Secrets are typed as secret.
-"""
+"""Settings: one frozen tree, its groups, and how it is read."""
 
 from tidemill.settings.groups import (
     InfluxSettings,

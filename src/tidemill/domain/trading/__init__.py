@@ -28,6 +28,7 @@ from tidemill.domain.trading.orders import (
 )
 from tidemill.domain.trading.states import (
     LEGAL_MOVES,
+    LIVE,
     RESTING,
     TERMINAL,
     UNRESOLVED,
@@ -42,6 +43,7 @@ __all__ = [
     "CLIENT_ORDER_ID_LENGTH",
     "ID_SCHEME",
     "LEGAL_MOVES",
+    "LIVE",
     "REPLACEMENT_LEGS",
     "RESTING",
     "TERMINAL",

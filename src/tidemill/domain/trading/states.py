@@ -73,7 +73,8 @@ LEGAL_MOVES: Mapping[OrderState, frozenset[OrderState]] = {
 }
 UNRESOLVED = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 RESTING = frozenset({OrderState.OPEN, OrderState.PARTLY_FILLED})
-TERMINAL = frozenset(OrderState) - UNRESOLVED - RESTING - {OrderState.PLANNED}
+LIVE = UNRESOLVED | RESTING | {OrderState.PLANNED}
+TERMINAL = frozenset(OrderState) - LIVE
 
 
 def check_move(before: OrderState, after: OrderState) -> None:
