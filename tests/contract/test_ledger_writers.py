@@ -100,6 +100,21 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path) -> None:
         ledger.close()
 
 
+def test_a_migration_may_think_longer_than_a_writer_may_stand_still(postgres_database) -> None:
+    """Between two of its statements Python works; a server that ended it would leave a store that cannot be opened."""
+    engine, thought = _sql.open_engine(postgres_database, durable=True, wait_ms=800), []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def think(_connection, _cursor, statement: str, *_more) -> None:
+        if "CREATE TABLE decisions" in statement:
+            time.sleep(0.8)  # twice as long as a writer may
+            thought.append(statement)
+
+    _sql.upgrade(engine, "ops")
+    engine.dispose()
+    assert thought
+
+
 def test_a_writer_that_stands_still_does_not_hold_up_the_others(postgres_database) -> None:
     """A process stopped in mid-transaction loses it, and what it wrote; the next writer goes on."""
     ledger = SqlLedger(postgres_database, wait_ms=1000)

@@ -28,6 +28,7 @@ from tidemill.domain.market import from_micros, to_micros
 LONGEST_WAIT_MS = 15_000
 """How long a writer waits for the one before it."""
 
+MIGRATION_WAIT_MS = 600_000
 LOCK_BYTES = 2**30
 DAMAGE = ("not a database", "malformed")
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -240,12 +241,21 @@ def upgrade(engine: Engine, scripts: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations" / scripts))
     try:
         with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                _take_time(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
         if any(one in str(error.orig) for one in DAMAGE):
             raise ConfigurationError(damaged(_safe(str(engine.url)), str(error.orig))) from error
         raise ConfigurationError(f"the store {_safe(str(engine.url))} cannot be opened: {error.orig}") from error
+
+
+def _take_time(connection: Connection) -> None:
+    """Let a migration work between two statements for longer than an order may; no order is sent on this connection."""
+    connection.detach()
+    connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {MIGRATION_WAIT_MS}")
+    connection.commit()
 
 
 def _safe(url: str) -> str:
