@@ -23,10 +23,10 @@ def rows(_options: Options) -> list[Row]:
 
 def decision_of_fifty() -> float:
     """Seconds of one decision for 50 instruments from stored bars to recorded intents, without Prefect."""
-    from tidemill.adapters.sql_ledger import SqlLedger
-    from tidemill.adapters.sql_market import SqlMarketStore
+    from tidemill.adapters.sql.ledger.ledger import SqlLedger
+    from tidemill.adapters.sql.market.store import SqlMarketStore
     from tidemill.bootstrap.environment import this_environment
-    from tidemill.deciding import DecisionRules, build_decision, draft_decision, load_market
+    from tidemill.decision import DecisionRules, build_decision, draft_decision, load_market
     from tidemill.domain.market import DecisionGrid, Instrument, Stamp
     from tidemill.domain.portfolio import Account
     from tidemill.risk import Limits

@@ -13,10 +13,10 @@ import pandas as pd
 
 from benchmarks.engines import CASH, cross_engine, cross_signal
 from benchmarks.timing import median_seconds
-from tidemill.adapters.sql_market import SqlMarketStore
-from tidemill.fast_backtest import tell_trades
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.kernels import Trail
 from tidemill.performance import Performance, RunRecord, as_statistics, measure
+from tidemill.research.fast_backtest import tell_trades
 
 NAME = "A-USD.T"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -111,7 +111,7 @@ def freqtrade_rows(downloads: list[tuple[float, str]], *, alone: float, plain: f
 
 async def ccxt_alone(rest: str) -> float:
     """Seconds of ccxt's own paging over all instruments at once."""
-    from tidemill.adapters._ccxt import build_exchange
+    from tidemill.adapters.ccxt.exchange import build_exchange
 
     exchange = build_exchange("binance", rest_url=rest)
     await exchange.load_markets()
@@ -135,11 +135,11 @@ async def ccxt_alone(rest: str) -> float:
 
 def ingest(rest: str, *, keep: bool, days: int = 30, workers: int = WORKERS) -> float:
     """Seconds of the backfill's own function over all instruments, into a fresh SQLite store."""
-    from tidemill.adapters.ccxt_market import CcxtMarket
+    from tidemill.adapters.ccxt.market import CcxtMarket
     from tidemill.adapters.clocks import WallClock
-    from tidemill.adapters.sql_gaps import SqlGapLedger
-    from tidemill.adapters.sql_market import SqlMarketStore
-    from tidemill.ingesting import ingest_range
+    from tidemill.adapters.sql.market.gaps import SqlGapLedger
+    from tidemill.adapters.sql.market.store import SqlMarketStore
+    from tidemill.ingest import ingest_range
 
     clock = WallClock()
     with tempfile.TemporaryDirectory() as folder:
@@ -185,7 +185,7 @@ def ingest_alone(rest: str, days: int) -> None:
 
 def upsert_rows() -> list[Row]:
     """50 instruments x 3 bars, of which one is new each time: as a ten-minute ingest writes them."""
-    from tidemill.adapters.sql_market import SqlMarketStore
+    from tidemill.adapters.sql.market.store import SqlMarketStore
 
     count = iter(range(10_000))
     with tempfile.TemporaryDirectory() as folder:
@@ -244,8 +244,8 @@ def frame_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 def read_rows(arrays: Path) -> list[Row]:
     """One year of 1m bars out of the store and out of a snapshot."""
-    from tidemill.adapters.parquet_snapshots import ParquetSnapshots
-    from tidemill.adapters.sql_market import SqlMarketStore
+    from tidemill.adapters.models.parquet_snapshots import ParquetSnapshots
+    from tidemill.adapters.sql.market.store import SqlMarketStore
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "market.db"
@@ -272,7 +272,7 @@ def read_rows(arrays: Path) -> list[Row]:
 
 
 def read_all(path: Path, limits: dict[str, datetime]) -> pd.DataFrame:
-    from tidemill.adapters.sql_market import SqlMarketStore
+    from tidemill.adapters.sql.market.store import SqlMarketStore
 
     store = SqlMarketStore(f"sqlite:///{path}")
     found = store.read_bars(["A-USDT.B"], "1m", **limits)

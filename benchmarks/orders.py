@@ -30,14 +30,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import Options, Row
-from tidemill.adapters.capabilities import capability
-from tidemill.adapters.ccxt_broker import CcxtBroker
-from tidemill.adapters.clocks import ManualClock, WallClock
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
+from tidemill.adapters.venues.capabilities import capability
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision, OrderIntent, OrderType, Side, TimeInForce, decision_id, intent_id
 from tidemill.execution import Desk, place_order
+from tidemill.memory.clocks import ManualClock
 
 ROUNDS, WARM, FLEET, FLEET_RUNS = 600, 10, 50, 5
 BLOCK = 25
@@ -216,7 +217,7 @@ def fleets(ours: Desks, folder: Path) -> list[float]:
 
     Each runs the shipped task under Prefect's own task runner with a Prefect server; the flow's start is not counted.
     """
-    from tidemill.replay.prefect_server import PrefectServer
+    from tidemill.operations.prefect_server import PrefectServer
 
     server = PrefectServer(folder / "prefect", services=False)
     server.start()

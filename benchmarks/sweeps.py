@@ -15,9 +15,9 @@ from benchmarks.timing import Options, Row
 from tidemill.bootstrap import keep_compiled_code, make_backtest_plan
 from tidemill.domain.market import DecisionGrid, Instrument
 from tidemill.recording import RecordedSeries, Recording
+from tidemill.research.sweeps import Outcome, open_engine, parameter_grid
+from tidemill.research.sweeps.engines import try_params
 from tidemill.settings import load_settings
-from tidemill.sweeps import Outcome, open_engine, parameter_grid
-from tidemill.sweeps.engines import try_params
 
 TITLE = "Sweeps"
 INSTRUMENTS, HOURS = 20, 24 * 365

@@ -8,12 +8,12 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode, RunName
+from tasks.artifacts import Progress, announce_bars, publish_page
 from tasks.data import backfill_bars, backfill_parts, judge_holes, mark_series, outcomes
 from tasks.options import finished, run_each
-from tasks.publishing import Progress, announce_bars, publish_page
 from tidemill.bootstrap import services
 from tidemill.domain.market import require_range
-from tidemill.ingesting import sum_by_name
+from tidemill.ingest import sum_by_name
 from tidemill.reports import ingest_page
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from prefect import flow
 
 from flows.parameters import Mode, RunName
-from tasks.backtesting import make_backtest
-from tasks.publishing import publish_page
+from tasks.artifacts import publish_page
+from tasks.backtest import make_backtest
 from tidemill.bootstrap import services
 from tidemill.pages import backtest_page
 

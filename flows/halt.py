@@ -8,9 +8,10 @@ from prefect import flow
 
 from flows.parameters import Because, Mode
 from flows.trade import carry_out
-from tasks import deciding as decide
-from tasks import halting, orders
-from tasks.publishing import publish_page
+from tasks import decision as decide
+from tasks import halt as halting
+from tasks import orders
+from tasks.artifacts import publish_page
 from tidemill.bootstrap import services
 from tidemill.domain.errors import DataError
 
@@ -50,7 +51,7 @@ def halt(
 def sell_everything() -> list[str]:
     """A decision of the strategy `halt`: every position to zero."""
     with orders.hold_account() as epoch:
-        orders.settle_orders(epoch)
+        orders.resolve_open_orders(epoch)
         account = orders.load_portfolio()
         key = halting.next_halt_key()
         market = decide.load_market(key.as_of)

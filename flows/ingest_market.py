@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Emit, Mode
+from tasks.artifacts import announce_bars, publish_page
 from tasks.data import (
     fetch_and_store_bars,
     fetch_and_store_records,
@@ -16,7 +17,6 @@ from tasks.data import (
     watched_series,
 )
 from tasks.options import finished, patiently, run_each
-from tasks.publishing import announce_bars, publish_page
 from tidemill.bootstrap import services
 from tidemill.reports import ingest_page
 

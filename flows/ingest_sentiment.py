@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
+from tasks.artifacts import publish_page
 from tasks.data import fetch_and_store_posts, outcomes
 from tasks.options import patiently
-from tasks.publishing import publish_page
 from tidemill.bootstrap import services
 from tidemill.reports import posts_page
 

@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
+from tasks.artifacts import publish_page, publish_table
 from tasks.data import judge_holes, measure_completeness
-from tasks.monitoring import find_stops, find_undecided, rerun_sample
-from tasks.publishing import publish_page, publish_table
+from tasks.monitor import find_stops, find_undecided, rerun_sample
 from tidemill.bootstrap import services
 from tidemill.reports import completeness_days, completeness_rows, monitor_page
 
@@ -33,7 +33,7 @@ def monitor(mode: Mode = "paper") -> dict[str, Any]:
     publish_page(f"monitor-{mode}", monitor_page(undecided, stops, rerun), "Health")
     judge_holes(follow=True)
     measured = measure_completeness(COMPLETENESS_DAYS)
-    series, days = completeness_rows(measured, services().marks.load_marks()), completeness_days(measured)
+    series, days = completeness_rows(measured, services().marks.load_statuses()), completeness_days(measured)
     publish_table(f"completeness-{mode}", series, "Per series: expected, stored, repaired, missing with cause")
     publish_table(f"completeness-days-{mode}", days, "Per day: expected, stored, figure")
     return {"undecided": undecided, "stops": stops, "rerun": rerun, "completeness": series}

@@ -7,8 +7,8 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
+from tasks.artifacts import publish_table
 from tasks.data import prune_answers
-from tasks.publishing import publish_table
 from tidemill.bootstrap import pruned_rows, services
 
 

@@ -8,8 +8,8 @@ from prefect import flow
 
 from flows.parameters import Mode
 from tasks import orders
+from tasks.artifacts import publish_page
 from tasks.options import patiently
-from tasks.publishing import publish_page
 from tidemill.bootstrap import services
 from tidemill.domain.errors import TransientError
 from tidemill.reports import reconcile_page
@@ -27,7 +27,7 @@ def reconcile(mode: Mode = "paper") -> dict[str, Any]:
     known.check_mode(mode)
     with orders.hold_account() as epoch:
         try:
-            doubtful = patiently(orders.settle_orders)(epoch)
+            doubtful = patiently(orders.resolve_open_orders)(epoch)
             differences = patiently(orders.compare_account)()
         except TransientError as error:
             if known.settings.mode != "replay":

@@ -8,9 +8,9 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Mode
+from tasks.artifacts import announce_bars, publish_page
 from tasks.data import judge_holes, mark_listings, repair_bars, repairs, settle_holes, watched_series
 from tasks.options import finished, run_each
-from tasks.publishing import announce_bars, publish_page
 from tidemill.bootstrap import services
 from tidemill.domain.market import EPOCH, require_range
 from tidemill.reports import repair_page

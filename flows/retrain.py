@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import AsOf, Mode
+from tasks.artifacts import publish_page
 from tasks.models import (
     build_training_table,
     judge_candidate,
@@ -15,9 +16,8 @@ from tasks.models import (
     register_candidate,
     train_model,
 )
-from tasks.publishing import publish_page
 from tidemill.bootstrap import services
-from tidemill.learning import describe, is_due
+from tidemill.model_training.candidates import describe, is_due
 from tidemill.reports import training_page
 
 

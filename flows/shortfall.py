@@ -8,8 +8,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows.parameters import Mode
-from tasks.publishing import publish_page, publish_table
-from tasks.reviewing import measure_shortfalls, rerun_decisions
+from tasks.artifacts import publish_page, publish_table
+from tasks.review import measure_shortfalls, rerun_decisions
 from tidemill.bootstrap import services
 from tidemill.pages import rerun_rows, review_page, shortfall_rows
 

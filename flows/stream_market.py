@@ -8,8 +8,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows.parameters import Mode
+from tasks.artifacts import publish_page
 from tasks.data import follow_market, judge_holes
-from tasks.publishing import publish_page
 from tidemill.bootstrap import services
 from tidemill.reports import stream_page
 

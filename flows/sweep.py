@@ -10,8 +10,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows.parameters import Mode
-from tasks.publishing import publish_page
-from tasks.sweeping import chosen_runner, sweep_on_runner
+from tasks.artifacts import publish_page
+from tasks.sweep import chosen_runner, sweep_on_runner
 from tidemill.bootstrap import SweepRequest, WalkForward, services
 from tidemill.domain.errors import DataError
 from tidemill.pages import sweep_page

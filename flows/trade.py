@@ -8,13 +8,13 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import AsOf, Attempt, Because, Live, Mode, RunName
-from tasks import deciding as decide
+from tasks import decision as decide
 from tasks import orders
+from tasks.artifacts import publish_page
 from tasks.models import load_champion
 from tasks.options import patiently
-from tasks.publishing import publish_page
 from tidemill.bootstrap import services
-from tidemill.deciding import Draft, MarketView, TradingRun, open_run, why_refused
+from tidemill.decision import Draft, MarketView, TradingRun, open_run, why_refused
 from tidemill.domain.errors import StrategyError, TransientError
 from tidemill.domain.trading import Decision, LedgerOrder, Side
 from tidemill.execution import DecisionKey
@@ -62,7 +62,7 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
     """Steps 4 to 12: a recorded decision, or a recorded refusal with its reason."""
     key = run.key
     try:
-        doubtful = patiently(orders.settle_orders)(epoch)
+        doubtful = patiently(orders.resolve_open_orders)(epoch)
         account = patiently(orders.load_portfolio)()
     except TransientError as error:
         if services().settings.mode != "replay":

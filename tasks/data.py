@@ -7,26 +7,26 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from tasks.artifacts import tell_asset
 from tasks.options import materialize_step, step
-from tasks.publishing import tell_asset
 from tidemill.bootstrap import ask_listings, prune_payloads, services
 from tidemill.domain.errors import TransientError
-from tidemill.domain.gaps import Hole
-from tidemill.domain.records import RecordKind
-from tidemill.domain.series import SeriesMark
-from tidemill.ingesting import (
+from tidemill.domain.gaps import Gap
+from tidemill.domain.market_events import MarketEventKind
+from tidemill.domain.series import SeriesStatus
+from tidemill.gap_repair import Repaired, SeriesGroup, measure_group, record_missing, repair_series
+from tidemill.ingest import (
     PART_BARS,
     Ingested,
     failed,
     follow_stream,
     ingest_bars,
+    ingest_market_events,
     ingest_posts,
     ingest_range,
-    ingest_records,
-    mark_of,
+    status_of,
 )
 from tidemill.quality import SeriesCompleteness
-from tidemill.repairing import Repaired, SeriesGroup, measure_group, record_missing, repair_series
 
 
 @materialize_step(name="ingest_bars", run_name="bars {instrument} {timeframe}", tags=["data"], retries=2)
@@ -45,7 +45,7 @@ def fetch_and_store_bars(instrument: str, timeframe: str) -> Ingested:
         sessions=group.sessions,
         now=known.market_clock.now(),
         history=known.history,
-        doubts=known.doubts,
+        outliers=known.outliers,
         look_again=known.settings.ingest.look_again_bars,
     )
     tell_asset(instrument, timeframe, done)
@@ -58,7 +58,7 @@ def fetch_and_store_records(kind: str, instrument: str) -> Ingested:
     known = services()
     source = known.markets.records(instrument.rpartition(".")[2])
     now, history = known.market_clock.now(), timedelta(hours=known.settings.ingest.record_history_hours)
-    return ingest_records(source, known.records, RecordKind(kind), instrument, now=now, history=history)
+    return ingest_market_events(source, known.records, MarketEventKind(kind), instrument, now=now, history=history)
 
 
 @step(name="ingest_posts", run_name="posts {source}", tags=["data"], retries=2)
@@ -85,7 +85,7 @@ def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetim
         start=start,
         end=end,
         now=known.market_clock.now(),
-        doubts=known.doubts,
+        outliers=known.outliers,
         again=again,
     )
     tell_asset(instrument, timeframe, done)
@@ -93,7 +93,7 @@ def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetim
 
 
 @step(name="record_missing", tags=["data"], retries=2)
-def judge_holes(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Hole]:
+def judge_holes(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Gap]:
     """Look for holes, judge their causes with all instruments of a venue in view, and record what changed."""
     known = services()
     now = known.market_clock.now()
@@ -119,7 +119,7 @@ def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime,
         start=start,
         end=end,
         accepted=accepted,
-        doubts=known.doubts,
+        outliers=known.outliers,
         witness=known.witness,
     )
     tell_asset(instrument, timeframe, done.done)
@@ -127,31 +127,31 @@ def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime,
 
 
 @step(name="mark_series", tags=["data"])
-def mark_series(results: list[Ingested]) -> list[SeriesMark]:
+def mark_series(results: list[Ingested]) -> list[SeriesStatus]:
     """Record the state in which each series was found; a store that takes no mark has said so already."""
     known = services()
     now, marks = known.market_clock.now(), []
-    before = {one.key: one for one in known.marks.load_marks()}
+    before = {one.key: one for one in known.marks.load_statuses()}
     for one in results:
         newest = known.store.latest_open(one.name, one.timeframe)
-        mark = mark_of(one, newest, before.get((one.name, one.timeframe)))
+        mark = status_of(one, newest, before.get((one.name, one.timeframe)))
         with suppress(TransientError):
-            known.marks.record_mark(mark, now=now)
+            known.marks.record_status(mark, now=now)
         marks.append(mark)
     return marks
 
 
 @step(name="mark_listings", tags=["data"], retries=2)
-def mark_listings() -> list[SeriesMark]:
+def mark_listings() -> list[SeriesStatus]:
     """Ask each venue since when and until when it lists what is kept, and record it."""
     return ask_listings(services())
 
 
 @step(name="settle_holes", tags=["data"], retries=2)
-def settle_holes(start: datetime, end: datetime, repaired: list[Repaired]) -> list[Hole]:
+def settle_holes(start: datetime, end: datetime, repaired: list[Repaired]) -> list[Gap]:
     """Judge what a repair left; what nobody has is accepted."""
     known = services()
-    left: list[Hole] = []
+    left: list[Gap] = []
     for group in known.groups:
         mine = [one for one in repaired if one.done.timeframe == group.timeframe and one.done.name in group.names]
         left += record_missing(

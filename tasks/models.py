@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from tasks.options import step
-from tidemill import learning
 from tidemill.bootstrap import services
+from tidemill.model_training import candidates as learning
 from tidemill.ports import FittedModel
 from tidemill.training import Candidate, Verdict
 

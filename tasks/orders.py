@@ -31,9 +31,9 @@ def hold_account() -> Iterator[int]:
 
 
 @step(name="settle_orders", tags=["trade", "ledger"], retries=2)
-def settle_orders(epoch: int) -> Sequence[LedgerOrder]:
+def resolve_open_orders(epoch: int) -> Sequence[LedgerOrder]:
     """Resolve what is in doubt and take in fills; the orders that stay in doubt."""
-    return execution.settle_account(services().desk, epoch=epoch)
+    return execution.resolve_open_orders(services().desk, epoch=epoch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from locations import need
 from wire_double import WireDouble
 
-from tidemill.adapters._ccxt_client import MarketAccess
-from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.ccxt.client import MarketAccess
+from tidemill.memory.clocks import ManualClock
 
 Source = TypeVar("Source")
 MINUTE_MS = 60_000

@@ -23,7 +23,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tidemill.backtest import BacktestPlan, BacktestResult
-from tidemill.backtest.running import _Run
+from tidemill.backtest.run import _Run
 from tidemill.domain.portfolio import ZERO
 from tidemill.matching import Exchange
 from tidemill.recording import RecordedFunding, Recording

@@ -12,8 +12,8 @@ import pandas as pd
 
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import Instrument
+from tidemill.gap_repair import SeriesGroup
 from tidemill.recording import to_bars
-from tidemill.repairing import SeriesGroup
 
 START = datetime(2021, 4, 19, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from influx_double import BUCKET, ORG, TOKEN, Double
 
-from tidemill.adapters._influx_wire import CHUNK_LINES, Api
-from tidemill.adapters.influx_market import InfluxMarketStore, Place
-from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.influx.market import InfluxMarketStore, Place
+from tidemill.adapters.influx.wire import CHUNK_LINES, Api
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.domain.market import to_micros
 
 START, MINUTE = datetime(2021, 1, 1, tzinfo=UTC), timedelta(minutes=1)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.adapters._ccxt import build_exchange
-from tidemill.adapters._ccxt_orders import (
+from tidemill.adapters.ccxt._orders import (
     fill,
     outgoing,
     read_outgoing,
@@ -19,7 +18,8 @@ from tidemill.adapters._ccxt_orders import (
     sign_as_recorded,
     values_of,
 )
-from tidemill.adapters.capabilities import CcxtCall, VenueCapability
+from tidemill.adapters.ccxt.exchange import build_exchange
+from tidemill.adapters.venues.capabilities import VenueCall, VenueCapability
 from tidemill.domain.trading import OrderRequest, OrderType, Side, TimeInForce, intent_id
 
 INTENT = intent_id(account="a", strategy="s", instrument="i", as_of=datetime(2026, 1, 1, tzinfo=UTC), attempt=0, leg=0)
@@ -103,14 +103,14 @@ class Intercepted:
     def create(self, request: OrderRequest = REQUEST) -> dict[str, str]:
         return self.run(lambda exchange: send_order(exchange, self.row, "BTC/USDT", outgoing(request, self.row)))
 
-    def call(self, call: CcxtCall) -> dict[str, str]:
+    def call(self, call: VenueCall) -> dict[str, str]:
         return self.run(lambda exchange: run_call(exchange, call, self.values))
 
     @property
     def values(self) -> dict[str, str]:
         return values_of(REQUEST, self.row) | PLACES | {"raw_symbol": market_of(self.row.exchange)["id"]}
 
-    def expect(self, call: CcxtCall, fields: dict[str, str]) -> None:
+    def expect(self, call: VenueCall, fields: dict[str, str]) -> None:
         wanted = fill(call.carries, self.values)
         assert {name: fields.get(name) for name in wanted} == wanted
         assert self.url.partition("?")[0].endswith(call.path.format_map(self.values))

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from ledger_story import BTC, NOW, STAMP, decision, intent
 
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import (
     Fill,
@@ -16,6 +15,7 @@ from tidemill.domain.trading import (
     Side,
     VenueOrder,
 )
+from tidemill.memory.ledger import MemoryLedger
 
 LONG = 10**6
 

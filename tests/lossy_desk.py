@@ -7,9 +7,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_broker import MemoryBroker
-from tidemill.adapters.memory_ledger import MemoryLedger
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import Bar, Instrument
 from tidemill.domain.portfolio import Account
@@ -25,6 +22,9 @@ from tidemill.domain.trading import (
 )
 from tidemill.execution import Desk, place_order
 from tidemill.matching import Exchange, FillRules, ListTape
+from tidemill.memory.broker import MemoryBroker
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.ledger import MemoryLedger
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
 BTC = Instrument(venue="T", base="BTC", quote="USD", price_step=Decimal("0.01"), lot_step=Decimal("0.001"))
@@ -35,7 +35,7 @@ RULES = FillRules(
     fee_maker=Decimal("0.001"),
     fee_taker=Decimal("0.001"),
 )
-TIMING = OrderTiming(window_ms=5000, settle_seconds=17.0)
+TIMING = OrderTiming(window_ms=5000, visibility_seconds=17.0)
 
 
 class LossyBroker(MemoryBroker):

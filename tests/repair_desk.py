@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from hourly import HOUR, START, at, bars
 
-from tidemill.domain.gaps import Cause, HoleState
+from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import Instrument
-from tidemill.ingesting import ingest_bars, note_fetch, store_checked
+from tidemill.ingest import ingest_bars, note_fetch, store_checked
 
 
 def take(store, ledger, instrument: Instrument, hours: Sequence[int], *, now: datetime, **options) -> None:
@@ -26,10 +26,10 @@ def without(*gone: int, last: int = 30) -> list[int]:
     return [hour for hour in range(last) if hour not in gone]
 
 
-def told(ledger) -> list[tuple[str, int, int, Cause, HoleState]]:
+def told(ledger) -> list[tuple[str, int, int, Cause, GapState]]:
     return [
         (one.instrument[:3], round((one.start - START) / HOUR), one.missing, one.cause, one.state)
-        for one in ledger.load_holes()
+        for one in ledger.load_gaps()
     ]
 
 

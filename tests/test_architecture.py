@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,41 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "tidemill"
-# Left may import right, never the other way round; parts of one row are strangers to one another.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cli",),
-    ("replay",),
-    ("flows",),
-    ("tasks",),
-    ("bootstrap",),
-    ("sweeps",),
-    ("fast_backtest",),
-    ("backtest", "lineage", "strategies"),
-    ("repairing", "pages"),
-    ("deciding", "ingesting", "learning", "reports"),
-    ("adapters", "venue", "doubles", "settings"),
-    ("mistakes",),
-    (
-        "quality",
-        "scoring",
-        "features",
-        "training",
-        "forecasting",
-        "sizing",
-        "risk",
-        "execution",
-        "matching",
-        "recording",
-        "kernels",
-        "performance",
-    ),
-    ("ports", "trials"),
-    ("domain",),
-)
-RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+# The one table of rings, outermost first: a ring imports inner rings only; parts of one line are strangers.
+TABLE = [tuple(line.split(" | ")) for line in next(one for one in CONTRACTS if "exhaustive" in one)["layers"]]
+OUTER = ("cli", "replay", "operations")
+RINGS: tuple[tuple[str, ...], ...] = (*((name,) for name in OUTER), ("flows",), ("tasks",), *TABLE[len(OUTER) :])
+RANK = {name: rank for rank, names in enumerate(RINGS) for name in names}
 EQUITIES = {"yfinance", "alpha_vantage", "exchange_calendars"}
 VENDORS = {"ccxt", "tweepy", "praw", "newsapi", "influxdb_client", "sqlalchemy", "mlflow", "alembic"} | EQUITIES
-STAGES = next(set(names) for names in LAYERS if "features" in names)
+STAGES = next(set(names) for names in RINGS if "features" in names)
+INNER = {name for names in RINGS[RANK["research"] :] for name in names}
 
 
 def files() -> list[Path]:
@@ -92,11 +68,7 @@ def test_nothing_imports_upward(path: Path) -> None:
             continue
         assert RANK[there] >= RANK[here], f"{here} imports {there} above it"
         if RANK[there] == RANK[here]:
-            assert (here, there) in ALLOWED_BESIDE, f"{here} imports {there} beside it"
-
-
-# learning and ingesting are told by what they compose; lineage reads decisions
-ALLOWED_BESIDE: set[tuple[str, str]] = set()
+            raise AssertionError(f"{here} imports {there} beside it")
 
 
 def test_the_domain_needs_the_standard_library_only() -> None:
@@ -105,21 +77,21 @@ def test_the_domain_needs_the_standard_library_only() -> None:
             assert top(module) in sys.stdlib_module_names | {"tidemill"}, f"{path.name} imports {module}"
 
 
-def test_stages_know_no_vendor() -> None:
+def test_the_inner_rings_know_no_vendor() -> None:
     for path in files():
-        if part_of(path) in STAGES | {"domain", "ports", "deciding", "learning", "ingesting", "repairing", "reports"}:
+        if part_of(path) in INNER:
             assert not VENDORS & {top(module) for module in imports(path)}, path
 
 
 def test_only_flows_tasks_and_the_command_line_know_prefect() -> None:
     for path in files():
-        if part_of(path) not in {"flows", "tasks", "replay", "cli"}:
+        if part_of(path) not in {"flows", "tasks", *OUTER}:
             assert "prefect" not in {top(module) for module in imports(path)}, path
 
 
-def test_replay_and_the_command_line_import_prefect_lazily() -> None:
+def test_the_outer_rings_import_prefect_lazily() -> None:
     for path in files():
-        if part_of(path) in {"replay", "cli"}:
+        if part_of(path) in OUTER:
             body = ast.parse(path.read_text()).body
             for node in body:
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -128,31 +100,28 @@ def test_replay_and_the_command_line_import_prefect_lazily() -> None:
                 assert not {"prefect", "flows", "tasks"} & {top(name) for name in names}, path
 
 
-def test_adapters_are_strangers_to_one_another() -> None:
-    """Private ones may be shared; the capability table is the one word list that adapters read."""
-    for path in (SOURCE / "adapters").glob("*.py"):
-        if path.name.startswith("_"):
-            continue
-        for module in imports(path):
-            if module.startswith("tidemill.adapters."):
-                name = module.split(".")[2]
-                assert name.startswith("_") or name == "capabilities", f"{path.name} imports {name}"
-
-
 def test_only_bootstrap_knows_which_adapter_is_real() -> None:
-    """The backtest is built on the in-memory ones; doctor and the stand-alone venue look, they do not trade."""
-    allowed = {"bootstrap", "backtest", "adapters", "venue", "doubles"}
-    lookers = {"doctor.py": {"capabilities"}, "venue_alone.py": {"sql_market"}}
+    """Doctor looks at the capability table, and the stand-alone venue at a store; neither trades."""
+    lookers = {"doctor.py": {"venues"}, "venue.py": {"sql"}}
     for path in files():
-        if part_of(path) in allowed:
+        if part_of(path) in {"bootstrap", "adapters"}:
             continue
-        found = {module.split(".")[2] for module in imports(path) if module.startswith("tidemill.adapters.")}
-        assert found <= lookers.get(path.name, set()), f"{path} imports {found}"
+        wings = {module.split(".")[2] for module in imports(path) if module.startswith("tidemill.adapters.")}
+        allowed = lookers.get(path.name, set()) if part_of(path) == "operations" else set()
+        assert wings <= allowed, f"{path} imports {wings}"
+
+
+def test_what_is_private_stays_in_its_wing() -> None:
+    for path in (SOURCE / "adapters").rglob("*.py"):
+        for module in imports(path):
+            parts = module.split(".")
+            if parts[:2] == ["tidemill", "adapters"] and any(part.startswith("_") for part in parts):
+                assert path.is_relative_to(SOURCE / "adapters" / parts[2]), f"{path} imports {module}"
 
 
 def test_no_clock_is_read_below_a_flow() -> None:
     """Times come from the clocks in Services; servers and screens of a replay have a wall clock of their own."""
-    allowed = {"adapters/clocks.py", "venue", "doubles", "replay", "adapters/_loopback.py", "bootstrap"}
+    allowed = {"adapters/clocks.py", "venue", "doubles", *OUTER, "adapters/posts/_session.py", "bootstrap"}
     for path in SOURCE.rglob("*.py"):
         relative = path.relative_to(SOURCE).as_posix()
         if any(relative == one or relative.startswith(f"{one}/") for one in allowed):
@@ -188,8 +157,6 @@ def test_no_test_or_flow_shadows_a_package() -> None:
 
 
 def test_every_package_is_in_the_wheel() -> None:
-    import tomllib
-
     told = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     packages = {".".join(path.parent.relative_to(ROOT / "src").parts) for path in SOURCE.rglob("__init__.py")}
     assert told == packages | {"flows", "tasks"}

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters._pacing import SharedBudget
 from tidemill.adapters.clocks import WallClock
-from tidemill.adapters.memory_budgets import MemoryBudgets
-from tidemill.adapters.sql_budgets import SqlBudgets
+from tidemill.adapters.pacing import SharedBudget
+from tidemill.adapters.sql.market.budgets import SqlBudgets
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.errors import DataError, TransientError
+from tidemill.memory.budgets import MemoryBudgets
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULE = BudgetRule(per_second=10, burst=5, block_seconds=1, grace_seconds=0.5)
@@ -85,10 +85,10 @@ def test_a_rule_without_pace_is_refused() -> None:
 
 SPENDER = """
 import asyncio, os, signal, sys, time
-from tidemill.adapters._pacing import SharedBudget
+from tidemill.adapters.pacing import SharedBudget
 from tidemill.adapters.clocks import WallClock
-from tidemill.adapters.memory_budgets import MemoryBudgets
-from tidemill.adapters.sql_budgets import SqlBudgets
+from tidemill.memory.budgets import MemoryBudgets
+from tidemill.adapters.sql.market.budgets import SqlBudgets
 from tidemill.domain.budgets import BudgetRule
 
 url, dies = sys.argv[1], sys.argv[2] == "dies"

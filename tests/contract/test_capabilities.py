@@ -11,19 +11,10 @@ import ccxt.async_support as ccxt
 import pytest
 from intercepting import INTENT, REQUEST, SENT_AT, Intercepted, Stopped
 
-from tidemill.adapters._ccxt_orders import (
-    NotSent,
-    Outgoing,
-    check_outgoing,
-    outgoing,
-    send_order,
-)
-from tidemill.adapters.capabilities import (
-    VenueCapability,
-    capability,
-)
-from tidemill.adapters.ccxt_broker import CcxtBroker
+from tidemill.adapters.ccxt._orders import NotSent, Outgoing, check_outgoing, outgoing, send_order
+from tidemill.adapters.ccxt.broker import CcxtBroker
 from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.venues.capabilities import VenueCapability, capability
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument
 from tidemill.domain.trading import OrderRequest

@@ -14,10 +14,10 @@ import pytest
 from binance_wire import klines, of_perpetuals, perpetual
 from wire_double import WireDouble, serving
 
-from tidemill.adapters.ccxt_market import CcxtMarket
-from tidemill.adapters.ccxt_records import CcxtRecords
+from tidemill.adapters.ccxt.market import CcxtMarket
+from tidemill.adapters.ccxt.market_events import CcxtMarketEvents
 from tidemill.domain.errors import TransientError
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
 
 pytestmark = pytest.mark.wire
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,8 +61,8 @@ def together(double: WireDouble, path: str, ask: Any, answer: Any) -> None:
 
 def test_two_fetches_of_records_at_once_keep_their_own_raw_answers(double: WireDouble) -> None:
     told: list[tuple[str, bytes]] = []
-    source = of_perpetuals(CcxtRecords, double, NOW, on_payload=lambda request, body: told.append((request, body)))
-    source.fetch_records(RecordKind.TRADES, "BTC-USDT.FUTURES", NOW - HOUR, NOW)
+    source = of_perpetuals(CcxtMarketEvents, double, NOW, on_payload=lambda request, body: told.append((request, body)))
+    source.fetch_market_events(MarketEventKind.TRADES, "BTC-USDT.FUTURES", NOW - HOUR, NOW)
     together(double, "aggTrades", partial(_fetch_trades, source), trades)
     source.close()
     assert len(told) == 1 + 2 * ROUNDS
@@ -70,8 +70,8 @@ def test_two_fetches_of_records_at_once_keep_their_own_raw_answers(double: WireD
         assert f'"a": {1 + BASES.index(request.split()[1].partition("-")[0])},'.encode() in body, request
 
 
-def _fetch_trades(source: CcxtRecords, name: str) -> None:
-    found = source.fetch_records(RecordKind.TRADES, name, NOW - HOUR, NOW)
+def _fetch_trades(source: CcxtMarketEvents, name: str) -> None:
+    found = source.fetch_market_events(MarketEventKind.TRADES, name, NOW - HOUR, NOW)
     assert list(found["trade_id"]) == [str(1 + BASES.index(name.partition("-")[0]))]
 
 
@@ -107,7 +107,7 @@ def test_since_when_a_market_is_traded_is_told_where_the_venue_tells_it(double: 
 
 
 def test_control_what_the_client_itself_remembers_is_the_answer_of_another(double: WireDouble) -> None:
-    source = of_perpetuals(CcxtRecords, double, NOW)
+    source = of_perpetuals(CcxtMarketEvents, double, NOW)
     client, caller = source._exchange, source._caller
     client.enableLastHttpResponse = True
     caller.call(client.load_markets)
@@ -132,11 +132,11 @@ def test_control_what_the_client_itself_remembers_is_the_answer_of_another(doubl
 
 def test_a_pause_that_a_venue_asks_of_one_call_is_told_to_that_call(double: WireDouble) -> None:
     waits = {"BTC": "7", "ETH": "11"}
-    source = of_perpetuals(CcxtRecords, double, NOW)
+    source = of_perpetuals(CcxtMarketEvents, double, NOW)
 
     def ask(name: str) -> None:
         with pytest.raises(TransientError) as caught:
-            source.fetch_records(RecordKind.TRADES, name, NOW - HOUR, NOW)
+            source.fetch_market_events(MarketEventKind.TRADES, name, NOW - HOUR, NOW)
         assert caught.value.retry_after_seconds == float(waits[name.partition("-")[0]])
 
     def busy(query: dict[str, str]) -> Any:

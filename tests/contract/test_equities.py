@@ -12,13 +12,13 @@ import pytest
 from shares_wire import DIVIDEND, NAME, NOW, OPENS, PAID, RATIO, RAW, SPLIT, answers, yahoo
 from wire_double import WireDouble, serving
 
-from tidemill.adapters.alpha_vantage_bars import AlphaVantageBars
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.exchange_sessions import ExchangeSessions
-from tidemill.adapters.yfinance_bars import YfinanceBars
+from tidemill.adapters.equities.alpha_vantage import AlphaVantageBars
+from tidemill.adapters.equities.sessions import ExchangeSessions
+from tidemill.adapters.equities.yfinance import YfinanceBars
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesError, SeriesState
+from tidemill.memory.clocks import ManualClock
 from tidemill.quality import adjust_bars
 
 pytestmark = pytest.mark.wire
@@ -68,8 +68,8 @@ def test_a_range_that_ends_before_a_split_is_raw_as_well(shares) -> None:
 
 def test_splits_and_dividends_make_the_series_comparable(shares) -> None:
     _, _, made = shares
-    told = made.fetch_records(
-        RecordKind.ADJUSTMENTS, NAME, datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    told = made.fetch_market_events(
+        MarketEventKind.ADJUSTMENTS, NAME, datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
     )
     assert [(one.event_time.day, one.kind, one.value) for one in told.itertuples()] == [
         (SPLIT, "split", RATIO),
@@ -81,7 +81,7 @@ def test_splits_and_dividends_make_the_series_comparable(shares) -> None:
         [402 / 4 * held, 406 / 4 * held, 408 / 4 * held, 102.5 * held, 103 * held, 103.5, 104]
     )
     with pytest.raises(DataError, match="no trades"):
-        made.fetch_records(RecordKind.TRADES, NAME, NOW, NOW)
+        made.fetch_market_events(MarketEventKind.TRADES, NAME, NOW, NOW)
 
 
 def test_what_cannot_be_had_is_told_apart(shares) -> None:

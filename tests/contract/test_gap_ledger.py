@@ -14,12 +14,12 @@ from alembic import command
 from alembic.config import Config
 
 import tidemill.adapters
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.sql_gaps import SqlGapLedger
-from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.sql.market.gaps import SqlGapLedger
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.domain.errors import DataError
-from tidemill.domain.gaps import Cause, Fetch, Hole, HoleState
+from tidemill.domain.gaps import Cause, Fetch, Gap, GapState
 from tidemill.domain.market import to_micros
+from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.ports import QUARANTINE_COLUMNS
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
@@ -44,8 +44,8 @@ def at(hour: float) -> datetime:
     return START + hour * HOUR
 
 
-def hole(first: int, beyond: int, name: str = BTC, **changes: object) -> Hole:
-    made = Hole(
+def hole(first: int, beyond: int, name: str = BTC, **changes: object) -> Gap:
+    made = Gap(
         instrument=name,
         timeframe="1h",
         start=at(first),
@@ -88,12 +88,12 @@ def hashes(frame: pd.DataFrame) -> list[str]:
 
 
 def test_a_hole_keeps_its_whole_history(ledger) -> None:
-    assert ledger.record_holes([hole(2, 4), hole(1, 2, ETH)], now=START) == 2
-    assert ledger.record_holes([hole(2, 4)], now=START) == 0
+    assert ledger.record_gaps([hole(2, 4), hole(1, 2, ETH)], now=START) == 2
+    assert ledger.record_gaps([hole(2, 4)], now=START) == 0
     judged = hole(2, 4, cause=Cause.VENUE_OUTAGE)
-    assert ledger.record_holes([judged], now=START) == 1
-    repaired = replace(judged, state=HoleState.REPAIRED)
-    assert ledger.record_holes([repaired], now=at(9)) == 1
+    assert ledger.record_gaps([judged], now=START) == 1
+    repaired = replace(judged, state=GapState.REPAIRED)
+    assert ledger.record_gaps([repaired], now=at(9)) == 1
     events = ledger.load_hole_events(BTC, "1h")
     assert [one.hole for one in events] == [hole(2, 4), judged, repaired]
     assert [one.stored_at for one in events] == sorted({one.stored_at for one in events})
@@ -101,13 +101,13 @@ def test_a_hole_keeps_its_whole_history(ledger) -> None:
 
 
 def test_only_what_is_missing_is_told_unless_all_is_asked_for(ledger) -> None:
-    kept = hole(5, 6, state=HoleState.ACCEPTED, cause=Cause.NO_TRADES)
-    ledger.record_holes([hole(2, 4), kept, hole(1, 2, ETH, timeframe="5m")], now=START)
-    ledger.record_holes([hole(2, 4, state=HoleState.REPAIRED)], now=START)
-    assert list(ledger.load_holes([BTC])) == [kept]
-    assert [one.start for one in ledger.load_holes([BTC], every=True)] == [at(2), at(5)]
-    assert [one.instrument for one in ledger.load_holes()] == [BTC, ETH]
-    assert [one.instrument for one in ledger.load_holes(timeframe="5m")] == [ETH]
+    kept = hole(5, 6, state=GapState.ACCEPTED, cause=Cause.NO_TRADES)
+    ledger.record_gaps([hole(2, 4), kept, hole(1, 2, ETH, timeframe="5m")], now=START)
+    ledger.record_gaps([hole(2, 4, state=GapState.REPAIRED)], now=START)
+    assert list(ledger.load_gaps([BTC])) == [kept]
+    assert [one.start for one in ledger.load_gaps([BTC], every=True)] == [at(2), at(5)]
+    assert [one.instrument for one in ledger.load_gaps()] == [BTC, ETH]
+    assert [one.instrument for one in ledger.load_gaps(timeframe="5m")] == [ETH]
 
 
 def test_fetches_are_told_from_a_moment_on(ledger) -> None:
@@ -164,7 +164,7 @@ def test_nothing_is_written_when_a_column_lacks(ledger) -> None:
 
 
 def test_an_empty_write_adds_nothing(ledger) -> None:
-    assert ledger.record_holes([], now=START) == 0
+    assert ledger.record_gaps([], now=START) == 0
     assert ledger.write_quarantine(bad(), now=START) == 0
 
 
@@ -198,9 +198,9 @@ def test_gaps_known_before_are_carried_over(database: str, tmp_path, request) ->
         connection.commit()
     engine.dispose()
     ledger = SqlGapLedger(url)
-    told = [(one.start, one.end, one.missing, one.cause, one.state) for one in ledger.load_holes()]
+    told = [(one.start, one.end, one.missing, one.cause, one.state) for one in ledger.load_gaps()]
     assert told == [
-        (at(2), at(4), 2, Cause.VENUE_OUTAGE, HoleState.OPEN),
-        (at(6), at(8), 2, Cause.UNKNOWN, HoleState.OPEN),
+        (at(2), at(4), 2, Cause.VENUE_OUTAGE, GapState.OPEN),
+        (at(6), at(8), 2, Cause.UNKNOWN, GapState.OPEN),
     ]
     ledger.close()

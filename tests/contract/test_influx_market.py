@@ -13,9 +13,9 @@ import pytest
 from influx_desk import APIS, NAME, START, Alone, Desk, bars, is_there
 from influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
-from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES, open_wire
-from tidemill.adapters.influx_market import InfluxMarketStore, Place, _Known, _lines
-from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.influx.market import InfluxMarketStore, Place, _Known, _lines
+from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES, open_wire
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.bootstrap import Services
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.settings import load_settings

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from influx_desk import APIS, MINUTE, NAME, START, Alone, Desk, bars, is_there, some
 from influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
-from tidemill.adapters._influx_told import TOLD, UNDER_WAY, Told
-from tidemill.adapters._influx_wire import CHUNK_LINES, TRIES, Answer, Wanted
-from tidemill.adapters.influx_market import InfluxMarketStore, Place
+from tidemill.adapters.influx._write_journal import TOLD, UNDER_WAY, Told
+from tidemill.adapters.influx.market import InfluxMarketStore, Place
+from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES, Answer, Wanted
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import to_micros
 
@@ -105,8 +105,8 @@ import os, signal, sys
 sys.path[:0] = sys.argv[1].split(os.pathsep)
 import influx_desk as here
 from influx_double import BUCKET, ORG, TOKEN
-from tidemill.adapters.influx_market import InfluxMarketStore, Place
-from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.influx.market import InfluxMarketStore, Place
+from tidemill.adapters.sql.market.store import SqlMarketStore
 
 beside = SqlMarketStore(sys.argv[2])
 place = Place(url=sys.argv[3], token=TOKEN, org=ORG, bucket=BUCKET)

@@ -16,8 +16,8 @@ import pytest
 from binance_wire import klines, spot
 from wire_double import serving
 
-from tidemill.adapters.sql_market import SqlMarketStore
-from tidemill.ingesting import PART_BARS
+from tidemill.adapters.sql.market.store import SqlMarketStore
+from tidemill.ingest import PART_BARS
 
 pytestmark = pytest.mark.wire
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,10 +27,10 @@ MINUTE = timedelta(minutes=1)
 CHILD = """
 import os, resource, sys
 from datetime import UTC, datetime, timedelta
-from tidemill.adapters.ccxt_market import CcxtMarket
+from tidemill.adapters.ccxt.market import CcxtMarket
 from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.sql_gaps import SqlGapLedger
-from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.sql.market.gaps import SqlGapLedger
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.ingesting import ingest_bars
 
 url, home, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])

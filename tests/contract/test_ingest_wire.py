@@ -11,14 +11,15 @@ import pytest
 from binance_wire import klines, recorded
 from wire_double import WireDouble, serving
 
-from tidemill.adapters._ccxt_calls import Patience
-from tidemill.adapters._ccxt_client import MarketAccess, SharedPace
-from tidemill.adapters.ccxt_market import CcxtMarket
-from tidemill.adapters.clocks import ManualClock, WallClock
-from tidemill.adapters.memory_budgets import MemoryBudgets
+from tidemill.adapters.ccxt.calls import Patience
+from tidemill.adapters.ccxt.client import MarketAccess, SharedPace
+from tidemill.adapters.ccxt.market import CcxtMarket
+from tidemill.adapters.clocks import WallClock
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.errors import TransientError
 from tidemill.domain.series import NotKept, SeriesError, SeriesState
+from tidemill.memory.budgets import MemoryBudgets
+from tidemill.memory.clocks import ManualClock
 
 pytestmark = pytest.mark.wire
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,17 +17,17 @@ from alembic.config import Config
 from ledger_story import NOW, STAMP, decision, intent
 
 import tidemill.adapters
-from tidemill.adapters._sql import open_engine, write
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_broker import MemoryBroker
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql.engine import open_engine, write
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Bar, Instrument
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import OrderState, OrderTiming
-from tidemill.execution import Desk, compare_account, freeze_differences, place_order, settle_account
+from tidemill.execution import Desk, compare_account, freeze_differences, place_order, resolve_open_orders
 from tidemill.matching import Exchange, FillRules, ListTape
-from tidemill.replay.doctor import examine
+from tidemill.memory.broker import MemoryBroker
+from tidemill.memory.clocks import ManualClock
+from tidemill.operations.doctor import examine
 from tidemill.settings import Settings
 
 BTC = Instrument(venue="T", base="BTC", quote="USDT", price_step=Decimal("0.01"), lot_step=Decimal("0.001"))
@@ -129,7 +129,7 @@ def test_what_a_backup_does_not_know_is_found_at_the_venue(tmp_path: Path) -> No
     desk = open_desk(path)
     epoch = desk.ledger.acquire("a", "me", ttl_seconds=10**6, now=NOW)
     assert place_order(desk, intent(0).intent_id, epoch=epoch).state is OrderState.FILLED
-    settle_account(desk, epoch=epoch)
+    resolve_open_orders(desk, epoch=epoch)
     desk.ledger.close()
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
@@ -176,7 +176,7 @@ def open_desk(path: Path) -> Desk:
         broker=MemoryBroker(exchange, "a", market, wall),
         market_clock=market,
         wall_clock=wall,
-        timing=OrderTiming(window_ms=5000, settle_seconds=17.0),
+        timing=OrderTiming(window_ms=5000, visibility_seconds=17.0),
         sleep=sleep,
     )
 

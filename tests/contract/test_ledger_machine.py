@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ledger_story import BTC, NOW, STAMP, decision, intent
 
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.errors import LeaseLost, TidemillError, TradingError, TradingStopped
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account, CashEvent
 from tidemill.domain.trading import LEGAL_MOVES, RESTING, UNRESOLVED, Fill, OrderState, Side, VenueOrder
+from tidemill.memory.ledger import MemoryLedger
 
 ACCOUNT = Account(account="a", venue="T", currency="USDT", opened_at=NOW)
 OPENING = Decimal(1000)

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from ledger_steps import LONG, lease, opened
 from ledger_story import NOW, STAMP, decision, intent
 
-from tidemill.adapters import _sql
-from tidemill.adapters._ledger_stops import LOCK
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql import engine as _sql
+from tidemill.adapters.sql.ledger._stops import LOCK
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.errors import TransientError
 from tidemill.domain.portfolio import Account
 
@@ -71,7 +71,7 @@ CHILD = """
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import CashEvent
 now = datetime(2021, 1, 1, tzinfo=UTC)

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from influx_double import BUCKET, ORG, TOKEN, running_double
 from influx_server import create_database, running_influx
 
-from tidemill.adapters._influx_wire import Api
-from tidemill.adapters.influx_market import InfluxMarketStore, Place
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.influx.market import InfluxMarketStore, Place
+from tidemill.adapters.influx.wire import Api
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.domain.market import EPOCH, to_micros
+from tidemill.memory.market import MemoryMarketStore
 from tidemill.ports import BAR_COLUMNS
 
 START = datetime(2021, 1, 1, tzinfo=UTC)

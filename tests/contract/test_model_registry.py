@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tidemill.adapters.memory_registry import MemoryRegistry
-from tidemill.adapters.mlflow_registry import MlflowRegistry
+from tidemill.adapters.models.mlflow_registry import MlflowRegistry
 from tidemill.domain.errors import DataError
+from tidemill.memory.registry import MemoryRegistry
 from tidemill.ports import FittedModel, ModelRegistry
 from tidemill.training import TrainingParams, make_pipeline
 

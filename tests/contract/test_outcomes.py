@@ -13,11 +13,11 @@ import ccxt
 import pytest
 import requests
 
-from tidemill.adapters._ccxt import build_exchange
-from tidemill.adapters._ccxt_outcomes import OUTCOMES, Evidence, judge
-from tidemill.adapters.capabilities import capability
-from tidemill.adapters.ccxt_broker import CcxtBroker
+from tidemill.adapters.ccxt._outcomes import OUTCOMES, Evidence, judge
+from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.ccxt.exchange import build_exchange
 from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.venues.capabilities import capability
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.trading import OrderRequest, OrderType, Side, TimeInForce

@@ -11,10 +11,12 @@ import pytest
 import requests
 from locations import need
 
-from tidemill.adapters import newsapi_source, reddit_praw, x_tweepy
-from tidemill.adapters.newsapi_source import NewsSource
-from tidemill.adapters.reddit_praw import RedditSource
-from tidemill.adapters.x_tweepy import XSource
+from tidemill.adapters.posts import newsapi as newsapi_source
+from tidemill.adapters.posts import reddit as reddit_praw
+from tidemill.adapters.posts import x as x_tweepy
+from tidemill.adapters.posts.newsapi import NewsSource
+from tidemill.adapters.posts.reddit import RedditSource
+from tidemill.adapters.posts.x import XSource
 from tidemill.domain.errors import ConfigurationError
 
 NOW = datetime(2021, 4, 18, 12, tzinfo=UTC)

@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_posts import MemoryPostSource
-from tidemill.adapters.newsapi_source import NewsSource
-from tidemill.adapters.reddit_praw import RedditSource
-from tidemill.adapters.x_tweepy import XSource
+from tidemill.adapters.posts.newsapi import NewsSource
+from tidemill.adapters.posts.reddit import RedditSource
+from tidemill.adapters.posts.x import XSource
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.doubles import TextDoubles
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.posts import MemoryPostSource
 from tidemill.ports import POST_COLUMNS, PostSource
 
 NOW = datetime(2021, 4, 18, 12, tzinfo=UTC)

@@ -12,13 +12,13 @@ from binance_wire import of_perpetuals, perpetual, recorded
 from venue_wire import RULES
 from wire_double import serving
 
-from tidemill.adapters.ccxt_records import CcxtRecords
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_records import MemoryRecords
+from tidemill.adapters.ccxt.market_events import CcxtMarketEvents
 from tidemill.domain.errors import DataError, TransientError
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesError
-from tidemill.ingesting import ingest_records
+from tidemill.ingest import ingest_market_events
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.market_events import MemoryMarketEvents
 from tidemill.recording import bundled_recording
 from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
 
@@ -49,25 +49,27 @@ def tell(venue: VenueServer, path: str, body: dict[str, Any]) -> None:
 
 def test_trades_and_book_of_the_paper_venue(venue: VenueServer) -> None:
     now = datetime(2013, 2, 13, 0, 0, 45, tzinfo=UTC)
-    source = CcxtRecords("binance", venue="SAMPLE", rest_url=venue.rest_url, market_clock=ManualClock(now), depth=5)
-    assert list(source.kinds) == [RecordKind.TRADES, RecordKind.BOOKS]
-    store = MemoryRecords()
-    first = ingest_records(source, store, RecordKind.TRADES, AAPL, now=now, history=timedelta(days=4))
-    trades = store.read_records(RecordKind.TRADES, [AAPL], now - timedelta(days=4), now)
+    source = CcxtMarketEvents(
+        "binance", venue="SAMPLE", rest_url=venue.rest_url, market_clock=ManualClock(now), depth=5
+    )
+    assert list(source.kinds) == [MarketEventKind.TRADES, MarketEventKind.BOOKS]
+    store = MemoryMarketEvents()
+    first = ingest_market_events(source, store, MarketEventKind.TRADES, AAPL, now=now, history=timedelta(days=4))
+    trades = store.read_market_events(MarketEventKind.TRADES, [AAPL], now - timedelta(days=4), now)
     assert first.stored == len(trades) > 1
     assert trades["assumed"].all(), "they were fetched long after they happened"
     assert (trades["knowledge_time"] == trades["event_time"]).all()
     assert trades["trade_id"].is_unique
-    again = ingest_records(source, store, RecordKind.TRADES, AAPL, now=now, history=timedelta(days=4))
+    again = ingest_market_events(source, store, MarketEventKind.TRADES, AAPL, now=now, history=timedelta(days=4))
     assert (again.fetched, again.stored) == (1, 0), "from the newest stored one on"
-    ingest_records(source, store, RecordKind.BOOKS, AAPL, now=now, history=HOUR)
-    book = store.read_records(RecordKind.BOOKS, [AAPL], now - HOUR, now + HOUR)
+    ingest_market_events(source, store, MarketEventKind.BOOKS, AAPL, now=now, history=HOUR)
+    book = store.read_market_events(MarketEventKind.BOOKS, [AAPL], now - HOUR, now + HOUR)
     best = book[book["level"] == 0].set_index("side")["price"]
     assert len(book) == 10
     assert best["bid"] < best["ask"]
     assert not book["assumed"].any()
     with pytest.raises(DataError, match="no funding"):
-        source.fetch_records(RecordKind.FUNDING, AAPL, now - HOUR, now)
+        source.fetch_market_events(MarketEventKind.FUNDING, AAPL, now - HOUR, now)
     source.close()
 
 
@@ -91,23 +93,23 @@ def test_funding_and_open_interest_of_perpetuals() -> None:
     name = "BTC-USDT.FUTURES"
     answers = {"exchangeInfo": {"symbols": [perpetual("BTC")]}, "fundingRate": funding, "openInterestHist": interest}
     with serving(answers) as double:
-        source = of_perpetuals(CcxtRecords, double, NOW)
+        source = of_perpetuals(CcxtMarketEvents, double, NOW)
         assert set(source.kinds) == {
-            RecordKind.TRADES,
-            RecordKind.BOOKS,
-            RecordKind.FUNDING,
-            RecordKind.OPEN_INTEREST,
+            MarketEventKind.TRADES,
+            MarketEventKind.BOOKS,
+            MarketEventKind.FUNDING,
+            MarketEventKind.OPEN_INTEREST,
         }
-        store = MemoryRecords()
-        for kind, days, count in ((RecordKind.FUNDING, 40, 120), (RecordKind.OPEN_INTEREST, 2, 576)):
-            done = ingest_records(source, store, kind, name, now=NOW, history=timedelta(days=days))
+        store = MemoryMarketEvents()
+        for kind, days, count in ((MarketEventKind.FUNDING, 40, 120), (MarketEventKind.OPEN_INTEREST, 2, 576)):
+            done = ingest_market_events(source, store, kind, name, now=NOW, history=timedelta(days=days))
             assert (done.fetched, done.stored) == (count, count), kind
-            assert store.latest_event(kind, name) == NOW - (8 * HOUR if kind is RecordKind.FUNDING else 5 * MINUTE)
-        rates = store.read_records(RecordKind.FUNDING, [name], NOW - timedelta(days=40), NOW)
+            assert store.latest_event(kind, name) == NOW - (8 * HOUR if kind is MarketEventKind.FUNDING else 5 * MINUTE)
+        rates = store.read_market_events(MarketEventKind.FUNDING, [name], NOW - timedelta(days=40), NOW)
         assert set(rates["rate"]) == {0.0001}
         double.answers["fundingRate"] = {"rows": []}
         with pytest.raises((SeriesError, TransientError)):
-            source.fetch_records(RecordKind.FUNDING, name, NOW - HOUR, NOW)
+            source.fetch_market_events(MarketEventKind.FUNDING, name, NOW - HOUR, NOW)
         source.close()
 
 
@@ -120,11 +122,11 @@ def test_recorded_futures_answers_are_read() -> None:
         "openInterestHist": recorded(f"{folder}open_interest_historical.json"),
     }
     with serving(answers) as double:
-        source = of_perpetuals(CcxtRecords, double, NOW)
+        source = of_perpetuals(CcxtMarketEvents, double, NOW)
         begin = datetime(2019, 10, 9, 8, tzinfo=UTC)
-        funding = source.fetch_records(RecordKind.FUNDING, "BTC-USDT.FUTURES", begin, begin + 9 * HOUR)
+        funding = source.fetch_market_events(MarketEventKind.FUNDING, "BTC-USDT.FUTURES", begin, begin + 9 * HOUR)
         assert list(funding["rate"]) == [-0.0375, 0.0001]
         begin = datetime(2020, 3, 2, 5, tzinfo=UTC)
-        interest = source.fetch_records(RecordKind.OPEN_INTEREST, "BTC-USDT.FUTURES", begin, begin + HOUR)
+        interest = source.fetch_market_events(MarketEventKind.OPEN_INTEREST, "BTC-USDT.FUTURES", begin, begin + HOUR)
         assert list(interest["quantity"]) == [20403.637, 20401.367]
         source.close()

@@ -19,10 +19,10 @@ from binance_wire import recorded
 from stream_double import StreamDouble, saying
 from wire_double import serving
 
-from tidemill.adapters._ccxt_client import MarketAccess
-from tidemill.adapters.ccxt_stream import CcxtStream
-from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.ccxt.client import MarketAccess
+from tidemill.adapters.ccxt.stream import CcxtStream
 from tidemill.domain.errors import ConfigurationError
+from tidemill.memory.clocks import ManualClock
 
 pytestmark = [pytest.mark.wire, pytest.mark.data]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,16 +13,17 @@ import pytest
 import requests
 from ledger_story import decision, intent
 
-from tidemill.adapters.capabilities import capability
-from tidemill.adapters.ccxt_broker import CcxtBroker
-from tidemill.adapters.clocks import ManualClock, WallClock
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
+from tidemill.adapters.venues.capabilities import capability
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import OrderState, TimeInForce
-from tidemill.execution import Desk, cancel_order, compare_account, place_order, replace_order, settle_account
+from tidemill.execution import Desk, cancel_order, compare_account, place_order, replace_order, resolve_open_orders
 from tidemill.matching import FillRules
+from tidemill.memory.clocks import ManualClock
 from tidemill.recording import bundled_recording
 from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
 
@@ -117,7 +118,7 @@ def test_one_order_is_left_in_the_place_of_another(venue: VenueServer, desk: Des
     ended = again(lambda: cancel_order(desk, new.intent.intent_id, epoch=1))
     assert ended.state is OrderState.CANCELLED
     assert ended == cancel_order(desk, new.intent.intent_id, epoch=1)
-    settle_account(desk, epoch=1)
+    resolve_open_orders(desk, epoch=1)
     assert not compare_account(desk, [AAPL.id], since=datetime.now(UTC) - timedelta(days=1))
 
 

@@ -18,15 +18,16 @@ from binance_wire import klines, spot
 from shares_wire import NAME, NOW, answers
 from wire_double import WireDouble, serving
 
-from tidemill.adapters._pacing import BlockingBudget
-from tidemill.adapters.alpha_vantage_bars import AlphaVantageBars
-from tidemill.adapters.clocks import ManualClock, WallClock
-from tidemill.adapters.memory_budgets import MemoryBudgets
-from tidemill.adapters.sql_budgets import SqlBudgets
-from tidemill.adapters.yfinance_bars import YfinanceBars
+from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.equities.alpha_vantage import AlphaVantageBars
+from tidemill.adapters.equities.yfinance import YfinanceBars
+from tidemill.adapters.pacing import BlockingBudget
+from tidemill.adapters.sql.market.budgets import SqlBudgets
 from tidemill.bootstrap import Services
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.errors import TransientError
+from tidemill.memory.budgets import MemoryBudgets
+from tidemill.memory.clocks import ManualClock
 from tidemill.settings import MarketSettings, Settings
 
 pytestmark = pytest.mark.wire
@@ -37,11 +38,11 @@ SLOW = BudgetRule(per_second=4, burst=1, block_seconds=0.5, grace_seconds=0.25)
 ASKER = """
 import os, sys, time
 from datetime import UTC, datetime, timedelta
-from tidemill.adapters._ccxt_client import MarketAccess, SharedPace
-from tidemill.adapters.ccxt_market import CcxtMarket
+from tidemill.adapters.ccxt.client import MarketAccess, SharedPace
+from tidemill.adapters.ccxt.market import CcxtMarket
 from tidemill.adapters.clocks import WallClock
-from tidemill.adapters.memory_budgets import MemoryBudgets
-from tidemill.adapters.sql_budgets import SqlBudgets
+from tidemill.memory.budgets import MemoryBudgets
+from tidemill.adapters.sql.market.budgets import SqlBudgets
 from tidemill.domain.budgets import BudgetRule
 
 rest, url = sys.argv[1:]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.adapters.sql_ledger import SqlLedger
-from tidemill.adapters.sql_market import SqlMarketStore
-from tidemill.adapters.sql_marks import SqlMarks
-from tidemill.adapters.sql_trials import SqlTrialLedger
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
+from tidemill.adapters.sql.ledger.trials import SqlTrialLedger
+from tidemill.adapters.sql.market.series_status import SqlSeriesStatus
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account
@@ -22,7 +22,7 @@ NOW = datetime(2021, 4, 22, tzinfo=UTC)
 STAMP = Stamp(market=NOW, wall=NOW)
 LOOK = """
 import sys
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 ledger = SqlLedger(sys.argv[1])
 print([one.reason for one in ledger.load_freezes()])
 ledger.close()
@@ -67,9 +67,9 @@ def test_the_log_goes_with_a_descriptor_that_is_closed_beside(ledger: SqlLedger,
 
 def test_a_damaged_file_is_found_again_once_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "market.db"
-    store, marks = SqlMarketStore(f"sqlite:///{path}"), SqlMarks(f"sqlite:///{path}")
+    store, marks = SqlMarketStore(f"sqlite:///{path}"), SqlSeriesStatus(f"sqlite:///{path}")
     store.close()
     marks.close()
     path.write_bytes(b"x" * 4096)
     with pytest.raises(ConfigurationError, match="damaged"):
-        SqlMarks(f"sqlite:///{path}")
+        SqlSeriesStatus(f"sqlite:///{path}")

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from tidemill.adapters.memory_trials import MemoryTrialLedger
-from tidemill.adapters.sql_ledger import SqlLedger
-from tidemill.adapters.sql_trials import SqlTrialLedger
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
+from tidemill.adapters.sql.ledger.trials import SqlTrialLedger
 from tidemill.domain.errors import DataError
 from tidemill.domain.trials import Trial, distinct_trials
+from tidemill.memory.trials import MemoryTrialLedger
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 TRIAL = Trial(

@@ -15,10 +15,10 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
-from tidemill.adapters.sql_market import SqlMarketStore
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.cli import app
 from tidemill.domain.errors import ConfigurationError, DataError
-from tidemill.replay.venue_alone import infer_instrument
+from tidemill.operations.venue import infer_instrument
 
 pytestmark = pytest.mark.wire
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)

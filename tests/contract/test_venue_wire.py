@@ -23,11 +23,10 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidemill.adapters.capabilities import CAPABILITIES, capability, check_live
-from tidemill.adapters.ccxt_broker import CcxtBroker
-from tidemill.adapters.ccxt_market import CcxtMarket
-from tidemill.adapters.clocks import WallClock
-from tidemill.adapters.venue_clock import VenueClock
+from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.ccxt.market import CcxtMarket
+from tidemill.adapters.clocks import VenueClock, WallClock
+from tidemill.adapters.venues.capabilities import CAPABILITIES, capability, check_live
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.domain.trading import OrderRequest, OrderState, OrderType, Side, TimeInForce
 from tidemill.matching import FillRules
@@ -221,7 +220,7 @@ def test_a_refusal_carries_the_venue_s_code(broker: CcxtBroker, changes: dict, c
 
 
 def test_the_guard_lets_no_foreign_order_out(broker: CcxtBroker) -> None:
-    from tidemill.adapters._ccxt_orders import NotSent, check_outgoing, outgoing, read_outgoing
+    from tidemill.adapters.ccxt._orders import NotSent, check_outgoing, outgoing, read_outgoing
 
     row = capability("paper")
     known = request("s5")

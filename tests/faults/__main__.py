@@ -29,7 +29,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rig import PostgresStore, SqliteStore, Venue
 
-import tidemill.adapters.ccxt_broker  # noqa: F401
+import tidemill.adapters.ccxt.broker  # noqa: F401
 
 JOBS = 6 * (os.cpu_count() or 2)
 """Cases mostly wait, so many share a core."""

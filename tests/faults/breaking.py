@@ -13,11 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tidemill.adapters._ledger_stops import LOCK
-from tidemill.adapters._lines import Line, Lines
-from tidemill.adapters._sql import open_engine, write
-from tidemill.adapters.ccxt_broker import CcxtBroker
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.sql._lines import Line, Lines
+from tidemill.adapters.sql.engine import open_engine, write
+from tidemill.adapters.sql.ledger._stops import LOCK
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Balance
 from tidemill.domain.trading import Decision, LedgerOrder, OrderIntent, OrderRequest, OrderState, Placement

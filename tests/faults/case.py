@@ -17,8 +17,8 @@ from plan import NONE, Case
 from rig import PostgresStore, Process, SqliteStore, Venue
 from story import LEASE_SECONDS, MARKET_TIME, OPENING, UNIVERSE, VENUE, Part, run_part
 
-from tidemill.adapters._ledger_tables import DECISIONS, ORDER_EVENTS
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql.ledger._tables import DECISIONS, ORDER_EVENTS
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import RESTING, UNRESOLVED, LedgerOrder, OrderState

@@ -28,9 +28,10 @@ from plan import NONE, Case
 from rig import Venue
 
 from tidemill.bootstrap import Services
-from tidemill.replay.drive import import_history, open_ledger
+from tidemill.operations.ledger_opening import open_ledger
+from tidemill.operations.prefect_server import PrefectServer
+from tidemill.replay.drive import import_history
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan
-from tidemill.replay.prefect_server import PrefectServer
 from tidemill.settings import load_settings
 
 RUN_SECONDS = 120.0

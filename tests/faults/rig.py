@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 
 PATIENCE_SECONDS = 120.0
 RESTARTS, RESTART_SECONDS = 20, 0.25

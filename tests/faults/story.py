@@ -16,8 +16,8 @@ from pathlib import Path
 from breaking import ForgetfulBroker, MortalBroker, MortalLedger, OpenLedger, Striker
 
 from tidemill import execution
-from tidemill.adapters.capabilities import capability
-from tidemill.adapters.clocks import ManualClock, WallClock
+from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.venues.capabilities import capability
 from tidemill.domain.errors import LeaseLost, TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import Portfolio
@@ -32,6 +32,7 @@ from tidemill.domain.trading import (
     intent_id,
 )
 from tidemill.execution import DecisionKey, Desk, hold_lease
+from tidemill.memory.clocks import ManualClock
 
 MARKET_TIME = datetime(2013, 2, 13, 0, 0, 45, tzinfo=UTC)
 AS_OF = datetime(2013, 2, 13, 0, 0, 30, tzinfo=UTC)
@@ -88,13 +89,16 @@ class Part:
     def timing(self) -> OrderTiming:
         """Waits of the venue's row: the short one, or what Binance's row says."""
         if self.control == "settle":
-            return OrderTiming(window_ms=500, settle_seconds=0.05, absence_queries=1, first_poll_seconds=0.01)
+            return OrderTiming(window_ms=500, visibility_seconds=0.05, absence_queries=1, first_poll_seconds=0.01)
         row = capability("binance") if self.production else SHORT_ROW
         told = row.timing()
         if self.production:
             return told
         return OrderTiming(
-            window_ms=told.window_ms, settle_seconds=told.settle_seconds, first_poll_seconds=0.02, last_poll_seconds=0.2
+            window_ms=told.window_ms,
+            visibility_seconds=told.visibility_seconds,
+            first_poll_seconds=0.02,
+            last_poll_seconds=0.2,
         )
 
 
@@ -166,7 +170,7 @@ def trade(desk: Desk, part: Part, epoch: int) -> None:
     ledger = desk.ledger
     known = ledger.load_decision(key.decision_id) if part.control != "intent" else None
     if known is None:
-        doubtful = execution.settle_account(desk, epoch=epoch)
+        doubtful = execution.resolve_open_orders(desk, epoch=epoch)
         portfolio = ledger.load_portfolio(desk.account)
         if doubtful:
             raise TransientError("an order is still in doubt")
@@ -185,7 +189,7 @@ def trade(desk: Desk, part: Part, epoch: int) -> None:
 
 def carry_out(desk: Desk, decision: str, part: Part, epoch: int) -> None:
     """Sells, then the buys that the cash then free allows; a recorded decision goes on where it stood."""
-    execution.settle_account(desk, epoch=epoch)
+    execution.resolve_open_orders(desk, epoch=epoch)
     for side in (Side.SELL, Side.BUY):
         if side is Side.BUY:
             execution.reduce_to_cash(desk, decision, {one.id: one for one in INSTRUMENTS}, Decimal(0), epoch=epoch)
@@ -217,7 +221,7 @@ def submit(desk: Desk, intent: str, part: Part, epoch: int) -> None:
 
 def reconcile(desk: Desk, epoch: int) -> None:
     """Resolve, compare, freeze."""
-    execution.settle_account(desk, epoch=epoch)
+    execution.resolve_open_orders(desk, epoch=epoch)
     found = execution.compare_account(desk, UNIVERSE, since=desk.wall_clock.now() - timedelta(days=1))
     desk.check_lease(epoch)
     execution.freeze_differences(desk, found)

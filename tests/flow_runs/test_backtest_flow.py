@@ -10,9 +10,9 @@ import pytest
 from prefect.artifacts import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_trials import MemoryTrialLedger
 from tidemill.bootstrap import Services, using
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.trials import MemoryTrialLedger
 from tidemill.settings import Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_a_sweep_runs_on_the_task_runner_and_tells_the_best(tmp_path: Path) -> N
 
 def test_a_sweep_over_dask_tells_what_threads_tell(tmp_path: Path) -> None:
     from flows.sweep import sweep
-    from tasks.sweeping import chosen_runner
+    from tasks.sweep import chosen_runner
 
     told = []
     for runner in ("threads", "dask"):

@@ -18,18 +18,18 @@ import requests
 from events_seen import emitted
 from prefect.testing.utilities import prefect_test_harness
 
-from tidemill.adapters.ccxt_market import CcxtMarket
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.adapters.memory_marks import MemoryMarks
-from tidemill.adapters.venue_clock import VenueClock
+from tidemill.adapters.ccxt.market import CcxtMarket
+from tidemill.adapters.clocks import VenueClock
 from tidemill.bootstrap import Services, using
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import EPOCH, Instrument
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.matching import FillRules
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.memory.series_status import MemorySeriesStatus
 from tidemill.recording import bundled_recording, to_bars
 from tidemill.settings import IngestSettings, MarketSettings, Settings
 from tidemill.venue import UNLIMITED, VenueOptions, VenueServer
@@ -86,7 +86,7 @@ def services(tmp_path: Path, source: Venue, other: Venue, **settings: Any) -> Se
         Settings(home=tmp_path, markets=markets, **settings),
         store=MemoryMarketStore(),
         gaps=MemoryGapLedger(),
-        marks=MemoryMarks(),
+        marks=MemorySeriesStatus(),
         market_source=source,
         market_clock=ManualClock(NOW),
         retry_delay_seconds=0.0,
@@ -96,7 +96,7 @@ def services(tmp_path: Path, source: Venue, other: Venue, **settings: Any) -> Se
 
 
 def states(known: Services) -> dict[tuple[str, str], SeriesState]:
-    return {one.key: one.state for one in known.marks.load_marks()}
+    return {one.key: one.state for one in known.marks.load_statuses()}
 
 
 def test_each_series_that_cannot_be_had_is_marked_alone_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_each_series_that_cannot_be_had_is_marked_alone_and_the_rest_goes_on(tmp
         told = states(known)
         assert (told[CUT, "1h"], told[GONE, "1h"]) == (SeriesState.FINE, SeriesState.DELISTED)
         assert told[OTHER, "1h"] is SeriesState.FAILED
-        gone = next(one for one in known.marks.load_marks([GONE]) if one.timeframe == "1h")
+        gone = next(one for one in known.marks.load_statuses([GONE]) if one.timeframe == "1h")
         assert gone.listed_until == START + 72 * HOUR
-        assert not [one for one in known.gaps.load_holes([GONE]) if one.start >= gone.listed_until]
+        assert not [one for one in known.gaps.load_gaps([GONE]) if one.start >= gone.listed_until]
         from flows.monitor import measure_completeness
 
         measured = {one.instrument: one for one in measure_completeness.fn(30) if one.timeframe == "1h"}
@@ -221,7 +221,7 @@ def followed(tmp_path: Path, paper: VenueServer) -> Services:
         ),
         store=MemoryMarketStore(),
         gaps=MemoryGapLedger(),
-        marks=MemoryMarks(),
+        marks=MemorySeriesStatus(),
         market_clock=VenueClock(paper.admin_url),
     )
 
@@ -284,7 +284,7 @@ def test_a_stream_that_is_cut_in_mid_stream_mends_its_own_holes(tmp_path: Path, 
     assert held & by_stream, "each streamed bar has the message that told it"
     assert {one["s"] for one in raw} == {"AAPLUSD"}
     assert {one["e"] for one in streamed(known, f"trades {AAPL}")} == {"aggTrade"}
-    trades = known.records.read_records(RecordKind.TRADES, [AAPL], EPOCH, NOW)
+    trades = known.records.read_market_events(MarketEventKind.TRADES, [AAPL], EPOCH, NOW)
     assert len(trades) >= 4
     assert trades["trade_id"].is_unique
     known.close()

@@ -13,12 +13,12 @@ import pytest
 from locations import need
 from offline import run_offline
 
-from tidemill.adapters.clocks import ManualClock
 from tidemill.backtest import BacktestPlan, fees_in_currency, run_backtest
 from tidemill.bootstrap import Services, make_backtest_plan, rerun_recent, shortfalls
 from tidemill.domain.market import parse_time
+from tidemill.memory.clocks import ManualClock
 from tidemill.pages import rerun_rows, review_page
-from tidemill.replay.comparing import is_equal
+from tidemill.replay.compare import is_equal
 from tidemill.replay.parity import compare_with
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_values
 from tidemill.settings import load_settings

@@ -20,15 +20,15 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.testing.utilities import prefect_test_harness
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.adapters.memory_marks import MemoryMarks
 from tidemill.bootstrap import Services, using
-from tidemill.domain.gaps import Cause, HoleState
+from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import Instrument
-from tidemill.domain.series import SeriesMark, SeriesState
+from tidemill.domain.series import SeriesState, SeriesStatus
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.ledger import MemoryLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.memory.series_status import MemorySeriesStatus
 from tidemill.recording import to_bars
 from tidemill.settings import RetentionSettings, Settings
 
@@ -102,14 +102,14 @@ def test_backfill_shows_its_progress_and_repair_closes_what_can_be_closed(
     (progress,) = artifacts(type="progress")
     assert progress.data == 100.0
     assert "2 of 2 parts, done in" in progress.description
-    assert {one.cause for one in known.gaps.load_holes()} == {Cause.VENUE_OUTAGE}
+    assert {one.cause for one in known.gaps.load_gaps()} == {Cause.VENUE_OUTAGE}
     known.market_source.gone = {40}
     mended = repair()
     assert [one["stored"] for one in mended["results"]] == [2, 2]
     assert mended["missing"] == 2
-    left = known.gaps.load_holes()
+    left = known.gaps.load_gaps()
     assert [(one.start, one.cause, one.state) for one in left] == [
-        (START + 40 * HOUR, Cause.VENUE_OUTAGE, HoleState.ACCEPTED) for _ in NAMES
+        (START + 40 * HOUR, Cause.VENUE_OUTAGE, GapState.ACCEPTED) for _ in NAMES
     ]
     page = Artifact.get("repair-paper")
     assert page is not None
@@ -192,24 +192,24 @@ def test_one_instrument_that_cannot_be_repaired_fails_alone(known: Services) -> 
     known.market_source.fetch_bars = refuse
     done = repair()
     assert ["it is gone" in one["failure"] for one in done["results"]] == [True, False]
-    states = {one.instrument: one.state for one in known.gaps.load_holes()}
-    assert states == {NAMES[0]: HoleState.OPEN, NAMES[1]: HoleState.ACCEPTED}
+    states = {one.instrument: one.state for one in known.gaps.load_gaps()}
+    assert states == {NAMES[0]: GapState.OPEN, NAMES[1]: GapState.ACCEPTED}
 
 
-class Deaf(MemoryMarks):
+class Deaf(MemorySeriesStatus):
     """Takes no mark: what a venue says of its listings is lost."""
 
-    def record_mark(self, mark: SeriesMark, *, now: datetime) -> bool:
+    def record_status(self, mark: SeriesStatus, *, now: datetime) -> bool:
         return False
 
 
-@pytest.mark.parametrize("marks", [MemoryMarks, Deaf])
-def test_a_repair_learns_listings_before_it_judges(known: Services, marks: type[MemoryMarks]) -> None:
+@pytest.mark.parametrize("marks", [MemorySeriesStatus, Deaf])
+def test_a_repair_learns_listings_before_it_judges(known: Services, marks: type[MemorySeriesStatus]) -> None:
     from flows.ingest_market import ingest_market
     from flows.repair import repair
 
     ingest_market()
-    assert [one.start for one in known.gaps.load_holes()] == []
+    assert [one.start for one in known.gaps.load_gaps()] == []
     btc, eth = NAMES
     later = Services(
         known.settings,
@@ -225,13 +225,13 @@ def test_a_repair_learns_listings_before_it_judges(known: Services, marks: type[
         done = repair()
     assert ["not traded at BINANCE" in one["failure"] for one in done["results"]] == [False, True]
     assert done["results"][0]["listed_from"] == "2021-04-18T22:00:00Z"
-    holes = [(one.instrument, round((one.start - START) / HOUR), one.missing) for one in known.gaps.load_holes()]
+    holes = [(one.instrument, round((one.start - START) / HOUR), one.missing) for one in known.gaps.load_gaps()]
     behind = [(name, 72, 8) for name in NAMES]
     if marks is Deaf:
         assert holes == behind, "control: two bars too few of BTC, and eight of ETH that nobody can have"
     else:
         assert holes == [(btc, -2, 2), behind[0]]
-        told = {one.instrument: one for one in later.marks.load_marks()}
+        told = {one.instrument: one for one in later.marks.load_statuses()}
         assert (told[btc].state, told[btc].listed_from) == (SeriesState.FINE, START - 2 * HOUR)
         assert (told[eth].state, told[eth].listed_until) == (SeriesState.DELISTED, START + 72 * HOUR)
 

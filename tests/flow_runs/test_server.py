@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tidemill.replay.prefect_server import PrefectServer
+from tidemill.operations.prefect_server import PrefectServer
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.flow_run

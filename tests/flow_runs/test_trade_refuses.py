@@ -11,16 +11,16 @@ import pytest
 from exact_runs import BARS, HOUR, START, make_recording
 from prefect.testing.utilities import prefect_test_harness
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_broker import MemoryBroker
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.adapters.memory_registry import MemoryRegistry
 from tidemill.bootstrap import Services, build_fill_rules, using
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account
 from tidemill.matching import Exchange
+from tidemill.memory.broker import MemoryBroker
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.ledger import MemoryLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.memory.registry import MemoryRegistry
 from tidemill.settings import load_settings
 
 pytestmark = pytest.mark.flow_run

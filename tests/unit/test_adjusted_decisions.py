@@ -12,22 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.adapters.memory_records import MemoryRecords
-from tidemill.adapters.sql_market import SqlMarketStore
-from tidemill.adapters.sql_records import SqlRecords
+from tidemill.adapters.sql.market.market_events import SqlMarketEvents
+from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.bootstrap import Services, rerun_recorded, using
 from tidemill.bootstrap.environment import this_environment
 from tidemill.bootstrap.policies import build_limits
-from tidemill.deciding import DecisionRules, build_decision, build_table, draft_decision, load_market
+from tidemill.decision import DecisionRules, build_decision, build_table, draft_decision, load_market
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, to_micros
+from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.portfolio import Portfolio
-from tidemill.domain.records import RecordKind
 from tidemill.domain.trading import Decision, LedgerOrder, OrderState
 from tidemill.features import LOOKBACK
-from tidemill.learning import build_training_table, judge, load_training_data, train_candidate
 from tidemill.lineage import rerun
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.memory.market_events import MemoryMarketEvents
+from tidemill.model_training.candidates import build_training_table, judge, load_training_data, train_candidate
 from tidemill.recording import to_bars
 from tidemill.settings import Settings
 from tidemill.sizing import SizingPolicy
@@ -39,7 +39,7 @@ CENT = Decimal("0.01")
 AAA, BBB = (Instrument(venue="T", base=base, quote="USD", price_step=CENT, lot_step=CENT) for base in ("AAA", "BBB"))
 LONG = LOOKBACK + 40
 SPLIT_HOUR = LONG - 30
-ADJUSTMENTS = RecordKind.ADJUSTMENTS
+ADJUSTMENTS = MarketEventKind.ADJUSTMENTS
 GRID = DecisionGrid(timeframe="1h", delay_seconds=90)
 UNIVERSE = (AAA.id, BBB.id)
 AS_OF = GRID.as_of(START + LONG * HOUR)
@@ -95,9 +95,9 @@ def filled(split: int = 0, hours: int = LONG) -> MemoryMarketStore:
     return store
 
 
-def known(*rows: tuple[float, str, float, float]) -> MemoryRecords:
-    records = MemoryRecords()
-    records.write_records(ADJUSTMENTS, told(*rows), now=at(LONG - 10))
+def known(*rows: tuple[float, str, float, float]) -> MemoryMarketEvents:
+    records = MemoryMarketEvents()
+    records.write_market_events(ADJUSTMENTS, told(*rows), now=at(LONG - 10))
     return records
 
 
@@ -121,8 +121,8 @@ def test_without_adjustments_the_very_bars_of_the_store_are_seen() -> None:
     with_records, without = look(store, known()), look(store, None)
     pd.testing.assert_frame_equal(with_records.bars, without.bars)
     pd.testing.assert_frame_equal(look(store, known(SPLIT), rules=rules(adjusted=False)).bars, without.bars)
-    other = MemoryRecords()
-    other.write_records(ADJUSTMENTS, told(SPLIT, name="CCC-USD.T"), now=at(0))
+    other = MemoryMarketEvents()
+    other.write_market_events(ADJUSTMENTS, told(SPLIT, name="CCC-USD.T"), now=at(0))
     pd.testing.assert_frame_equal(look(store, other).bars, without.bars)
 
 
@@ -160,7 +160,7 @@ RAW, WHOLE = filled(SPLIT_HOUR), known(SPLIT)
 def test_what_is_stored_or_known_later_changes_nothing_of_an_earlier_decision(before, later) -> None:
     records = known(*before)
     seen = look(RAW, records)
-    records.write_records(ADJUSTMENTS, told(*later), now=at(LONG + 50))
+    records.write_market_events(ADJUSTMENTS, told(*later), now=at(LONG + 50))
     again = look(RAW, records, watermark=seen.watermark)
     pd.testing.assert_frame_equal(again.bars, seen.bars)
     assert (again.prices, again.incomplete) == (seen.prices, seen.incomplete)
@@ -169,7 +169,7 @@ def test_what_is_stored_or_known_later_changes_nothing_of_an_earlier_decision(be
 def test_control_a_look_that_forgets_the_watermark_sees_what_was_stored_later() -> None:
     records = known()
     seen = look(RAW, records)
-    records.write_records(ADJUSTMENTS, told(SPLIT), now=at(LONG + 50))
+    records.write_market_events(ADJUSTMENTS, told(SPLIT), now=at(LONG + 50))
     assert look(RAW, records, watermark=seen.watermark).bars["close"].tolist() == seen.bars["close"].tolist()
     forgetful = look(RAW, records, watermark=to_micros(at(LONG + 60)))
     assert forgetful.bars["close"].tolist() != seen.bars["close"].tolist()
@@ -214,13 +214,13 @@ def decide(store, records) -> tuple[Decision, Orders]:
 def again(tmp_path) -> Callable[..., object]:
     """Decide, change what is stored, and make the decision again, on SQLite."""
     url = f"sqlite:///{tmp_path / 'market.db'}"
-    store, records = SqlMarketStore(url), SqlRecords(url)
+    store, records = SqlMarketStore(url), SqlMarketEvents(url)
 
     def act(first: pd.DataFrame, then: pd.DataFrame, *, stored: datetime, forget: bool = False):
         store.write_bars("1h", pd.concat([bars(AAA, SPLIT_HOUR), bars(BBB)]), now=at(LONG - 9))
-        records.write_records(ADJUSTMENTS, first, now=at(LONG - 8))
+        records.write_market_events(ADJUSTMENTS, first, now=at(LONG - 8))
         decision, orders = decide(store, records)
-        records.write_records(ADJUSTMENTS, then, now=stored)
+        records.write_market_events(ADJUSTMENTS, then, now=stored)
         if forget:
             decision.record.pop("adjusted")
         return rerun(
@@ -274,8 +274,8 @@ def test_features_and_labels_of_training_see_no_jump_at_a_split() -> None:
 def test_what_becomes_known_after_training_changes_nothing_of_its_table() -> None:
     store, records = filled(SPLIT_HOUR), known()
     before = table_of(train(store, records))
-    records.write_records(ADJUSTMENTS, told((SPLIT_HOUR, "split", 4.0, LONG + 9)), now=at(LONG - 5))
-    records.write_records(ADJUSTMENTS, told((SPLIT_HOUR - 9, "split", 4.0, 1)), now=at(LONG + 9))
+    records.write_market_events(ADJUSTMENTS, told((SPLIT_HOUR, "split", 4.0, LONG + 9)), now=at(LONG - 5))
+    records.write_market_events(ADJUSTMENTS, told((SPLIT_HOUR - 9, "split", 4.0, 1)), now=at(LONG + 9))
     pd.testing.assert_frame_equal(table_of(train(store, records)).features, before.features)
     later = table_of(train(store, records, hours=LONG + 10))
     assert later.labels["label"].tolist() != before.labels["label"].tolist(), "control: it is seen once it is known"
@@ -291,7 +291,7 @@ def test_the_leak_gate_finds_nothing_in_a_table_across_a_split_and_a_dividend() 
 
 
 def test_tasks_give_decisions_training_and_reruns_the_adjustments_of_the_services(tmp_path) -> None:
-    from tasks.deciding import load_market as load_market_task
+    from tasks.decision import load_market as load_market_task
     from tasks.models import load_training_data as load_training_data_task
 
     store, records = filled(SPLIT_HOUR), known(SPLIT)
@@ -303,5 +303,5 @@ def test_tasks_give_decisions_training_and_reruns_the_adjustments_of_the_service
         bars_trained = load_training_data_task.fn(AS_OF).bars
         assert bars_trained["close"].tolist() == train(store, records).bars["close"].tolist()
         assert rerun_recorded(services, decision)["differences"] == []
-    services.__dict__["records"] = MemoryRecords()
+    services.__dict__["records"] = MemoryMarketEvents()
     assert rerun_recorded(services, decision)["differences"], "control"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters.memory_records import MemoryRecords
 from tidemill.domain.errors import DataError
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
+from tidemill.memory.market_events import MemoryMarketEvents
 from tidemill.quality import adjust_bars, raw_factors
 from tidemill.recording import to_bars
 
@@ -70,17 +70,17 @@ def test_what_becomes_known_later_never_changes_an_earlier_read(told, later, day
 
 @given(told=st.lists(ONE, max_size=6), later=st.lists(ONE, max_size=4), day=st.integers(1, DAYS))
 def test_nor_does_it_when_it_is_stored_and_read_back(told, later, day) -> None:
-    store, moment = MemoryRecords(), START + day * DAY
-    kind = RecordKind.ADJUSTMENTS
+    store, moment = MemoryMarketEvents(), START + day * DAY
+    kind = MarketEventKind.ADJUSTMENTS
 
     def read() -> pd.DataFrame:
-        known = store.read_records(kind, [NAME], START, START + 99 * DAY, known_at=moment)
+        known = store.read_market_events(kind, [NAME], START, START + 99 * DAY, known_at=moment)
         return adjust_bars(bars()[:day], known, known_at=moment)
 
-    store.write_records(kind, adjustments(*told), now=moment)
+    store.write_market_events(kind, adjustments(*told), now=moment)
     before = read()
     shifted = [(at, name, value, max(known, day + 1)) for at, name, value, known in later]
-    store.write_records(kind, adjustments(*shifted), now=moment + 30 * DAY)
+    store.write_market_events(kind, adjustments(*shifted), now=moment + 30 * DAY)
     pd.testing.assert_frame_equal(read(), before)
 
 

@@ -12,15 +12,15 @@ from exact_runs import BARS, HOUR, START, make_recording, plan_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.backtest import run_backtest
 from tidemill.backtest.history import History
-from tidemill.deciding import build_table, load_market
+from tidemill.decision import build_table, load_market
 from tidemill.domain.market import to_micros
 from tidemill.features import SENTIMENT_FEATURES
-from tidemill.ingesting import store_checked
-from tidemill.quality import DoubtRules, find_doubts, may_doubt
+from tidemill.ingest import store_checked
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.quality import OutlierRules, find_outliers, may_doubt
 from tidemill.recording import Recording
 
 SPIKED = BARS - 16
@@ -78,7 +78,7 @@ def test_each_decision_sees_what_a_run_would_see(every: int) -> None:
                 sessions=(),
                 now=now,
                 after=done if point else None,
-                doubts=plan.doubts,
+                outliers=plan.outliers,
             )
         done = new["open_time"].max().to_pydatetime() if len(new) else done
         if point:
@@ -92,7 +92,7 @@ def test_each_decision_sees_what_a_run_would_see(every: int) -> None:
 def test_with_every_bar_trusted_the_forecasts_would_be_others() -> None:
     recording = spoil(make_recording(8), SPIKED)
     plan = plan_of(recording)
-    trusting = replace(plan, doubts=DoubtRules(spike_fraction=50.0))
+    trusting = replace(plan, outliers=OutlierRules(spike_fraction=50.0))
     seen, blind = (run_backtest(recording, one).decisions for one in (plan, trusting))
     assert [one.record["forecasts"] for one in seen] != [one.record["forecasts"] for one in blind]
 
@@ -125,8 +125,8 @@ def test_what_may_not_be_doubted_never_is(seed: int, wild: float, repeats: int) 
     for _ in range(repeats):
         row = int(random.integers(1, 30))
         bars.iloc[row, 1:] = bars.iloc[row - 1, 1:]
-    rules = DoubtRules()
+    rules = OutlierRules()
     may = may_doubt(bars, rules=rules)
     for end in range(2, 31):
-        assert may[:end][find_doubts(bars.iloc[:end], rules=rules) != ""].all()
+        assert may[:end][find_outliers(bars.iloc[:end], rules=rules) != ""].all()
     assert timedelta(hours=1) == HOUR

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_trials import MemoryTrialLedger
 from tidemill.bootstrap import ReportOptions, report_backtest
 from tidemill.cli import app
 from tidemill.domain.errors import ConfigurationError
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.trials import MemoryTrialLedger
 from tidemill.recording import hash_recording, load_recording
 from tidemill.reports import ORDER_COUNTS
 from tidemill.settings import load_settings

@@ -11,16 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters._ccxt_outcomes import OUTCOMES
-from tidemill.adapters._venue_page import replace_rows
-from tidemill.adapters.capabilities import (
-    CAPABILITIES,
-    Basis,
-    Known,
-    VenueCapability,
-    capability,
-    check_live,
-)
+from tidemill.adapters.ccxt._outcomes import OUTCOMES
+from tidemill.adapters.venues.capabilities import CAPABILITIES, Basis, Known, VenueCapability, capability, check_live
+from tidemill.adapters.venues.page import replace_rows
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trading import intent_id
 
@@ -110,7 +103,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "venues.md").read_text()
 
 
 def test_the_page_is_made_from_the_rows() -> None:
-    told = "run: python -m tidemill.adapters._venue_page docs/venues.md"
+    told = "run: python -m tidemill.adapters.venues.page docs/venues.md"
     assert replace_rows(PAGE, ROWS) == PAGE, told
     assert all(f"\n| {row.exchange} |" in PAGE for row in ROWS)
 

@@ -10,7 +10,7 @@ import pytest
 from ledger_story import BTC, NOW, decision, intent
 
 from tidemill.domain.trading import Fill, LedgerOrder, OrderState, Side
-from tidemill.replay.comparing import RunTold, compare_runs, is_equal
+from tidemill.replay.compare import RunTold, compare_runs, is_equal
 
 D = Decimal
 

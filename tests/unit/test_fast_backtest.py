@@ -18,11 +18,16 @@ from views import make_view
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap import keep_compiled_code, make_backtest_plan
 from tidemill.bootstrap.backtests import recorded_settings
-from tidemill.deciding import load_recorded_portfolio
+from tidemill.decision import load_recorded_portfolio
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Instrument
 from tidemill.domain.trading import Decision, Side
-from tidemill.fast_backtest import (
+from tidemill.features import build_features
+from tidemill.forecasting import find_shipped, make_forecasts
+from tidemill.kernels import State, open_state
+from tidemill.recording import RecordedSeries, Recording
+from tidemill.recording.traded import make_grid
+from tidemill.research.fast_backtest import (
     DenseMarket,
     FastResult,
     build_dense,
@@ -32,11 +37,6 @@ from tidemill.fast_backtest import (
     run_dense,
     run_fast_backtest,
 )
-from tidemill.features import build_features
-from tidemill.forecasting import find_shipped, make_forecasts
-from tidemill.kernels import State, open_state
-from tidemill.recording import RecordedSeries, Recording
-from tidemill.recording.traded import make_grid
 from tidemill.settings import Settings, load_settings
 
 START = datetime(2021, 4, 19, tzinfo=UTC)

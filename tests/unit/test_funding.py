@@ -28,7 +28,7 @@ from funded_runs import (
 )
 
 from tidemill.backtest import BacktestResult, run_backtest
-from tidemill.backtest.running import _Run
+from tidemill.backtest.run import _Run
 from tidemill.bootstrap.reporting import make_record
 from tidemill.domain.portfolio import ZERO, Portfolio
 from tidemill.matching import Exchange

@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.backtest import run_backtest
-from tidemill.backtest.running import _Run
+from tidemill.backtest.run import _Run
 from tidemill.domain.portfolio import ZERO
 from tidemill.forecasting import Targets, View
 from tidemill.matching.clearing import funding_amount

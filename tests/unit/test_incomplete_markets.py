@@ -10,13 +10,13 @@ import pytest
 from hourly import BTC, ETH, GROUP, Source, at, bars
 from repair_desk import ingest, take, without
 
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.bootstrap.policies import build_limits
-from tidemill.deciding import DecisionRules, find_incomplete, load_market, view_market, without_incomplete
+from tidemill.decision import DecisionRules, find_incomplete, load_market, view_market, without_incomplete
 from tidemill.domain.market import DecisionGrid, to_micros
 from tidemill.features import LOOKBACK
-from tidemill.learning import load_training_data
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.model_training.candidates import load_training_data
 from tidemill.settings import Settings
 from tidemill.sizing import SizingPolicy
 

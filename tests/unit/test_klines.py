@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters._klines import SMALL, parse_klines, parse_large, parse_small
+from tidemill.adapters.ccxt._klines import SMALL, parse_klines, parse_large, parse_small
 
 digits = st.text("0123456789", min_size=1, max_size=20)
 plain = st.builds(lambda whole, part: f"{whole}.{part}" if part else whole, digits, st.text("0123456789", max_size=25))

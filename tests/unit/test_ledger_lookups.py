@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tidemill.adapters import _ledger_cash, _ledger_orders, _ledger_path, _ledger_stops
-from tidemill.adapters._ledger_tables import FILLS, INTENTS
-from tidemill.adapters._quick_sql import DIALECTS, Quick
-from tidemill.adapters.sql_ledger import SqlLedger
+from tidemill.adapters.sql._quick_sql import DIALECTS, Quick
+from tidemill.adapters.sql.ledger import _cash as _ledger_cash
+from tidemill.adapters.sql.ledger import _order_path as _ledger_path
+from tidemill.adapters.sql.ledger import _orders as _ledger_orders
+from tidemill.adapters.sql.ledger import _stops as _ledger_stops
+from tidemill.adapters.sql.ledger._tables import FILLS, INTENTS
+from tidemill.adapters.sql.ledger.ledger import SqlLedger
 
 MODULES = (_ledger_cash, _ledger_orders, _ledger_path, _ledger_stops)
 STATEMENTS = {

@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from hourly import BTC, ETH, GROUP, HOUR, START, Source, at, bars
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.adapters.memory_marks import MemoryMarks
 from tidemill.bootstrap import Services, ask_listings
 from tidemill.domain.errors import TransientError
-from tidemill.domain.gaps import Cause, HoleState
+from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import EPOCH, Instrument
-from tidemill.domain.series import Listing, SeriesError, SeriesMark, SeriesState
-from tidemill.ingesting import Ingested, failed, ingest_bars, mark_listing, mark_of, note_fetch
-from tidemill.repairing import SeriesGroup, measure_group, record_missing, repair_series
+from tidemill.domain.series import Listing, SeriesError, SeriesState, SeriesStatus
+from tidemill.gap_repair import SeriesGroup, measure_group, record_missing, repair_series
+from tidemill.ingest import Ingested, failed, ingest_bars, mark_listing, note_fetch, status_of
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.memory.series_status import MemorySeriesStatus
 from tidemill.settings import MarketSettings, Settings, VenueSettings
 
 LISTED = at(-20)
@@ -38,7 +38,7 @@ class Desk:
         self.source = Source([bars(BTC, btc), bars(ETH, eth)])
         self.now = at(30)
         done = [self.ingest(self.btc), self.ingest(ETH)]
-        marks = [mark_of(one, self.store.latest_open(one.name, "1h")) for one in done]
+        marks = [status_of(one, self.store.latest_open(one.name, "1h")) for one in done]
         self.group: SeriesGroup = GROUP.listed(marks)
 
     def ingest(self, instrument: Instrument) -> Ingested:
@@ -69,7 +69,7 @@ def test_a_hole_at_the_very_beginning_counts_when_the_venue_tells_its_listing() 
     assert desk.complete() == {"BTC": (50, 30), "ETH": (70, 70)}
     repair_series(desk.source, desk.store, desk.ledger, desk.btc, desk.group, now=desk.now)
     record_missing(desk.store, desk.ledger, desk.group, now=desk.now, start=EPOCH, asked=[BTC.id], follow=True)
-    assert [one.state for one in desk.ledger.load_holes()] == [HoleState.ACCEPTED], "nobody has it"
+    assert [one.state for one in desk.ledger.load_gaps()] == [GapState.ACCEPTED], "nobody has it"
 
 
 def test_control_without_a_listing_the_first_stored_bar_is_the_beginning() -> None:
@@ -115,31 +115,31 @@ def test_expected_is_the_first_bar_that_opens_after_the_listing(begin: datetime)
 
 def test_a_mark_keeps_the_listing_when_the_venue_no_longer_tells_it() -> None:
     done = Ingested(name=BTC.id, timeframe="1h", listed_from=LISTED)
-    fine = mark_of(done, START)
+    fine = status_of(done, START)
     assert fine.listed_from == LISTED
-    gone = mark_of(failed(BTC.id, "1h", "no answer"), START, fine)
+    gone = status_of(failed(BTC.id, "1h", "no answer"), START, fine)
     assert (gone.listed_from, gone.state) == (LISTED, SeriesState.FAILED)
     listing = GROUP.listed([replace(fine, listed_until=at(10))]).listing(BTC.id)
     assert (listing.start, listing.end) == (LISTED, at(10))
-    odd = SeriesMark(instrument=BTC.id, timeframe="1h", listed_from=at(10), listed_until=at(5))
+    odd = SeriesStatus(instrument=BTC.id, timeframe="1h", listed_from=at(10), listed_until=at(5))
     assert GROUP.listed([odd]).listing(BTC.id).end == at(5), "a beginning behind the end is passed over"
     assert pd.Timestamp(done.as_dict()["listed_from"]) == pd.Timestamp(LISTED)
 
 
 def test_until_when_it_was_listed_stays_known_while_nothing_came_of_asking() -> None:
-    gone = mark_of(Ingested(name=BTC.id, timeframe="1h", state=SeriesState.UNKNOWN_SYMBOL), at(9))
+    gone = status_of(Ingested(name=BTC.id, timeframe="1h", state=SeriesState.UNKNOWN_SYMBOL), at(9))
     assert (gone.state, gone.listed_until) == (SeriesState.DELISTED, at(10))
     for state in (SeriesState.FAILED, SeriesState.CLOCK_OFF, SeriesState.CHANGED_SHAPE):
-        silent = mark_of(Ingested(name=BTC.id, timeframe="1h", failure="nothing", state=state), at(9), gone)
+        silent = status_of(Ingested(name=BTC.id, timeframe="1h", failure="nothing", state=state), at(9), gone)
         assert (silent.state, silent.listed_until) == (state, at(10))
-    back = mark_of(Ingested(name=BTC.id, timeframe="1h"), at(9), gone)
+    back = status_of(Ingested(name=BTC.id, timeframe="1h"), at(9), gone)
     assert (back.state, back.listed_until) == (SeriesState.FINE, None), "its venue offers it again"
 
 
 def test_asking_for_the_listing_alone_says_nothing_of_the_bars() -> None:
     offered = Ingested(name=BTC.id, timeframe="1h", listed_from=LISTED)
     for state in (SeriesState.CHANGED_SHAPE, SeriesState.NO_TIMEFRAME, SeriesState.FAILED):
-        before = SeriesMark(instrument=BTC.id, timeframe="1h", state=state, why="because")
+        before = SeriesStatus(instrument=BTC.id, timeframe="1h", state=state, why="because")
         mark = mark_listing(offered, at(9), before)
         assert (mark.state, mark.why, mark.listed_from) == (state, "because", LISTED)
     gone = mark_listing(failed(BTC.id, "1h", SeriesError("gone", state=SeriesState.UNKNOWN_SYMBOL)), at(9), mark)
@@ -148,10 +148,10 @@ def test_asking_for_the_listing_alone_says_nothing_of_the_bars() -> None:
     assert mark_listing(offered, at(9), None).state is SeriesState.FINE
 
 
-def told(desk: Desk) -> list[tuple[str, int, int, HoleState]]:
+def told(desk: Desk) -> list[tuple[str, int, int, GapState]]:
     return [
         (one.instrument[:3], round((one.start - START) / HOUR), one.missing, one.state)
-        for one in desk.ledger.load_holes(every=True)
+        for one in desk.ledger.load_gaps(every=True)
     ]
 
 
@@ -159,30 +159,30 @@ def test_holes_behind_the_end_of_a_listing_that_was_learned_later_are_withdrawn(
     desk = Desk([*range(10), *range(12, 20)], range(-40, 30), listed=None)
     desk.look()
     assert told(desk) == [
-        ("BTC", 10, 2, HoleState.OPEN),
-        ("BTC", 20, 9, HoleState.OPEN),
-        ("BTC", 29, 1, HoleState.OPEN),
+        ("BTC", 10, 2, GapState.OPEN),
+        ("BTC", 20, 9, GapState.OPEN),
+        ("BTC", 29, 1, GapState.OPEN),
     ]
-    mark = mark_of(failed(BTC.id, "1h", SeriesError("gone", state=SeriesState.UNKNOWN_SYMBOL)), at(19))
+    mark = status_of(failed(BTC.id, "1h", SeriesError("gone", state=SeriesState.UNKNOWN_SYMBOL)), at(19))
     desk.group = GROUP.listed([mark])
     assert desk.look() == [("BTC", 10, 2, Cause.NO_TRADES)]
     assert told(desk) == [
-        ("BTC", 10, 2, HoleState.OPEN),
-        ("BTC", 20, 9, HoleState.WITHDRAWN),
-        ("BTC", 29, 1, HoleState.WITHDRAWN),
+        ("BTC", 10, 2, GapState.OPEN),
+        ("BTC", 20, 9, GapState.WITHDRAWN),
+        ("BTC", 29, 1, GapState.WITHDRAWN),
     ]
     assert desk.complete()["BTC"] == (20, 18)
     desk.group = GROUP
     desk.look()
-    assert told(desk)[1:] == [("BTC", 20, 9, HoleState.OPEN), ("BTC", 29, 1, HoleState.OPEN)], "offered again"
+    assert told(desk)[1:] == [("BTC", 20, 9, GapState.OPEN), ("BTC", 29, 1, GapState.OPEN)], "offered again"
 
 
 def test_a_hole_before_a_listing_that_was_learned_later_is_withdrawn_and_not_called_repaired() -> None:
     desk = Desk(range(30), range(-40, 30), listed=at(-20))
     assert desk.look() == [("BTC", -20, 20, Cause.NO_TRADES)]
-    desk.group = GROUP.listed([SeriesMark(instrument=BTC.id, timeframe="1h", listed_from=at(-5))])
+    desk.group = GROUP.listed([SeriesStatus(instrument=BTC.id, timeframe="1h", listed_from=at(-5))])
     assert desk.look() == [("BTC", -5, 5, Cause.NO_TRADES)]
-    assert told(desk) == [("BTC", -20, 20, HoleState.WITHDRAWN), ("BTC", -5, 5, HoleState.OPEN)]
+    assert told(desk) == [("BTC", -20, 20, GapState.WITHDRAWN), ("BTC", -5, 5, GapState.OPEN)]
 
 
 def test_sessions_that_do_not_reach_back_to_a_hole_do_not_close_it() -> None:
@@ -193,11 +193,11 @@ def test_sessions_that_do_not_reach_back_to_a_hole_do_not_close_it() -> None:
     desk.store.write_bars("1d", daily, now=at(100))
     note_fetch(desk.ledger, BTC.id, "1d", at(0), at(100), bars=2, calendar="as-recorded", now=at(200))
     record_missing(desk.store, desk.ledger, desk.group, now=at(200), start=EPOCH)
-    assert told(desk) == [("BTC", 24, 2, HoleState.OPEN)]
+    assert told(desk) == [("BTC", 24, 2, GapState.OPEN)]
     record_missing(desk.store, desk.ledger, replace(desk.group, sessions=days[2:]), now=at(200), start=EPOCH)
-    assert told(desk) == [("BTC", 24, 2, HoleState.OPEN)], "the calendar of that day is not at hand"
+    assert told(desk) == [("BTC", 24, 2, GapState.OPEN)], "the calendar of that day is not at hand"
     record_missing(desk.store, desk.ledger, replace(desk.group, sessions=[at(0), at(72)]), now=at(200), start=EPOCH)
-    assert {one[-1] for one in told(desk)} == {HoleState.WITHDRAWN}, "the exchange was closed after all"
+    assert {one[-1] for one in told(desk)} == {GapState.WITHDRAWN}, "the exchange was closed after all"
 
 
 class Silent(Source):
@@ -219,16 +219,16 @@ def test_a_venue_that_cannot_be_asked_changes_no_mark_and_is_asked_once(tmp_path
         Settings(home=tmp_path, **options),
         store=MemoryMarketStore(),
         gaps=MemoryGapLedger(),
-        marks=MemoryMarks(),
+        marks=MemorySeriesStatus(),
         market_source=silent,
         market_clock=ManualClock(at(30)),
     )
-    before = SeriesMark(
+    before = SeriesStatus(
         instrument=BTC.id, timeframe="1h", state=SeriesState.DELISTED, listed_from=LISTED, listed_until=at(10)
     )
-    known.marks.record_mark(before, now=at(29))
+    known.marks.record_status(before, now=at(29))
     known.markets.use("U", Source([], instruments=(replace(other, listed_from=LISTED),)))
     assert [(one.instrument, one.listed_from) for one in ask_listings(known)] == [(other.id, LISTED)]
     assert silent.questions == 1, "an hour of waiting for each of its instruments helps nobody"
-    assert [one for one in known.marks.load_marks() if one.instrument == BTC.id] == [before]
+    assert [one for one in known.marks.load_statuses() if one.instrument == BTC.id] == [before]
     assert known.groups[0].listing(BTC.id) == Listing(start=LISTED, end=at(10))

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from wire_double import serving
 
-from tidemill.adapters.ccxt_records import CcxtRecords
-from tidemill.adapters.clocks import ManualClock
+from tidemill.adapters.ccxt.market_events import CcxtMarketEvents
 from tidemill.bootstrap import Services, using
 from tidemill.bootstrap.market_sources import build_access
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import EPOCH
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
+from tidemill.memory.clocks import ManualClock
 from tidemill.settings import MarketSettings, Settings, VenueSettings, load_settings
 
 NOW = datetime(2026, 1, 14, 12, 0, 30, tzinfo=UTC)
@@ -69,8 +69,8 @@ def test_a_file_names_venues_series_and_records(settings: Settings) -> None:
         ("adjustments", "MSFT-USD.US"),
     ]
     futures = known.markets.records("FUTURES")
-    assert isinstance(futures, CcxtRecords)
-    assert RecordKind.FUNDING in futures.kinds
+    assert isinstance(futures, CcxtMarketEvents)
+    assert MarketEventKind.FUNDING in futures.kinds
     with pytest.raises(ConfigurationError, match="US has no stream"):
         known.markets.stream("US")
     known.close()
@@ -173,7 +173,7 @@ def test_two_exchanges_at_once_over_the_wire_each_series_for_itself(tmp_path: Pa
             ("SOL-USDT.OTHER", 239, "fine"),
             ("X-USDT.OTHER", 0, "unknown symbol"),
         ]
-        assert not known.gaps.load_holes()
+        assert not known.gaps.load_gaps()
         stored = known.store.read_bars(["SOL-USDT.OTHER"], "1h", EPOCH, NOW)
         assert stored["open_time"].diff().dropna().eq(timedelta(hours=1)).all()
         known.close()
@@ -218,7 +218,7 @@ def test_shares_are_ingested_with_raw_answers_kept(tmp_path: Path, monkeypatch: 
             told = fetch_and_store_records.fn("adjustments", "VOD-GBP.LSE")
     assert (done.fetched, done.stored, done.quarantined) == (3, 3, 0)
     assert told.stored == 1
-    splits = known.records.read_records(RecordKind.ADJUSTMENTS, ["VOD-GBP.LSE"], EPOCH, NOW)
+    splits = known.records.read_market_events(MarketEventKind.ADJUSTMENTS, ["VOD-GBP.LSE"], EPOCH, NOW)
     assert list(splits["value"]) == [2.0]
     (newest, *_) = known.store.find_payloads("bars VOD-GBP.LSE", stored_until=2**62)
     assert b"VOD" in known.store.read_payload(newest["digest"])

@@ -8,7 +8,7 @@ import json
 import ccxt.async_support as ccxt
 import pytest
 
-from tidemill.adapters._ccxt_outcomes import OUTCOMES, REJECTING_CODES, Evidence, judge, keep_body
+from tidemill.adapters.ccxt._outcomes import OUTCOMES, REJECTING_CODES, Evidence, judge, keep_body
 
 NO_IDS, NOTHING = OUTCOMES[1].because, OUTCOMES[-1].because
 

@@ -23,11 +23,11 @@ from tidemill.domain.errors import ConfigurationError
 from tidemill.pages import PageFacts, backtest_page, headline_rows, trial_sentence, write_page
 from tidemill.pages.charts import MOST_NAMES, equity_chart, exposure_chart, is_dwarfed
 from tidemill.pages.document import make_figures, make_page
+from tidemill.pages.downsampling import keep_every, keep_shape
 from tidemill.pages.formulas import formula_rows, method_sentences
 from tidemill.pages.parts import month_table, setting_rows, warning_box
 from tidemill.pages.summary import activity_rows, certainty_rows, days, money, percent, ratio
 from tidemill.pages.tables import conduct_rows, cost_rows, instrument_rows
-from tidemill.pages.thinning import keep_every, keep_shape
 from tidemill.performance import as_statistics, measure
 
 RAN = {

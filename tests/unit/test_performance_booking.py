@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from runs_made import BTC, ETH, at, bars, decision, fill, marks, order
 
 from tidemill.domain.errors import DataError
-from tidemill.performance.booking import book_fills, hit_rate, movements_of, profit_factor
 from tidemill.performance.costs import attribute_costs
 from tidemill.performance.holdings import (
     annual_turnover,
@@ -25,6 +24,7 @@ from tidemill.performance.holdings import (
     time_in_market,
     turnover_curve,
 )
+from tidemill.performance.positions import book_fills, hit_rate, movements_of, profit_factor
 from tidemill.performance.record import decided_orders
 from tidemill.performance.returns import make_curve
 

@@ -15,8 +15,8 @@ from runs_made import BTC, ETH, at, bars, decision, fill, marks, order, run_reco
 
 from tidemill.domain.errors import DataError
 from tidemill.performance import as_statistics, cautions, measure, run_sharpe
-from tidemill.performance.booking import book_fills
-from tidemill.performance.measuring import count_ended, make_capacity, volume_shares
+from tidemill.performance.measurement import count_ended, make_capacity, volume_shares
+from tidemill.performance.positions import book_fills
 from tidemill.performance.ratios import beta_and_correlation
 from tidemill.performance.record import DecidedOrder
 from tidemill.performance.resampling import Interval

@@ -26,8 +26,8 @@ from tidemill.execution import (
     compare_account,
     freeze_differences,
     place_order,
-    settle_account,
-    take_in_fills,
+    resolve_open_orders,
+    sync_fills,
 )
 from tidemill.matching import Ticket
 
@@ -67,7 +67,7 @@ def test_trades_that_are_told_later_still_are_taken_in_by_the_next_run(table: Ta
     (order,) = await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
     assert (order.state, order.filled) == (OrderState.FILLED, 0)
     table.broker.late_trades = 0
-    settle_account(table.desk, epoch=table.epoch)
+    resolve_open_orders(table.desk, epoch=table.epoch)
     assert not compare_account(table.desk, [BTC.id], since=START)
 
 
@@ -75,7 +75,7 @@ def lagging(table: Table) -> Desk:
     """Filled at the venue and acknowledged, but its lists know of nothing for ten seconds more."""
     table.place()
     table.broker.lags_until = table.wall.now() + timedelta(seconds=10)
-    await_fills(replace(table.desk, timing=replace(TIMING, settle_seconds=0.0)), "d0", Side.BUY, wait_seconds=0)
+    await_fills(replace(table.desk, timing=replace(TIMING, visibility_seconds=0.0)), "d0", Side.BUY, wait_seconds=0)
     return table.desk
 
 
@@ -85,7 +85,7 @@ def test_lists_that_lag_are_no_difference(table: Table) -> None:
 
 
 def test_control_two_comparisons_at_once_take_a_lag_for_a_difference(table: Table) -> None:
-    hasty = replace(lagging(table), timing=replace(TIMING, settle_seconds=0.0))
+    hasty = replace(lagging(table), timing=replace(TIMING, visibility_seconds=0.0))
     found = compare_account(hasty, [BTC.id], since=START)
     assert {one.kind for one in found} == {"missing order", "balance"}
 
@@ -122,7 +122,7 @@ def test_a_fee_that_the_venue_corrected_is_named_and_freezes(table: Table) -> No
 def test_absence_is_believed_only_after_the_settle_time(table: Table) -> None:
     table.broker.lose = "before"
     table.place()
-    assert table.wall.now() - START >= timedelta(seconds=TIMING.settle_seconds)
+    assert table.wall.now() - START >= timedelta(seconds=TIMING.visibility_seconds)
     assert table.broker.sends == 2
 
 
@@ -160,7 +160,7 @@ def test_a_venue_that_stays_silent_leaves_the_order_in_doubt(table: Table) -> No
     table.broker.lose, table.broker.blind_queries = "after", 10**6
     assert table.place().state is OrderState.UNKNOWN
     table.broker.blind_queries = 0
-    assert not settle_account(table.desk, epoch=table.epoch)
+    assert not resolve_open_orders(table.desk, epoch=table.epoch)
     assert table.desk.order("i0").state is OrderState.FILLED
     assert table.venue_orders() == 1
 
@@ -292,7 +292,7 @@ def test_an_order_that_fills_while_it_is_compared_is_no_difference() -> None:
     table = Table(next_low=80, next_volume="500")
     table.record(TimeInForce.GTC, limit="90", number=1, hours=4)
     place_order(table.desk, "i1", epoch=table.epoch)
-    settle_account(table.desk, epoch=table.epoch)
+    resolve_open_orders(table.desk, epoch=table.epoch)
     table.sleep(2 * 3600)
     table.exchange.advance(table.market.now(), table.wall.now())
     assert not compare_account(table.desk, [BTC.id], since=START)
@@ -334,7 +334,7 @@ def test_what_a_person_takes_over_differs_no_more(table: Table) -> None:
     table.place()
     await_fills(table.desk, "d0", Side.BUY, wait_seconds=0)
     strange_trade(table)
-    take_in_fills(table.desk, [BTC.id])
+    sync_fills(table.desk, [BTC.id])
     found = compare_account(table.desk, [BTC.id], since=START)
     assert [one.kind for one in found] == ["unknown order"]  # its trade is in the ledger, so the balances agree
     assert accept_differences(table.desk, found, "I sold by hand") == 1

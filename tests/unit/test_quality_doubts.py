@@ -13,12 +13,12 @@ from locations import need
 
 from tidemill.domain.errors import DataError
 from tidemill.ports import QUARANTINE_COLUMNS
-from tidemill.quality import DoubtRules, find_doubts, hash_bars, honour_quarantine, to_quarantine, trust
-from tidemill.quality.doubts import REPEAT, SPIKE, WITNESSED
+from tidemill.quality import OutlierRules, find_outliers, hash_bars, honour_quarantine, to_quarantine, trust
+from tidemill.quality.outliers import REPEAT, SPIKE, WITNESSED
 from tidemill.recording import load_recording, read_bars_file, to_bars
 
 START = datetime(2021, 4, 19, tzinfo=UTC)
-RULES = DoubtRules()
+RULES = OutlierRules()
 
 
 def bars(closes: list[float], name: str = "BTC-USDT.T") -> pd.DataFrame:
@@ -40,8 +40,8 @@ def bars(closes: list[float], name: str = "BTC-USDT.T") -> pd.DataFrame:
     return to_bars(name, "1h", series)
 
 
-def doubts(frame: pd.DataFrame, **options: object) -> dict[int, str]:
-    found = find_doubts(frame, **{"rules": RULES, **options})
+def outliers(frame: pd.DataFrame, **options: object) -> dict[int, str]:
+    found = find_outliers(frame, **{"rules": RULES, **options})
     return {row: reason for row, reason in enumerate(found) if reason}
 
 
@@ -51,56 +51,56 @@ CALM = [100.0, 101.0, 100.5, 99.0, 100.0, 101.5, 100.0, 99.5]
 @pytest.mark.parametrize("wrong", [10.0, 1000.0, 160.0, 60.0])
 def test_one_bar_far_from_its_neighbours_on_both_sides_is_a_spike(wrong: float) -> None:
     closes = [*CALM[:4], wrong, *CALM[5:]]
-    assert doubts(bars(closes)) == {4: SPIKE}
+    assert outliers(bars(closes)) == {4: SPIKE}
 
 
 def test_an_open_alone_can_be_the_spike() -> None:
     frame = bars(CALM)
     frame.loc[0, ["open", "high"]] = 400.0
-    assert doubts(frame) == {0: SPIKE}
+    assert outliers(frame) == {0: SPIKE}
 
 
 def test_a_crash_that_stays_a_crash_is_none() -> None:
-    assert doubts(bars([100.0, 100.0, 101.0, 40.0, 41.0, 40.5, 41.0])) == {}
+    assert outliers(bars([100.0, 100.0, 101.0, 40.0, 41.0, 40.5, 41.0])) == {}
 
 
 def test_the_newest_bar_is_not_judged_without_a_witness_and_the_next_look_judges_it() -> None:
-    assert doubts(bars([*CALM, 10.0])) == {}
-    assert doubts(bars([*CALM, 10.0, 100.0])) == {len(CALM): SPIKE}
+    assert outliers(bars([*CALM, 10.0])) == {}
+    assert outliers(bars([*CALM, 10.0, 100.0])) == {len(CALM): SPIKE}
 
 
 def test_the_witness_decides_where_it_has_the_bar() -> None:
     spike = bars([*CALM[:4], 10.0, *CALM[5:]])
-    assert doubts(spike, witness=spike.assign(close=spike["close"] * 1.01)) == {}
+    assert outliers(spike, witness=spike.assign(close=spike["close"] * 1.01)) == {}
     newest = bars([*CALM, 70.0])
     other = bars([*CALM, 100.0])
-    assert doubts(newest, witness=other) == {len(CALM): WITNESSED}
-    assert doubts(newest, witness=other.iloc[:3]) == {}, "a witness that lacks the bar proves nothing"
+    assert outliers(newest, witness=other) == {len(CALM): WITNESSED}
+    assert outliers(newest, witness=other.iloc[:3]) == {}, "a witness that lacks the bar proves nothing"
 
 
 def test_stale_repeats_are_told_and_flat_ones_only_in_a_run() -> None:
     frame = bars(CALM)
     prices = ["open", "high", "low", "close", "volume"]
     frame.loc[3, prices] = frame.loc[2, prices]
-    assert doubts(frame) == {3: REPEAT}
+    assert outliers(frame) == {3: REPEAT}
     flat = bars(CALM)
     for row in (2, 3):
         flat.loc[row, prices] = [100.0, 100.0, 100.0, 100.0, 2.0]
-    assert doubts(flat) == {}
+    assert outliers(flat) == {}
     flat.loc[4, prices] = [100.0, 100.0, 100.0, 100.0, 2.0]
-    assert doubts(flat) == {4: REPEAT}
+    assert outliers(flat) == {4: REPEAT}
 
 
 def test_bars_without_a_trade_may_repeat_for_ever() -> None:
     frame = bars([100.0] * 9).assign(open=100.0, high=100.0, low=100.0, close=100.0, volume=0.0)
-    assert doubts(frame) == {}
+    assert outliers(frame) == {}
 
 
 def test_rules_are_checked() -> None:
     with pytest.raises(DataError, match="spike_fraction"):
-        DoubtRules(spike_fraction=0)
+        OutlierRules(spike_fraction=0)
     with pytest.raises(DataError, match="neighbours"):
-        DoubtRules(neighbours=0)
+        OutlierRules(neighbours=0)
 
 
 def test_quarantine_is_honoured_by_content_not_by_time() -> None:
@@ -121,7 +121,7 @@ def test_an_unfinished_bar_is_dropped_but_no_fault() -> None:
 
 def test_what_a_person_released_is_doubted_no_more() -> None:
     frame = bars([*CALM[:4], 10.0, *CALM[5:]])
-    reasons = find_doubts(frame, rules=RULES)
+    reasons = find_outliers(frame, rules=RULES)
     assert not (trust(frame, reasons, [hash_bars(frame)[4]]) != "").any()
 
 
@@ -131,7 +131,7 @@ def test_lone_spikes_in_a_calm_series_are_all_found_and_nothing_else(rows: set[i
     closes = [100.0 + (row % 3) for row in range(40)]
     for row in apart:
         closes[row] *= size
-    assert set(doubts(bars(closes))) == apart
+    assert set(outliers(bars(closes))) == apart
 
 
 @pytest.mark.data
@@ -139,12 +139,12 @@ def test_lone_spikes_in_a_calm_series_are_all_found_and_nothing_else(rows: set[i
 def test_no_real_bar_is_doubted_not_even_in_a_crash(name: str) -> None:
     recording = load_recording(need(f"recordings/{name}.toml"))
     for one in recording.series:
-        assert doubts(to_bars(one.instrument.id, one.timeframe, one.bars)) == {}
+        assert outliers(to_bars(one.instrument.id, one.timeframe, one.bars)) == {}
 
 
 @pytest.mark.data
 def test_the_vendors_broken_open_is_found() -> None:
     file = need("crypto_cryptodatadownload_raw/Binance_BTCUSDT_1h.csv.gz")
     frame = read_bars_file(file, venue="BINANCE").bars
-    assert doubts(frame) == {0: SPIKE}
+    assert outliers(frame) == {0: SPIKE}
     assert frame.loc[0, "open"] == 16_199.91

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.gaps import Cause, Fetch, Hole, HoleState
+from tidemill.domain.gaps import Cause, Fetch, Gap, GapState
 from tidemill.domain.market import DecisionGrid, to_micros
 from tidemill.quality.completeness import measure_days, measure_series, window_fraction
 from tidemill.quality.gaps import (
@@ -51,8 +51,8 @@ def judge(missing: np.ndarray, **changes: object) -> list[Cause]:
     return [cause for cause, _ in judge_cause(missing, "1h", replace(base, **changes))]
 
 
-def hole(first: int, beyond: int, cause: Cause = Cause.UNKNOWN, **changes: object) -> Hole:
-    made = Hole(
+def hole(first: int, beyond: int, cause: Cause = Cause.UNKNOWN, **changes: object) -> Gap:
+    made = Gap(
         instrument=BTC, timeframe="1h", start=at(first), end=at(beyond), missing=beyond - first, cause=cause, why="w"
     )
     return replace(made, **changes)
@@ -116,24 +116,24 @@ def test_what_is_seen_again_adds_no_line() -> None:
 
 def test_a_hole_whose_bars_came_is_repaired_and_one_covered_by_another_merged() -> None:
     (repaired,) = revise_holes([hole(2, 4)], [], asked_again=False, stored=opens(2, 3), not_due=[at(2)])
-    assert repaired.state is HoleState.REPAIRED
+    assert repaired.state is GapState.REPAIRED
     lines = revise_holes([hole(2, 3), hole(3, 5, Cause.NO_TRADES)], [hole(2, 5)], asked_again=False, stored=opens())
-    assert [(one.start, one.state) for one in lines] == [(at(2), HoleState.OPEN), (at(3), HoleState.MERGED)]
+    assert [(one.start, one.state) for one in lines] == [(at(2), GapState.OPEN), (at(3), GapState.MERGED)]
 
 
 def test_a_hole_without_bars_is_never_called_repaired() -> None:
     (withdrawn,) = revise_holes([hole(2, 4)], [], asked_again=True, stored=opens(1, 5), not_due=[at(2)])
-    assert (withdrawn.state, withdrawn.why) == (HoleState.WITHDRAWN, "no bar was due then")
+    assert (withdrawn.state, withdrawn.why) == (GapState.WITHDRAWN, "no bar was due then")
     assert revise_holes([hole(2, 4)], [], asked_again=True, stored=opens(1, 5)) == [], "what is not known to end stays"
 
 
 def test_what_nobody_has_is_accepted_and_stays_so_until_it_changes() -> None:
     down = hole(2, 4, Cause.VENUE_OUTAGE)
     (accepted,) = revise_holes([down], [down], asked_again=True, stored=opens())
-    assert accepted.state is HoleState.ACCEPTED
+    assert accepted.state is GapState.ACCEPTED
     assert revise_holes([accepted], [down], asked_again=False, stored=opens()) == []
     (again,) = revise_holes([accepted], [hole(2, 3, Cause.NO_TRADES)], asked_again=False, stored=opens())
-    assert again.state is HoleState.OPEN
+    assert again.state is GapState.OPEN
     unknown = hole(2, 4)
     assert revise_holes([unknown], [unknown], asked_again=True, stored=opens()) == []
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from locations import need
 
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.domain.errors import DataError
-from tidemill.ingesting import store_posts
+from tidemill.ingest import store_posts
+from tidemill.memory.market import MemoryMarketStore
 from tidemill.ports import POST_COLUMNS
 from tidemill.quality.posts import check_posts
 

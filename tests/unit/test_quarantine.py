@@ -7,17 +7,13 @@ import pytest
 from hourly import BTC, ETH, GROUP, HOUR, START, Source, at, bars
 from repair_desk import ingest, take, told
 
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.domain.errors import DataError
 from tidemill.domain.gaps import Cause
 from tidemill.domain.market import EPOCH
-from tidemill.ingesting import REPAIRED, store_checked
-from tidemill.repairing import (
-    record_missing,
-    release_by_person,
-    repair_series,
-)
+from tidemill.gap_repair import record_missing, release_by_person, repair_series
+from tidemill.ingest import REPAIRED, store_checked
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
 
 
 @pytest.fixture
@@ -51,7 +47,7 @@ def test_bad_bars_are_quarantined_with_their_reasons_and_never_stored(store, led
     assert [round((one - START) / HOUR) for one in kept["open_time"]] == [0, 4, 6, 7, 8]
     take(store, ledger, ETH, range(12), now=at(30))
     record_missing(store, ledger, GROUP, now=at(40), start=EPOCH)
-    causes = {one.start: one.cause for one in ledger.load_holes([BTC.id])}
+    causes = {one.start: one.cause for one in ledger.load_gaps([BTC.id])}
     assert causes[at(5)] is Cause.QUARANTINED
 
 

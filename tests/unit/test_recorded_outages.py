@@ -6,17 +6,13 @@ import pandas as pd
 import pytest
 from locations import need
 
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.domain.gaps import Cause
 from tidemill.domain.market import EPOCH
-from tidemill.ingesting import note_fetch, store_checked
+from tidemill.gap_repair import SeriesGroup, measure_group, record_missing
+from tidemill.ingest import note_fetch, store_checked
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
 from tidemill.recording import load_recording, to_bars
-from tidemill.repairing import (
-    SeriesGroup,
-    measure_group,
-    record_missing,
-)
 
 
 @pytest.fixture
@@ -46,7 +42,7 @@ def test_the_six_real_outages_of_the_exchange_are_named_as_such(store, ledger, n
     group = SeriesGroup(names=names, timeframe=timeframe)
     record_missing(store, ledger, group, now=end, start=EPOCH)
     for instrument in names:
-        holes = ledger.load_holes([instrument])
+        holes = ledger.load_gaps([instrument])
         assert {one.cause for one in holes} == {Cause.VENUE_OUTAGE}
         assert sum(one.missing for one in holes) == missing
         resumed = [one.end.isoformat()[:16] for one in holes]
@@ -81,7 +77,7 @@ def test_one_series_taken_out_of_a_real_outage_has_a_time_without_trades(store, 
         note_fetch(ledger, one.instrument.id, "1h", start, end, bars=len(frame), calendar="24x7", now=end)
     group = SeriesGroup(names=tuple(one.instrument.id for one in recording.series), timeframe="1h")
     record_missing(store, ledger, group, now=end, start=EPOCH)
-    alone = [one for one in ledger.load_holes() if one.cause is not Cause.VENUE_OUTAGE]
+    alone = [one for one in ledger.load_gaps() if one.cause is not Cause.VENUE_OUTAGE]
     assert [(one.instrument, one.start, one.cause) for one in alone] == [
         (recording.series[0].instrument.id, removed.to_pydatetime(), Cause.NO_TRADES)
     ]

@@ -13,18 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repair_desk import ingest, take, told, without
 
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.domain.errors import TransientError
-from tidemill.domain.gaps import Cause, HoleState
+from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import EPOCH, Instrument, to_micros
-from tidemill.ingesting import ingest_range, note_fetch, sum_by_name
-from tidemill.repairing import (
-    join_ranges,
-    measure_group,
-    record_missing,
-    repair_series,
-)
+from tidemill.gap_repair import join_ranges, measure_group, record_missing, repair_series
+from tidemill.ingest import ingest_range, note_fetch, sum_by_name
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
 
 
 @pytest.fixture
@@ -62,9 +57,9 @@ def test_causes_come_out_of_the_whole_venue(store, ledger) -> None:
     take(store, ledger, ETH, without(5, 6), now=at(30))
     record_missing(store, ledger, GROUP, now=at(40), start=EPOCH)
     assert told(ledger) == [
-        ("BTC", 5, 2, Cause.VENUE_OUTAGE, HoleState.OPEN),
-        ("BTC", 10, 1, Cause.NO_TRADES, HoleState.OPEN),
-        ("ETH", 5, 2, Cause.VENUE_OUTAGE, HoleState.OPEN),
+        ("BTC", 5, 2, Cause.VENUE_OUTAGE, GapState.OPEN),
+        ("BTC", 10, 1, Cause.NO_TRADES, GapState.OPEN),
+        ("ETH", 5, 2, Cause.VENUE_OUTAGE, GapState.OPEN),
     ]
     assert record_missing(store, ledger, GROUP, now=at(40), start=EPOCH)
     assert len(ledger.load_hole_events(BTC.id, "1h")) == 2, "a second look adds no line"
@@ -75,12 +70,12 @@ def test_what_was_never_fetched_is_our_outage_and_heals_with_the_next_ingest(sto
     for one in (BTC, ETH):
         ingest(source, store, ledger, one, at(30) + timedelta(seconds=5))
     record_missing(store, ledger, GROUP, now=at(36) + timedelta(minutes=10), follow=True)
-    assert told(ledger)[0] == ("BTC", 30, 6, Cause.OUR_OUTAGE, HoleState.OPEN)
+    assert told(ledger)[0] == ("BTC", 30, 6, Cause.OUR_OUTAGE, GapState.OPEN)
     for one in (BTC, ETH):
         ingest(source, store, ledger, one, at(37))
     record_missing(store, ledger, GROUP, now=at(37))
     assert told(ledger) == []
-    assert [one.hole.state for one in ledger.load_hole_events(BTC.id, "1h")] == [HoleState.OPEN, HoleState.REPAIRED]
+    assert [one.hole.state for one in ledger.load_hole_events(BTC.id, "1h")] == [GapState.OPEN, GapState.REPAIRED]
 
 
 def test_a_bar_that_has_just_closed_is_not_yet_published(store, ledger) -> None:
@@ -88,7 +83,7 @@ def test_a_bar_that_has_just_closed_is_not_yet_published(store, ledger) -> None:
     for one in (BTC, ETH):
         ingest(source, store, ledger, one, at(31) + timedelta(seconds=20))
     record_missing(store, ledger, GROUP, now=at(31) + timedelta(seconds=20))
-    assert told(ledger) == [("BTC", 30, 1, Cause.NOT_PUBLISHED, HoleState.OPEN)]
+    assert told(ledger) == [("BTC", 30, 1, Cause.NOT_PUBLISHED, GapState.OPEN)]
     source.frames.append(bars(BTC, range(30, 32)))
     ingest(source, store, ledger, BTC, at(32))
     record_missing(store, ledger, GROUP, now=at(32))
@@ -111,8 +106,8 @@ def test_a_repair_asks_for_the_holes_only_and_accepts_what_nobody_has(store, led
     assert list(kept["volume"]) == [11.0], "a bar that was not missing is left alone"
     record_missing(store, ledger, GROUP, now=now, start=EPOCH, asked=[BTC.id, ETH.id])
     assert told(ledger) == [
-        ("BTC", 5, 2, Cause.VENUE_OUTAGE, HoleState.ACCEPTED),
-        ("ETH", 5, 2, Cause.VENUE_OUTAGE, HoleState.ACCEPTED),
+        ("BTC", 5, 2, Cause.VENUE_OUTAGE, GapState.ACCEPTED),
+        ("ETH", 5, 2, Cause.VENUE_OUTAGE, GapState.ACCEPTED),
     ]
     (btc, eth) = measure_group(store, ledger, GROUP, now=now)
     assert (btc.expected, btc.stored, btc.repaired, btc.missing) == (30, 28, 1, {Cause.VENUE_OUTAGE: 2})
@@ -155,7 +150,7 @@ def test_a_witness_is_told_and_its_silence_is_no_failure(store, ledger) -> None:
     assert done.witness is not None
     assert list(done.witness) == [to_micros(at(5)), to_micros(at(6))]
     record_missing(store, ledger, GROUP, now=at(41), start=EPOCH, witness={BTC.id: done.witness})
-    assert "the witness has it" in ledger.load_holes()[0].why
+    assert "the witness has it" in ledger.load_gaps()[0].why
     silent = repair_series(ours, store, ledger, BTC, GROUP, now=at(42), witness=Source([], (other,), down=True))
     assert silent.witness is None
 
@@ -193,7 +188,7 @@ def test_after_any_looks_the_ledger_tells_exactly_what_is_missing(plan) -> None:
     for one in (BTC, ETH):
         opens = set(store.read_bars([one.id], "1h", at(0), at(60))["open_time"])
         listed = round((min(opens) - pd.Timestamp(START)) / HOUR) if opens else 50
-        told = [hole.start + step * HOUR for hole in ledger.load_holes([one.id]) for step in range(hole.missing)]
+        told = [hole.start + step * HOUR for hole in ledger.load_gaps([one.id]) for step in range(hole.missing)]
         assert len(told) == len(set(told)), "a bar is told as missing once"
         assert set(told) == {at(hour) for hour in range(listed, 50)} - opens
 

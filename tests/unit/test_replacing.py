@@ -11,7 +11,7 @@ from lossy_desk import BTC, START, Crash, Table
 
 from tidemill.domain.errors import LeaseLost, TransientError
 from tidemill.domain.trading import LedgerOrder, OrderState, TimeInForce, replacement_id
-from tidemill.execution import Desk, cancel_order, compare_account, place_order, replace_order, settle_account
+from tidemill.execution import Desk, cancel_order, compare_account, place_order, replace_order, resolve_open_orders
 
 NEW = replacement_id("i1")
 
@@ -42,7 +42,7 @@ def states(table: Table) -> list[str]:
 
 
 def agreed(table: Table) -> None:
-    settle_account(table.desk, epoch=table.epoch)
+    resolve_open_orders(table.desk, epoch=table.epoch)
     assert not compare_account(table.desk, [BTC.id], since=START)
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tidemill import learning
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.bootstrap import Services, using
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import require_range
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Decision
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.ledger import MemoryLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.model_training import candidates as learning
 from tidemill.pages import review_page
 from tidemill.reports import HOLE_COLUMNS, decision_page, ingest_page, posts_page, skipped_page, training_page
 from tidemill.settings import Settings
@@ -47,7 +47,7 @@ def test_a_run_that_came_too_late_has_a_page() -> None:
 
 def test_a_monitor_asks_for_decisions_since_the_account_was_opened(tmp_path: Path) -> None:
     """Also where the market clock is not the wall's: a system of an hour ago missed nothing yesterday."""
-    from tasks.monitoring import find_undecided
+    from tasks.monitor import find_undecided
 
     ledger, clock = MemoryLedger(), ManualClock(NOW)
     known = Services(
@@ -60,7 +60,7 @@ def test_a_monitor_asks_for_decisions_since_the_account_was_opened(tmp_path: Pat
 
 
 def test_an_account_is_opened_at_the_market_time(tmp_path: Path) -> None:
-    from tidemill.replay.records import open_settings_account
+    from tidemill.operations.account import open_settings_account
 
     ledger = MemoryLedger()
     with using(Services(Settings(home=tmp_path), ledger=ledger, market_clock=ManualClock(NOW))):

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tidemill.adapters._shared_loop import SharedLoop
+from tidemill.adapters.ccxt._shared_loop import SharedLoop
 
 Run = Callable[[Coroutine[Any, Any, int]], int]
 

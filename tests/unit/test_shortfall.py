@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger_story import BTC, NOW, decision, intent
 
-from tidemill.adapters.memory_ledger import MemoryLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account
 from tidemill.domain.trading import Fill, LedgerOrder, OrderState, Side, VenueOrder
 from tidemill.lineage import review_orders
+from tidemill.memory.ledger import MemoryLedger
+from tidemill.memory.market import MemoryMarketStore
 from tidemill.pages import rerun_rows, review_page, shortfall_rows
 from tidemill.performance import measure_shortfall, sum_shortfalls
 from tidemill.recording import to_bars

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tidemill.adapters.parquet_snapshots import ParquetSnapshots
+from tidemill.adapters.models.parquet_snapshots import ParquetSnapshots
 from tidemill.domain.errors import DataError, TransientError
 
 

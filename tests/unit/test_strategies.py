@@ -14,7 +14,6 @@ import pytest
 from exact_runs import BARS, HOUR, START, make_recording, plan_of
 from views import make_view
 
-from tidemill.adapters.memory_market import MemoryMarketStore
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap import examine_setting, recorded_settings, require_sound
 from tidemill.domain.errors import ConfigurationError, DataError, StrategyError
@@ -22,6 +21,7 @@ from tidemill.domain.market import DecisionGrid
 from tidemill.domain.trading import LedgerOrder
 from tidemill.forecasting import Reversion, Strategy, Targets, find_shipped, make_forecasts
 from tidemill.lineage import Rerun, rerun
+from tidemill.memory.market import MemoryMarketStore
 from tidemill.recording.traded import make_grid
 from tidemill.settings import load_settings
 from tidemill.strategies import load_strategy

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidemill.adapters._ccxt_raw import BLOCK_BYTES, Blocks, RawMessages
+from tidemill.adapters.ccxt._raw_messages import BLOCK_BYTES, Blocks, RawMessages
 
 MINUTE = 60_000
 BTC, ETH = "BTC-USDT.T", "ETH-USDT.T"

@@ -11,13 +11,13 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.adapters.clocks import ManualClock
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.adapters.memory_stream import MemoryStream
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import Instrument
-from tidemill.ingesting import StreamPlan, follow_stream
+from tidemill.ingest import StreamPlan, follow_stream
+from tidemill.memory.clocks import ManualClock
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
+from tidemill.memory.stream import MemoryStream
 from tidemill.ports import StreamPart
 from tidemill.recording import to_bars
 

@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tidemill.adapters.memory_trials import MemoryTrialLedger
-from tidemill.adapters.sql_trials import SqlTrialLedger
+from tidemill.adapters.sql.ledger.trials import SqlTrialLedger
 from tidemill.bootstrap import (
     Sweeper,
     SweepJob,
@@ -32,9 +31,9 @@ from tidemill.bootstrap import (
 from tidemill.bootstrap.sweep_jobs import sweep_plan
 from tidemill.domain.errors import DataError
 from tidemill.domain.trials import distinct_trials
-from tidemill.fast_backtest import run_fast_backtest
-from tidemill.settings import Settings, load_settings
-from tidemill.sweeps import (
+from tidemill.memory.trials import MemoryTrialLedger
+from tidemill.research.fast_backtest import run_fast_backtest
+from tidemill.research.sweeps import (
     Failed,
     Found,
     Journal,
@@ -45,8 +44,9 @@ from tidemill.sweeps import (
     plan_with,
     propose,
 )
-from tidemill.sweeps.journal import params_key
-from tidemill.sweeps.outcomes import make_outcome
+from tidemill.research.sweeps.journal import params_key
+from tidemill.research.sweeps.outcomes import make_outcome
+from tidemill.settings import Settings, load_settings
 
 keep_compiled_code(load_settings())
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 from venue_wire import running
 
-from tidemill.bootstrap import alone_in, tell_others
-from tidemill.bootstrap.beside import beside_up
+from tidemill.bootstrap import home_lock, publish_up_info
+from tidemill.bootstrap.beside import settings_of_running_up
 from tidemill.domain.errors import ConfigurationError
-from tidemill.replay.prefect_server import PrefectServer
-from tidemill.replay.up import kept_account
+from tidemill.operations.prefect_server import PrefectServer
+from tidemill.operations.up import kept_account
 from tidemill.settings import Settings
 
 
 def test_one_folder_has_one_up_at_a_time(tmp_path: Path) -> None:
-    with alone_in(tmp_path):
-        with pytest.raises(ConfigurationError, match="runs already in"), alone_in(tmp_path):
+    with home_lock(tmp_path):
+        with pytest.raises(ConfigurationError, match="runs already in"), home_lock(tmp_path):
             pass
         (tmp_path / "other").mkdir()
-        with alone_in(tmp_path / "other"):
+        with home_lock(tmp_path / "other"):
             pass
-    with alone_in(tmp_path):
+    with home_lock(tmp_path):
         pass
 
 
@@ -43,25 +43,25 @@ def test_a_command_beside_a_running_up_finds_its_venue(tmp_path: Path, monkeypat
         "key": "k",
         "secret": "s",
     }
-    with alone_in(tmp_path):
-        assert beside_up(alone) == alone, "it has told nothing yet"
-        tell_others(tmp_path, {**told, "api_url": "http://127.0.0.1:3/api"})
+    with home_lock(tmp_path):
+        assert settings_of_running_up(alone) == alone, "it has told nothing yet"
+        publish_up_info(tmp_path, {**told, "api_url": "http://127.0.0.1:3/api"})
         assert (tmp_path / "up.json").stat().st_mode & 0o077 == 0, "a key is in it"
-        found = beside_up(alone).venue
+        found = settings_of_running_up(alone).venue
         assert (found.rest_url, found.admin_url) == ("http://127.0.0.1:1", "http://127.0.0.1:2")
         assert (found.key.get_secret_value(), found.secret.get_secret_value()) == ("k", "s")
         assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:3/api"
-        assert beside_up(Settings(home=tmp_path, mode="sandbox")).venue.rest_url == ""
+        assert settings_of_running_up(Settings(home=tmp_path, mode="sandbox")).venue.rest_url == ""
         own = Settings(home=tmp_path, venue={"rest_url": "http://127.0.0.1:9"})
-        assert beside_up(own) == own
-    assert beside_up(alone) == alone, "what an up that is gone has left counts for nothing"
+        assert settings_of_running_up(own) == own
+    assert settings_of_running_up(alone) == alone, "what an up that is gone has left counts for nothing"
 
 
 @pytest.mark.wire
 def test_the_ledgers_log_stays_between_two_flow_runs(tmp_path: Path) -> None:
     """Each flow run is a process; the last one that is connected takes SQLite's log away."""
     url, log = f"sqlite:///{tmp_path / 'ops.db'}", tmp_path / "ops.db-wal"
-    run = f"from tidemill.adapters.sql_ledger import SqlLedger; SqlLedger({url!r}).close()"
+    run = f"from tidemill.adapters.sql.ledger.ledger import SqlLedger; SqlLedger({url!r}).close()"
     with running() as venue:
         known = {"rest_url": venue.rest_url, "admin_url": venue.admin_url, "name": "SAMPLE"}
         settings = Settings(home=tmp_path, universe=("AAPL-USD.SAMPLE",), venue=known)
@@ -86,8 +86,8 @@ def test_a_server_is_not_started_where_another_answers(tmp_path: Path) -> None:
 STARTS = """
 import sys, time
 from pathlib import Path
-from tidemill.replay.prefect_server import PrefectServer
-from tidemill.replay.up import kept_account
+from tidemill.operations.prefect_server import PrefectServer
+from tidemill.operations.up import kept_account
 
 server = PrefectServer(Path(sys.argv[1]))
 try:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tidemill.adapters._ccxt import real_hosts
-from tidemill.adapters.capabilities import CAPABILITIES
-from tidemill.adapters.venue_address import check_venue_address
+from tidemill.adapters.ccxt.address import check_venue_address
+from tidemill.adapters.ccxt.exchange import real_hosts
+from tidemill.adapters.venues.capabilities import CAPABILITIES
 from tidemill.bootstrap import Services
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument

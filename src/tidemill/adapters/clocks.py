@@ -1,10 +1,16 @@
-"""Clocks: the wall's, a fixed one that a caller moves, and the wall's minus an offset."""
+"""Clocks: the machine's, and a paper venue's, asked over its admin port."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import threading
+from datetime import UTC, datetime
 
-from tidemill.domain.market import require_utc
+import requests
+
+from tidemill.domain.errors import TransientError
+from tidemill.domain.market import parse_time
+
+TIMEOUT_SECONDS = 5.0
 
 
 class WallClock:
@@ -15,27 +21,25 @@ class WallClock:
         return datetime.now(UTC)
 
 
-class ShiftedClock:
-    """The machine's clock minus a fixed offset, as ``up`` on a recording needs it."""
+class VenueClock:
+    """``GET /clock`` of the venue; TransientError when it does not answer."""
 
-    def __init__(self, offset: timedelta) -> None:
-        self._offset = offset
-
-    def now(self) -> datetime:
-        """Wall time minus the offset."""
-        return datetime.now(UTC) - self._offset
-
-
-class ManualClock:
-    """A clock that stands until it is moved; never backwards."""
-
-    def __init__(self, start: datetime) -> None:
-        self._now = require_utc(start, "start")
+    def __init__(self, admin_url: str) -> None:
+        self._url = f"{admin_url}/clock"
+        self._local = threading.local()
 
     def now(self) -> datetime:
-        """Where it was last moved to."""
-        return self._now
+        """The venue's market time."""
+        try:
+            answer = self._session().get(self._url, timeout=TIMEOUT_SECONDS)
+            answer.raise_for_status()
+            return parse_time(answer.json()["now"], "the venue's clock")
+        except (requests.RequestException, KeyError, ValueError) as error:
+            raise TransientError(f"the venue's clock at {self._url} does not answer: {error}") from error
 
-    def move_to(self, moment: datetime) -> None:
-        """Move forward; an earlier moment leaves the clock where it is."""
-        self._now = max(self._now, require_utc(moment, "moment"))
+    def _session(self) -> requests.Session:
+        """A session per thread: they are not made to be shared."""
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+        session: requests.Session = self._local.session
+        return session

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tidemill.adapters.memory_registry import MemoryRegistry
 from tidemill.backtest.history import History
 from tidemill.backtest.values import BacktestPlan
-from tidemill.learning import (
+from tidemill.memory.registry import MemoryRegistry
+from tidemill.model_training.candidates import (
     build_training_table,
     is_due,
     judge,

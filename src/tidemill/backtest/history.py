@@ -9,16 +9,16 @@ from itertools import compress, groupby
 import numpy as np
 import pandas as pd
 
-from tidemill.adapters.memory_gaps import MemoryGapLedger
-from tidemill.adapters.memory_market import MemoryMarketStore
-from tidemill.backtest.counting import TICK, seen_span
-from tidemill.backtest.doubting import find_refused
+from tidemill.backtest.input_counts import TICK, seen_span
+from tidemill.backtest.quarantine import find_refused
 from tidemill.backtest.quiet import decide_all, plan_points
 from tidemill.backtest.tracks import Rows, Tracks
 from tidemill.backtest.values import BacktestPlan
 from tidemill.domain.market import DecisionGrid, to_micros
 from tidemill.features import SENTIMENT_FEATURES, build_features
-from tidemill.ingesting import store_posts
+from tidemill.ingest import store_posts
+from tidemill.memory.gaps import MemoryGapLedger
+from tidemill.memory.market import MemoryMarketStore
 from tidemill.quality import check_posts, honour_quarantine
 from tidemill.recording import Recording
 from tidemill.recording.tape import RecordedTape

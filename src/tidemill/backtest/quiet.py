@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.backtest.tracks import Tracks
-from tidemill.deciding import DecisionRules
+from tidemill.decision import DecisionRules
 from tidemill.domain.errors import StrategyError
 from tidemill.domain.market import format_time
 from tidemill.recording.tape import RecordedTape

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from tidemill.deciding import (
+from tidemill.decision import (
     DecisionRules,
     LastBar,
     MarketView,

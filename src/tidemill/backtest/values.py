@@ -8,12 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from tidemill.deciding import DecisionRules, Environment
+from tidemill.decision import DecisionRules, Environment
 from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import ZERO, Portfolio, drawdown
 from tidemill.domain.trading import Decision, Fill, LedgerOrder
 from tidemill.matching import FillRules
-from tidemill.quality import DoubtRules
+from tidemill.quality import OutlierRules
 from tidemill.reports import add_counts, count_orders
 from tidemill.training import TrainingParams
 
@@ -36,7 +36,7 @@ class BacktestPlan:
     promotion: Literal["proven", "paper"]
     quote_fee_rate: Decimal
     environment: Environment
-    doubts: DoubtRules = field(default_factory=DoubtRules)
+    outliers: OutlierRules = field(default_factory=OutlierRules)
     opening: Portfolio | None = None
 
     @property

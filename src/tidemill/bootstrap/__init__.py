@@ -1,6 +1,6 @@
 """Settings become services. The only package that knows which adapter is real, and the only global state."""
 
-from tidemill.adapters.venue_address import check_venue_address
+from tidemill.adapters.ccxt.address import check_venue_address
 from tidemill.bootstrap.backtests import (
     backtest_recording,
     keep_compiled_code,
@@ -9,7 +9,7 @@ from tidemill.bootstrap.backtests import (
     recorded_settings,
 )
 from tidemill.bootstrap.base_services import BUNDLED
-from tidemill.bootstrap.beside import alone_in, tell_others
+from tidemill.bootstrap.beside import home_lock, publish_up_info
 from tidemill.bootstrap.damage import store_damage
 from tidemill.bootstrap.listings import ask_listings
 from tidemill.bootstrap.policies import build_fill_rules
@@ -36,7 +36,6 @@ __all__ = [
     "SweepRequest",
     "Sweeper",
     "WalkForward",
-    "alone_in",
     "ask_listings",
     "backtest_recording",
     "build_fill_rules",
@@ -44,6 +43,7 @@ __all__ = [
     "check_served",
     "check_venue_address",
     "examine_setting",
+    "home_lock",
     "keep_compiled_code",
     "make_backtest_plan",
     "make_folder",
@@ -53,6 +53,7 @@ __all__ = [
     "prepare_backtest",
     "prune_payloads",
     "pruned_rows",
+    "publish_up_info",
     "recorded_settings",
     "report_backtest",
     "require_sound",
@@ -65,7 +66,6 @@ __all__ = [
     "services",
     "shortfalls",
     "store_damage",
-    "tell_others",
     "using",
     "write_text",
 ]

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap.environment import this_environment
-from tidemill.bootstrap.policies import build_doubts, build_fill_rules, build_rules, build_training, quote_fee_rate
+from tidemill.bootstrap.policies import (
+    build_fill_rules,
+    build_outlier_rules,
+    build_rules,
+    build_training,
+    quote_fee_rate,
+)
 from tidemill.bootstrap.strategies import require_sound
 from tidemill.domain.market import DecisionGrid
 from tidemill.recording import Recording
@@ -93,5 +99,5 @@ def make_backtest_plan(
         promotion=settings.promotion,
         quote_fee_rate=quote_fee_rate(settings),
         environment=this_environment(),
-        doubts=build_doubts(settings),
+        outliers=build_outlier_rules(settings),
     )

@@ -12,22 +12,22 @@ from typing import Any
 from tidemill.adapters.clocks import WallClock
 from tidemill.bootstrap.environment import this_environment
 from tidemill.bootstrap.stores import build_store
-from tidemill.deciding import Environment
+from tidemill.decision import Environment
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid, Stamp, timeframe_seconds
 from tidemill.ports import (
     Clock,
     GapRecords,
+    MarketEventStore,
     ModelRegistry,
     RateBudgets,
-    RecordStore,
-    SeriesMarks,
+    SeriesStatusStore,
     Sleep,
     SnapshotStore,
 )
+from tidemill.ports.trials import TrialLedger
 from tidemill.recording import SPOT_ONLY, Recording, bundled_recording, load_recording
 from tidemill.settings import Settings
-from tidemill.trials import TrialLedger
 
 BUNDLED = Path("bundled")
 OPENED = (
@@ -60,7 +60,7 @@ class BaseServices:
     def market_clock(self) -> Clock:
         """as_of and everything recorded: the venue's clock on a recording, else the wall's."""
         if self.settings.venue.admin_url:
-            from tidemill.adapters.venue_clock import VenueClock
+            from tidemill.adapters.clocks import VenueClock
 
             return VenueClock(self.settings.venue.admin_url)
         return WallClock()
@@ -121,56 +121,56 @@ class BaseServices:
     @cached_property
     def snapshots(self) -> SnapshotStore:
         """Bars as they were when a model was trained on them."""
-        from tidemill.adapters.parquet_snapshots import ParquetSnapshots
+        from tidemill.adapters.models.parquet_snapshots import ParquetSnapshots
 
         return ParquetSnapshots(self.settings.home.absolute() / "snapshots")
 
     @cached_property
     def gaps(self) -> GapRecords:
         """What is missing of the market data, and what was refused."""
-        from tidemill.adapters.sql_gaps import SqlGapLedger
+        from tidemill.adapters.sql.market.gaps import SqlGapLedger
 
         return SqlGapLedger(self.settings.database_url("market"))
 
     @cached_property
     def ledger(self) -> Any:
         """What we did."""
-        from tidemill.adapters.sql_ledger import SqlLedger
+        from tidemill.adapters.sql.ledger.ledger import SqlLedger
 
         return SqlLedger(self.settings.database_url("ops"))
 
     @cached_property
     def trials(self) -> TrialLedger:
         """Every backtest ever run."""
-        from tidemill.adapters.sql_trials import SqlTrialLedger
+        from tidemill.adapters.sql.ledger.trials import SqlTrialLedger
 
         return SqlTrialLedger(self.settings.database_url("ops"))
 
     @cached_property
     def models(self) -> ModelRegistry:
         """Candidates and the champion."""
-        from tidemill.adapters.mlflow_registry import MlflowRegistry
+        from tidemill.adapters.models.mlflow_registry import MlflowRegistry
 
         return MlflowRegistry(self.settings.database_url("mlflow"), self.settings.home.absolute() / "models")
 
     @cached_property
-    def records(self) -> RecordStore:
+    def records(self) -> MarketEventStore:
         """Trades, books, funding, open interest, splits and dividends."""
-        from tidemill.adapters.sql_records import SqlRecords
+        from tidemill.adapters.sql.market.market_events import SqlMarketEvents
 
-        return SqlRecords(self.settings.database_url("market"))
+        return SqlMarketEvents(self.settings.database_url("market"))
 
     @cached_property
-    def marks(self) -> SeriesMarks:
+    def marks(self) -> SeriesStatusStore:
         """The state of each series."""
-        from tidemill.adapters.sql_marks import SqlMarks
+        from tidemill.adapters.sql.market.series_status import SqlSeriesStatus
 
-        return SqlMarks(self.settings.database_url("market"))
+        return SqlSeriesStatus(self.settings.database_url("market"))
 
     @cached_property
     def budgets(self) -> RateBudgets:
         """How many requests all processes together may send to a venue."""
-        from tidemill.adapters.sql_budgets import SqlBudgets
+        from tidemill.adapters.sql.market.budgets import SqlBudgets
 
         return SqlBudgets(self.settings.database_url("market"))
 

@@ -18,7 +18,7 @@ VENUE = ("rest_url", "ws_url", "admin_url", "key", "secret")
 
 
 @contextmanager
-def alone_in(home: Path) -> Iterator[None]:
+def home_lock(home: Path) -> Iterator[None]:
     """Keep ``home`` to this process until it ends, however it ends; ConfigurationError when another `up` has it.
 
     Two of them would serve each deployment twice, each with a paper venue of its own beside one ledger.
@@ -33,7 +33,7 @@ def alone_in(home: Path) -> Iterator[None]:
         yield
 
 
-def tell_others(home: Path, told: Mapping[str, str]) -> None:
+def publish_up_info(home: Path, told: Mapping[str, str]) -> None:
     """Leave what a command beside needs, readable to the owner only; it holds while the lock of ``home`` is held."""
     path = home / "up.json"
     path.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def tell_others(home: Path, told: Mapping[str, str]) -> None:
     path.write_text(json.dumps(dict(told)), encoding="utf-8")
 
 
-def beside_up(settings: Settings) -> Settings:
+def settings_of_running_up(settings: Settings) -> Settings:
     """The settings with the paper venue of the `up` that runs in HOME; as they are when none does.
 
     The address of its Prefect server goes into the environment, unless one is there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from tidemill.adapters._sql import check_whole
+from tidemill.adapters.sql.engine import check_whole
 from tidemill.domain.errors import TidemillError
 
 RECOVERY = {

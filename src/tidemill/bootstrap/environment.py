@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from tidemill import __version__
-from tidemill.deciding import Environment
+from tidemill.decision import Environment
 
 
 def this_environment() -> Environment:

@@ -6,24 +6,24 @@ from contextlib import suppress
 
 from tidemill.bootstrap.services import Services
 from tidemill.domain.errors import TidemillError, TransientError
-from tidemill.domain.series import SeriesError, SeriesMark
-from tidemill.ingesting import Ingested, failed, mark_listing
-from tidemill.repairing import SeriesGroup
+from tidemill.domain.series import SeriesError, SeriesStatus
+from tidemill.gap_repair import SeriesGroup
+from tidemill.ingest import Ingested, failed, mark_listing
 
 
-def ask_listings(known: Services) -> list[SeriesMark]:
+def ask_listings(known: Services) -> list[SeriesStatus]:
     """Mark every series that is kept by what its venue says of the instrument's listing; the marks.
 
     A venue that cannot be asked changes no mark: its series fail on their own where their bars are asked for.
     """
-    before, now = {one.key: one for one in known.marks.load_marks()}, known.market_clock.now()
+    before, now = {one.key: one for one in known.marks.load_statuses()}, known.market_clock.now()
     asked = [one for group in known.groups for one in _ask(known, group)]
     marks = []
     for one in asked:
         newest = known.store.latest_open(one.name, one.timeframe)
         marks.append(mark_listing(one, newest, before.get((one.name, one.timeframe))))
         with suppress(TransientError):
-            known.marks.record_mark(marks[-1], now=now)
+            known.marks.record_status(marks[-1], now=now)
     return marks
 
 

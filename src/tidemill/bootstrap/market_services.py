@@ -8,15 +8,15 @@ from functools import cached_property
 from tidemill.bootstrap.base_services import BaseServices
 from tidemill.bootstrap.market_sources import MarketParts, build_market_source, describe_venue
 from tidemill.bootstrap.markets import Markets, build_groups
-from tidemill.bootstrap.policies import build_doubts, build_series
+from tidemill.bootstrap.policies import build_outlier_rules, build_series
 from tidemill.bootstrap.sources import build_live_market, build_post_sources
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument, split_instrument_id
-from tidemill.domain.records import RecordKind
-from tidemill.ingesting import StreamPlan
+from tidemill.domain.market_events import MarketEventKind
+from tidemill.gap_repair import SeriesGroup
+from tidemill.ingest import StreamPlan
 from tidemill.ports import MarketSource, MarketStream, PostSource
-from tidemill.quality import DoubtRules
-from tidemill.repairing import SeriesGroup
+from tidemill.quality import OutlierRules
 
 
 class MarketServices(BaseServices):
@@ -67,21 +67,21 @@ class MarketServices(BaseServices):
         return build_series(self.settings, self.grid)
 
     @cached_property
-    def doubts(self) -> DoubtRules:
+    def outliers(self) -> OutlierRules:
         """When a possible bar is doubted."""
-        return build_doubts(self.settings)
+        return build_outlier_rules(self.settings)
 
     @property
     def groups(self) -> tuple[SeriesGroup, ...]:
         """The series to keep, by venue and timeframe, with their listings as they are known now."""
         now = self.market_clock.now()
-        marks = self.marks.load_marks()
+        marks = self.marks.load_statuses()
         return tuple(one.listed(marks) for one in build_groups(self.markets, self.series, now, now - self.history))
 
     def stream_plan(self, venue: str, stream: MarketStream) -> StreamPlan:
         """What is followed of a venue: its first timeframe, the instruments that it offers, trades if they are kept."""
         group = next(one for one in self.groups if one.venue == venue)
-        trades = RecordKind.TRADES in self.markets.described[venue].records
+        trades = MarketEventKind.TRADES in self.markets.described[venue].records
         return StreamPlan(
             stream=stream,
             source=self.markets.source(venue),
@@ -93,7 +93,7 @@ class MarketServices(BaseServices):
             history=self.history,
             calendar=group.calendar,
             sessions=group.sessions,
-            doubts=self.doubts,
+            outliers=self.outliers,
             records=self.records if trades else None,
             trades=self.markets.records(venue) if trades else None,
         )

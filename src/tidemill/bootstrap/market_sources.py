@@ -13,8 +13,8 @@ from tidemill.adapters.clocks import WallClock
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import split_instrument_id
-from tidemill.domain.records import RecordKind
-from tidemill.ports import Clock, MarketSource, MarketStream, RateBudgets, RecordSource
+from tidemill.domain.market_events import MarketEventKind
+from tidemill.ports import Clock, MarketEventSource, MarketSource, MarketStream, RateBudgets
 from tidemill.settings import MarketSettings, Settings
 
 SHARES_PER_MINUTE = {"yfinance": (60.0, 5.0), "alpha_vantage": (5.0, 1.0)}
@@ -51,8 +51,8 @@ def describe_venue(settings: Settings) -> MarketSettings:
 
 def build_access(market: MarketSettings, parts: MarketParts) -> Any:
     """How the sources of a venue reach it: its kind, the shared pace, and how patiently."""
-    from tidemill.adapters._ccxt_calls import Patience
-    from tidemill.adapters._ccxt_client import MarketAccess, SharedPace
+    from tidemill.adapters.ccxt.calls import Patience
+    from tidemill.adapters.ccxt.client import MarketAccess, SharedPace
 
     told, unpaced = market.budget_per_minute, _is_unpaced(market)
     rule = None if told is None or unpaced else BudgetRule(per_second=told / 60)
@@ -66,7 +66,7 @@ def build_market_source(market: MarketSettings, parts: MarketParts) -> MarketSou
     """Where bars of a venue come from."""
     keep = partial(_keep_bars, parts.keep_payloads)
     if market.source == "ccxt":
-        from tidemill.adapters.ccxt_market import CcxtMarket
+        from tidemill.adapters.ccxt.market import CcxtMarket
 
         return CcxtMarket(
             market.exchange,
@@ -90,7 +90,7 @@ def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
         parts.keep_payload(f"bars {names[request.rpartition(' ')[2]]}", request, body)
 
     if market.source == "alpha_vantage":
-        from tidemill.adapters.alpha_vantage_bars import AlphaVantageBars
+        from tidemill.adapters.equities.alpha_vantage import AlphaVantageBars
 
         key = os.environ.get(market.key_variable, "")
         return AlphaVantageBars(
@@ -101,7 +101,7 @@ def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
             on_payload=keep,
             budget=budget,
         )
-    from tidemill.adapters.yfinance_bars import YfinanceBars
+    from tidemill.adapters.equities.yfinance import YfinanceBars
 
     return YfinanceBars(
         market.instruments,
@@ -115,7 +115,7 @@ def build_equities(market: MarketSettings, parts: MarketParts) -> Any:
 
 def _share_budget(market: MarketSettings, parts: MarketParts) -> Any:
     """What all processes together may ask a source of shares, whichever of its markets they keep."""
-    from tidemill.adapters._pacing import BlockingBudget
+    from tidemill.adapters.pacing import BlockingBudget
 
     if _is_unpaced(market):
         return None
@@ -131,13 +131,13 @@ def _is_unpaced(market: MarketSettings) -> bool:
     return market.budget_per_minute == 0 or (market.budget_per_minute is None and bool(market.rest_url))
 
 
-def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSource:
+def build_record_source(market: MarketSettings, parts: MarketParts) -> MarketEventSource:
     """Where trades, books, funding, open interest, splits and dividends of a venue come from."""
     keep = parts.keep_payload
     if market.source == "ccxt":
-        from tidemill.adapters.ccxt_records import CcxtRecords
+        from tidemill.adapters.ccxt.market_events import CcxtMarketEvents
 
-        return CcxtRecords(
+        return CcxtMarketEvents(
             market.exchange,
             venue=market.name,
             rest_url=market.rest_url,
@@ -145,7 +145,7 @@ def build_record_source(market: MarketSettings, parts: MarketParts) -> RecordSou
             on_payload=lambda request, body: keep(request.rpartition(" from ")[0] or request, request, body),
             access=build_access(market, parts),
         )
-    source: RecordSource = build_equities(market, parts)
+    source: MarketEventSource = build_equities(market, parts)
     return source
 
 
@@ -153,7 +153,7 @@ def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
     """The stream of a venue; ConfigurationError when its source has none."""
     if market.source != "ccxt":
         raise ConfigurationError(f"{market.name} has no stream: {market.source} gives bars on request only")
-    from tidemill.adapters.ccxt_stream import CcxtStream
+    from tidemill.adapters.ccxt.stream import CcxtStream
 
     return CcxtStream(
         market.exchange,
@@ -161,7 +161,7 @@ def build_stream(market: MarketSettings, parts: MarketParts) -> MarketStream:
         rest_url=market.rest_url,
         ws_url=market.ws_url,
         market_clock=parts.market_clock,
-        trades=RecordKind.TRADES in market.records,
+        trades=MarketEventKind.TRADES in market.records,
         on_payloads=partial(_keep_told, parts.keep_payloads),
         access=build_access(market, parts),
     )

@@ -18,8 +18,8 @@ from tidemill.bootstrap.market_sources import (
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import Calendar, Instrument, format_time
 from tidemill.domain.series import SeriesError, SeriesState
-from tidemill.ports import MarketSource, MarketStream, RecordSource, TimeSource
-from tidemill.repairing import SeriesGroup
+from tidemill.gap_repair import SeriesGroup
+from tidemill.ports import MarketEventSource, MarketSource, MarketStream, TimeSource
 from tidemill.settings import MarketSettings
 
 CLOCK_CHECK_EVERY = timedelta(minutes=1)
@@ -64,7 +64,7 @@ class Markets:
                 f"a market is named {parts.settings.venue.name} as the venue that takes the orders"
             )
         self._sources: dict[str, MarketSource] = {parts.settings.venue.name: main}
-        self._records: dict[str, RecordSource] = {}
+        self._records: dict[str, MarketEventSource] = {}
         self._offered: dict[str, Mapping[str, Instrument]] = {}
         self._skew: dict[str, tuple[datetime, timedelta]] = {}
         self._sessions: dict[tuple[str, str, date], tuple[datetime, ...]] = {}
@@ -82,7 +82,7 @@ class Markets:
         with self._lock:
             self._sources[name] = source
 
-    def records(self, name: str) -> RecordSource:
+    def records(self, name: str) -> MarketEventSource:
         """Where records of the venue ``name`` come from."""
         with self._lock:
             if name not in self._records:
@@ -98,7 +98,7 @@ class Markets:
 
     def sessions(self, code: str, timeframe: str, since: datetime, now: datetime) -> tuple[datetime, ...]:
         """Open times that bars of an exchange's sessions have; looked up once a day."""
-        from tidemill.adapters.exchange_sessions import ExchangeSessions
+        from tidemill.adapters.equities.sessions import ExchangeSessions
 
         key = (code, timeframe, now.date())
         with self._lock:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
-from tidemill.deciding import DecisionRules
+from tidemill.decision import DecisionRules
 from tidemill.domain.market import DecisionGrid, Instrument, timeframe_seconds
+from tidemill.gap_repair import SeriesGroup
 from tidemill.matching import FillRules
-from tidemill.quality import DoubtRules
-from tidemill.repairing import SeriesGroup
+from tidemill.quality import OutlierRules
 from tidemill.risk import Limits
 from tidemill.scoring import SCORER
 from tidemill.settings import Settings
@@ -38,10 +38,10 @@ def build_rules(settings: Settings, grid: DecisionGrid, instruments: Mapping[str
     )
 
 
-def build_doubts(settings: Settings) -> DoubtRules:
+def build_outlier_rules(settings: Settings) -> OutlierRules:
     """When a possible bar is doubted."""
     quality = settings.quality
-    return DoubtRules(spike_fraction=quality.spike_fraction, witness_fraction=quality.witness_fraction)
+    return OutlierRules(spike_fraction=quality.spike_fraction, witness_fraction=quality.witness_fraction)
 
 
 def build_series(settings: Settings, grid: DecisionGrid) -> SeriesGroup:

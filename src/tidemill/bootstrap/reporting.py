@@ -29,12 +29,12 @@ from tidemill.performance import (
     run_sharpe,
 )
 from tidemill.ports import Clock
+from tidemill.ports.trials import TrialLedger
 from tidemill.recording import Recording, hash_recording
 from tidemill.settings import Settings
-from tidemill.trials import TrialLedger
 
 if TYPE_CHECKING:
-    from tidemill.fast_backtest import FastResult
+    from tidemill.research.fast_backtest import FastResult
 
 Speed = Literal["exact", "fast"]
 # Days on which the market trades, by calendar.
@@ -119,7 +119,7 @@ def _glance(
     on_step: Callable[[int, int], None] | None,
 ) -> dict[str, Any]:
     """The same at the fast speed: measured alike, and counted as a trial like any other look at the data."""
-    from tidemill.fast_backtest import run_fast_backtest
+    from tidemill.research.fast_backtest import run_fast_backtest
 
     result = run_fast_backtest(recording, plan, on_step=on_step)
     intended = result.order_counts()["intended"]
@@ -131,8 +131,8 @@ def _glance(
 
 def _fast_record(recording: Recording, plan: BacktestPlan, result: FastResult) -> RunRecord:
     """What is measured of a run of the kernels, with the marks of the exact speed."""
-    from tidemill.fast_backtest import tell_trades
     from tidemill.kernels import PRICE, VOLUME
+    from tidemill.research.fast_backtest import tell_trades
 
     dense = result.dense
     points = list(plan.rules.grid.points(plan.start, plan.end))

@@ -10,11 +10,11 @@ from decimal import Decimal
 from functools import cache, cached_property
 from typing import Any
 
-from tidemill.adapters.capabilities import capability, check_live
-from tidemill.bootstrap.beside import beside_up
+from tidemill.adapters.venues.capabilities import capability, check_live
+from tidemill.bootstrap.beside import settings_of_running_up
 from tidemill.bootstrap.market_services import MarketServices
 from tidemill.bootstrap.policies import build_rules, build_training, quote_fee_rate
-from tidemill.deciding import DecisionRules
+from tidemill.decision import DecisionRules
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trading import OrderTiming
 from tidemill.execution import Desk
@@ -81,8 +81,8 @@ class Services(MarketServices):
     @cached_property
     def broker(self) -> Broker:
         """Where orders go; ConfigurationError when that is not where the mode may send them, or without a key."""
-        from tidemill.adapters.ccxt_broker import CcxtBroker
-        from tidemill.adapters.venue_address import check_venue_address
+        from tidemill.adapters.ccxt.address import check_venue_address
+        from tidemill.adapters.ccxt.broker import CcxtBroker
 
         venue = self.settings.venue
         check_venue_address(self.settings.mode, venue.exchange, venue.rest_url)
@@ -136,7 +136,7 @@ _current: ContextVar[Services | None] = ContextVar("tidemill_services", default=
 
 @cache
 def _default_services() -> Services:
-    made = Services(beside_up(load_settings()))
+    made = Services(settings_of_running_up(load_settings()))
     atexit.register(made.close)  # an open client tells a person of itself when the process ends
     return made
 

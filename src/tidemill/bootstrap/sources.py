@@ -20,7 +20,7 @@ def build_live_market(exchange: str, venue: str, rest_url: str = "") -> LiveSour
 
     ``rest_url`` takes the place of the exchange's own URLs.
     """
-    from tidemill.adapters.ccxt_market import CcxtMarket
+    from tidemill.adapters.ccxt.market import CcxtMarket
 
     return CcxtMarket(exchange, venue=venue, rest_url=rest_url, market_clock=WallClock())
 
@@ -31,12 +31,12 @@ def build_post_sources(settings: Settings, market_clock: Clock, keep: KeepPayloa
     common: dict[str, Any] = {"received_at": market_clock.now, "assumed_delay_seconds": delay}
     sources: list[PostSource] = []
     if token := settings.x.bearer_token.get_secret_value():
-        from tidemill.adapters.x_tweepy import XSource
+        from tidemill.adapters.posts.x import XSource
 
         x = settings.x
         sources.append(XSource(token, x.query, base_url=x.base_url, on_payload=partial(keep, "posts x"), **common))
     if settings.reddit.client_id:
-        from tidemill.adapters.reddit_praw import RedditSource
+        from tidemill.adapters.posts.reddit import RedditSource
 
         reddit = settings.reddit
         secret, url = reddit.client_secret.get_secret_value(), reddit.base_url
@@ -45,7 +45,7 @@ def build_post_sources(settings: Settings, market_clock: Clock, keep: KeepPayloa
             RedditSource(reddit.client_id, secret, reddit.subreddits, base_url=url, on_payload=on_payload, **common)
         )
     if api_key := settings.news.api_key.get_secret_value():
-        from tidemill.adapters.newsapi_source import NewsSource
+        from tidemill.adapters.posts.newsapi import NewsSource
 
         news = settings.news
         on_payload = partial(keep, "posts news")

@@ -9,13 +9,13 @@ from tidemill.settings import Settings
 
 def build_store(settings: Settings) -> Any:
     """The market store: SQL for everything, or bars in InfluxDB and the rest in SQL beside it."""
-    from tidemill.adapters.sql_market import SqlMarketStore
+    from tidemill.adapters.sql.market.store import SqlMarketStore
 
     beside = SqlMarketStore(settings.database_url("market"))
     if not settings.influx_url:
         return beside
-    from tidemill.adapters._influx_wire import Place
-    from tidemill.adapters.influx_market import InfluxMarketStore
+    from tidemill.adapters.influx.market import InfluxMarketStore
+    from tidemill.adapters.influx.wire import Place
 
     influx = settings.influx
     place = Place(

@@ -18,10 +18,10 @@ from tidemill.bootstrap.backtests import keep_compiled_code, prepare_backtest
 from tidemill.bootstrap.reporting import DAYS_PER_YEAR, Speed
 from tidemill.domain.errors import ConfigurationError
 from tidemill.recording import Recording
+from tidemill.research.sweeps import STRATEGY, Engine, Found, Params, open_engine
+from tidemill.research.sweeps.engines import try_params
+from tidemill.research.sweeps.outcomes import Failed, tell_failure
 from tidemill.settings import Settings
-from tidemill.sweeps import STRATEGY, Engine, Found, Params, open_engine
-from tidemill.sweeps.engines import try_params
-from tidemill.sweeps.outcomes import Failed, tell_failure
 
 ENGINES_KEPT = 4
 _opening = threading.Lock()

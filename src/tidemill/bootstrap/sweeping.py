@@ -18,9 +18,9 @@ from tidemill.domain.market import format_time
 from tidemill.domain.trials import comparable_sharpes, distinct_trials
 from tidemill.performance.returns import make_curve, make_returns, periods_per_year
 from tidemill.performance.significance import deflated_sharpe
+from tidemill.ports.trials import TrialLedger
 from tidemill.recording import hash_recording
-from tidemill.settings import Settings
-from tidemill.sweeps import (
+from tidemill.research.sweeps import (
     STRATEGY,
     Failed,
     Found,
@@ -32,7 +32,7 @@ from tidemill.sweeps import (
     propose,
     rank_outcomes,
 )
-from tidemill.trials import TrialLedger
+from tidemill.settings import Settings
 
 OnTrial = Callable[[int, int], None]
 TOLD = 20

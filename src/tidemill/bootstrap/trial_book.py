@@ -10,8 +10,8 @@ from datetime import datetime
 from tidemill.bootstrap.reporting import make_trial
 from tidemill.bootstrap.sweep_jobs import SweepRequest, sweep_plan
 from tidemill.domain.trials import Trial
-from tidemill.sweeps import STRATEGY, Found, Outcome, plan_with
-from tidemill.trials import TrialLedger
+from tidemill.ports.trials import TrialLedger
+from tidemill.research.sweeps import STRATEGY, Found, Outcome, plan_with
 
 
 class TrialBook:

@@ -12,7 +12,7 @@ from tidemill.bootstrap.sweep_jobs import SweepRequest, sweep_plan
 from tidemill.bootstrap.sweeping import Sweeper, run_sweep, try_all
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import format_time, timeframe_seconds
-from tidemill.sweeps import (
+from tidemill.research.sweeps import (
     Found,
     Outcome,
     Params,

@@ -14,7 +14,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tidemill.cli import data, records, research, running, setting_up
+from tidemill.cli import account as records
+from tidemill.cli import data, research
+from tidemill.cli import run as running
+from tidemill.cli import setup as setting_up
 from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
 
 INTERRUPTED = 3

@@ -33,7 +33,7 @@ def import_file(
     json: JsonPath = None,
 ) -> None:
     """Store bars of a file: checked, defects counted and told, holes recorded with their cause."""
-    from tidemill.replay.datafiles import import_path
+    from tidemill.operations.data import import_path
 
     result = import_path(file, layout=layout, venue=venue, instrument_id=instrument, timeframe=timeframe)
     write_json(json, result)
@@ -65,7 +65,7 @@ def export(
     ] = None,
 ) -> None:
     """Write stored bars to a file; a timeframe that is not stored is resampled from the finest one."""
-    from tidemill.replay.datafiles import export_bars
+    from tidemill.operations.data import export_bars
 
     if not (instrument and timeframe and start and end):
         raise DataError("export needs --instrument, --timeframe, --from and --to")
@@ -79,7 +79,7 @@ def gaps(
     json: JsonPath = None,
 ) -> None:
     """Show every hole: where bars are missing, how many, why, and what became of it."""
-    from tidemill.replay.datafiles import known_gaps
+    from tidemill.operations.data import known_gaps
 
     found = known_gaps(repaired=repaired)
     write_json(json, found)
@@ -93,7 +93,7 @@ def gaps(
 @app.command()
 def completeness(json: JsonPath = None) -> None:
     """Show per series how many of the expected bars are stored, and what is missing, with the cause."""
-    from tidemill.replay.datafiles import known_completeness
+    from tidemill.operations.data import known_completeness
 
     found = known_completeness()
     write_json(json, found)
@@ -120,7 +120,7 @@ def quarantine(
     json: JsonPath = None,
 ) -> None:
     """Show every bar that failed a check, with its reason."""
-    from tidemill.replay.datafiles import known_quarantine
+    from tidemill.operations.data import known_quarantine
 
     found = known_quarantine(released=released)
     write_json(json, found)
@@ -146,7 +146,7 @@ def release(
     timeframe: Timeframe = None,
 ) -> None:
     """Let one doubted bar go from quarantine into the store, with a reason."""
-    from tidemill.replay.datafiles import release_bar
+    from tidemill.operations.data import release_bar
 
     if not (instrument and timeframe and isinstance(open_time, datetime)):
         raise DataError("release needs --instrument and --timeframe")
@@ -162,7 +162,7 @@ def prune(
     json: JsonPath = None,
 ) -> None:
     """Delete raw answers older than the retention, but nothing that a recorded decision references."""
-    from tidemill.replay.retention import prune_payloads
+    from tidemill.operations.retention import prune_payloads
 
     done = prune_payloads(older_than)
     write_json(json, done)

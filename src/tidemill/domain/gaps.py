@@ -21,7 +21,7 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-class HoleState(StrEnum):
+class GapState(StrEnum):
     """What became of a hole.
 
     ``open``: missing. ``accepted``: asked for again and nobody has it. ``repaired``: its bars are stored.
@@ -35,11 +35,11 @@ class HoleState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-MISSING_STATES = (HoleState.OPEN, HoleState.ACCEPTED)
+MISSING_STATES = (GapState.OPEN, GapState.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hole:
+class Gap:
     """Bars missing side by side for one cause: [start, end) of open times, ``missing`` bars in it.
 
     A hole is known by (instrument, timeframe, start); every later look at it that finds something else is
@@ -52,7 +52,7 @@ class Hole:
     end: datetime
     missing: int
     cause: Cause
-    state: HoleState = HoleState.OPEN
+    state: GapState = GapState.OPEN
     why: str = ""
 
     def __post_init__(self) -> None:
@@ -69,10 +69,10 @@ class Hole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoleEvent:
+class GapEvent:
     """One line of a hole's history: the hole as it was seen, and when that was stored (micros)."""
 
-    hole: Hole
+    hole: Gap
     stored_at: int
 
 

@@ -41,7 +41,7 @@ class NotKept(DataError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesMark:
+class SeriesStatus:
     """The state of one series as the last look found it; ``why`` in a sentence.
 
     ``listed_from``: since when the instrument is traded, None when the venue does not tell. ``listed_until``: no bar
@@ -76,7 +76,7 @@ class SeriesMark:
 class MarkEvent:
     """One line of a series' history of marks, and when that was stored (micros)."""
 
-    mark: SeriesMark
+    mark: SeriesStatus
     stored_at: int
 
 

@@ -1,13 +1,13 @@
 """Approved targets become intents, placed exactly once, settled and reconciled."""
 
-from tidemill.execution.accepting import accept_differences
+from tidemill.execution.acceptance import accept_differences
 from tidemill.execution.desk import Desk
-from tidemill.execution.leasing import hold_lease
-from tidemill.execution.placing import place_order, resolve_order
-from tidemill.execution.planning import DecisionKey, OrderPlan, allow_buys, cap_price, plan_orders
-from tidemill.execution.reconciling import Difference, compare_account, compare_balances, freeze_differences
-from tidemill.execution.replacing import cancel_order, replace_order
-from tidemill.execution.settling import await_fills, cancel_resting, reduce_to_cash, settle_account, take_in_fills
+from tidemill.execution.lease import hold_lease
+from tidemill.execution.open_orders import await_fills, cancel_resting, reduce_to_cash, resolve_open_orders, sync_fills
+from tidemill.execution.order_plan import DecisionKey, OrderPlan, allow_buys, cap_price, plan_orders
+from tidemill.execution.placement import place_order, resolve_order
+from tidemill.execution.reconciliation import Difference, compare_account, compare_balances, freeze_differences
+from tidemill.execution.replacement import cancel_order, replace_order
 
 __all__ = [
     "DecisionKey",
@@ -28,7 +28,7 @@ __all__ = [
     "plan_orders",
     "reduce_to_cash",
     "replace_order",
+    "resolve_open_orders",
     "resolve_order",
-    "settle_account",
-    "take_in_fills",
+    "sync_fills",
 ]

@@ -10,7 +10,7 @@ A strategy of one's own is one file; it may import everything that stands here::
 """
 
 from tidemill.domain.errors import StrategyError
-from tidemill.forecasting.making import Forecasts, make_forecasts
+from tidemill.forecasting.forecasts import Forecasts, make_forecasts
 from tidemill.forecasting.rows import FeatureRows, as_rows
 from tidemill.forecasting.shipped import (
     HOURLY_HORIZONS,

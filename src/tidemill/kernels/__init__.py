@@ -5,7 +5,6 @@ before the first import; what starts a fast backtest points it into the settings
 """
 
 from tidemill.kernels.rules import run_cross, run_rebalance
-from tidemill.kernels.running import STAKE, WEIGHT, run_forecasts, run_targets
 from tidemill.kernels.signals import (
     bar_return,
     bar_volatility,
@@ -14,6 +13,7 @@ from tidemill.kernels.signals import (
     sma_cross,
     trend_strength,
 )
+from tidemill.kernels.simulators import STAKE, WEIGHT, run_forecasts, run_targets
 from tidemill.kernels.values import (
     CASH,
     DROPPED,

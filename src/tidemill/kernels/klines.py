@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidemill.kernels.compiling import compiled
+from tidemill.kernels.compilation import compiled
 
 POINT, QUOTE, COMMA, OPENS, CLOSES, SPACE = (ord(one) for one in '.",[] ')
 ZERO, NINE = ord("0"), ord("9")

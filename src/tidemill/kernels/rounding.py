@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidemill.kernels.compiling import compiled
+from tidemill.kernels.compilation import compiled
 
 SNAP = 1e-12
 NEAR = 1e-9

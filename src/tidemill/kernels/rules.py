@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidemill.kernels.running import STAKE, WEIGHT, run_targets
+from tidemill.kernels.simulators import STAKE, WEIGHT, run_targets
 from tidemill.kernels.values import Costs, Trail, make_market, make_trail, open_state
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tidemill.kernels.compiling import compiled
+from tidemill.kernels.compilation import compiled
 
 FULL_DEVIATIONS = 2.0
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tidemill.kernels.compiling import compiled
+from tidemill.kernels.compilation import compiled
 from tidemill.kernels.rounding import (
     SNAP,
     ceil_step,

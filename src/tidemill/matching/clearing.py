@@ -14,7 +14,7 @@ from tidemill.matching.accounts import Accounts
 from tidemill.matching.book import Level
 from tidemill.matching.drafts import draft_of, seal
 from tidemill.matching.values import QUOTE, RECEIVED, FillRules, SimTrade
-from tidemill.matching.working import Trades, WorkingOrder
+from tidemill.matching.working_orders import Trades, WorkingOrder
 
 # Fees are told with eight decimals, rounded up: what the exchange takes is never less than its rate.
 FEE_STEP = Decimal("1e-8")

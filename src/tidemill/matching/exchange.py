@@ -11,13 +11,13 @@ from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import ZERO, Balance
 from tidemill.domain.trading import OrderState
 from tidemill.matching import filters
+from tidemill.matching.admission import Judged, judge
 from tidemill.matching.book import Book
 from tidemill.matching.clearing import Clearing, funding_amount
-from tidemill.matching.judging import Judged, judge
+from tidemill.matching.crossing import Meeting
 from tidemill.matching.markets import Market
-from tidemill.matching.meeting import Meeting
 from tidemill.matching.values import FillRules, Refusal, SimOrder, SimTrade, Ticket
-from tidemill.matching.working import Orders, WorkingOrder
+from tidemill.matching.working_orders import Orders, WorkingOrder
 from tidemill.ports import BarTape
 
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from tidemill.domain.market import Bar, Instrument
-from tidemill.matching import filters, pricing
+from tidemill.matching import fill_prices as pricing
+from tidemill.matching import filters
 from tidemill.matching.book import Book, Depth, Level
 from tidemill.matching.impact import Impact
 from tidemill.matching.values import FillRules, Refusal

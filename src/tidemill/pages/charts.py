@@ -9,11 +9,11 @@ import pandas as pd
 
 from tidemill.domain.market import split_instrument_id
 from tidemill.domain.trading import Side
+from tidemill.pages.downsampling import keep_every, keep_shape
 from tidemill.pages.summary import money
 from tidemill.pages.tables import cost_parts
-from tidemill.pages.thinning import keep_every, keep_shape
 from tidemill.performance import Performance
-from tidemill.performance.telling import cost_values
+from tidemill.performance.statistics import cost_values
 
 OWN, OTHER, GAIN, LOSS = "#3987e5", "#8a8f98", "#1f9e75", "#d9534f"
 PALETTE = ("#3987e5", "#e08e2b", "#1f9e75", "#9a6bd0", "#d9534f", "#2aa5b8", "#c4a000", "#b05a8c")

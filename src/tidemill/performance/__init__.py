@@ -4,12 +4,12 @@
 ``resampling`` and ``significance`` how sure a Sharpe ratio is, ``cautions`` what is warned of.
 """
 
-from tidemill.performance.booking import Closing, InstrumentBook
 from tidemill.performance.figures import Headline, Performance
-from tidemill.performance.measuring import curve_sharpe, measure, run_sharpe
+from tidemill.performance.measurement import curve_sharpe, measure, run_sharpe
+from tidemill.performance.positions import Closing, InstrumentBook
 from tidemill.performance.record import DecidedOrder, RunRecord, decided_orders
 from tidemill.performance.shortfall import Shortfall, ShortfallSum, measure_shortfall, sum_shortfalls
-from tidemill.performance.telling import as_statistics
+from tidemill.performance.statistics import as_statistics
 
 __all__ = [
     "Closing",

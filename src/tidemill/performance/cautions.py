@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tidemill.domain.portfolio import ZERO
-from tidemill.performance.booking import InstrumentBook
 from tidemill.performance.figures import Capacity
+from tidemill.performance.positions import InstrumentBook
 from tidemill.performance.resampling import Interval
 from tidemill.performance.significance import Deflated
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import Fill, Side
-from tidemill.performance.booking import movements_of
+from tidemill.performance.positions import movements_of
 from tidemill.performance.record import DecidedOrder
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pandas as pd
 
-from tidemill.performance.booking import InstrumentBook
 from tidemill.performance.costs import Costs
+from tidemill.performance.positions import InstrumentBook
 from tidemill.performance.record import RunRecord
 from tidemill.performance.resampling import Intervals
 from tidemill.performance.significance import Deflated

@@ -10,7 +10,7 @@ import pandas as pd
 from tidemill.domain.market import to_micros
 from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import Fill
-from tidemill.performance.booking import movements_of
+from tidemill.performance.positions import movements_of
 
 # A position below this share of equity is dust, not exposure.
 DUST_FRACTION = 0.01

@@ -18,29 +18,29 @@ RECORDS  by kind, see ``domain.records``: instrument, event_time, texts and floa
 event_time of a bar is its close, open_time + timeframe, so it is not stored twice.
 """
 
-from tidemill.ports.broking import AccountBroker, OrderBroker
+from tidemill.ports.brokers import AccountBroker, OrderBroker
 from tidemill.ports.clocks import Clock, Sleep, TimeSource
 from tidemill.ports.frames import BAR_COLUMNS, GAP_COLUMNS, POST_COLUMNS, QUARANTINE_COLUMNS, SCORE_COLUMNS
+from tidemill.ports.gaps import FetchLog, GapLedger, GapRecords, QuarantineStore, SeriesStatusStore
 from tidemill.ports.ledgers import AccountLedger, DecisionLedger, FillLedger, FreezeStore, LeaseStore, OrderLedger
-from tidemill.ports.missing import FetchLog, GapLedger, GapRecords, QuarantineStore, SeriesMarks
 from tidemill.ports.models import FittedModel, ModelRegistry
 from tidemill.ports.sources import (
     BarTape,
+    MarketEventSource,
     MarketSource,
     MarketStream,
     PostSource,
     RateBudgets,
-    RecordSource,
     StreamPart,
 )
 from tidemill.ports.stores import (
     PAYLOADS_REFERENCED,
     BarStore,
     EvidenceStore,
+    MarketEventStore,
     PayloadPruning,
     PostStore,
     Pruned,
-    RecordStore,
     SnapshotStore,
     StoreHealth,
 )
@@ -66,6 +66,8 @@ __all__ = [
     "GapLedger",
     "GapRecords",
     "LeaseStore",
+    "MarketEventSource",
+    "MarketEventStore",
     "MarketSource",
     "MarketStream",
     "ModelRegistry",
@@ -77,9 +79,7 @@ __all__ = [
     "Pruned",
     "QuarantineStore",
     "RateBudgets",
-    "RecordSource",
-    "RecordStore",
-    "SeriesMarks",
+    "SeriesStatusStore",
     "Sleep",
     "SnapshotStore",
     "StoreHealth",

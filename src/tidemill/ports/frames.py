@@ -1,9 +1,76 @@
-"""Columns of the DataFrames that cross the ports."""
+"""Columns of the DataFrames that cross the ports, their checks, and plain rows made of them and back."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tidemill.domain.errors import DataError
 
 BAR_COLUMNS = ("instrument", "open_time", "open", "high", "low", "close", "volume", "knowledge_time", "assumed")
 POST_COLUMNS = ("source", "post_id", "channel", "event_time", "knowledge_time", "assumed", "title", "text")
 SCORE_COLUMNS = ("source", "post_id", "scorer", "score", "subjects", "event_time", "knowledge_time")
 GAP_COLUMNS = ("instrument", "timeframe", "start", "end", "missing", "cause")
 QUARANTINE_COLUMNS = ("timeframe", *BAR_COLUMNS, "reason", "source", "payload_hash")
+TIME_COLUMNS = frozenset({"open_time", "event_time", "knowledge_time"})
+NUMBER_COLUMNS = frozenset({"open", "high", "low", "close", "volume", "score"})
+COLUMNS = {"bars": BAR_COLUMNS, "posts": POST_COLUMNS, "scores": SCORE_COLUMNS}
+
+
+def check_frame(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its columns in order; DataError names what is missing, without zone, or not a number."""
+    for name in COLUMNS[kind]:
+        if name not in frame.columns:
+            raise DataError(f"{kind} without the column '{name}' cannot be stored")
+    made = frame[list(COLUMNS[kind])]
+    for name in made.columns:
+        if name in TIME_COLUMNS and len(made) and not isinstance(made[name].dtype, pd.DatetimeTZDtype):
+            raise DataError(f"{name} of {kind} has no time zone; make it UTC")
+        if made[name].isna().any():
+            row = int(np.flatnonzero(made[name].isna().to_numpy())[0])
+            raise DataError(f"{name} of {kind} is missing in row {row}; nothing was stored")
+    return made
+
+
+def to_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Rows as plain Python values; times as int64 micros."""
+    columns = []
+    for name in frame.columns:
+        values = frame[name]
+        if name in TIME_COLUMNS:
+            columns.append(micros(values).tolist())
+        elif name in NUMBER_COLUMNS:
+            columns.append(values.to_numpy(dtype=np.float64).tolist())
+        else:
+            columns.append(values.tolist())
+    return list(zip(*columns, strict=True))
+
+
+def to_frame(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> pd.DataFrame:
+    """Rows of plain values as a frame with the right types; ``stored_at`` is a time as well."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return pd.DataFrame({name: _typed(name, values) for name, values in zip(names, columns, strict=True)})
+
+
+def _typed(name: str, values: Sequence[Any]) -> Any:
+    if name in TIME_COLUMNS or name == "stored_at":
+        return times(np.array(values, dtype=np.int64))
+    if name in NUMBER_COLUMNS:
+        return np.array(values, dtype=np.float64)
+    if name == "assumed":
+        return np.array(values, dtype=bool)
+    return pd.Series(list(values), dtype="str")
+
+
+def micros(values: pd.Series) -> np.ndarray:
+    """Times as int64 microseconds."""
+    made: np.ndarray = values.to_numpy("datetime64[us]").astype(np.int64) if len(values) else np.empty(0, np.int64)
+    return made
+
+
+def times(values: np.ndarray) -> pd.DatetimeIndex:
+    """Int64 microseconds as aware UTC times."""
+    return pd.DatetimeIndex(values.astype("datetime64[us]")).tz_localize("UTC")

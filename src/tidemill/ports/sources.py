@@ -11,7 +11,7 @@ import pandas as pd
 
 from tidemill.domain.budgets import Block, BudgetRule
 from tidemill.domain.market import Bar, Instrument
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
 
 
 class MarketSource(Protocol):
@@ -92,15 +92,17 @@ class PostSource(Protocol):
         ...
 
 
-class RecordSource(Protocol):
+class MarketEventSource(Protocol):
     """Where trades, books, funding rates, open interest, or splits and dividends come from."""
 
     @property
-    def kinds(self) -> Sequence[RecordKind]:
+    def kinds(self) -> Sequence[MarketEventKind]:
         """What can be had there."""
         ...
 
-    def fetch_records(self, kind: RecordKind, instrument: str, start: datetime, end: datetime) -> pd.DataFrame:
+    def fetch_market_events(
+        self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
+    ) -> pd.DataFrame:
         """RECORDS of ``kind`` with ``start`` <= event_time < ``end``, ascending; may be empty.
 
         Of books the one that stands now, whatever the range. TransientError when the source is down or out of

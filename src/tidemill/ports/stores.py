@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
 
 PAYLOADS_REFERENCED = 10
 
@@ -164,16 +164,16 @@ class SnapshotStore(Protocol):
         ...
 
 
-class RecordStore(Protocol):
+class MarketEventStore(Protocol):
     """Records with their revisions."""
 
-    def write_records(self, kind: RecordKind, records: pd.DataFrame, *, now: datetime) -> int:
+    def write_market_events(self, kind: MarketEventKind, records: pd.DataFrame, *, now: datetime) -> int:
         """Store RECORDS atomically; return the rows added. The rules are those of bars."""
         ...
 
-    def read_records(
+    def read_market_events(
         self,
-        kind: RecordKind,
+        kind: MarketEventKind,
         instruments: Sequence[str],
         start: datetime,
         end: datetime,
@@ -188,6 +188,6 @@ class RecordStore(Protocol):
         """
         ...
 
-    def latest_event(self, kind: RecordKind, instrument: str) -> datetime | None:
+    def latest_event(self, kind: MarketEventKind, instrument: str) -> datetime | None:
         """event_time of the newest stored record, or None."""
         ...

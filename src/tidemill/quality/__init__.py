@@ -9,15 +9,6 @@ from tidemill.quality.completeness import (
     measure_series,
     window_fraction,
 )
-from tidemill.quality.doubts import (
-    DoubtRules,
-    find_doubts,
-    hash_bars,
-    honour_quarantine,
-    may_doubt,
-    to_quarantine,
-    trust,
-)
 from tidemill.quality.gaps import (
     Evidence,
     Neighbour,
@@ -27,6 +18,15 @@ from tidemill.quality.gaps import (
     judge_cause,
     revise_holes,
 )
+from tidemill.quality.outliers import (
+    OutlierRules,
+    find_outliers,
+    hash_bars,
+    honour_quarantine,
+    may_doubt,
+    to_quarantine,
+    trust,
+)
 from tidemill.quality.posts import CheckedPosts, check_posts
 
 __all__ = [
@@ -34,18 +34,18 @@ __all__ = [
     "CheckedBars",
     "CheckedPosts",
     "DayCompleteness",
-    "DoubtRules",
     "Evidence",
     "Neighbour",
+    "OutlierRules",
     "SeriesCompleteness",
     "adjust_as_of",
     "adjust_bars",
     "check_bars",
     "check_posts",
     "expected_opens",
-    "find_doubts",
     "find_holes",
     "find_missing",
+    "find_outliers",
     "hash_bars",
     "honour_quarantine",
     "judge_cause",

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.records import RecordKind
-from tidemill.ports import RecordStore
+from tidemill.domain.market_events import MarketEventKind
+from tidemill.ports import MarketEventStore
 
 PRICES = ["open", "high", "low", "close"]
 SPLIT, DIVIDEND = "split", "dividend"
@@ -32,7 +32,7 @@ class AdjustedBars:
 
 
 def adjust_as_of(
-    bars: pd.DataFrame, records: RecordStore, *, known_at: datetime, stored_until: int | None
+    bars: pd.DataFrame, records: MarketEventStore, *, known_at: datetime, stored_until: int | None
 ) -> AdjustedBars:
     """BARS of any instruments, those that have adjustments in ``records`` as :func:`adjust_bars` gives them.
 
@@ -41,8 +41,8 @@ def adjust_as_of(
     """
     if not len(bars):
         return AdjustedBars(bars=bars)
-    told = records.read_records(
-        RecordKind.ADJUSTMENTS,
+    told = records.read_market_events(
+        MarketEventKind.ADJUSTMENTS,
         sorted(set(bars["instrument"])),
         bars["open_time"].min().to_pydatetime(),
         known_at + MICRO,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.domain.gaps import Cause, Hole
+from tidemill.domain.gaps import Cause, Gap
 from tidemill.domain.market import EPOCH, Calendar, DecisionGrid, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.quality.gaps import MICROS, expected_opens
 
@@ -87,8 +87,8 @@ def measure_series(
     end: datetime,
     start: datetime = EPOCH,
     listed: datetime | None = None,
-    holes: Sequence[Hole],
-    history: Sequence[Hole],
+    holes: Sequence[Gap],
+    history: Sequence[Gap],
     calendar: Calendar = "24x7",
     sessions: Sequence[datetime] = (),
 ) -> SeriesCompleteness | None:
@@ -133,19 +133,19 @@ def measure_days(expected: np.ndarray, stored: np.ndarray) -> list[DayCompletene
     ]
 
 
-def _inside(opens: np.ndarray, hole: Hole) -> np.ndarray:
+def _inside(opens: np.ndarray, hole: Gap) -> np.ndarray:
     inside: np.ndarray = (opens >= to_micros(hole.start)) & (opens < to_micros(hole.end))
     return inside
 
 
-def _count_inside(opens: np.ndarray, holes: Sequence[Hole]) -> int:
+def _count_inside(opens: np.ndarray, holes: Sequence[Gap]) -> int:
     inside = np.zeros(len(opens), dtype=bool)
     for hole in holes:
         inside |= _inside(opens, hole)
     return int(inside.sum())
 
 
-def _count_causes(gone: np.ndarray, holes: Sequence[Hole]) -> dict[Cause, int]:
+def _count_causes(gone: np.ndarray, holes: Sequence[Gap]) -> dict[Cause, int]:
     counts: dict[Cause, int] = {}
     told = np.zeros(len(gone), dtype=bool)
     for hole in holes:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Hole, HoleState
+from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Gap, GapState
 from tidemill.domain.market import Calendar, format_time, from_micros, timeframe_seconds, to_micros
 
 MICROS = 1_000_000
@@ -141,7 +141,7 @@ def _is_inside(missing: np.ndarray, evidence: Evidence) -> np.ndarray:
 
 def find_holes(
     instrument: str, timeframe: str, expected: np.ndarray, missing: np.ndarray, causes: Sequence[tuple[Cause, str]]
-) -> list[Hole]:
+) -> list[Gap]:
     """Missing open times side by side (by the calendar of ``expected``) with one cause, as holes."""
     if not len(missing):
         return []
@@ -153,7 +153,7 @@ def find_holes(
     ]
     cut.append(len(missing))
     return [
-        Hole(
+        Gap(
             instrument=instrument,
             timeframe=timeframe,
             start=from_micros(int(missing[first])),
@@ -167,13 +167,13 @@ def find_holes(
 
 
 def revise_holes(
-    known: Sequence[Hole],
-    found: Sequence[Hole],
+    known: Sequence[Gap],
+    found: Sequence[Gap],
     *,
     asked_again: bool,
     stored: np.ndarray,
     not_due: Collection[datetime] = (),
-) -> list[Hole]:
+) -> list[Gap]:
     """The lines that a look at a range adds to the history.
 
     ``known``: holes of the range told as missing before; ``found``: those seen now. A hole no longer seen
@@ -191,31 +191,31 @@ def revise_holes(
     return [one for one in lines + gone if before.get(one.key) != one]
 
 
-def _settled(hole: Hole, before: Hole | None, *, asked_again: bool) -> Hole:
-    kept = before is not None and before.state is HoleState.ACCEPTED and _same(before, hole)
+def _settled(hole: Gap, before: Gap | None, *, asked_again: bool) -> Gap:
+    kept = before is not None and before.state is GapState.ACCEPTED and _same(before, hole)
     final = hole.cause in {Cause.VENUE_OUTAGE, Cause.NO_TRADES}
     if kept and before is not None and not asked_again:
         return before
     # what is seen for the first time was not asked for by the repair
     settled = final and before is not None and (asked_again or kept)
-    return _with(hole, HoleState.ACCEPTED, hole.why) if settled else hole
+    return _with(hole, GapState.ACCEPTED, hole.why) if settled else hole
 
 
-def _same(one: Hole, other: Hole) -> bool:
+def _same(one: Gap, other: Gap) -> bool:
     return (one.start, one.end, one.missing, one.cause) == (other.start, other.end, other.missing, other.cause)
 
 
-def _closed(hole: Hole, found: Sequence[Hole], stored: np.ndarray, not_due: Collection[datetime]) -> Hole:
+def _closed(hole: Gap, found: Sequence[Gap], stored: np.ndarray, not_due: Collection[datetime]) -> Gap:
     for one in found:
         if one.instrument == hole.instrument and one.timeframe == hole.timeframe and one.start < hole.start < one.end:
-            return _with(hole, HoleState.MERGED, f"told by the hole from {format_time(one.start)}")
+            return _with(hole, GapState.MERGED, f"told by the hole from {format_time(one.start)}")
     if to_micros(hole.start) in stored:
-        return _with(hole, HoleState.REPAIRED, "its first bars are stored")
-    return _with(hole, HoleState.WITHDRAWN, "no bar was due then") if hole.start in not_due else hole
+        return _with(hole, GapState.REPAIRED, "its first bars are stored")
+    return _with(hole, GapState.WITHDRAWN, "no bar was due then") if hole.start in not_due else hole
 
 
-def _with(hole: Hole, state: HoleState, why: str) -> Hole:
-    return Hole(
+def _with(hole: Gap, state: GapState, why: str) -> Gap:
+    return Gap(
         instrument=hole.instrument,
         timeframe=hole.timeframe,
         start=hole.start,
@@ -227,6 +227,6 @@ def _with(hole: Hole, state: HoleState, why: str) -> Hole:
     )
 
 
-def is_missing(hole: Hole) -> bool:
+def is_missing(hole: Gap) -> bool:
     """Whether the bars of the hole are missing still."""
     return hole.state in MISSING_STATES

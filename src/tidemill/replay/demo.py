@@ -15,10 +15,11 @@ from rich.console import Console
 
 from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using, write_text
 from tidemill.domain.errors import TidemillError
-from tidemill.replay.drive import StepLog, import_history, open_ledger, quiet_prefect, run_steps
+from tidemill.operations.ledger_opening import open_ledger
+from tidemill.operations.prefect_server import PrefectServer, quiet_prefect
+from tidemill.replay.drive import StepLog, import_history, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
-from tidemill.replay.prefect_server import PrefectServer
 from tidemill.replay.screen import ReplayScreen, show_summary, summary_page
 from tidemill.replay.servers import ReplayServers
 from tidemill.replay.summary import make_summary, why_no_fill

@@ -13,10 +13,10 @@ from typing import Any
 
 from tidemill.bootstrap import Services, using
 from tidemill.domain.market import EPOCH, timeframe_seconds
-from tidemill.domain.portfolio import Account
-from tidemill.ingesting import Ingested, note_fetch, store_checked, store_posts
+from tidemill.gap_repair import record_missing
+from tidemill.ingest import Ingested, note_fetch, store_checked, store_posts
+from tidemill.operations.prefect_server import quiet_prefect
 from tidemill.recording import Recording
-from tidemill.repairing import record_missing
 from tidemill.replay.plan import ReplayPlan
 from tidemill.replay.servers import ReplayServers
 
@@ -101,17 +101,8 @@ def _import_bars(services: Services, plan: ReplayPlan, name: str, now: datetime)
         now=now,
         after=None,
         source="import",
-        doubts=services.doubts,
+        outliers=services.outliers,
     )
-
-
-def open_ledger(services: Services, currency: str, cash: Decimal) -> None:
-    """Record the account's opening balance in the ledger."""
-    stamp = services.stamp()
-    account = Account(
-        account=services.settings.account, venue=services.settings.venue.name, currency=currency, opened_at=stamp.market
-    )
-    services.ledger.open_account(account, {currency: cash}, stamp=stamp)
 
 
 def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, progress: Progress) -> StepLog:
@@ -162,7 +153,7 @@ def _run_step(
 
 def training_due(services: Services, as_of: datetime) -> bool:
     """Whether the schedule of ``retrain``, in recorded time, has come."""
-    from tidemill.learning import is_due
+    from tidemill.model_training.candidates import is_due
 
     champion = services.models.load_champion("tidemill")
     return is_due(champion, as_of, services.settings.training.retrain_every_days)
@@ -173,10 +164,3 @@ def _flow(say: Callable[[str], None], chosen: Any, **parameters: Any) -> Any:
     result = chosen(**parameters)
     time.sleep(REST_SECONDS)
     return result
-
-
-def quiet_prefect() -> Any:
-    """Heartbeats off and only warnings in the log: a replay makes many short runs."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
-
-    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "WARNING"})

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tidemill.backtest import BacktestResult, run_backtest
 from tidemill.bootstrap import Services, make_backtest_plan, write_text
-from tidemill.replay.comparing import RunTold, compare_runs, is_equal
+from tidemill.replay.compare import RunTold, compare_runs, is_equal
 from tidemill.replay.demo import replay_recording
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan
 from tidemill.replay.summary import final_equity

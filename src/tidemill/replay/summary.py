@@ -8,7 +8,7 @@ from typing import Any
 
 from tidemill.backtest import fees_in_currency
 from tidemill.bootstrap import Services
-from tidemill.deciding import mark_equity, view_market
+from tidemill.decision import mark_equity, view_market
 from tidemill.domain.market import EPOCH, timeframe_seconds
 from tidemill.domain.portfolio import ZERO, drawdown
 from tidemill.lineage import explain

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from tidemill.domain.gaps import Hole
+from tidemill.domain.gaps import Gap
 from tidemill.domain.market import format_time
-from tidemill.domain.series import SeriesMark, SeriesState
+from tidemill.domain.series import SeriesState, SeriesStatus
 from tidemill.quality import SeriesCompleteness
 from tidemill.reports.tables import table
 
@@ -40,7 +40,7 @@ def stream_page(venue: str, told: Mapping[str, Any]) -> str:
     return f"# Stream of {venue}\n\n" + table([told], counts) + "\n\n## Could not be mended at once\n\n" + failures
 
 
-def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Hole]) -> str:
+def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Gap]) -> str:
     """Page of a repair: what each instrument got, and every hole that is left with its cause."""
     columns = ("name", "timeframe", "fetched", "stored", "quarantined", "released", "failure")
     missing = table([hole_row(one) for one in left], HOLE_COLUMNS) if left else "nothing"
@@ -51,7 +51,7 @@ HOLE_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end", "
 """What a narrow screen cuts comes last."""
 
 
-def hole_row(hole: Hole) -> dict[str, Any]:
+def hole_row(hole: Gap) -> dict[str, Any]:
     """One hole for a table or for JSON."""
     return {
         "instrument": hole.instrument,
@@ -65,13 +65,15 @@ def hole_row(hole: Hole) -> dict[str, Any]:
     }
 
 
-def series_state(series: SeriesCompleteness, marks: Sequence[SeriesMark]) -> str:
+def series_state(series: SeriesCompleteness, marks: Sequence[SeriesStatus]) -> str:
     """How a series is marked; ``fine`` unless told otherwise."""
     told = {one.key: str(one.state) for one in marks}
     return told.get((series.instrument, series.timeframe), str(SeriesState.FINE))
 
 
-def completeness_rows(measured: Sequence[SeriesCompleteness], marks: Sequence[SeriesMark] = ()) -> list[dict[str, Any]]:
+def completeness_rows(
+    measured: Sequence[SeriesCompleteness], marks: Sequence[SeriesStatus] = ()
+) -> list[dict[str, Any]]:
     """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked.
 
     What matters comes first: a table cuts on the right what its screen has no room for.

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from tidemill.domain.records import RecordKind
+from tidemill.domain.market_events import MarketEventKind
 
 
 class _Group(BaseModel):
@@ -38,7 +38,7 @@ class MarketSettings(_Group):
     instruments: tuple[str, ...] = ()
     timeframes: tuple[str, ...] = Field((), description="empty: the timeframe that is decided on")
     calendar: str = Field("24x7", description="24x7, or a code of exchange_calendars such as XNYS")
-    records: tuple[RecordKind, ...] = Field(
+    records: tuple[MarketEventKind, ...] = Field(
         (), description="of its instruments: trades, books, funding, open_interest, adjustments"
     )
     rest_url: str = Field("", description="sends every request here instead of the venue's own host")
@@ -53,7 +53,7 @@ class IngestSettings(_Group):
     """What is kept of the venue that takes the orders, and how patiently venues are asked."""
 
     timeframes: tuple[str, ...] = Field((), description="kept beside the timeframe that is decided on")
-    records: tuple[RecordKind, ...] = Field((), description="kept of the universe: trades, books")
+    records: tuple[MarketEventKind, ...] = Field((), description="kept of the universe: trades, books")
     record_history_hours: float = Field(24, gt=0, description="how far back a first fetch of records reads")
     tries: int = Field(4, ge=1, description="how often a request is tried before the series fails")
     look_again_bars: int = Field(2, ge=0, description="newest stored bars asked for once more: venues revise them")

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, default_decision_delay, split_instrument_id
-from tidemill.mistakes import check_variables, tell_mistake
+from tidemill.settings.errors import check_variables, tell_mistake
 from tidemill.settings.groups import (
     InfluxSettings,
     IngestSettings,

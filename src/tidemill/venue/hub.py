@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.venue.events import AccountEvents, Event, build_events
-from tidemill.venue.following import Follower
+from tidemill.venue.live_feed import Follower
 from tidemill.venue.market_streams import MarketStreams
 from tidemill.venue.sockets import Socket
 from tidemill.venue.state import VenueState

@@ -13,12 +13,12 @@ from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
 from tidemill.venue.endpoints import check_known, weight_of
-from tidemill.venue.following import Follower
+from tidemill.venue.fault_effects import strike
 from tidemill.venue.hub import Hub
+from tidemill.venue.live_feed import Follower
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.parameters import Parameters
 from tidemill.venue.state import VenueState
-from tidemill.venue.striking import strike
 
 PREFIX = "/api/v3/"
 KINDS = {

@@ -21,8 +21,8 @@ from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
 from tidemill.venue.account_api import AccountApi
 from tidemill.venue.admin import Admin
 from tidemill.venue.bybit import BybitRest
-from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub
+from tidemill.venue.live_feed import Follower
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.market_streams import MarketStreams
 from tidemill.venue.options import VenueOptions

@@ -14,8 +14,8 @@ from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
 from tidemill.venue.endpoints import check_known, weight_of
-from tidemill.venue.following import Follower
 from tidemill.venue.hub import Hub, Listener
+from tidemill.venue.live_feed import Follower
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.parameters import Parameters
 from tidemill.venue.rest import check_sender

@@ -118,13 +118,13 @@ class LedgerOrder:
 class OrderTiming:
     """How long an order may travel and how long absence takes to prove, from the venue's capability row.
 
-    ``window_ms`` is the validity window that the venue enforces; ``settle_seconds`` is window + the
+    ``window_ms`` is the validity window that the venue enforces; ``visibility_seconds`` is window + the
     venue's internal timeout + margin: before it has passed, "not found" proves nothing.
     ``absence_queries`` is how many later queries must agree.
     """
 
     window_ms: int = 5000
-    settle_seconds: float = 17.0
+    visibility_seconds: float = 17.0
     first_poll_seconds: float = 0.2
     last_poll_seconds: float = 5.0
     absence_queries: int = 2

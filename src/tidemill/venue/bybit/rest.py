@@ -14,12 +14,12 @@ from tidemill.venue.bybit.account import BybitAccount
 from tidemill.venue.bybit.calls import Call
 from tidemill.venue.bybit.market import BybitMarket
 from tidemill.venue.errors import VenueError
-from tidemill.venue.following import Follower
+from tidemill.venue.fault_effects import strike
 from tidemill.venue.hub import Hub
+from tidemill.venue.live_feed import Follower
 from tidemill.venue.market_api import MarketApi
 from tidemill.venue.options import PLENTY
 from tidemill.venue.state import VenueState
-from tidemill.venue.striking import strike
 
 PREFIX = "/v5/"
 KINDS = {

@@ -1,0 +1,1 @@
+"""Exchanges through ccxt: orders, market data and streams."""

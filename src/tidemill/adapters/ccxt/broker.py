@@ -1,0 +1,218 @@
+"""Orders and accounts of an exchange, or of the paper venue, through ccxt: sent once, judged by evidence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tidemill.adapters.ccxt._answers import read_fill, read_order
+from tidemill.adapters.ccxt._orders import (
+    NotSent,
+    Outgoing,
+    check_outgoing,
+    fill,
+    millis,
+    outgoing,
+    read_outgoing,
+    send_order,
+    sign_as_recorded,
+)
+from tidemill.adapters.ccxt._outcomes import Evidence, judge, keep_body, venue_code
+from tidemill.adapters.ccxt._shared_loop import SharedLoop
+from tidemill.adapters.ccxt.exchange import GRACE_SECONDS, build_exchange, check_no_retries, unified_symbol
+from tidemill.domain.errors import ConfigurationError, TransientError
+from tidemill.domain.market import Instrument
+from tidemill.domain.portfolio import Balance
+from tidemill.domain.trading import Fill, OrderRequest, Placement, VenueOrder
+from tidemill.ports import Clock
+from tidemill.ports.capabilities import VenueCall, VenueCapability
+
+log = logging.getLogger(__name__)
+PAGE = 1000
+NOT_FOUND_CODES = frozenset({-2013, -2011})
+
+
+class CcxtBroker:
+    """Both broker ports on one ccxt client that speaks Binance's spot protocol."""
+
+    def __init__(
+        self,
+        exchange_id: str,
+        *,
+        venue: str,
+        rest_url: str,
+        key: str,
+        secret: str,
+        instruments: Sequence[Instrument],
+        wall_clock: Clock,
+        capability: VenueCapability,
+        timeout_seconds: float = 10.0,
+    ) -> None:
+        if capability.answers != "binance spot":
+            raise ConfigurationError(
+                f"the broker cannot read what {exchange_id} answers; choose an exchange that speaks Binance's spot "
+                "protocol, or write an adapter of its own"
+            )
+        self._venue = venue
+        self._row = capability
+        self._wall = wall_clock
+        self._timeout = timeout_seconds
+        self._instruments = {unified_symbol(one.id): one for one in instruments}
+        self._by_raw = {one.base + one.quote: one for one in instruments}
+        self._loop = SharedLoop()
+        self._exchange = build_exchange(
+            exchange_id,
+            rest_url=rest_url,
+            key=key,
+            secret=secret,
+            exact=True,
+            timeout_seconds=timeout_seconds,
+            options=capability.options,
+        )
+        # orders on their way, by client order id on the wire: several may be sent at once
+        self._expected: dict[str, Outgoing] = {}
+        self._left: set[str] = set()
+        self._send = self._exchange.fetch
+        self._exchange.fetch = self._guarded_fetch
+        keep_body(self._exchange)
+        sign_as_recorded(self._exchange, capability)
+
+    def place_order(self, request: OrderRequest) -> Placement:
+        """See the port. ConfigurationError when the guard stops a request: then nothing was sent."""
+        check_no_retries(self._exchange)
+        order = outgoing(request, self._row)
+        answer: Any = None
+        failure: BaseException | None = None
+        try:
+            answer = self._loop.run(self._create(order), self._timeout + GRACE_SECONDS)
+        except NotSent as error:
+            raise ConfigurationError(str(error)) from error
+        except Exception as error:  # noqa: BLE001 -- whatever happened, only the evidence counts
+            failure = error
+        name = order.client_id
+        return self._judged(Evidence(client_order_id=name, left=name in self._left, answer=answer, failure=failure))
+
+    def _judged(self, seen: Evidence) -> Placement:
+        self._left.discard(seen.client_order_id)
+        judged = judge(seen)
+        if judged.outcome != "acked":
+            return Placement(outcome=judged.outcome, evidence=judged.text)
+        order = self._to_order(seen.answer)
+        return Placement(outcome="acked", evidence=f"order {order.venue_order_id} is {order.state}", order=order)
+
+    def cancel_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
+        """See the port."""
+        return self._ask_for(self._row.cancel, instrument, client_order_id, venue_order_id)
+
+    def fetch_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
+        """See the port."""
+        return self._ask_for(self._row.queries[0], instrument, client_order_id, venue_order_id)
+
+    def fetch_open_orders(self, instruments: Sequence[str]) -> Sequence[VenueOrder]:
+        """See the port."""
+        found: list[VenueOrder] = []
+        for instrument in instruments:
+            answer = self._ask(self._exchange.private_get_openorders, self._raw(instrument))
+            found += [self._to_order(one) for one in answer or ()]
+        return found
+
+    def fetch_orders(self, instrument: str, since: datetime) -> Sequence[VenueOrder]:
+        """See the port; paged by order id."""
+        query = self._raw(instrument) | {"startTime": max(millis(since), 0), "limit": PAGE}
+        found: list[VenueOrder] = []
+        while True:
+            page = self._ask(self._exchange.private_get_allorders, query) or []
+            found += [self._to_order(one) for one in page]
+            if len(page) < PAGE:
+                return found
+            query = self._raw(instrument) | {"orderId": int(page[-1]["orderId"]) + 1, "limit": PAGE}
+
+    def fetch_fills(self, instrument: str, after_trade_id: str | None) -> Sequence[Fill]:
+        """See the port; paged by trade id."""
+        first = int(after_trade_id) + 1 if after_trade_id else 1
+        found: list[Fill] = []
+        while True:
+            query = self._raw(instrument) | {"fromId": first, "limit": PAGE}
+            page = self._ask(self._exchange.private_get_mytrades, query) or []
+            found += [read_fill(instrument, one) for one in page]
+            if len(page) < PAGE:
+                return found
+            first = int(page[-1]["id"]) + 1
+
+    def fetch_balances(self) -> Mapping[str, Balance]:
+        """See the port."""
+        answer = self._ask(self._exchange.private_get_account, {"omitZeroBalances": "true"})
+        rows = [
+            Balance(asset=one["asset"], free=Decimal(one["free"]), locked=Decimal(one["locked"]))
+            for one in (answer or {})["balances"]
+        ]
+        return {one.asset: one for one in rows if one.total}
+
+    def close(self) -> None:
+        """Close the client and its loop."""
+        self._loop.run(self._exchange.close(), GRACE_SECONDS)
+        self._loop.close()
+
+    # -- sending
+
+    async def _create(self, order: Outgoing) -> Any:
+        self._expected[order.client_id] = order
+        try:
+            return await send_order(self._exchange, self._row, unified_symbol(order.request.instrument), order)
+        finally:
+            del self._expected[order.client_id]
+
+    async def _guarded_fetch(
+        self, url: str, method: str = "GET", headers: Any = None, body: Any = None, *more: Any
+    ) -> Any:
+        """Let no order out that lacks the recorded client order id, send time, window, quantity or limit."""
+        if method == "POST" and self._row.create.path in url:
+            sent = read_outgoing(url, headers, body)
+            check_outgoing(self._expected, sent, self._row)
+            self._left.add(sent[self._row.client_id_parameter])
+        return await self._send(url, method, headers, body, *more)
+
+    # -- asking
+
+    def _ask_for(self, call: VenueCall, instrument: str, our_id: str, known_id: str | None) -> VenueOrder | None:
+        """One order by the venue's id once that is known, since a cancel may have replaced ours; else by ours."""
+        market = self._raw(instrument)
+        name = self._row.client_order_id(our_id)
+        by_ours = fill(call.params, {"id": name, "raw_symbol": market["symbol"]})
+        query = market | {"orderId": known_id} if known_id else by_ours
+        answer = self._ask(getattr(self._exchange, call.method), query)
+        return None if answer is None else self._to_order(answer)
+
+    def _ask(self, method: Any, query: Mapping[str, Any]) -> Any:
+        """One signed question; None when the venue says there is no such order. TransientError otherwise."""
+        import ccxt
+
+        async def work() -> Any:
+            return await method(dict(query))
+
+        try:
+            answer = self._loop.run(work(), self._timeout + GRACE_SECONDS)
+        except ccxt.AuthenticationError as error:
+            raise ConfigurationError(f"{self._venue} refused the key: {str(error)[:200]}") from error
+        except (ccxt.BaseError, TimeoutError) as error:
+            if venue_code(error) in NOT_FOUND_CODES:
+                return None
+            raise TransientError(f"{self._venue} does not answer: {type(error).__name__} {str(error)[:200]}") from error
+        if not isinstance(answer, (dict, list)):
+            # ccxt hands a page of HTML, half a JSON or nothing on as if it were an answer
+            raise TransientError(f"{self._venue} answers with something that is no JSON: {str(answer)[:60]!r}")
+        return answer
+
+    # -- translating
+
+    def _raw(self, instrument: str) -> dict[str, Any]:
+        known = self._instruments.get(unified_symbol(instrument))
+        if known is None:
+            raise ConfigurationError(f"{instrument} is not among the instruments of this broker")
+        return {"symbol": known.base + known.quote}
+
+    def _to_order(self, info: Mapping[str, Any]) -> VenueOrder:
+        return read_order(self._by_raw[info["symbol"]].id, info)

@@ -1,0 +1,187 @@
+"""Daily bars, splits and dividends of shares from Alpha Vantage, through its client (extra ``equities``).
+
+Prices are as they were traded. The service tells a spent quota with status 200 and a sentence, which the client
+turns into a ValueError; which it was is told apart here. The key is part of the address, so no error shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pandas as pd
+import requests
+
+from tidemill.adapters.equities import _shared as equities
+from tidemill.adapters.pacing import BlockingBudget
+from tidemill.domain.errors import ConfigurationError, DataError, TransientError
+from tidemill.domain.market import Instrument
+from tidemill.domain.market_events import MarketEventKind
+from tidemill.domain.series import SeriesError, SeriesState
+from tidemill.ports import Clock
+
+HOST = "https://www.alphavantage.co"
+COLUMNS = {"1. open": "open", "2. high": "high", "3. low": "low", "4. close": "close", "5. volume": "volume"}
+QUOTA_SIGNS = ("rate limit", "requests per", "per day", "call frequency", "spreading out")
+DAY_SECONDS, MINUTE_SECONDS = 86_400.0, 60.0
+
+
+class AlphaVantageBars:
+    """The market source and the record source (adjustments) of shares; ``base_url`` sends all requests there."""
+
+    def __init__(
+        self,
+        key: str,
+        instruments: Sequence[str],
+        *,
+        market_clock: Clock,
+        base_url: str = "",
+        timeout_seconds: float = 30.0,
+        on_payload: equities.OnPayload | None = None,
+        budget: BlockingBudget | None = None,
+    ) -> None:
+        try:
+            from alpha_vantage.fundamentaldata import FundamentalData
+            from alpha_vantage.timeseries import TimeSeries
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                "alpha_vantage is not installed; it comes with the extra: pip install 'tidemill[equities]'"
+            ) from error
+        if not key:
+            raise ConfigurationError(
+                "Alpha Vantage needs a key; set the environment variable that key_variable of its market names"
+            )
+        self._instruments = tuple(instruments)
+        self._clock = market_clock
+        self._budget = budget
+        way = (base_url, timeout_seconds, on_payload, budget)
+        self._bars = _patient(TimeSeries, *way)(key=key, output_format="json")
+        self._events = _patient(FundamentalData, *way)(key=key, output_format="json")
+
+    @property
+    def kinds(self) -> Sequence[MarketEventKind]:
+        """Splits and dividends."""
+        return (MarketEventKind.ADJUSTMENTS,)
+
+    def fetch_instruments(self) -> Sequence[Instrument]:
+        """The instruments of the settings."""
+        return equities.shares(self._instruments)
+
+    def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
+        """See the port; daily bars only. The last hundred come in a small answer, older ones in the full one."""
+        if timeframe != "1d":
+            raise SeriesError(
+                f"Alpha Vantage is asked for daily bars only, not {timeframe}", state=SeriesState.NO_TIMEFRAME
+            )
+        symbol = equities.need_share(self._instruments, instrument, "Alpha Vantage")
+        now = self._clock.now()
+        size = "compact" if (now - start).days < 100 else "full"
+        answer = self._ask(symbol, lambda: self._bars.get_daily(symbol, outputsize=size))
+        try:
+            rows = pd.DataFrame.from_dict(answer[0], orient="index").rename(columns=COLUMNS)
+            rows = rows[list(equities.NUMBERS)].astype("float64")
+            rows.index = pd.DatetimeIndex(rows.index, tz="UTC")
+        except (KeyError, TypeError, ValueError) as error:
+            raise _changed(error) from error
+        return equities.to_share_bars(instrument, timeframe, rows, start=start, end=end, now=now)
+
+    def fetch_market_events(
+        self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
+    ) -> pd.DataFrame:
+        """See the port: splits as new shares for one old, dividends in quote units a share of that day."""
+        if kind not in self.kinds:
+            raise DataError(f"Alpha Vantage has no {kind} that could be fetched")
+        symbol = equities.need_share(self._instruments, instrument, "Alpha Vantage")
+        splits = self._ask(symbol, lambda: self._events.get_splits(symbol))
+        dividends = self._ask(symbol, lambda: self._events.get_dividends(symbol))
+        try:
+            told = [(one["effective_date"], "split", float(one["split_factor"])) for one in _rows(splits)]
+            told += [(one["ex_dividend_date"], "dividend", float(one["amount"])) for one in _rows(dividends)]
+            made = equities.to_adjustments(instrument, told, now=self._clock.now())
+        except (KeyError, TypeError, ValueError) as error:
+            raise _changed(error) from error
+        return equities.within(made, start, end)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _ask(self, symbol: str, work: Any) -> Any:
+        """One answer; what the client makes of quotas, unknown symbols and the network becomes our own error."""
+        try:
+            return work()
+        except requests.JSONDecodeError as error:
+            raise TransientError("Alpha Vantage answered with something that is no JSON") from error
+        except requests.RequestException as error:
+            # its text holds the address, and that the key
+            raise TransientError(f"Alpha Vantage does not answer: {type(error).__name__}") from None
+        except ValueError as error:
+            judged = _judge(symbol, str(error))
+            if isinstance(judged, TransientError) and self._budget is not None:
+                self._budget.pause(judged.retry_after_seconds or MINUTE_SECONDS)
+            raise judged from None
+        except (KeyError, TypeError, IndexError) as error:
+            raise _changed(error) from error
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
+    found = answer[0] if isinstance(answer, tuple) else answer
+    if isinstance(found, pd.DataFrame):
+        return [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
+    rows: list[dict[str, Any]] = found["data"] if isinstance(found, dict) else found
+    return rows
+
+
+def _judge(symbol: str, text: str) -> Exception:
+    """What a sentence of the service means."""
+    if any(sign in text.lower() for sign in QUOTA_SIGNS):
+        # some sentences name both quotas; that of the day is the one that holds
+        when, wait = ("tomorrow", DAY_SECONDS) if "per day" in text.lower() else ("in a minute", MINUTE_SECONDS)
+        return TransientError(f"the quota of Alpha Vantage is spent; it gives more {when}", retry_after_seconds=wait)
+    if "Invalid API call" in text or "no return was given" in text:
+        return SeriesError(f"Alpha Vantage has no {symbol}", state=SeriesState.UNKNOWN_SYMBOL)
+    if "apikey" in text.lower():
+        return ConfigurationError(
+            "Alpha Vantage refuses the key; look at the environment variable that key_variable of its market names"
+        )
+    return DataError(f"Alpha Vantage refused the request for {symbol}")
+
+
+def _changed(error: Exception) -> SeriesError:
+    return SeriesError(
+        f"Alpha Vantage answered in a shape that is not known ({type(error).__name__} {error})",
+        state=SeriesState.CHANGED_SHAPE,
+    )
+
+
+def _patient(
+    known: type[Any],
+    base_url: str,
+    timeout_seconds: float,
+    on_payload: equities.OnPayload | None,
+    budget: BlockingBudget | None,
+) -> type[Any]:
+    """The client with a time limit, which it lacks, and another host if one is given; it hands on what it is told.
+
+    Each request is spent from the budget first.
+    """
+
+    class Patient(known):  # type: ignore[misc]
+        def _handle_api_call(self, url: str) -> Any:
+            if budget is not None:
+                budget.spend()
+            target = url.replace(HOST, base_url, 1) if base_url else url
+            told = requests.get(target, headers=self.headers, timeout=timeout_seconds)
+            answer = told.json()
+            for sign in ("Error Message", "Information", "Note"):
+                if isinstance(answer, dict) and sign in answer:
+                    raise ValueError(answer[sign])
+            if not answer:
+                raise ValueError("no return was given")
+            if on_payload is not None:
+                asked = dict(parse_qsl(urlsplit(url).query))
+                on_payload(f"alpha_vantage {asked['function']} {asked['symbol']}", told.content)
+            return answer
+
+    return Patient

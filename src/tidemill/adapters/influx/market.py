@@ -1,0 +1,250 @@
+"""Bars in InfluxDB; posts, scores, payloads and the watermark stay in the SQL store beside it.
+
+A point is one revision of a bar: tags venue, instrument, timeframe and rev, fields o h l c v, stored_at,
+knowledge_time and assumed, its time the bar's open. Without ``rev`` a changed bar would replace the one before, and
+what was known then would be gone.
+
+InfluxDB has no transactions, and a long write goes in several chunks; a write is whole all the same, for two things
+are asked of a point before it is read. Its stored_at must not lie behind the SQL store's watermark: that store's lock
+is held while points are written, and its watermark moves when the last one is there. And its stored_at must not be
+that of an unfinished write: the measurement ``unfinished`` tells the write that is under way, and beside it every one
+that broke off, so that points of a killed process stay unread when the watermark has long passed them. It is asked for
+in the request that reads points, in any order: a write that was under way when the watermark was read lies behind it.
+
+A request of a process that died may arrive after the next write of the same bars. That write has left out one
+revision for each write that broke off since the bar was last written, so what is late finds a place of its own and
+stays unread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from tidemill.adapters.influx._write_journal import FOREVER, PROBE, TOLD, Told, begun_line, broken_line, done_line
+from tidemill.adapters.influx.wire import Answer, Api, Place, Wanted, open_wire
+from tidemill.adapters.sql.market.columns import BarColumns, Part, to_frame
+from tidemill.domain.market import from_micros, split_instrument_id, timeframe_seconds, to_micros
+from tidemill.ports import Sleep, StoreHealth
+
+FIELDS = ("o", "h", "l", "c", "v")
+NOTES = ("stored_at", "knowledge_time", "assumed")
+EARLIEST, MICROS, BACK_BARS = 0, 1_000_000, 5_000
+ESCAPED = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\="})
+
+
+class _Taken(Exception):
+    """The storage time was begun before, by a write that was not finished; ``free`` was not."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__(free)
+        self.free = free
+
+
+class StoreBeside(Protocol):
+    """The SQL store: everything but bars, and the order of all writes."""
+
+    def stamped(self, work: Callable[[int], int], *, now: datetime) -> int:
+        """Run ``work(stored_at)`` alone among writers; the watermark moves there when it says that rows were added."""
+        ...
+
+    def watermark(self) -> int:
+        """The newest stored_at of any table and of the bars."""
+        ...
+
+    def health(self) -> StoreHealth:
+        """That it answers and takes writes."""
+        ...
+
+
+class InfluxMarketStore:
+    """The bar store port on InfluxDB; anything else that is asked of it the store ``beside`` does."""
+
+    def __init__(self, place: Place, beside: StoreBeside, *, api: Api = "v2", sleep: Sleep = time.sleep) -> None:
+        self._wire = open_wire(place, api, sleep)
+        self._beside = beside
+
+    def __getattr__(self, name: str) -> Any:
+        """Posts, scores and payloads."""
+        return getattr(self._beside, name)
+
+    def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
+        """See the port. What a TransientError left there stays unread for good; the next write makes new points."""
+        if not len(bars):
+            return 0
+        work = partial(self._write, timeframe, BarColumns.of(bars))
+        while True:
+            try:
+                return self._beside.stamped(work, now=now)
+            except _Taken as taken:
+                now = from_micros(taken.free)
+
+    def read_bars(
+        self,
+        instruments: Sequence[str],
+        timeframe: str,
+        start: datetime,
+        end: datetime,
+        *,
+        known_at: datetime | None = None,
+        stored_until: int | None = None,
+        revisions: bool = False,
+    ) -> pd.DataFrame:
+        """See the port."""
+        names = sorted(set(instruments))
+        mark = self._beside.watermark()
+        until = mark if stored_until is None else min(stored_until, mark)
+        parts = []
+        for found, told in self._answers(
+            [_wanted_all(name, timeframe, to_micros(start), to_micros(end)) for name in names]
+        ):
+            integers, reals, _ = _in_order(found)
+            kept = _is_whole(integers[1], until, told.unread)
+            kept &= integers[2] <= to_micros(known_at) if known_at is not None else True
+            parts.append((integers[:, kept], reals[:, kept]))
+        return to_frame(names, parts, revisions=revisions)
+
+    def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
+        """See the port; what is not whole is passed over, some thousand bars at a time."""
+        mark = self._beside.watermark()
+        back, reach, end = BACK_BARS * timeframe_seconds(timeframe) * MICROS, 0, FOREVER
+        while (newest := self._wire.newest(_wanted(instrument, timeframe, EARLIEST, end, ("c",)))) is not None:
+            opens = self._whole_opens(_wanted(instrument, timeframe, newest - reach, newest + 1, NOTES[:1]), mark)
+            if len(opens):
+                return from_micros(int(opens.max()))
+            reach, end = back, newest - reach
+        return None
+
+    def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
+        """See the port."""
+        mark = self._beside.watermark()
+        return np.unique(
+            self._whole_opens(_wanted(instrument, timeframe, to_micros(start), to_micros(end), NOTES[:1]), mark)
+        )
+
+    def health(self) -> StoreHealth:
+        """See the port; both stores are asked."""
+        beside = self._beside.health()
+        self._wire.write([PROBE])
+        self._wire.read(TOLD)
+        place = f"{self._wire.place}, beside {beside.kind} in {beside.place}"
+        return replace(beside, kind=f"InfluxDB {self._wire.version()}", place=place)
+
+    def watermark(self) -> int:
+        """See the port."""
+        return self._beside.watermark()
+
+    def close(self) -> None:
+        """Close both."""
+        self._wire.close()
+        beside: Any = self._beside
+        beside.close()
+
+    def _write(self, timeframe: str, columns: BarColumns, stored: int) -> int:
+        """Write what is new or changed, told as unfinished from before its first point until after its last."""
+        mark, lost = self._beside.watermark(), 0
+        parts = [columns.part(code) for code in range(len(columns.names))]
+        spans = [(int(integers[0, 0]), int(integers[0, -1]) + 1) for integers, _ in parts]
+        asked = [_wanted_all(name, timeframe, *span) for name, span in zip(columns.names, spans, strict=True)]
+        lines: list[str] = []
+        for name, rows, (found, told) in zip(columns.names, parts, self._answers(asked), strict=True):
+            if stored <= told.newest:
+                raise _Taken(told.newest + 1)
+            lost = told.lost(mark)
+            lines += _lines(_tags(name, timeframe), rows, stored, _Known.of(found, mark, (*told.broken, lost)))
+        if lines:
+            self._wire.write([broken_line(lost)] if lost else [])
+            self._wire.write([begun_line(stored)])
+            self._wire.write(lines)
+            self._wire.write([done_line(stored)])
+        return len(lines)
+
+    def _answers(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Answer, Told]]:
+        """Points of each, and which are not whole, asked for with the first; the watermark must be read before."""
+        told: Told | None = None
+        for one in wanted:
+            found, *rest = self._wire.read(one) if told else self._wire.read(one, TOLD)
+            told = told or Told.of(rest[0])
+            yield found, told
+
+    def _whole_opens(self, wanted: Wanted, mark: int) -> np.ndarray:
+        """Open times of whole points."""
+        ((found, told),) = self._answers([wanted])
+        rows = np.array([(int(row["time"]), int(row["stored_at"])) for row in found], dtype=np.int64)
+        opens, stored = rows.reshape(-1, 2).T
+        whole: np.ndarray = opens[_is_whole(stored, mark, told.unread)]
+        return whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """Content of the bars that are stored whole by open time, and the revision that each has next.
+
+    ``first``: what a bar that is not stored yet gets. No request that is still on its way has one of these.
+    """
+
+    bars: Mapping[int, tuple[tuple[float, ...], int]]
+    first: int = 0
+
+    @classmethod
+    def of(cls, found: Answer, mark: int, broken: Sequence[int]) -> _Known:
+        """Of every point of a series; ``broken``: storage times of writes that were not finished, 0 is none."""
+        integers, reals, revs = _in_order(found)
+        whole = _is_whole(integers[1], mark, broken)
+        lost = np.array(sorted(set(broken) - {0}), dtype=np.int64)
+        following = revs + 1 + len(lost) - np.searchsorted(lost, integers[1], side="right")
+        rows = zip(integers[0, whole].tolist(), reals.T[whole].tolist(), following[whole].tolist(), strict=True)
+        return cls(bars={opened: (tuple(row), rev) for opened, row, rev in rows}, first=len(lost))
+
+
+def _lines(tags: Mapping[str, str], rows: Part, stored: int, known: _Known) -> list[str]:
+    """Points for what is new or changed, each under its next revision."""
+    told = "".join(f",{key}={value.translate(ESCAPED)}" for key, value in tags.items())
+    integers, reals = rows
+    lines = []
+    for (opened, heard, assumed), row in zip(integers.T.tolist(), reals.T.tolist(), strict=True):
+        content, rev = known.bars.get(opened, (None, known.first))
+        if content != tuple(row):
+            fields = ",".join(f"{field}={value!r}" for field, value in zip(FIELDS, row, strict=True))
+            notes = f"stored_at={stored}i,knowledge_time={heard}i,assumed={'true' if assumed else 'false'}"
+            lines.append(f"bars{told},rev={rev} {fields},{notes} {opened}")
+    return lines
+
+
+def _wanted_all(instrument: str, timeframe: str, start: int, end: int) -> Wanted:
+    return _wanted(instrument, timeframe, start, end, (*FIELDS, *NOTES, "rev"))
+
+
+def _wanted(instrument: str, timeframe: str, start: int, end: int, columns: Sequence[str]) -> Wanted:
+    return Wanted(tags=_tags(instrument, timeframe), columns=columns, start=start, end=end)
+
+
+def _is_whole(stored: np.ndarray, until: int, unread: Sequence[int]) -> np.ndarray:
+    """Which storage times are of writes that were finished by ``until``."""
+    whole: np.ndarray = (stored <= until) & ~np.isin(stored, unread)
+    return whole
+
+
+def _in_order(rows: Answer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every revision in order of open time and revision: INTEGERS, VALUES, and the revisions' numbers."""
+    found = sorted(rows, key=lambda row: (int(row["time"]), int(row["rev"])))
+    return *_columns(found), np.array([int(row["rev"]) for row in found], dtype=np.int64)
+
+
+def _columns(rows: Answer) -> Part:
+    times = [int(row["time"]) for row in rows]
+    stored, heard = ([int(row[name]) for row in rows] for name in NOTES[:2])
+    assumed = [int(row["assumed"].lower() == "true") for row in rows]
+    values = [[float(row[field]) for row in rows] for field in FIELDS]
+    return np.array([times, stored, heard, assumed], dtype=np.int64), np.array(values, dtype=np.float64)
+
+
+def _tags(instrument: str, timeframe: str) -> Mapping[str, str]:
+    return {"venue": split_instrument_id(instrument)[2], "instrument": instrument, "timeframe": timeframe}

@@ -1,0 +1,1 @@
+"""Models and what they were trained on: MLflow and Parquet."""

@@ -1,0 +1,1 @@
+"""Texts from X, Reddit and NewsAPI."""

@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL: the ledger, the market store, and their migrations."""

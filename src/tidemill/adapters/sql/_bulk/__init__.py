@@ -1,0 +1,1 @@
+"""Bars of SQLite read and written through its C interface."""

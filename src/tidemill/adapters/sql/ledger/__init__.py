@@ -1,0 +1,1 @@
+"""What we did: decisions, orders, fills, cash, leases, freezes and trials."""

@@ -1,0 +1,71 @@
+"""Accounts, what they hold, and their cash events, on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from tidemill.adapters.sql.engine import read, write
+from tidemill.adapters.sql.ledger._cash import add_cash, last_number
+from tidemill.adapters.sql.ledger._orders import find_orders
+from tidemill.adapters.sql.ledger._rows import to_cash
+from tidemill.adapters.sql.ledger._stops import LOCK, SqlStops
+from tidemill.adapters.sql.ledger._tables import ACCOUNTS, BALANCES, CASH_EVENTS
+from tidemill.domain.market import Stamp
+from tidemill.domain.portfolio import ZERO, Account, CashEvent, Portfolio
+from tidemill.domain.trading import RESTING, UNRESOLVED
+from tidemill.ports.ledger_rules import opening_events, reserved_amounts
+
+ACCOUNT_FIELDS = ("account", "venue", "currency", "opened_at")
+
+
+class SqlAccounts(SqlStops):
+    """The account port, on top of leases and freezes."""
+
+    def load_portfolio(self, account: str) -> Portfolio:
+        """See the port."""
+        with read(self._engine) as connection:
+            told = sa.select(ACCOUNTS.c.currency, ACCOUNTS.c.peak_equity).where(ACCOUNTS.c.account == account)
+            currency, peak = connection.execute(told).first() or ("", None)
+            rows = connection.execute(
+                sa.select(BALANCES.c.asset, BALANCES.c.amount).where(BALANCES.c.account == account)
+            ).all()
+            return Portfolio(
+                account=account,
+                currency=currency,
+                assets={asset: amount for asset, amount in rows if amount},
+                reserved=reserved_amounts(find_orders(connection, account=account, states=tuple(RESTING | UNRESOLVED))),
+                ledger_sequence=last_number(connection, account),
+                peak_equity=peak or ZERO,
+            )
+
+    def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
+        """See the port."""
+        with write(self._engine, lock=LOCK) as connection:
+            if connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account.account)).first():
+                return False
+            row = {name: getattr(account, name) for name in ACCOUNT_FIELDS}
+            connection.execute(ACCOUNTS.insert(), row)
+            for event in opening_events(account.account, balances):
+                add_cash(connection, event, stamp)
+        return True
+
+    def load_account(self, account: str) -> Account | None:
+        """See the port."""
+        with read(self._engine) as connection:
+            known = sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)
+            row = connection.execute(known).mappings().first()
+        return Account(**{name: row[name] for name in ACCOUNT_FIELDS}) if row else None
+
+    def load_cash_events(self, account: str) -> Sequence[CashEvent]:
+        """See the port."""
+        query = sa.select(CASH_EVENTS).where(CASH_EVENTS.c.account == account).order_by(CASH_EVENTS.c.sequence)
+        with read(self._engine) as connection:
+            return [to_cash(row) for row in connection.execute(query).mappings()]
+
+    def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
+        """See the port."""
+        with write(self._engine, lock=LOCK) as connection:
+            return add_cash(connection, event, stamp)

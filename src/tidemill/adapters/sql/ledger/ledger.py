@@ -1,0 +1,195 @@
+"""The ledger on SQLite or PostgreSQL: every method that writes is one durable transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from tidemill.adapters.sql.engine import LONGEST_WAIT_MS, open_engine, read, upgrade, write
+from tidemill.adapters.sql.ledger._accounts import SqlAccounts
+from tidemill.adapters.sql.ledger._cash import add_balance, next_number
+from tidemill.adapters.sql.ledger._order_path import begin, decide, hear
+from tidemill.adapters.sql.ledger._orders import STORY, find_orders, one_order, plan, reduce
+from tidemill.adapters.sql.ledger._rows import fill_row, to_decision, to_event, to_fill
+from tidemill.adapters.sql.ledger._stops import LOCK, check_epoch
+from tidemill.adapters.sql.ledger._tables import DECISIONS, FILLS, INTENTS
+from tidemill.domain.errors import TradingError
+from tidemill.domain.market import Stamp
+from tidemill.domain.trading import (
+    Decision,
+    Fill,
+    LedgerOrder,
+    OrderIntent,
+    OrderState,
+    Side,
+    VenueOrder,
+)
+from tidemill.ports.ledger_rules import OrderEvent, movements
+
+
+class SqlLedger(SqlAccounts):
+    """Every port of the ledger on one database; opening it brings the tables up to date."""
+
+    def __init__(self, url: str, *, wait_ms: int = LONGEST_WAIT_MS) -> None:
+        self._engine = open_engine(url, durable=True, wait_ms=wait_ms)
+        upgrade(self._engine, "ops")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._lines.close()
+        self._engine.dispose()
+
+    # -- decisions
+
+    def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
+        """See the port."""
+        with self._lines.write(lock=LOCK) as line:
+            return decide(line, decision, intents, epoch)
+
+    def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
+        """See the port."""
+        with write(self._engine, lock=LOCK) as connection:
+            if connection.execute(sa.select(INTENTS).where(INTENTS.c.intent_id == intent.intent_id)).first():
+                return False
+            check_epoch(connection, intent.account, epoch, stamp.wall)
+            ours = (DECISIONS.c.decision_id == intent.decision_id) & (DECISIONS.c.account == intent.account)
+            if not connection.execute(sa.select(DECISIONS.c.decision_id).where(ours)).first():
+                raise TradingError(f"account {intent.account} has no decision {intent.decision_id}")
+            plan(connection, [intent], stamp, first=next_number(connection))
+        return True
+
+    def load_decision(self, decision_id: str) -> Decision | None:
+        """See the port."""
+        with read(self._engine) as connection:
+            query = sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
+            row = connection.execute(query).mappings().first()
+        return to_decision(row) if row else None
+
+    def load_watermarks(self) -> Sequence[int]:
+        """See the port."""
+        query = sa.select(DECISIONS.c.store_watermark).distinct().order_by(DECISIONS.c.store_watermark)
+        with read(self._engine) as connection:
+            return [int(one) for one in connection.execute(query).scalars()]
+
+    def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
+        """See the port."""
+        query = sa.select(DECISIONS).where(DECISIONS.c.account == account)
+        if since is not None:
+            query = query.where(DECISIONS.c.as_of >= since)
+        with read(self._engine) as connection:
+            rows = connection.execute(query.order_by(DECISIONS.c.as_of, DECISIONS.c.attempt)).mappings().all()
+        return [to_decision(row) for row in rows]
+
+    # -- orders
+
+    def load_orders(
+        self,
+        *,
+        account: str | None = None,
+        decision_id: str | None = None,
+        intent_id: str | None = None,
+        states: Sequence[OrderState] | None = None,
+        sent_since: datetime | None = None,
+    ) -> Sequence[LedgerOrder]:
+        """See the port."""
+        if intent_id is not None and all(one is None for one in (account, decision_id, states, sent_since)):
+            with self._lines.read() as line:
+                return one_order(line, intent_id)
+        with read(self._engine) as connection:
+            return find_orders(
+                connection,
+                account=account,
+                decision_id=decision_id,
+                intent_id=intent_id,
+                states=states,
+                sent_since=sent_since,
+            )
+
+    def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
+        """The append-only story of one order."""
+        query = sa.select(STORY).order_by(STORY.c.sequence)
+        with read(self._engine) as connection:
+            return [to_event(row) for row in connection.execute(query, {"wanted": intent_id}).mappings()]
+
+    def begin_submit(
+        self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
+    ) -> LedgerOrder | None:
+        """See the port."""
+        with self._lines.write(lock=LOCK) as line:
+            return begin(line, intent_id, epoch=epoch, window_ms=window_ms, stamp=stamp, absent=absent)
+
+    def record_state(
+        self,
+        intent_id: str,
+        state: OrderState,
+        *,
+        stamp: Stamp,
+        reason: str = "",
+        order: VenueOrder | None = None,
+        seen: LedgerOrder | None = None,
+    ) -> LedgerOrder:
+        """See the port."""
+        with self._lines.write(lock=LOCK) as line:
+            return hear(line, intent_id, state, stamp=stamp, reason=reason, told=order, seen=seen)
+
+    def reduce_buys(
+        self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
+    ) -> Sequence[LedgerOrder]:
+        """See the port."""
+        with write(self._engine, lock=LOCK) as connection:
+            buys = [one for one in find_orders(connection, decision_id=decision_id) if one.intent.side is Side.BUY]
+            if not buys or any(one.reduced for one in buys):
+                return buys
+            check_epoch(connection, buys[0].intent.account, epoch, stamp.wall)
+            return [
+                reduce(connection, one, min(allowed.get(one.intent.intent_id, one.quantity), one.quantity), stamp)
+                if one.state is OrderState.PLANNED
+                else one
+                for one in buys
+            ]
+
+    # -- fills and cash
+
+    def record_fills(self, account: str, fills: Sequence[Fill], *, stamp: Stamp) -> int:
+        """See the port."""
+        added = 0
+        with write(self._engine, lock=LOCK) as connection:
+            for fill in fills:
+                same = (
+                    (FILLS.c.account == account)
+                    & (FILLS.c.instrument == fill.instrument)
+                    & (FILLS.c.trade_id == fill.trade_id)
+                )
+                if connection.execute(sa.select(FILLS.c.sequence).where(same)).first():
+                    continue
+                ours = sa.select(INTENTS.c.intent_id).where(
+                    INTENTS.c.account == account, INTENTS.c.venue_order_id == fill.venue_order_id
+                )
+                intent_id = connection.execute(ours).scalar()
+                connection.execute(FILLS.insert(), fill_row(account, fill, intent_id, next_number(connection), stamp))
+                for asset, amount in movements(fill):
+                    add_balance(connection, account, asset, amount)
+                added += 1
+        return added
+
+    def load_fills(self, account: str, *, intent_id: str | None = None) -> Sequence[Fill]:
+        """See the port."""
+        query = sa.select(FILLS).where(FILLS.c.account == account).order_by(FILLS.c.sequence)
+        if intent_id is not None:
+            query = query.where(FILLS.c.intent_id == intent_id)
+        with read(self._engine) as connection:
+            return [to_fill(row) for row in connection.execute(query).mappings()]
+
+    def last_trade_id(self, account: str, instrument: str) -> str | None:
+        """See the port."""
+        query = (
+            sa.select(FILLS.c.trade_id)
+            .where(FILLS.c.account == account, FILLS.c.instrument == instrument)
+            .order_by(FILLS.c.sequence.desc())
+            .limit(1)
+        )
+        with read(self._engine) as connection:
+            return connection.execute(query).scalar()

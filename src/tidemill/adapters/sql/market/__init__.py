@@ -1,0 +1,1 @@
+"""Market data, posts, scores, gaps and budgets."""

@@ -1,0 +1,193 @@
+"""The gap ledger on SQLite or PostgreSQL, in the market store's database and in its order of storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tidemill.adapters.sql.engine import open_engine, read, upgrade, write
+from tidemill.adapters.sql.market._gap_tables import FETCHES, HOLES, QUARANTINE
+from tidemill.adapters.sql.market._storage_order import LOCK, keep_stored, next_stored
+from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Gap, GapEvent, GapState
+from tidemill.domain.market import Calendar, from_micros, to_micros
+from tidemill.ports import quarantine_frames as frames
+
+HOLE_ORDER = (HOLES.c.instrument, HOLES.c.timeframe, HOLES.c.start, HOLES.c.stored_at)
+
+
+class SqlGapLedger:
+    """Holes, fetches and quarantine on one database; opening it brings the tables up to date."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url, durable=False)
+        upgrade(self._engine, "market")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def record_gaps(self, holes: Sequence[Gap], *, now: datetime) -> int:
+        """See the port."""
+        if not holes:
+            return 0
+        with write(self._engine, lock=LOCK) as connection:
+            names = {one.instrument for one in holes}
+            query = sa.select(HOLES).where(HOLES.c.instrument.in_(names)).order_by(*HOLE_ORDER)
+            newest = {one.key: one for one in _holes(connection, query)}
+            new = {one.key: one for one in holes if newest.get(one.key) != one}
+            stored = next_stored(connection, now)
+            if new:
+                connection.execute(HOLES.insert(), [_hole_row(one, stored) for one in new.values()])
+                keep_stored(connection, stored)
+        return len(new)
+
+    def load_gaps(
+        self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
+    ) -> Sequence[Gap]:
+        """See the port."""
+        query = _of_series(sa.select(HOLES).order_by(*HOLE_ORDER), HOLES, instruments, timeframe)
+        with read(self._engine) as connection:
+            newest = {one.key: one for one in _holes(connection, query)}
+        return [one for one in newest.values() if every or one.state in MISSING_STATES]
+
+    def load_hole_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
+        """See the port."""
+        query = _of_series(sa.select(HOLES).order_by(*HOLE_ORDER), HOLES, [instrument], timeframe)
+        with read(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [GapEvent(hole=_hole(row), stored_at=row["stored_at"]) for row in rows]
+
+    def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
+        """See the port."""
+        row = {
+            "instrument": fetch.instrument,
+            "timeframe": fetch.timeframe,
+            "start": to_micros(fetch.start),
+            "end": to_micros(fetch.end),
+            "bars": fetch.bars,
+            "calendar": fetch.calendar,
+        }
+        with write(self._engine, lock=LOCK) as connection:
+            stored = next_stored(connection, now)
+            connection.execute(FETCHES.insert(), {**row, "stored_at": stored})
+            keep_stored(connection, stored)
+
+    def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
+        """See the port."""
+        query = _of_series(sa.select(FETCHES).order_by(FETCHES.c.stored_at), FETCHES, [instrument], timeframe)
+        if since is not None:
+            query = query.where(FETCHES.c.end > to_micros(since))
+        with read(self._engine) as connection:
+            return [
+                Fetch(
+                    instrument=row["instrument"],
+                    timeframe=row["timeframe"],
+                    start=from_micros(row["start"]),
+                    end=from_micros(row["end"]),
+                    bars=row["bars"],
+                    calendar=row["calendar"],
+                )
+                for row in connection.execute(query).mappings()
+            ]
+
+    def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
+        """See the port."""
+        query = sa.select(FETCHES.c.instrument, FETCHES.c.timeframe, FETCHES.c.calendar).distinct()
+        with read(self._engine) as connection:
+            return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
+
+    def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
+        """See the port."""
+        rows = {_bar_key(row): row for row in frames.to_rows(bars)}
+        if not rows:
+            return 0
+        with write(self._engine, lock=LOCK) as connection:
+            columns = (QUARANTINE.c.instrument, QUARANTINE.c.timeframe, QUARANTINE.c.payload_hash)
+            names = {row["instrument"] for row in rows.values()}
+            query = sa.select(*columns).where(QUARANTINE.c.instrument.in_(names))
+            known = {tuple(row) for row in connection.execute(query)}
+            stored = next_stored(connection, now)
+            added = {"stored_at": stored, "released_at": None, "because": ""}
+            new = [{**row, **added} for key, row in rows.items() if key not in known]
+            if new:
+                connection.execute(QUARANTINE.insert(), new)
+                keep_stored(connection, stored)
+        return len(new)
+
+    def read_quarantine(
+        self,
+        instruments: Sequence[str] | None = None,
+        timeframe: str | None = None,
+        *,
+        stored_until: int | None = None,
+        every: bool = False,
+    ) -> pd.DataFrame:
+        """See the port."""
+        query = _of_series(sa.select(QUARANTINE), QUARANTINE, instruments, timeframe)
+        chosen = frames.known_at if every else frames.stood_at
+        with read(self._engine) as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return frames.to_frame(sorted((row for row in rows if chosen(row, stored_until)), key=frames.order_of))
+
+    def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
+        """See the port."""
+        reason = frames.need_reason(because, instrument, open_time)
+        with write(self._engine, lock=LOCK) as connection:
+            stored = next_stored(connection, now)
+            done = connection.execute(
+                QUARANTINE.update()
+                .where(QUARANTINE.c.instrument == instrument, QUARANTINE.c.timeframe == timeframe)
+                .where(QUARANTINE.c.open_time == to_micros(open_time), QUARANTINE.c.released_at.is_(None))
+                .values(released_at=stored, because=reason)
+            )
+            if done.rowcount:
+                keep_stored(connection, stored)
+        return int(done.rowcount)
+
+
+def _of_series(
+    query: sa.Select[Any], table: sa.Table, instruments: Sequence[str] | None, timeframe: str | None
+) -> sa.Select[Any]:
+    if instruments is not None:
+        query = query.where(table.c.instrument.in_(list(instruments)))
+    return query if timeframe is None else query.where(table.c.timeframe == timeframe)
+
+
+def _bar_key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["instrument"], row["timeframe"], row["payload_hash"]
+
+
+def _holes(connection: Connection, query: sa.Select[Any]) -> list[Gap]:
+    return [_hole(row) for row in connection.execute(query).mappings()]
+
+
+def _hole(row: Any) -> Gap:
+    return Gap(
+        instrument=row["instrument"],
+        timeframe=row["timeframe"],
+        start=from_micros(row["start"]),
+        end=from_micros(row["end"]),
+        missing=row["missing"],
+        cause=Cause(row["cause"]),
+        state=GapState(row["state"]),
+        why=row["why"],
+    )
+
+
+def _hole_row(hole: Gap, stored: int) -> dict[str, Any]:
+    return {
+        "instrument": hole.instrument,
+        "timeframe": hole.timeframe,
+        "start": to_micros(hole.start),
+        "end": to_micros(hole.end),
+        "missing": hole.missing,
+        "cause": str(hole.cause),
+        "state": str(hole.state),
+        "why": hole.why,
+        "stored_at": stored,
+    }

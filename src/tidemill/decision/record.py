@@ -1,0 +1,204 @@
+"""What is written down of a decision: enough to explain it and to run it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tidemill.decision.rules import DecisionRules, mark_equity, rule_in_use
+from tidemill.decision.steps import Draft
+from tidemill.domain.market import Instrument, Stamp, format_time
+from tidemill.domain.portfolio import Portfolio
+from tidemill.domain.trading import Decision
+from tidemill.execution.order_plan import DecisionKey
+from tidemill.forecasting import as_rows
+from tidemill.ports import FittedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What a decision was computed with: bit for bit repeatable only where all three agree."""
+
+    lock_hash: str
+    cpu: str
+    code: str
+
+
+def build_decision(
+    rules: DecisionRules,
+    key: DecisionKey,
+    draft: Draft,
+    *,
+    stamp: Stamp,
+    environment: Environment,
+    stopped: Mapping[str, str],
+) -> Decision:
+    """The decision ``draft`` as the ledger keeps it."""
+    champion = draft.champion if rules.strategy == "model" else None
+    rule = rule_in_use(rules.strategy, champion)
+    record = {
+        **_rules_record(rules, key),
+        **_market_record(draft),
+        "portfolio": portfolio_record(draft.portfolio),
+        "equity": str(mark_equity(rules, draft.portfolio, draft.market.prices)),
+        "stopped": dict(stopped),
+        "rule": rule,
+        "model": _model_record(champion),
+        "forecasts": [
+            {**_fields(one), "made_at": format_time(one.made_at), "expires_at": format_time(one.expires_at)}
+            for one in draft.forecasts.forecasts
+        ],
+        "without_forecast": [
+            *(_fields(one) for one in draft.forecasts.without),
+            *({"instrument": name, "reason": reason} for name, reason in draft.market.incomplete.items()),
+        ],
+        "wanted": [_texts(one) for one in draft.sizing.targets],
+        "vetoes": [_texts(one) for one in draft.approved.vetoes],
+        "approved": [_texts(one) for one in draft.approved.targets],
+        "kept": [_texts(one) for one in draft.sizing.kept],
+        "dropped": [_texts(one) for one in draft.plan.dropped],
+        "intents": [intent.intent_id for intent in draft.plan.intents],
+        "environment": _fields(environment),
+    }
+    return _decision(rules, key, stamp, record, draft=draft, rule=rule, champion=champion)
+
+
+def build_refusal(
+    rules: DecisionRules, key: DecisionKey, reason: str, *, stamp: Stamp, environment: Environment, watermark: int = 0
+) -> Decision:
+    """A decision without intents, with the reason why nothing was decided."""
+    record = {**_rules_record(rules, key), "environment": _fields(environment)}
+    return _decision(rules, key, stamp, record, reason=reason, watermark=watermark)
+
+
+def _decision(
+    rules: DecisionRules,
+    key: DecisionKey,
+    stamp: Stamp,
+    record: dict[str, Any],
+    *,
+    draft: Draft | None = None,
+    rule: str = "",
+    champion: FittedModel | None = None,
+    reason: str = "",
+    watermark: int = 0,
+) -> Decision:
+    return Decision(
+        decision_id=key.decision_id,
+        account=rules.account,
+        strategy=rules.strategy,
+        as_of=key.as_of,
+        attempt=key.attempt,
+        mode=rules.mode,
+        outcome="refused" if draft is None else "decided",
+        reason=reason,
+        model=champion.name if champion else rule,
+        model_version=champion.version if champion else "",
+        limits_version=rules.limits.version,
+        ledger_sequence=draft.portfolio.ledger_sequence if draft else 0,
+        store_watermark=draft.market.watermark if draft else watermark,
+        market_time=stamp.market,
+        wall_time=stamp.wall,
+        record=record,
+    )
+
+
+def portfolio_record(portfolio: Portfolio) -> dict[str, Any]:
+    """JSON-ready form of a portfolio; :func:`load_recorded_portfolio` reads it back."""
+    return {
+        "currency": portfolio.currency,
+        "assets": {asset: str(quantity) for asset, quantity in portfolio.assets.items()},
+        "reserved": {asset: str(quantity) for asset, quantity in portfolio.reserved.items()},
+        "peak_equity": str(portfolio.peak_equity),
+    }
+
+
+def load_recorded_portfolio(decision: Decision) -> Portfolio:
+    """The portfolio that ``decision`` started from."""
+    stored = decision.record["portfolio"]
+    return Portfolio(
+        account=decision.account,
+        currency=stored["currency"],
+        assets={asset: Decimal(text) for asset, text in stored["assets"].items()},
+        reserved={asset: Decimal(text) for asset, text in stored["reserved"].items()},
+        ledger_sequence=decision.ledger_sequence,
+        peak_equity=Decimal(stored["peak_equity"]),
+    )
+
+
+def feature_record(draft: Draft) -> dict[str, dict[str, float | None]]:
+    """Feature rows by instrument; NaN becomes null, which JSON can carry."""
+    return as_rows(draft.table).record()
+
+
+def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
+    grid = rules.grid
+    point = grid.point_of(key.as_of)
+    return {
+        "strategy_code": rules.own.code_hash if rules.own else "",
+        "universe": list(rules.universe),
+        "instruments": {name: _texts(rules.instruments[name]) for name in rules.universe},
+        "timeframe": grid.timeframe,
+        "calendar": grid.calendar,
+        "delay_seconds": grid.delay_seconds,
+        "point": format_time(point),
+        "decided_open": format_time(grid.decided_open(point)),
+        "expires_at": format_time(key.expires_at),
+        "sizing": _fields(rules.sizing),
+        "limits": _texts(rules.limits),
+        "price_cap_fraction": str(rules.price_cap_fraction),
+        "scorer": rules.scorer,
+        "min_completeness": rules.min_completeness,
+        "adjusted": rules.adjusted,
+    }
+
+
+def load_recorded_instruments(decision: Decision) -> dict[str, Instrument]:
+    """The instruments with the steps that were in force when ``decision`` was made."""
+    return {
+        name: Instrument(
+            venue=stored["venue"],
+            base=stored["base"],
+            quote=stored["quote"],
+            price_step=Decimal(stored["price_step"]),
+            lot_step=Decimal(stored["lot_step"]),
+            min_notional=Decimal(stored["min_notional"]),
+        )
+        for name, stored in decision.record["instruments"].items()
+    }
+
+
+def _market_record(draft: Draft) -> dict[str, Any]:
+    market = draft.market
+    return {
+        "prices": {name: str(price) for name, price in market.prices.items()},
+        "volumes": {name: str(volume) for name, volume in market.volumes.items()},
+        "stale": dict(market.stale),
+        "incomplete": dict(market.incomplete),
+        "bars_read": len(market.bars),
+        "scores_read": len(market.scores),
+        "features": feature_record(draft),
+    }
+
+
+def _model_record(champion: FittedModel | None) -> dict[str, Any] | None:
+    if champion is None:
+        return None
+    return {
+        "name": champion.name,
+        "version": champion.version,
+        "verdict": champion.verdict,
+        "dataset_hash": champion.dataset_hash,
+        "trained_as_of": format_time(champion.trained_as_of),
+    }
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a flat dataclass by name, in their order."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {name: str(getattr(value, name)) for name in value.__dataclass_fields__}

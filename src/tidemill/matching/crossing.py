@@ -1,0 +1,99 @@
+"""Orders meet the market: on arrival, then bar after bar, or book after book."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from tidemill.domain.market import Bar
+from tidemill.domain.portfolio import ZERO
+from tidemill.domain.trading import OrderState
+from tidemill.matching import fill_prices as pricing
+from tidemill.matching.clearing import Clearing
+from tidemill.matching.markets import Market, Offer
+from tidemill.matching.values import FOK
+from tidemill.matching.working_orders import Orders, WorkingOrder
+
+
+class Meeting:
+    """Decides what fills; :class:`Clearing` books it. Orders never meet one another."""
+
+    def __init__(self, orders: Orders, clearing: Clearing) -> None:
+        self._orders, self._clearing = orders, clearing
+
+    def arrive(self, order: WorkingOrder, offer: Offer, moment: datetime, wall: datetime) -> None:
+        """Match an order on arrival; what does not fill rests or expires."""
+        if order.triggered:
+            self._take(order, offer, moment, wall)
+        if order.rest:
+            if order.ticket.may_rest:
+                self._orders.keep_resting(order)
+            else:
+                self.end(order, OrderState.EXPIRED, wall)
+
+    def meet_bar(self, market: Market, bar: Bar, wall: datetime) -> None:
+        """Let the resting orders of an instrument meet one closed bar, oldest first."""
+        step = market.instrument.price_step
+        for order in self._orders.resting_on(market.name):
+            if bar.open_time <= order.after_bar:
+                continue
+            if not order.triggered:
+                if pricing.triggers(bar, order.stop, step, is_buy=order.is_buy):
+                    order.trigger(bar.open_time)
+            elif pricing.trades_through(bar, order.limit or ZERO, step, is_buy=order.is_buy):
+                quantity = min(market.rooms.left(bar), order.rest)
+                if quantity > 0:
+                    market.rooms.take(bar, quantity)
+                    self._fill(order, order.limit or ZERO, quantity, bar.close_time, wall, is_maker=True)
+
+    def meet_book(self, market: Market, moment: datetime, wall: datetime) -> None:
+        """Let the resting orders of an instrument meet a book that was just fed.
+
+        First the limits it goes beyond, each at its limit: buys before sells, best price first, then
+        oldest. Then the stops that it reaches, oldest first, which take what is left as if they arrived now.
+        """
+        resting = self._orders.resting_on(market.name)
+        for order in sorted((one for one in resting if one.triggered), key=_priority):
+            depth = market.depth(is_buy=order.is_buy)
+            quantity = sum((one for _, one in depth.reach(order.limit, order.rest, beyond=True)), ZERO)
+            if quantity:
+                depth.take(quantity)
+                self._fill(order, order.limit or ZERO, quantity, moment, wall, is_maker=True)
+        for order in resting:
+            if not order.triggered and market.reaches(order.stop, is_buy=order.is_buy):
+                order.trigger(moment)
+                self.arrive(order, market.depth(is_buy=order.is_buy), moment, wall)
+
+    def end(self, order: WorkingOrder, state: OrderState, wall: datetime) -> None:
+        """Let an order fill no more."""
+        self._clearing.end(order, state, wall)
+        self._orders.retire(order)
+
+    def _take(self, order: WorkingOrder, offer: Offer, moment: datetime, wall: datetime) -> None:
+        slices = offer.reach(order.limit, order.rest)
+        if order.ticket.time_in_force is FOK and sum((one for _, one in slices), ZERO) < order.rest:
+            return
+        if order.limit is None:
+            self._clearing.lock_slices(order, slices)
+        for price, quantity in slices:
+            offer.take(quantity)
+            self._fill(order, price, quantity, moment, wall, is_maker=False)
+
+    def _fill(
+        self,
+        order: WorkingOrder,
+        price: Decimal,
+        quantity: Decimal,
+        moment: datetime,
+        wall: datetime,
+        *,
+        is_maker: bool,
+    ) -> None:
+        self._clearing.fill(order, price, quantity, market=moment, wall=wall, is_maker=is_maker)
+        if not order.rest:
+            self._orders.retire(order)
+
+
+def _priority(order: WorkingOrder) -> tuple[bool, Decimal, int]:
+    price = order.limit or ZERO
+    return not order.is_buy, -price if order.is_buy else price, order.order_id

@@ -1,0 +1,1 @@
+"""Every port in memory: the exact backtest and the tests stand on it."""

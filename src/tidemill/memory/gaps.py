@@ -1,0 +1,114 @@
+"""The gap ledger in memory: the same rules as on SQL, for the backtest and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from tidemill.domain.gaps import MISSING_STATES, Fetch, Gap, GapEvent
+from tidemill.domain.market import Calendar, to_micros
+from tidemill.memory.storage_order import MemoryStorageOrder
+from tidemill.ports import quarantine_frames as frames
+
+
+class MemoryGapLedger:
+    """Holes, fetches and quarantine of one process; ``order``: that of a market store that they are beside."""
+
+    def __init__(self, order: MemoryStorageOrder | None = None) -> None:
+        self._order = order or MemoryStorageOrder()
+        self._events: list[GapEvent] = []
+        self._fetches: list[Fetch] = []
+        self._bars: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def record_gaps(self, holes: Sequence[Gap], *, now: datetime) -> int:
+        """See the port."""
+        newest = {event.hole.key: event.hole for event in self._events}
+        new = {one.key: one for one in holes if newest.get(one.key) != one}
+        if new:
+            stored = self._order.take(now)
+            self._events += [GapEvent(hole=one, stored_at=stored) for one in new.values()]
+        return len(new)
+
+    def load_gaps(
+        self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
+    ) -> Sequence[Gap]:
+        """See the port."""
+        newest = {event.hole.key: event.hole for event in self._events}
+        return [
+            one
+            for _, one in sorted(newest.items())
+            if (every or one.state in MISSING_STATES)
+            and (instruments is None or one.instrument in instruments)
+            and timeframe in {None, one.timeframe}
+        ]
+
+    def load_hole_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
+        """See the port."""
+        found = [one for one in self._events if one.hole.key[:2] == (instrument, timeframe)]
+        return sorted(found, key=lambda one: (one.hole.start, one.stored_at))
+
+    def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
+        """See the port."""
+        self._order.take(now)
+        self._fetches.append(fetch)
+
+    def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
+        """See the port."""
+        return [
+            one
+            for one in self._fetches
+            if (one.instrument, one.timeframe) == (instrument, timeframe) and (since is None or one.end > since)
+        ]
+
+    def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
+        """See the port."""
+        return sorted({(one.instrument, one.timeframe, one.calendar) for one in self._fetches})
+
+    def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
+        """See the port."""
+        rows = {(row["instrument"], row["timeframe"], row["payload_hash"]): row for row in frames.to_rows(bars)}
+        new = {key: row for key, row in rows.items() if key not in self._bars}
+        if new:
+            added = {"stored_at": self._order.take(now), "released_at": None, "because": ""}
+            self._bars |= {key: {**row, **added} for key, row in new.items()}
+        return len(new)
+
+    def read_quarantine(
+        self,
+        instruments: Sequence[str] | None = None,
+        timeframe: str | None = None,
+        *,
+        stored_until: int | None = None,
+        every: bool = False,
+    ) -> pd.DataFrame:
+        """See the port."""
+        chosen = frames.known_at if every else frames.stood_at
+        rows = [
+            row
+            for row in self._bars.values()
+            if chosen(row, stored_until)
+            and (instruments is None or row["instrument"] in instruments)
+            and timeframe in {None, row["timeframe"]}
+        ]
+        return frames.to_frame(sorted(rows, key=frames.order_of))
+
+    def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
+        """See the port."""
+        reason = frames.need_reason(because, instrument, open_time)
+        wanted = (instrument, timeframe, to_micros(open_time))
+        standing = [
+            row
+            for row in self._bars.values()
+            if (row["instrument"], row["timeframe"], row["open_time"]) == wanted and row["released_at"] is None
+        ]
+        if standing:
+            stored = self._order.take(now)
+            for row in standing:
+                row |= {"released_at": stored, "because": reason}
+        return len(standing)

@@ -1,0 +1,37 @@
+"""Marks of series in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tidemill.domain.series import MarkEvent, SeriesStatus
+from tidemill.memory.storage_order import MemoryStorageOrder
+
+
+class MemorySeriesStatus:
+    """The marks of one process; ``order``: the order of storage of a market store that they are beside."""
+
+    def __init__(self, order: MemoryStorageOrder | None = None) -> None:
+        self._order = order or MemoryStorageOrder()
+        self._events: list[MarkEvent] = []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def record_status(self, mark: SeriesStatus, *, now: datetime) -> bool:
+        """See the port."""
+        newest = {one.mark.key: one.mark for one in self._events}.get(mark.key)
+        if mark == newest or (newest is None and not mark.is_news):
+            return False
+        self._events.append(MarkEvent(mark=mark, stored_at=self._order.take(now)))
+        return True
+
+    def load_statuses(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesStatus]:
+        """See the port."""
+        newest = {one.mark.key: one.mark for one in self._events}
+        return [mark for key, mark in sorted(newest.items()) if instruments is None or key[0] in instruments]
+
+    def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
+        """See the port."""
+        return [one for one in self._events if one.mark.key == (instrument, timeframe)]

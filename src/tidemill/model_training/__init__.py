@@ -1,0 +1,1 @@
+"""From stored history to a judged candidate."""

@@ -1,0 +1,1 @@
+"""The hands of the command line: up, doctor, status, data, accounts, the stand-alone venue."""

@@ -1,0 +1,262 @@
+"""Files of market data into the store and out of it, and what the store is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tidemill.bootstrap import Services, services
+from tidemill.domain.errors import DataError
+from tidemill.domain.market import (
+    EPOCH,
+    TIMEFRAME_SECONDS,
+    Calendar,
+    Instrument,
+    format_time,
+    from_micros,
+    split_instrument_id,
+    timeframe_seconds,
+)
+from tidemill.domain.market_events import MARKET_EVENT_SHAPES, MarketEventKind
+from tidemill.gap_repair import SeriesGroup, measure_group, record_missing, release_by_person
+from tidemill.ingest import note_fetch, store_checked, store_posts
+from tidemill.quality import to_quarantine
+from tidemill.quality.gaps import is_missing
+from tidemill.recording import Recording, load_recording, read_bars_file, resample_bars, to_bars, write_bars_file
+from tidemill.reports import completeness_days, hole_row, series_state
+
+FOREVER = EPOCH + timedelta(days=365 * 200)
+SERIES_COLUMNS = ["open_time", "open", "high", "low", "close", "volume"]
+
+
+def import_path(
+    path: Path, *, layout: str, venue: str, instrument_id: str | None, timeframe: str | None
+) -> dict[str, Any]:
+    """Import a recording or a file of bars; JSON-ready counts per series."""
+    known = services()
+    if path.suffix == ".toml":
+        return _import_recording(known, load_recording(path), path)
+    instrument = _plain_instrument(instrument_id) if instrument_id else None
+    told = instrument.id if instrument else ""
+    found = read_bars_file(path, format=layout, timeframe=timeframe, venue=venue, name=told)
+    name = told or found.instrument_id
+    if not name or not found.timeframe:
+        raise DataError(f"{path} does not tell its instrument and timeframe; add --instrument and --timeframe")
+    base, quote, where = split_instrument_id(name)
+    chosen = Instrument(venue=where, base=base, quote=quote, price_step=found.price_step, lot_step=Decimal("1e-8"))
+    refused = to_quarantine(found.refused.assign(instrument=name), found.timeframe, f"import {path.name}")
+    kept = known.gaps.write_quarantine(refused, now=known.market_clock.now())
+    done = _store(known, found.bars.assign(instrument=name), chosen, found.timeframe)
+    evidence = f"{path.name}: {found.rows} rows"
+    known.store.write_payload("import", evidence, path.read_bytes(), now=known.market_clock.now())
+    counts = {
+        "rows": found.rows,
+        "rejected": len(found.rejected) + done["rejected"],
+        "quarantined": kept + done["quarantined"],
+        "defects": dict(found.counts),
+    }
+    return {"file": str(path), "layout": found.layout, "series": _with_missing(known, [done | counts])}
+
+
+def _import_recording(known: Services, recording: Recording, path: Path) -> dict[str, Any]:
+    rows = []
+    for one in recording.series:
+        bars = to_bars(one.instrument.id, one.timeframe, one.bars)
+        done = _store(known, bars, one.instrument, one.timeframe, recording)
+        rows.append(done | {"rows": len(bars), "defects": {}})
+    bases = list(dict.fromkeys(one.instrument.base for one in recording.series))
+    now = known.market_clock.now()
+    posts = store_posts(recording.posts, known.store, bases=bases, now=now)[0] if len(recording.posts) else 0
+    counts = {"posts": posts, **_store_funding(known, recording, now)}
+    known.store.write_payload("import", recording.title, path.read_bytes(), now=now)
+    return {"file": str(path), "layout": "recording", "series": _with_missing(known, rows), **counts}
+
+
+def _store_funding(known: Services, recording: Recording, now: datetime) -> dict[str, int]:
+    """Keep a recording's funding rates as records, known when they were settled; nothing told where there are none."""
+    if not recording.funding:
+        return {}
+    tables = [
+        one.rates.assign(instrument=one.instrument, knowledge_time=one.rates["event_time"], assumed=True)
+        for one in recording.funding
+    ]
+    columns = list(MARKET_EVENT_SHAPES[MarketEventKind.FUNDING].columns)
+    return {
+        "funding": sum(
+            known.records.write_market_events(MarketEventKind.FUNDING, one[columns], now=now) for one in tables
+        )
+    }
+
+
+def _store(
+    known: Services, bars: pd.DataFrame, instrument: Instrument, timeframe: str, recording: Recording | None = None
+) -> dict[str, Any]:
+    calendar: Calendar = recording.calendar if recording is not None else "24x7"
+    now = known.market_clock.now()
+    done = store_checked(
+        bars,
+        known.store,
+        known.gaps,
+        instrument,
+        timeframe=timeframe,
+        calendar=calendar,
+        sessions=recording.sessions if recording is not None and calendar == "as-recorded" else (),
+        now=now,
+        after=None,
+        source="import",
+        outliers=known.outliers,
+    )
+    first, last = bars["open_time"].iloc[0].to_pydatetime(), bars["open_time"].iloc[-1].to_pydatetime()
+    end = min(now, last + timedelta(seconds=timeframe_seconds(timeframe)))
+    note_fetch(known.gaps, instrument.id, timeframe, first, end, bars=len(bars), calendar=calendar, now=now)
+    return {
+        "name": f"{instrument.id} {timeframe}",
+        "instrument": instrument.id,
+        "timeframe": timeframe,
+        "stored": done.stored,
+        "rejected": done.rejected,
+        "quarantined": done.quarantined,
+    }
+
+
+def _with_missing(known: Services, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Judge the holes of every group that got bars; each row with what its series lacks, by cause."""
+    added = {(one["instrument"], one["timeframe"]) for one in rows}
+    for group in stored_groups(known):
+        if added & {(name, group.timeframe) for name in group.names}:
+            record_missing(known.store, known.gaps, group, now=known.market_clock.now(), start=EPOCH)
+    told = []
+    for row in rows:
+        causes: dict[str, int] = {}
+        for hole in known.gaps.load_gaps([row["instrument"]], row["timeframe"]):
+            causes[str(hole.cause)] = causes.get(str(hole.cause), 0) + hole.missing
+        told.append(row | {"missing": sum(causes.values()), "causes": causes})
+    return told
+
+
+def stored_groups(known: Services) -> list[SeriesGroup]:
+    """Everything that was ever fetched or imported, by venue, timeframe and calendar.
+
+    The sessions of an as-recorded group are the dates that any of its series has.
+    """
+    grouped: dict[tuple[str, str, Calendar], list[str]] = {}
+    for name, timeframe, calendar in known.gaps.list_series():
+        grouped.setdefault((split_instrument_id(name)[2], timeframe, calendar), []).append(name)
+    groups, marks = [], known.marks.load_statuses()
+    for (_, timeframe, calendar), names in grouped.items():
+        sessions: tuple[datetime, ...] = ()
+        if calendar == "as-recorded":
+            opens = {one for name in names for one in known.store.coverage(name, timeframe, EPOCH, FOREVER).tolist()}
+            sessions = tuple(from_micros(one) for one in sorted(opens))
+        delay = timedelta(seconds=known.settings.quality.publish_delay_seconds)
+        groups.append(
+            SeriesGroup(
+                names=tuple(names), timeframe=timeframe, calendar=calendar, sessions=sessions, publish_delay=delay
+            ).listed(marks)
+        )
+    return groups
+
+
+def _plain_instrument(instrument_id: str) -> Instrument:
+    base, quote, venue = split_instrument_id(instrument_id)
+    return Instrument(venue=venue, base=base, quote=quote, price_step=Decimal("1e-8"), lot_step=Decimal("1e-8"))
+
+
+def export_bars(out: Path, *, instrument: str, timeframe: str, start: datetime, end: datetime, as_of: Any) -> int:
+    """Write bars with ``start`` <= open time < ``end``, resampled when the timeframe is not stored; how many.
+
+    A bar is made of a whole interval only: one that had not ended by ``as_of`` (or now) is left out.
+    """
+    known = services()
+    bars = known.store.read_bars([instrument], timeframe, start, end, known_at=as_of)
+    if not len(bars):
+        length = timedelta(seconds=timeframe_seconds(timeframe))
+        begin, beyond = (one + (EPOCH - one) % length for one in (start, end))
+        finest, raw = _read_finest(known, instrument, timeframe, begin, beyond, as_of)
+        bars = to_bars(instrument, timeframe, resample_bars(raw[SERIES_COLUMNS], timeframe, source=finest))
+        bars = bars[bars["open_time"] + length <= (as_of or known.market_clock.now())]
+    return write_bars_file(out, bars[SERIES_COLUMNS])
+
+
+def _read_finest(
+    known: Services, instrument: str, timeframe: str, start: datetime, end: datetime, as_of: Any
+) -> tuple[str, pd.DataFrame]:
+    """The finest timeframe that has bars in the range and can be made into ``timeframe``, and they."""
+    wanted = timeframe_seconds(timeframe)
+    for finer, seconds in TIMEFRAME_SECONDS.items():
+        if seconds < wanted and wanted % seconds == 0:
+            bars = known.store.read_bars([instrument], finer, start, end, known_at=as_of)
+            if len(bars):
+                return finer, bars
+    raise DataError(f"the store has no bars of {instrument} from which {timeframe} can be made in that range")
+
+
+def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
+    """Every hole in the ledger, JSON-ready, with its cause, state and history; ``repaired``: closed ones too."""
+    gaps = services().gaps
+    found = gaps.load_gaps(every=repaired)
+    histories: dict[tuple[str, str], dict[datetime, list[dict[str, str]]]] = {}
+    for name, timeframe in sorted({(one.instrument, one.timeframe) for one in found}):
+        lines = histories.setdefault((name, timeframe), {})
+        for event in gaps.load_hole_events(name, timeframe):
+            told = {
+                "at": format_time(from_micros(event.stored_at)),
+                "state": str(event.hole.state),
+                "cause": str(event.hole.cause),
+                "end": format_time(event.hole.end),
+            }
+            lines.setdefault(event.hole.start, []).append(told)
+    rows = [{**hole_row(one), "history": histories[one.instrument, one.timeframe][one.start]} for one in found]
+    return {"gaps": rows, "missing": sum(one.missing for one in found if is_missing(one))}
+
+
+def known_completeness() -> dict[str, Any]:
+    """Expected, stored, repaired and missing bars of each series, with causes, and the days that lack some."""
+    known = services()
+    now = known.market_clock.now()
+    measured = [one for group in stored_groups(known) for one in measure_group(known.store, known.gaps, group, now=now)]
+    marks = known.marks.load_statuses()
+    return {
+        "series": [{**one.as_dict(), "state": series_state(one, marks)} for one in measured],
+        "days": completeness_days(measured),
+    }
+
+
+def known_quarantine(*, released: bool = False) -> dict[str, Any]:
+    """Every bar in quarantine with its reason, JSON-ready; ``released``: those let go as well."""
+    frame = services().gaps.read_quarantine(every=released)
+    rows = [_quarantine_row(one) for one in frame.to_dict("records")]
+    reasons = {str(reason): int(count) for reason, count in frame["reason"].value_counts().items()}
+    return {"bars": rows, "reasons": reasons}
+
+
+def release_bar(instrument: str, timeframe: str, moment: datetime, because: str) -> int:
+    """Let a person's word stand against a check: the bar is stored and its quarantine ends."""
+    known = services()
+    timeframe_seconds(timeframe)
+    if not because.strip():
+        raise DataError("a release needs a reason; give it with --because")
+    standing = known.gaps.read_quarantine([instrument], timeframe)
+    if not (standing["open_time"] == pd.Timestamp(moment)).any():  # before the venue is asked for its steps
+        where = f"{instrument} {timeframe} at {format_time(moment)}"
+        raise DataError(f"no bar of {where} stands in quarantine; list them with: tidemill data quarantine")
+    chosen = known.instruments[instrument] if instrument in known.settings.universe else _plain_instrument(instrument)
+    return release_by_person(
+        known.store, known.gaps, chosen, timeframe, moment, because=because, now=known.market_clock.now()
+    )
+
+
+def _quarantine_row(bar: Mapping[Any, Any]) -> dict[str, Any]:
+    times = ("open_time", "knowledge_time", "stored_at", "released_at")
+    numbers = ("open", "high", "low", "close", "volume")
+    return {
+        **{str(name): value for name, value in bar.items()},
+        **{name: "" if pd.isna(bar[name]) else format_time(bar[name].to_pydatetime()) for name in times},
+        **{name: float(bar[name]) if math.isfinite(bar[name]) else None for name in numbers},
+    }

@@ -1,0 +1,227 @@
+"""`tidemill up`: Prefect server, one runner with every deployment, and the paper venue, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from tidemill.bootstrap import (
+    Services,
+    build_fill_rules,
+    build_live_market,
+    check_served,
+    home_lock,
+    make_folder,
+    publish_up_info,
+)
+from tidemill.domain.errors import ConfigurationError, TransientError
+from tidemill.operations.init import deployments_file
+from tidemill.operations.ledger_opening import open_ledger
+from tidemill.operations.prefect_server import PrefectServer
+from tidemill.recording import Recording
+from tidemill.settings import Settings, load_settings
+from tidemill.strategies import choose_strategy
+from tidemill.venue import VenueOptions, VenueServer
+
+
+def run_up(settings: Settings, *, console: Console, port: int) -> int:
+    """Start all, serve the deployments, and stop all on Ctrl-C; exit code 0 after a clean stop.
+
+    ConfigurationError or DataError, before anything is started, for what would end it later: a port that is none
+    or taken, a mode without deployments, a strategy that cannot be loaded, a folder without rights.
+    """
+    deployments = read_deployments(settings.mode)
+    choose_strategy(settings.strategy)
+    if settings.mode == "paper" and (recording := Services(settings).recording):
+        check_served(settings, recording)
+    home = make_folder(settings.home.absolute())
+    with ExitStack() as stack:
+        stack.enter_context(home_lock(home))
+        prefect = PrefectServer(home, port=port)
+        stack.callback(prefect.stop)
+        prefect.start()
+        os.environ.update(prefect.environment)
+        os.environ["TIDEMILL_HOME"] = str(home)
+        if settings.mode == "paper":
+            chosen = start_paper_venue(settings, stack, console)
+            stack.enter_context(kept_account(chosen))
+            publish_up_info(home, {**venue_told(chosen), "api_url": prefect.environment["PREFECT_API_URL"]})
+        console.print("waiting for the Prefect server")
+        prefect.wait()
+        console.print(deployments_table(deployments))
+        console.print(f"Prefect UI: [link={prefect.ui_url}]{prefect.ui_url}[/link]; press Ctrl-C to stop everything")
+        console.print(f"tables and pages of the newest runs: {prefect.ui_url}/artifacts")
+        console.print(f"in another terminal: export PREFECT_API_URL={prefect.environment['PREFECT_API_URL']}")
+        serve_deployments(settings)
+    console.print("stopped")
+    return 0
+
+
+def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) -> Settings:
+    """Start the paper venue and point this process and its children at it by environment."""
+    recording = Services(settings).recording
+    options = VenueOptions(
+        recording=recording,
+        live=None if recording else build_live_market(settings.venue.exchange, settings.venue.name),
+        universe=settings.universe,
+        timeframe=settings.timeframe,
+        rules=build_fill_rules(settings, settings.delay_seconds, recorded=recording is not None),
+        clock="real",
+        database=settings.home.absolute() / "venue.db",
+    )
+    venue = VenueServer(options)
+    stack.callback(venue.stop)
+    venue.start()
+    key, secret = venue_keys(settings.home.absolute())
+    quote = settings.universe[0].partition(".")[0].partition("-")[2]
+    _open_venue_account(venue, key, secret, quote, str(settings.start_cash))
+    os.environ |= {
+        "TIDEMILL_VENUE__REST_URL": venue.rest_url,
+        "TIDEMILL_VENUE__WS_URL": venue.first_line()["ws"],
+        "TIDEMILL_VENUE__ADMIN_URL": venue.admin_url,
+        "TIDEMILL_VENUE__KEY": key,
+        "TIDEMILL_VENUE__SECRET": secret,
+    }
+    told = f"serving {recording.title}" if isinstance(recording, Recording) else "on live public data"
+    console.print(f"paper venue at {venue.rest_url}, {told}")
+    return load_settings()
+
+
+def venue_told(settings: Settings) -> dict[str, str]:
+    """Where the paper venue is, and the key of its account."""
+    venue = settings.venue
+    return {
+        **{name: getattr(venue, name) for name in ("rest_url", "ws_url", "admin_url")},
+        **{name: getattr(venue, name).get_secret_value() for name in ("key", "secret")},
+    }
+
+
+def venue_keys(home: Path) -> tuple[str, str]:
+    """Key and secret of the paper account, made once and kept readable only to their owner."""
+    path = home / "paper-keys"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f"{secrets.token_hex(16)}\n{secrets.token_hex(16)}\n", encoding="ascii")
+    key, secret = path.read_text(encoding="ascii").split()
+    return key, secret
+
+
+def _open_venue_account(venue: VenueServer, key: str, secret: str, asset: str, amount: str) -> None:
+    body = {"key": key, "secret": secret, "balances": {asset: amount}}
+    answer = requests.post(f"{venue.admin_url}/accounts", json=body, headers={"X-Admin-Token": venue.token}, timeout=10)
+    if not answer.ok and answer.status_code != requests.codes.conflict:
+        raise TransientError(f"the paper venue refused the account: {answer.status_code}")
+
+
+@contextmanager
+def kept_account(settings: Settings) -> Iterator[None]:
+    """Open the ledger's account with the paper venue's cash, once, and stay connected to the ledger until the end.
+
+    Every flow run is a process of its own. SQLite takes the write-ahead log away with the last one that is connected,
+    and each would write to a new one, whose growth costs an order a quarter of its time.
+    """
+    services = Services(settings)
+    try:
+        currency = settings.universe[0].partition(".")[0].partition("-")[2]
+        open_ledger(services, currency, settings.start_cash)
+        yield
+    finally:
+        services.close()
+
+
+def read_deployments(mode: str) -> list[dict[str, Any]]:
+    """The deployments of ``mode`` as the deployments file says them."""
+    path = deployments_file(mode)
+    if not path.exists():
+        raise ConfigurationError(
+            f"there are no deployments of mode '{mode}': {path.name} is not here; "
+            f"write it with: tidemill init --mode {mode}"
+        )
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
+    except (OSError, KeyError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path} cannot be read as a deployments file: {error}") from error
+    chosen = [one for one in found if one["name"] == mode]
+    if not chosen:
+        raise ConfigurationError(f"{path} has no deployment of mode '{mode}'; write them: tidemill init --mode {mode}")
+    return chosen
+
+
+def deployments_table(deployments: list[dict[str, Any]]) -> Table:
+    """Deployment, trigger and purpose."""
+    shown = Table("deployment", "trigger", "purpose", box=None)
+    for one in deployments:
+        flow = one["entrypoint"].rpartition(".")[2]
+        shown.add_row(f"{flow}/{one['name']}", trigger_text(one), one["description"])
+    return shown
+
+
+def trigger_text(deployment: dict[str, Any]) -> str:
+    """When a deployment runs, in words."""
+    if schedules := deployment.get("schedules"):
+        return "cron " + ", ".join(one["cron"] for one in schedules)
+    if triggers := deployment.get("triggers"):
+        return "event " + ", ".join(triggers[0]["expect"])
+    return "by hand"
+
+
+def serve_deployments(settings: Settings) -> None:
+    """Serve every deployment of the mode in one runner, until interrupted."""
+    from prefect.runner import Runner
+
+    class Ours(Runner):  # theirs ends the process at a SIGTERM, before what we started is stopped
+        def handle_sigterm(self, *_args: Any, **_kwargs: Any) -> None:
+            raise KeyboardInterrupt
+
+    runner = Ours(name=f"tidemill-{settings.mode}", limit=4)
+    for one in read_deployments(settings.mode):
+        runner.add_deployment(to_runner_deployment(one))
+    try:
+        asyncio.run(runner.start())
+    except KeyboardInterrupt:
+        return
+
+
+def to_runner_deployment(deployment: dict[str, Any]) -> Any:
+    """A deployment of the file as a served deployment: the same schedules, triggers, limits, parameters."""
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.events import DeploymentEventTrigger
+    from prefect.flows import EntrypointType  # type: ignore[attr-defined]  # its public home is not exported to types
+    from prefect.schedules import Cron
+
+    module, _, name = deployment["entrypoint"].rpartition(".")
+    chosen = getattr(importlib.import_module(module), name)
+    made: RunnerDeployment = chosen.to_deployment(
+        name=deployment["name"],
+        description=deployment["description"],
+        tags=deployment.get("tags", []),
+        parameters=deployment.get("parameters", {}),
+        schedules=[
+            Cron(one["cron"], timezone=one["timezone"], slug=one["slug"], parameters=one.get("parameters", {}))
+            for one in deployment.get("schedules", [])
+        ],
+        triggers=[
+            DeploymentEventTrigger(
+                name=f"{name}/{deployment['name']} on {one['expect'][0]}",
+                enabled=one["enabled"],
+                match=one["match"],
+                expect=set(one["expect"]),
+                parameters=one["parameters"],
+            )
+            for one in deployment.get("triggers", [])
+        ],
+        concurrency_limit=deployment.get("concurrency_limit", {}).get("limit"),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    return made

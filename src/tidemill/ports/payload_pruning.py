@@ -1,0 +1,32 @@
+"""Which raw answers may be deleted: the rule that every store of them follows."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from tidemill.ports.stores import PAYLOADS_REFERENCED, Pruned
+
+
+def split_pruned(
+    rows: Sequence[tuple[str, str, int, int]], before: int, watermarks: Sequence[int]
+) -> tuple[list[str], Pruned]:
+    """Digests to delete of (source, digest, stored_at, size), and the count; see the port for what stays."""
+    by_source: dict[str, list[tuple[int, str, int]]] = {}
+    for source, digest, stored, size in rows:
+        by_source.setdefault(source, []).append((stored, digest, size))
+    gone, freed, kept = [], 0, 0
+    for some in by_source.values():
+        some.sort()
+        moments = [stored for stored, _, _ in some]
+        needed: set[int] = set()
+        # what is stored at the very limit is older than what must stay anyway
+        for mark in (*watermarks, before - 1):
+            at = bisect_right(moments, mark)
+            needed.update(range(max(0, at - PAYLOADS_REFERENCED), at))
+        old = [index for index, moment in enumerate(moments) if moment < before]
+        kept += sum(index in needed for index in old)
+        gone += [some[index][1] for index in old if index not in needed]
+        freed += sum(some[index][2] for index in old if index not in needed)
+    left, left_bytes = len(rows) - len(gone), sum(row[3] for row in rows) - freed
+    return gone, Pruned(deleted=len(gone), bytes=freed, kept=kept, left=left, left_bytes=left_bytes)

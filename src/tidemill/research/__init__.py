@@ -1,0 +1,1 @@
+"""Backtests measured, sweeps and walk-forward."""

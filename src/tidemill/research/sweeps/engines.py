@@ -1,0 +1,111 @@
+"""One parameter set tried: at the fast speed over arrays made once, or at the exact one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+import numpy as np
+
+from tidemill.backtest import BacktestPlan, run_backtest
+from tidemill.domain.errors import DataError
+from tidemill.kernels import open_state
+from tidemill.performance import curve_sharpe
+from tidemill.recording import Recording
+from tidemill.research.fast_backtest import build_dense, check_subset, make_bounds, make_costs, make_sizing, run_dense
+from tidemill.research.sweeps.outcomes import Failed, Found, Outcome, make_outcome, tell_failure
+from tidemill.research.sweeps.spaces import Params, plan_with
+
+log = logging.getLogger(__name__)
+Marks = list[tuple[datetime, Decimal]]
+
+
+class Engine(Protocol):
+    """Runs one period with other values in place of the plan's own."""
+
+    plan: BacktestPlan
+
+    def run(self, params: Params) -> tuple[Outcome, Marks]:
+        """What came of a set, and the marks of equity; DataError for values out of bounds."""
+        ...
+
+
+def open_engine(
+    recording: Recording, plan: BacktestPlan, *, speed: Literal["exact", "fast"], days_per_year: float
+) -> Engine:
+    """An engine for ``plan``; DataError when there is nothing to decide, or for what the fast speed does not cover."""
+    made: Callable[[Recording, BacktestPlan, float], Engine] = FastEngine if speed == "fast" else ExactEngine
+    return made(recording, plan, days_per_year)
+
+
+def try_params(engine: Engine, params: Params) -> Found:
+    """The outcome of a set, or why there is none: one bad set must not take the others with it."""
+    try:
+        return engine.run(params)[0]
+    except Exception as error:  # noqa: BLE001 - named with its reason, and the sweep goes on
+        log.info("parameter set %s is skipped: %s", dict(params), error)
+        return Failed(params=dict(params), reason=tell_failure(error))
+
+
+class FastEngine:
+    """Dense arrays once; a set costs one call of the kernels. Any number of threads may run sets at once."""
+
+    def __init__(self, recording: Recording, plan: BacktestPlan, days_per_year: float) -> None:
+        check_subset(recording, plan)
+        self.plan = plan
+        self._days_per_year = days_per_year
+        points = list(plan.rules.grid.points(plan.start, plan.end))
+        if not points:
+            raise DataError("a sweep needs at least one decision; look at its start and end")
+        self._dense = build_dense(recording, plan, points)
+        self._moments = [*points, min(plan.end, recording.last_close)]
+
+    def run(self, params: Params) -> tuple[Outcome, Marks]:
+        """See the protocol."""
+        plan = plan_with(self.plan, params)
+        state = open_state(float(plan.start_cash), len(self._dense.names))
+        result = run_dense(
+            self._dense, state, costs=make_costs(plan), sizing=make_sizing(plan), bounds=make_bounds(plan)
+        )
+        equity = result.equity
+        moments = [self._moments[0], *self._moments]
+        marks = [(when, Decimal(repr(one))) for when, one in zip(moments, equity.tolist(), strict=True)]
+        counts = result.order_counts()
+        outcome = make_outcome(
+            params,
+            equity,
+            curve_sharpe(marks, self._days_per_year),
+            fees=result.fees,
+            orders=counts["intended"],
+            filled=counts["filled"],
+            near=result.near_threshold,
+        )
+        return outcome, marks
+
+
+class ExactEngine:
+    """Every order through the stages and the matching, for whatever strategy."""
+
+    def __init__(self, recording: Recording, plan: BacktestPlan, days_per_year: float) -> None:
+        self.plan = plan
+        self._recording = recording
+        self._days_per_year = days_per_year
+
+    def run(self, params: Params) -> tuple[Outcome, Marks]:
+        """See the protocol."""
+        result = run_backtest(self._recording, plan_with(self.plan, params))
+        marks = list(result.equity)
+        told = result.as_dict(self.plan.rules.strategy)
+        outcome = make_outcome(
+            params,
+            np.array([float(value) for _, value in marks]),
+            curve_sharpe(marks, self._days_per_year),
+            fees=float(result.fees),
+            orders=told["orders"]["intended"],
+            filled=told["orders"]["filled"],
+            near=0,
+        )
+        return outcome, marks

@@ -1,0 +1,83 @@
+"""A sweep's own file: one line per set that was tried, written before the next is counted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tidemill.domain.errors import DataError
+from tidemill.research.sweeps.outcomes import Failed, Found, Outcome
+from tidemill.research.sweeps.spaces import Params
+
+
+class Journal:
+    """Append-only JSON lines; a last line that a kill has torn is not counted, and written over.
+
+    DataError when another process has it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise DataError(
+                f"another run of this sweep is under way and writes {path}; wait for it, or stop it"
+            ) from None
+        self._found: dict[str, Found] = {}
+        self._file.truncate(self._load())
+
+    def _load(self) -> int:
+        """Take in what is there; the length of its whole lines."""
+        whole = 0
+        for line in self.path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                one = _read(line)
+                self._found[params_key(one.params)] = one
+                whole += len(line)
+        return whole
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def find(self, params: Params) -> Found | None:
+        """What came of a set, None when it has not been tried."""
+        return self._found.get(params_key(params))
+
+    def found(self) -> Iterator[Found]:
+        """Everything tried, in the order in which it was done."""
+        yield from self._found.values()
+
+    def write(self, found: Found) -> None:
+        """Keep one set, durably."""
+        kind = "failed" if isinstance(found, Failed) else "tried"
+        told = found.as_dict() | ({"returns": found.returns} if isinstance(found, Outcome) else {})
+        self._file.write(json.dumps({"kind": kind, **told}, sort_keys=True).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._found[params_key(found.params)] = found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def params_key(params: Params) -> str:
+    """One text per set, whatever the order of its names."""
+    return json.dumps(dict(params), sort_keys=True)
+
+
+def _read(line: bytes) -> Found:
+    told: dict[str, Any] = json.loads(line)
+    if told.pop("kind") == "failed":
+        return Failed(**told)
+    count, total, squares = told.pop("returns")
+    told |= {name: float(told[name]) for name in ("equity_end", "fees")}
+    return Outcome(**told, returns=(count, total, squares))

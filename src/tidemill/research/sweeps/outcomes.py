@@ -1,0 +1,96 @@
+"""What is kept of one parameter set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tidemill.domain.errors import TidemillError
+from tidemill.research.sweeps.spaces import Params
+
+
+def tell_failure(error: Exception) -> str:
+    """Why a set could not be tried; errors of ours are sentences already, others need their kind."""
+    return str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One parameter set and what came of it; money in account currency.
+
+    ``returns`` is (count, sum, sum of squares) of the simple returns between marks, from which ratios of several
+    runs are joined; ``sharpe`` is annual, None where it is not defined.
+    """
+
+    params: Params
+    sharpe: float | None
+    total_return: float
+    equity_end: float
+    max_drawdown: float
+    fees: float
+    orders: int
+    filled: int
+    near_threshold: int
+    returns: tuple[int, float, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; money as decimal strings."""
+        told = asdict(self) | {"params": dict(self.params)}
+        told.pop("returns")
+        return told | {"equity_end": f"{self.equity_end:.8f}", "fees": f"{self.fees:.8f}"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A parameter set that could not be tried, with the reason."""
+
+    params: Params
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"params": dict(self.params), "reason": self.reason}
+
+
+Found = Outcome | Failed
+
+
+def make_outcome(
+    params: Params, equity: np.ndarray, sharpe: float, *, fees: float, orders: int, filled: int, near: int
+) -> Outcome:
+    """The outcome of a run whose marks are ``equity`` float64 (N,), N >= 2."""
+    moves = equity[1:] / equity[:-1] - 1
+    peaks = np.maximum.accumulate(equity)
+    return Outcome(
+        params=dict(params),
+        sharpe=sharpe if math.isfinite(sharpe) else None,
+        total_return=float(equity[-1] / equity[0] - 1),
+        equity_end=float(equity[-1]),
+        max_drawdown=float(np.max(1 - equity / peaks)),
+        fees=fees,
+        orders=orders,
+        filled=filled,
+        near_threshold=near,
+        returns=(len(moves), float(moves.sum()), float((moves * moves).sum())),
+    )
+
+
+def rank_outcomes(found: Iterable[Found]) -> list[Outcome]:
+    """Outcomes by Sharpe ratio, the best first; equal ones by return, then as they came. Without a ratio: last."""
+    tried = [one for one in found if isinstance(one, Outcome)]
+    return sorted(
+        tried, key=lambda one: (-math.inf if one.sharpe is None else one.sharpe, one.total_return), reverse=True
+    )
+
+
+def _rank(one: Outcome) -> tuple[float, float]:
+    return (-math.inf if one.sharpe is None else one.sharpe), one.total_return
+
+
+def best_of(found: Iterable[Found]) -> Outcome | None:
+    """The outcome that ranks first, None when no set could be tried."""
+    return next(iter(rank_outcomes(found)), None)

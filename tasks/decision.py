@@ -1,0 +1,102 @@
+"""Steps 4 to 12 of a decision: one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pandas as pd
+
+from tasks.options import step
+from tidemill import decision as deciding
+from tidemill.bootstrap import services
+from tidemill.domain.portfolio import Portfolio
+from tidemill.domain.trading import Decision
+from tidemill.execution import DecisionKey, OrderPlan
+from tidemill.forecasting import Forecasts
+from tidemill.ports import FittedModel
+from tidemill.risk import Approved
+from tidemill.sizing import Sizing
+
+
+@step(name="load_market", tags=["trade"], retries=2)
+def load_market(as_of: datetime) -> deciding.MarketView:
+    """Bars and scores known and stored at ``as_of``."""
+    known = services()
+    return deciding.load_market(
+        known.rules, as_of, known.store, known.store, quarantine=known.gaps, records=known.records
+    )
+
+
+@step(name="build_features", tags=["trade"])
+def build_features(as_of: datetime, market: deciding.MarketView) -> pd.DataFrame:
+    """The feature rows of this decision."""
+    return deciding.build_table(services().rules, as_of, market)
+
+
+@step(name="make_forecasts", tags=["trade"])
+def make_forecasts(
+    as_of: datetime,
+    table: pd.DataFrame,
+    champion: FittedModel | None,
+    market: deciding.MarketView,
+    portfolio: Portfolio,
+) -> Forecasts:
+    """What the strategy says: signed strengths or targets, or why there is none."""
+    rules = services().rules
+    return deciding.make_decision_forecasts(rules, as_of, table, champion, market=market, portfolio=portfolio)
+
+
+@step(name="size_positions", tags=["trade"])
+def size_positions(forecasts: Forecasts, portfolio: Portfolio, market: deciding.MarketView) -> Sizing:
+    """Target positions."""
+    return deciding.size_decision(services().rules, forecasts, portfolio, market)
+
+
+@step(name="apply_limits", tags=["trade"])
+def apply_limits(
+    sizing: Sizing, portfolio: Portfolio, market: deciding.MarketView, stopped: Mapping[str, str]
+) -> Approved:
+    """What the limits leave of the targets."""
+    return deciding.limit_decision(services().rules, sizing, portfolio, market, stopped)
+
+
+@step(name="plan_orders", tags=["trade"])
+def plan_orders(key: DecisionKey, approved: Approved, portfolio: Portfolio) -> OrderPlan:
+    """Intents, sells first."""
+    return deciding.plan_decision(services().rules, key, approved, portfolio)
+
+
+@step(name="find_decision", tags=["trade"], retries=2)
+def find_decision(key: DecisionKey) -> Decision | None:
+    """The decision, when an earlier run recorded it."""
+    found: Decision | None = services().ledger.load_decision(key.decision_id)
+    return found
+
+
+def load_recorded(key: DecisionKey) -> Decision:
+    """The decision as the ledger has it, whoever recorded it first."""
+    found: Decision = services().ledger.load_decision(key.decision_id)
+    return found
+
+
+@step(name="record_decision", run_name="record {key.as_of}", tags=["trade", "ledger"], retries=2)
+def record_decision(key: DecisionKey, draft: deciding.Draft, stopped: Mapping[str, str], epoch: int) -> Decision:
+    """Commit the decision and all its intents before anything is sent."""
+    known = services()
+    decision = deciding.build_decision(
+        known.rules, key, draft, stamp=known.stamp(), environment=known.environment, stopped=stopped
+    )
+    if known.rules.own is not None:
+        known.keep_payload("strategy", known.rules.own.name, known.rules.own.source.encode())
+    known.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
+    return load_recorded(key)
+
+
+@step(name="record_refusal", run_name="refuse {key.as_of}", tags=["trade", "ledger"], retries=2)
+def record_refusal(key: DecisionKey, reason: str, epoch: int) -> Decision:
+    """Commit that nothing was decided, and why."""
+    known = services()
+    decision = deciding.build_refusal(known.rules, key, reason, stamp=known.stamp(), environment=known.environment)
+    known.ledger.record_decision(decision, (), epoch=epoch)
+    return load_recorded(key)

@@ -1,0 +1,49 @@
+"""Looking after the runs: one call each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tasks.options import step
+from tidemill.bootstrap import rerun_recorded, services
+from tidemill.decision import missing_decisions
+from tidemill.domain.market import format_time
+
+LOOK_BACK = timedelta(days=1)
+
+
+@step(name="find_undecided", tags=["monitor"], retries=2)
+def find_undecided() -> list[str]:
+    """Every as_of of the last day, past its lag, since the account was opened, that has no decision."""
+    known = services()
+    now = known.market_clock.now()
+    decided = known.ledger.load_decisions(known.settings.account, since=now - LOOK_BACK)
+    opened = known.ledger.load_account(known.settings.account)
+    if opened is None:
+        return []
+    start = max(now - LOOK_BACK, opened.opened_at)
+    end = now - timedelta(seconds=known.settings.max_lag_seconds)
+    return [format_time(as_of) for as_of in missing_decisions(known.grid, decided, start, end)]
+
+
+@step(name="find_stops", tags=["monitor"], retries=2)
+def find_stops() -> list[dict[str, str]]:
+    """Freezes and halts in force."""
+    return [
+        {"scope": one.scope, "reason": one.reason, "since": format_time(one.since)}
+        for one in services().ledger.load_freezes()
+    ]
+
+
+@step(name="rerun_sample", tags=["monitor"], retries=1)
+def rerun_sample() -> dict[str, Any]:
+    """Make the newest decision of the last day again from stored inputs and compare."""
+    known = services()
+    since = known.market_clock.now() - LOOK_BACK
+    decided = known.ledger.load_decisions(known.settings.account, since=since)
+    computed = [one for one in decided if one.outcome == "decided" and one.strategy == known.strategy_name]
+    if not computed:
+        return {"decision": None}
+    done = rerun_recorded(known, computed[-1])
+    return {"decision": done["decision_id"], **{key: done[key] for key in ("promise", "same", "differences")}}
