@@ -35,8 +35,8 @@ def backfill(
         again: Ask also for parts of which every bar is stored, to find what the venue revised since.
 
     """
-    known = services()
-    known.check_mode(mode)
+    svc = services()
+    svc.check_mode(mode)
     begin, until = require_range(start, end)
     pieces = backfill_parts(begin, until)
     series = [(name, timeframe) for name, timeframe, _, _ in pieces]

@@ -33,9 +33,9 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
         emit: Announce the new bars, which starts trade. Only the schedule sets this.
 
     """
-    known = services()
-    known.check_mode(mode)
-    series, wanted = watched_series(), known.markets.wanted_records()
+    svc = services()
+    svc.check_mode(mode)
+    series, wanted = watched_series(), svc.markets.wanted_records()
     futures = run_each(fetch_and_store_bars, series)
     records = patiently(fetch_and_store_records).map(*zip(*wanted, strict=True)) if wanted else []
     done = outcomes(series, finished(futures))
@@ -44,7 +44,7 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     results = [one.as_dict() for one in done]
     told = [one.as_dict() for one in outcomes([(name, kind) for kind, name in wanted], finished(records))]
     publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", [*results, *told]), "Bars by instrument")
-    as_of = known.grid.upcoming_as_of(known.market_clock.now())
+    as_of = svc.grid.upcoming_as_of(svc.market_clock.now())
     if emit and as_of is not None:
         announce_bars(as_of, results)
     return {"results": results, "records": told}

@@ -24,9 +24,9 @@ def ingest_sentiment(mode: Mode = "paper") -> dict[str, Any]:
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
-    known = services()
-    known.check_mode(mode)
-    names = [source.source for source in known.post_sources]
+    svc = services()
+    svc.check_mode(mode)
+    names = [source.source for source in svc.post_sources]
     futures = patiently(fetch_and_store_posts).map(names) if names else []
     for future in futures:
         future.wait()

@@ -23,9 +23,9 @@ def prune(mode: Mode = "paper") -> dict[str, Any]:
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
-    known = services()
-    known.check_mode(mode, live=known.settings.live)
-    days = known.settings.retention.payload_days
+    svc = services()
+    svc.check_mode(mode, live=svc.settings.live)
+    days = svc.settings.retention.payload_days
     done = prune_answers(days)
     told = f"Raw answers older than {days:g} days" if days else "All raw answers are kept (retention.payload_days is 0)"
     publish_table(f"prune-{mode}", pruned_rows(done), told)

@@ -23,14 +23,14 @@ def reconcile(mode: Mode = "paper") -> dict[str, Any]:
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
-    known = services()
-    known.check_mode(mode)
+    svc = services()
+    svc.check_mode(mode)
     with orders.hold_account() as epoch:
         try:
             doubtful = patiently(orders.resolve_open_orders)(epoch)
             differences = patiently(orders.compare_account)()
         except TransientError as error:
-            if known.settings.mode != "replay":
+            if svc.settings.mode != "replay":
                 raise
             return {"skipped": f"venue down: {error}", "differences": []}
         frozen = orders.freeze_differences(differences, epoch) if differences else 0

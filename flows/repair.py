@@ -33,9 +33,9 @@ def repair(
         accepted: Ask again also for what nobody had the last time.
 
     """
-    known = services()
-    known.check_mode(mode)
-    begin, until = require_range(start or EPOCH, end or known.market_clock.now())
+    svc = services()
+    svc.check_mode(mode)
+    begin, until = require_range(start or EPOCH, end or svc.market_clock.now())
     mark_listings()
     judge_holes(begin, until, follow=True)
     series = watched_series()

@@ -35,11 +35,11 @@ def retrain(
         force: Train even when the champion is not due.
 
     """
-    known = services()
-    known.check_mode(mode)
-    moment = as_of or known.market_clock.now()
+    svc = services()
+    svc.check_mode(mode)
+    moment = as_of or svc.market_clock.now()
     champion = load_champion()
-    if not force and not is_due(champion, moment, known.settings.training.retrain_every_days):
+    if not force and not is_due(champion, moment, svc.settings.training.retrain_every_days):
         return {"trained": False, "champion": describe(champion)}
     data = load_training_data(moment)
     table = build_training_table(data)

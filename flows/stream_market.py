@@ -28,9 +28,9 @@ def stream_market(
         venue: A market of the settings. Empty: the venue that takes the orders.
 
     """
-    known = services()
-    known.check_mode(mode)
-    chosen = venue or known.settings.venue.name
+    svc = services()
+    svc.check_mode(mode)
+    chosen = venue or svc.settings.venue.name
     told = follow_market(chosen, seconds)
     judge_holes()
     publish_page(f"stream-market-{mode}", stream_page(chosen, told), "What the stream brought")

@@ -36,15 +36,15 @@ def trade(
         live: One of the two switches of live trading; off by default.
 
     """
-    known = services()
-    known.check_mode(mode, live=live)
+    svc = services()
+    svc.check_mode(mode, live=live)
     run = open_run(
-        known.rules,
+        svc.rules,
         as_of=as_of,
         attempt=attempt,
         because=because,
-        now=known.market_clock.now(),
-        max_lag_seconds=known.settings.max_lag_seconds,
+        now=svc.market_clock.now(),
+        max_lag_seconds=svc.settings.max_lag_seconds,
     )
     orders.wait_until(run.key.as_of)
     with orders.hold_account() as epoch:

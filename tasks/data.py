@@ -32,21 +32,21 @@ from tidemill.quality import SeriesCompleteness
 @materialize_step(name="ingest_bars", run_name="bars {instrument} {timeframe}", tags=["data"], retries=2)
 def fetch_and_store_bars(instrument: str, timeframe: str) -> Ingested:
     """Fetch, check and store the newest bars of one series."""
-    known = services()
+    svc = services()
     group = group_of(instrument, timeframe)
-    chosen = known.markets.need(instrument, timeframe)
+    chosen = svc.markets.need(instrument, timeframe)
     done = ingest_bars(
-        known.markets.source(group.venue),
-        known.store,
-        known.gaps,
+        svc.markets.source(group.venue),
+        svc.store,
+        svc.gaps,
         chosen,
         timeframe=timeframe,
         calendar=group.calendar,
         sessions=group.sessions,
-        now=known.market_clock.now(),
-        history=known.history,
-        outliers=known.outliers,
-        look_again=known.settings.ingest.look_again_bars,
+        now=svc.market_clock.now(),
+        history=svc.history,
+        outliers=svc.outliers,
+        look_again=svc.settings.ingest.look_again_bars,
     )
     tell_asset(instrument, timeframe, done)
     return done
@@ -55,37 +55,37 @@ def fetch_and_store_bars(instrument: str, timeframe: str) -> Ingested:
 @step(name="ingest_records", run_name="{kind} {instrument}", tags=["data"], retries=2)
 def fetch_and_store_records(kind: str, instrument: str) -> Ingested:
     """Fetch and store the newest records of one kind and instrument."""
-    known = services()
-    source = known.markets.records(instrument.rpartition(".")[2])
-    now, history = known.market_clock.now(), timedelta(hours=known.settings.ingest.record_history_hours)
-    return ingest_market_events(source, known.records, MarketEventKind(kind), instrument, now=now, history=history)
+    svc = services()
+    source = svc.markets.records(instrument.rpartition(".")[2])
+    now, history = svc.market_clock.now(), timedelta(hours=svc.settings.ingest.record_history_hours)
+    return ingest_market_events(source, svc.records, MarketEventKind(kind), instrument, now=now, history=history)
 
 
 @step(name="ingest_posts", run_name="posts {source}", tags=["data"], retries=2)
 def fetch_and_store_posts(source: str) -> Ingested:
     """Fetch, check, store and score the newest posts of one source."""
-    known = services()
-    chosen = next(one for one in known.post_sources if one.source == source)
-    return ingest_posts(chosen, known.store, bases=known.bases, now=known.market_clock.now())
+    svc = services()
+    chosen = next(one for one in svc.post_sources if one.source == source)
+    return ingest_posts(chosen, svc.store, bases=svc.bases, now=svc.market_clock.now())
 
 
 @materialize_step(name="backfill_bars", run_name="backfill {instrument} {timeframe}", tags=["data"], retries=2)
 def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetime, again: bool) -> Ingested:
     """Fetch, check and store the bars of one series in a range."""
-    known = services()
+    svc = services()
     group = group_of(instrument, timeframe)
     done = ingest_range(
-        known.markets.source(group.venue),
-        known.store,
-        known.gaps,
-        known.markets.need(instrument, timeframe),
+        svc.markets.source(group.venue),
+        svc.store,
+        svc.gaps,
+        svc.markets.need(instrument, timeframe),
         timeframe=timeframe,
         calendar=group.calendar,
         sessions=group.sessions,
         start=start,
         end=end,
-        now=known.market_clock.now(),
-        outliers=known.outliers,
+        now=svc.market_clock.now(),
+        outliers=svc.outliers,
         again=again,
     )
     tell_asset(instrument, timeframe, done)
@@ -95,11 +95,10 @@ def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetim
 @step(name="record_missing", tags=["data"], retries=2)
 def judge_holes(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Gap]:
     """Look for holes, judge their causes with all instruments of a venue in view, and record what changed."""
-    known = services()
-    now = known.market_clock.now()
+    svc = services()
+    now = svc.market_clock.now()
     looks = [
-        record_missing(known.store, known.gaps, group, now=now, start=start, end=end, follow=follow)
-        for group in known.groups
+        record_missing(svc.store, svc.gaps, group, now=now, start=start, end=end, follow=follow) for group in svc.groups
     ]
     return [hole for look in looks for hole in look]
 
@@ -107,20 +106,20 @@ def judge_holes(start: datetime | None = None, end: datetime | None = None, *, f
 @materialize_step(name="repair_series", run_name="repair {instrument} {timeframe}", tags=["data"], retries=2)
 def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime, accepted: bool) -> Repaired:
     """Ask again for exactly what is missing or refused of one series."""
-    known = services()
+    svc = services()
     group = group_of(instrument, timeframe)
     done = repair_series(
-        known.markets.source(group.venue),
-        known.store,
-        known.gaps,
-        known.markets.need(instrument, timeframe),
+        svc.markets.source(group.venue),
+        svc.store,
+        svc.gaps,
+        svc.markets.need(instrument, timeframe),
         group,
-        now=known.market_clock.now(),
+        now=svc.market_clock.now(),
         start=start,
         end=end,
         accepted=accepted,
-        outliers=known.outliers,
-        witness=known.witness,
+        outliers=svc.outliers,
+        witness=svc.witness,
     )
     tell_asset(instrument, timeframe, done.done)
     return done
@@ -129,14 +128,14 @@ def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime,
 @step(name="mark_series", tags=["data"])
 def mark_series(results: list[Ingested]) -> list[SeriesStatus]:
     """Record the state in which each series was found; a store that takes no mark has said so already."""
-    known = services()
-    now, marks = known.market_clock.now(), []
-    before = {one.key: one for one in known.marks.load_statuses()}
+    svc = services()
+    now, marks = svc.market_clock.now(), []
+    before = {one.key: one for one in svc.marks.load_statuses()}
     for one in results:
-        newest = known.store.latest_open(one.name, one.timeframe)
+        newest = svc.store.latest_open(one.name, one.timeframe)
         mark = status_of(one, newest, before.get((one.name, one.timeframe)))
         with suppress(TransientError):
-            known.marks.record_status(mark, now=now)
+            svc.marks.record_status(mark, now=now)
         marks.append(mark)
     return marks
 
@@ -150,15 +149,15 @@ def mark_listings() -> list[SeriesStatus]:
 @step(name="settle_holes", tags=["data"], retries=2)
 def settle_holes(start: datetime, end: datetime, repaired: list[Repaired]) -> list[Gap]:
     """Judge what a repair left; what nobody has is accepted."""
-    known = services()
+    svc = services()
     left: list[Gap] = []
-    for group in known.groups:
+    for group in svc.groups:
         mine = [one for one in repaired if one.done.timeframe == group.timeframe and one.done.name in group.names]
         left += record_missing(
-            known.store,
-            known.gaps,
+            svc.store,
+            svc.gaps,
             group,
-            now=known.market_clock.now(),
+            now=svc.market_clock.now(),
             start=start,
             end=end,
             asked=[one.done.name for one in mine if not one.done.failure],
@@ -171,12 +170,10 @@ def settle_holes(start: datetime, end: datetime, repaired: list[Repaired]) -> li
 @step(name="measure_completeness", tags=["data"], retries=2)
 def measure_completeness(days: int) -> list[SeriesCompleteness]:
     """Completeness of every series that is kept over the last ``days``."""
-    known = services()
-    now = known.market_clock.now()
+    svc = services()
+    now = svc.market_clock.now()
     since = now - timedelta(days=days)
-    measured = [
-        measure_group(known.store, known.gaps, group, now=now, since=since, follow=True) for group in known.groups
-    ]
+    measured = [measure_group(svc.store, svc.gaps, group, now=now, since=since, follow=True) for group in svc.groups]
     return [one for some in measured for one in some]
 
 
@@ -189,10 +186,10 @@ def prune_answers(days: float) -> dict[str, Any]:
 @step(name="stream_market", tags=["data"])
 def follow_market(venue: str, seconds: float) -> dict[str, Any]:
     """Follow one venue's stream and mend what it loses; what came of it, JSON-ready."""
-    known = services()
-    stream = known.markets.stream(venue)
+    svc = services()
+    stream = svc.markets.stream(venue)
     try:
-        plan = known.stream_plan(venue, stream)
+        plan = svc.stream_plan(venue, stream)
         return asdict(follow_stream(plan, seconds=seconds))
     finally:
         stream.close()

@@ -22,10 +22,8 @@ from tidemill.sizing import Sizing
 @step(name="load_market", tags=["trade"], retries=2)
 def load_market(as_of: datetime) -> deciding.MarketView:
     """Bars and scores known and stored at ``as_of``."""
-    known = services()
-    return deciding.load_market(
-        known.rules, as_of, known.store, known.store, quarantine=known.gaps, records=known.records
-    )
+    svc = services()
+    return deciding.load_market(svc.rules, as_of, svc.store, svc.store, quarantine=svc.gaps, records=svc.records)
 
 
 @step(name="build_features", tags=["trade"])
@@ -83,20 +81,20 @@ def load_recorded(key: DecisionKey) -> Decision:
 @step(name="record_decision", run_name="record {key.as_of}", tags=["trade", "ledger"], retries=2)
 def record_decision(key: DecisionKey, draft: deciding.Draft, stopped: Mapping[str, str], epoch: int) -> Decision:
     """Commit the decision and all its intents before anything is sent."""
-    known = services()
+    svc = services()
     decision = deciding.build_decision(
-        known.rules, key, draft, stamp=known.stamp(), environment=known.environment, stopped=stopped
+        svc.rules, key, draft, stamp=svc.stamp(), environment=svc.environment, stopped=stopped
     )
-    if known.rules.own is not None:
-        known.keep_payload("strategy", known.rules.own.name, known.rules.own.source.encode())
-    known.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
+    if svc.rules.own is not None:
+        svc.keep_payload("strategy", svc.rules.own.name, svc.rules.own.source.encode())
+    svc.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
     return load_recorded(key)
 
 
 @step(name="record_refusal", run_name="refuse {key.as_of}", tags=["trade", "ledger"], retries=2)
 def record_refusal(key: DecisionKey, reason: str, epoch: int) -> Decision:
     """Commit that nothing was decided, and why."""
-    known = services()
-    decision = deciding.build_refusal(known.rules, key, reason, stamp=known.stamp(), environment=known.environment)
-    known.ledger.record_decision(decision, (), epoch=epoch)
+    svc = services()
+    decision = deciding.build_refusal(svc.rules, key, reason, stamp=svc.stamp(), environment=svc.environment)
+    svc.ledger.record_decision(decision, (), epoch=epoch)
     return load_recorded(key)

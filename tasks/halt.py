@@ -19,8 +19,8 @@ STRATEGY = "halt"
 @step(name="stop_trading", tags=["halt", "ledger"], retries=3)
 def stop_trading(because: str) -> bool:
     """Write the stop that every send checks; False when one stands already."""
-    known = services()
-    return bool(known.ledger.freeze("*", because, stamp=known.stamp()))
+    svc = services()
+    return bool(svc.ledger.freeze("*", because, stamp=svc.stamp()))
 
 
 @step(name="cancel_open_orders", tags=["halt", "order"], retries=3)
@@ -32,12 +32,12 @@ def cancel_open_orders() -> int:
 @step(name="next_halt_key", tags=["halt"])
 def next_halt_key() -> DecisionKey:
     """The key of a new decision of the strategy `halt` at the newest as_of."""
-    known = services()
-    rules = replace(known.rules, strategy=STRATEGY)
-    as_of = rules.grid.newest_as_of(known.market_clock.now())
+    svc = services()
+    rules = replace(svc.rules, strategy=STRATEGY)
+    as_of = rules.grid.newest_as_of(svc.market_clock.now())
     if as_of is None:
         raise LookupError("no session has opened yet")
-    earlier = known.ledger.load_decisions(rules.account, since=as_of)
+    earlier = svc.ledger.load_decisions(rules.account, since=as_of)
     attempt = sum(one.strategy == STRATEGY and one.as_of == as_of for one in earlier)
     return rules.key(as_of, attempt)
 
@@ -45,11 +45,9 @@ def next_halt_key() -> DecisionKey:
 @step(name="record_flat_decision", tags=["halt", "ledger"], retries=2)
 def record_flat_decision(key: DecisionKey, market: deciding.MarketView, portfolio: Portfolio, epoch: int) -> Decision:
     """Commit the decision to hold nothing, with its sells."""
-    known = services()
-    rules = replace(known.rules, strategy=STRATEGY)
+    svc = services()
+    rules = replace(svc.rules, strategy=STRATEGY)
     draft = deciding.draft_flat(rules, key, market=market, portfolio=portfolio)
-    decision = deciding.build_decision(
-        rules, key, draft, stamp=known.stamp(), environment=known.environment, stopped={}
-    )
-    known.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
+    decision = deciding.build_decision(rules, key, draft, stamp=svc.stamp(), environment=svc.environment, stopped={})
+    svc.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
     return load_recorded(key)

@@ -22,28 +22,28 @@ def load_champion() -> FittedModel | None:
 @step(name="load_training_data", tags=["model"], retries=1)
 def load_training_data(as_of: datetime) -> learning.TrainingData:
     """Everything that was known and stored at ``as_of``."""
-    known = services()
+    svc = services()
     data = learning.load_training_data(
-        known.store,
-        known.store,
-        universe=known.settings.universe,
-        grid=known.grid,
-        scorer=known.rules.scorer,
+        svc.store,
+        svc.store,
+        universe=svc.settings.universe,
+        grid=svc.grid,
+        scorer=svc.rules.scorer,
         as_of=as_of,
-        window_days=known.settings.training.window_days,
-        quarantine=known.gaps,
-        records=known.records,
-        min_completeness=known.settings.quality.min_completeness,
+        window_days=svc.settings.training.window_days,
+        quarantine=svc.gaps,
+        records=svc.records,
+        min_completeness=svc.settings.quality.min_completeness,
     )
-    return learning.keep_bars(data, known.snapshots)
+    return learning.keep_bars(data, svc.snapshots)
 
 
 @step(name="build_training_table", tags=["model"])
 def build_training_table(data: learning.TrainingData) -> learning.TrainingTable:
     """Point-in-time features and forward returns."""
-    known = services()
+    svc = services()
     return learning.build_training_table(
-        data, universe=known.settings.universe, grid=known.grid, horizon=known.training.horizon_bars
+        data, universe=svc.settings.universe, grid=svc.grid, horizon=svc.training.horizon_bars
     )
 
 
@@ -56,9 +56,9 @@ def train_model(table: learning.TrainingTable, as_of: datetime) -> Candidate:
 @step(name="judge_candidate", tags=["model"])
 def judge_candidate(candidate: Candidate, data: learning.TrainingData) -> Verdict:
     """Look for leaks and give the verdict of the promotion policy in force."""
-    known = services()
+    svc = services()
     return learning.judge(
-        candidate, data, universe=known.settings.universe, grid=known.grid, promotion=known.settings.promotion
+        candidate, data, universe=svc.settings.universe, grid=svc.grid, promotion=svc.settings.promotion
     )
 
 

@@ -16,15 +16,15 @@ LOOK_BACK = timedelta(days=1)
 @step(name="find_undecided", tags=["monitor"], retries=2)
 def find_undecided() -> list[str]:
     """Every as_of of the last day, past its lag, since the account was opened, that has no decision."""
-    known = services()
-    now = known.market_clock.now()
-    decided = known.ledger.load_decisions(known.settings.account, since=now - LOOK_BACK)
-    opened = known.ledger.load_account(known.settings.account)
+    svc = services()
+    now = svc.market_clock.now()
+    decided = svc.ledger.load_decisions(svc.settings.account, since=now - LOOK_BACK)
+    opened = svc.ledger.load_account(svc.settings.account)
     if opened is None:
         return []
     start = max(now - LOOK_BACK, opened.opened_at)
-    end = now - timedelta(seconds=known.settings.max_lag_seconds)
-    return [format_time(as_of) for as_of in missing_decisions(known.grid, decided, start, end)]
+    end = now - timedelta(seconds=svc.settings.max_lag_seconds)
+    return [format_time(as_of) for as_of in missing_decisions(svc.grid, decided, start, end)]
 
 
 @step(name="find_stops", tags=["monitor"], retries=2)
@@ -39,11 +39,11 @@ def find_stops() -> list[dict[str, str]]:
 @step(name="rerun_sample", tags=["monitor"], retries=1)
 def rerun_sample() -> dict[str, Any]:
     """Make the newest decision of the last day again from stored inputs and compare."""
-    known = services()
-    since = known.market_clock.now() - LOOK_BACK
-    decided = known.ledger.load_decisions(known.settings.account, since=since)
-    computed = [one for one in decided if one.outcome == "decided" and one.strategy == known.strategy_name]
+    svc = services()
+    since = svc.market_clock.now() - LOOK_BACK
+    decided = svc.ledger.load_decisions(svc.settings.account, since=since)
+    computed = [one for one in decided if one.outcome == "decided" and one.strategy == svc.strategy_name]
     if not computed:
         return {"decision": None}
-    done = rerun_recorded(known, computed[-1])
+    done = rerun_recorded(svc, computed[-1])
     return {"decision": done["decision_id"], **{key: done[key] for key in ("promise", "same", "differences")}}

@@ -22,10 +22,10 @@ RECONCILE_BACK = timedelta(days=7)
 @contextmanager
 def hold_account() -> Iterator[int]:
     """Hold the account's lease for this flow run and give its epoch."""
-    known = services()
+    svc = services()
     owner = f"flow run {flow_run.id or 'without a server'}"
     with execution.hold_lease(
-        known.ledger, known.settings.account, owner, ttl_seconds=known.settings.lease_seconds, clock=known.wall_clock
+        svc.ledger, svc.settings.account, owner, ttl_seconds=svc.settings.lease_seconds, clock=svc.wall_clock
     ) as epoch:
         yield epoch
 
@@ -48,13 +48,13 @@ class AccountView:
 @step(name="load_portfolio", tags=["trade", "ledger"], retries=2)
 def load_portfolio() -> AccountView:
     """What the ledger says is held, compared with the venue's balances, and the freezes in force."""
-    known = services()
-    portfolio = known.ledger.load_portfolio(known.settings.account)
-    bases = {known.instruments[name].base: name for name in known.instruments}
+    svc = services()
+    portfolio = svc.ledger.load_portfolio(svc.settings.account)
+    bases = {svc.instruments[name].base: name for name in svc.instruments}
     differences = execution.compare_balances(
-        portfolio, known.broker.fetch_balances(), account=known.settings.account, bases=bases
+        portfolio, svc.broker.fetch_balances(), account=svc.settings.account, bases=bases
     )
-    stopped = {freeze.scope: freeze.reason for freeze in known.ledger.load_freezes()}
+    stopped = {freeze.scope: freeze.reason for freeze in svc.ledger.load_freezes()}
     return AccountView(portfolio=portfolio, differences=differences, stopped=stopped)
 
 
@@ -86,8 +86,8 @@ def await_fills(decision_id: str, side: Side) -> Sequence[LedgerOrder]:
 @step(name="reduce_buys", run_name="reduce {decision_id}", tags=["trade", "ledger"], retries=2)
 def reduce_buys(decision_id: str, epoch: int) -> Sequence[LedgerOrder]:
     """Cut the buys, once, to the cash that is free now that the sells are done."""
-    known = services()
-    return execution.reduce_to_cash(known.desk, decision_id, known.instruments, known.quote_fee_rate, epoch=epoch)
+    svc = services()
+    return execution.reduce_to_cash(svc.desk, decision_id, svc.instruments, svc.quote_fee_rate, epoch=epoch)
 
 
 def intents_of(decision_id: str, side: Side) -> list[str]:
@@ -99,9 +99,9 @@ def intents_of(decision_id: str, side: Side) -> list[str]:
 @step(name="compare_account", tags=["reconcile", "ledger"], retries=2)
 def compare_account() -> tuple[execution.Difference, ...]:
     """Orders, fills and balances of the ledger against the venue's."""
-    known = services()
-    since = known.wall_clock.now() - RECONCILE_BACK
-    return execution.compare_account(known.desk, known.settings.universe, since=since)
+    svc = services()
+    since = svc.wall_clock.now() - RECONCILE_BACK
+    return execution.compare_account(svc.desk, svc.settings.universe, since=since)
 
 
 @step(name="freeze_differences", tags=["reconcile", "ledger"], retries=2)
@@ -115,6 +115,6 @@ def freeze_differences(differences: tuple[execution.Difference, ...], epoch: int
 @step(name="wait_until", run_name="wait until {moment}", tags=["trade"])
 def wait_until(moment: datetime) -> None:
     """Let ``moment`` pass on the market clock, so that nothing later can be read as if known then."""
-    known = services()
-    while (left := (moment - known.market_clock.now()).total_seconds()) > 0:
-        known.sleep(min(left, 5.0))
+    svc = services()
+    while (left := (moment - svc.market_clock.now()).total_seconds()) > 0:
+        svc.sleep(min(left, 5.0))

@@ -43,12 +43,12 @@ def sweep_on_runner(
     request: SweepRequest, values: Sequence[str], ranges: Sequence[str], trials: int, lengths: WalkForward | None
 ) -> dict[str, Any]:
     """Every set on the task runner of the flow that calls this, with a progress artifact."""
-    known = services()
+    svc = services()
     sweeper = Sweeper(
-        settings=known.settings,
-        trials=known.trials,
+        settings=svc.settings,
+        trials=svc.trials,
         fan=spread,
-        now=known.wall_clock.now,
+        now=svc.wall_clock.now,
         job_size=SETS_PER_TASK if request.speed == "fast" else 1,
         on_trial=_Shown().reach,
     )

@@ -11,28 +11,28 @@ from tidemill.gap_repair import SeriesGroup
 from tidemill.ingest import Ingested, failed, mark_listing
 
 
-def ask_listings(known: Services) -> list[SeriesStatus]:
+def ask_listings(svc: Services) -> list[SeriesStatus]:
     """Mark every series that is kept by what its venue says of the instrument's listing; the marks.
 
     A venue that cannot be asked changes no mark: its series fail on their own where their bars are asked for.
     """
-    before, now = {one.key: one for one in known.marks.load_statuses()}, known.market_clock.now()
-    asked = [one for group in known.groups for one in _ask(known, group)]
+    before, now = {one.key: one for one in svc.marks.load_statuses()}, svc.market_clock.now()
+    asked = [one for group in svc.groups for one in _ask(svc, group)]
     marks = []
     for one in asked:
-        newest = known.store.latest_open(one.name, one.timeframe)
+        newest = svc.store.latest_open(one.name, one.timeframe)
         marks.append(mark_listing(one, newest, before.get((one.name, one.timeframe))))
         with suppress(TransientError):
-            known.marks.record_status(marks[-1], now=now)
+            svc.marks.record_status(marks[-1], now=now)
     return marks
 
 
-def _ask(known: Services, group: SeriesGroup) -> list[Ingested]:
+def _ask(svc: Services, group: SeriesGroup) -> list[Ingested]:
     """What the venue of a group says of each instrument, up to the first that it cannot be asked about."""
     found = []
     for name in group.names:
         try:
-            listed = known.markets.need(name, group.timeframe).listed_from
+            listed = svc.markets.need(name, group.timeframe).listed_from
         except SeriesError as error:
             found.append(failed(name, group.timeframe, error))
         except TidemillError:

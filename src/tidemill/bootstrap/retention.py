@@ -10,14 +10,14 @@ from tidemill.bootstrap.services import Services
 from tidemill.domain.market import EPOCH
 
 
-def prune_payloads(known: Services, days: float) -> dict[str, Any]:
+def prune_payloads(svc: Services, days: float) -> dict[str, Any]:
     """Delete raw answers older than ``days`` on the market clock (0: none at all); counts, JSON-ready.
 
     The watermarks of all decisions are read first: one that is recorded meanwhile references only what is kept
     for the limit itself.
     """
-    before = known.market_clock.now() - timedelta(days=days) if days > 0 else EPOCH
-    return asdict(known.store.prune_payloads(before=before, watermarks=known.ledger.load_watermarks()))
+    before = svc.market_clock.now() - timedelta(days=days) if days > 0 else EPOCH
+    return asdict(svc.store.prune_payloads(before=before, watermarks=svc.ledger.load_watermarks()))
 
 
 def pruned_rows(done: dict[str, Any]) -> list[dict[str, Any]]:

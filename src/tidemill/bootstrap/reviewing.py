@@ -15,48 +15,48 @@ from tidemill.domain.trading import Decision
 from tidemill.performance import Shortfall
 
 
-def rerun_recorded(known: Services, decision: Decision) -> dict[str, Any]:
+def rerun_recorded(svc: Services, decision: Decision) -> dict[str, Any]:
     """Make a decision again and compare; JSON-ready. DataError when what it needs is not at hand."""
     done = lineage.rerun(
         decision,
-        bars=known.store,
-        posts=known.store,
-        ledger=known.ledger,
-        models=known.models if decision.record.get("model") else None,
-        grid=known.grid,
-        environment=known.environment,
-        quarantine=known.gaps,
-        records=known.records,
-        own=known.own_strategy,
+        bars=svc.store,
+        posts=svc.store,
+        ledger=svc.ledger,
+        models=svc.models if decision.record.get("model") else None,
+        grid=svc.grid,
+        environment=svc.environment,
+        quarantine=svc.gaps,
+        records=svc.records,
+        own=svc.own_strategy,
     )
     return {**asdict(done), "differences": list(done.differences)}
 
 
-def recent_decisions(known: Services, days: float) -> Sequence[Decision]:
+def recent_decisions(svc: Services, days: float) -> Sequence[Decision]:
     """What was decided in the last ``days`` on the market clock, the halts of a person left out."""
-    since = known.market_clock.now() - timedelta(days=days)
-    decided = known.ledger.load_decisions(known.settings.account, since=since)
-    return [one for one in decided if one.outcome == "decided" and one.strategy == known.strategy_name]
+    since = svc.market_clock.now() - timedelta(days=days)
+    decided = svc.ledger.load_decisions(svc.settings.account, since=since)
+    return [one for one in decided if one.outcome == "decided" and one.strategy == svc.strategy_name]
 
 
-def rerun_recent(known: Services, days: float, most: int) -> list[dict[str, Any]]:
+def rerun_recent(svc: Services, days: float, most: int) -> list[dict[str, Any]]:
     """Make at most ``most`` decisions of the last ``days`` again, evenly spread; one that cannot be is a difference."""
-    decided = recent_decisions(known, days)
+    decided = recent_decisions(svc, days)
     step = max(1, -(-len(decided) // most))
-    return [_again(known, decision) for decision in decided[::-step]]
+    return [_again(svc, decision) for decision in decided[::-step]]
 
 
-def _again(known: Services, decision: Decision) -> dict[str, Any]:
+def _again(svc: Services, decision: Decision) -> dict[str, Any]:
     told = {"as_of": format_time(decision.as_of)}
     try:
-        return told | rerun_recorded(known, decision)
+        return told | rerun_recorded(svc, decision)
     except DataError as error:
         nothing = {"decision_id": decision.decision_id, "promise": "none", "features": 0, "intents": 0}
         return told | nothing | {"same": False, "differences": [str(error)]}
 
 
-def shortfalls(known: Services, days: float) -> list[Shortfall]:
+def shortfalls(svc: Services, days: float) -> list[Shortfall]:
     """The implementation shortfall of every order of the last ``days`` that can come to nothing more."""
     return lineage.review_orders(
-        recent_decisions(known, days), ledger=known.ledger, bars=known.store, now=known.market_clock.now()
+        recent_decisions(svc, days), ledger=svc.ledger, bars=svc.store, now=svc.market_clock.now()
     )

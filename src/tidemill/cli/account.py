@@ -31,8 +31,8 @@ def explain(
     from tidemill.bootstrap import services
     from tidemill.replay.screen import lineage_tree
 
-    known = services()
-    found = lineage.explain(identity, ledger=known.ledger, payloads=known.store, account=known.settings.account)
+    svc = services()
+    found = lineage.explain(identity, ledger=svc.ledger, payloads=svc.store, account=svc.settings.account)
     write_json(json, found)
     console.print(lineage_tree(found))
 

@@ -32,25 +32,25 @@ COMPARED = timedelta(days=7)
 
 def rerun_decision(decision_id: str) -> dict[str, Any]:
     """Make a decision again; JSON-ready."""
-    known = services()
-    decision = known.ledger.load_decision(decision_id)
+    svc = services()
+    decision = svc.ledger.load_decision(decision_id)
     if decision is None:
         raise DataError(f"the ledger knows no decision '{decision_id}'; list them with: tidemill status")
-    return rerun_recorded(known, decision)
+    return rerun_recorded(svc, decision)
 
 
 def halt_now(because: str, *, flatten: bool) -> str:
     """Write the stop and cancel what rests, without a Prefect server; with ``flatten`` through the flow."""
-    known = services()
+    svc = services()
     _need_reason(because, "halt")
-    has_keys = bool(known.settings.venue.key.get_secret_value())
+    has_keys = bool(svc.settings.venue.key.get_secret_value())
     if flatten and has_keys:
-        return _flatten(because, known.settings.mode, known.settings.home)
-    told = "halted" if known.ledger.freeze("*", because, stamp=known.stamp()) else "halted already"
+        return _flatten(because, svc.settings.mode, svc.settings.home)
+    told = "halted" if svc.ledger.freeze("*", because, stamp=svc.stamp()) else "halted already"
     if not has_keys:
-        return _told_without_keys(known, told, flatten=flatten)
+        return _told_without_keys(svc, told, flatten=flatten)
     try:
-        cancelled = cancel_resting(known.desk, epoch=None)
+        cancelled = cancel_resting(svc.desk, epoch=None)
     except TransientError as error:
         raise TransientError(
             f"{told}, nothing is sent any more; but open orders were not cancelled: {error}; "
@@ -74,10 +74,10 @@ def _flatten(because: str, mode: Mode, home: Path) -> str:
     return f"halted: {done['cancelled']} open orders cancelled, {len(done['sold'])} sells sent"
 
 
-def _told_without_keys(known: Services, told: str, *, flatten: bool) -> str:
+def _told_without_keys(svc: Services, told: str, *, flatten: bool) -> str:
     """Say what a halt without the venue's key leaves undone; ConfigurationError when that is anything."""
-    account = known.settings.account
-    left = len(known.ledger.load_orders(account=account, states=tuple(RESTING | UNRESOLVED)))
+    account = svc.settings.account
+    left = len(svc.ledger.load_orders(account=account, states=tuple(RESTING | UNRESOLVED)))
     undone = [f"{left} open orders were not cancelled"] if left else []
     undone += ["nothing was sold"] if flatten else []
     if undone:
@@ -90,41 +90,41 @@ def _told_without_keys(known: Services, told: str, *, flatten: bool) -> str:
 
 def resume_scope(scope: str, because: str, *, accept_venue: bool) -> str:
     """Lift a stop; with ``accept_venue`` take the venue's figures over first, for what the stop is about."""
-    known = services()
+    svc = services()
     _need_reason(because, "resume")
-    taken = accept_the_venue(known, scope, because) if accept_venue else 0
-    if not known.ledger.resume(scope, because, stamp=known.stamp()):
-        standing = ", ".join(freeze.scope for freeze in known.ledger.load_freezes()) or "nothing"
+    taken = accept_the_venue(svc, scope, because) if accept_venue else 0
+    if not svc.ledger.resume(scope, because, stamp=svc.stamp()):
+        standing = ", ".join(freeze.scope for freeze in svc.ledger.load_freezes()) or "nothing"
         raise DataError(f"no stop stands on '{scope}'; stopped now: {standing}")
     return f"resumed {'everything' if scope == '*' else scope}; {taken} differences taken over"
 
 
-def accept_the_venue(known: Services, scope: str, because: str) -> int:
+def accept_the_venue(svc: Services, scope: str, because: str) -> int:
     """Under the account's lease: settle, take in the venue's trades, and book what still differs; how many.
 
     LeaseLost while another run trades the account; TransientError when an order is in doubt still.
     """
     with hold_lease(
-        known.ledger,
-        known.settings.account,
+        svc.ledger,
+        svc.settings.account,
         f"resume {uuid.uuid4().hex}",
-        ttl_seconds=known.settings.lease_seconds,
-        clock=known.wall_clock,
+        ttl_seconds=svc.settings.lease_seconds,
+        clock=svc.wall_clock,
     ) as epoch:
-        if doubtful := resolve_open_orders(known.desk, epoch=epoch):
+        if doubtful := resolve_open_orders(svc.desk, epoch=epoch):
             name = doubtful[0].intent.client_order_id
             raise TransientError(f"order {name} is still in doubt; try again when the venue answers")
-        universe = known.settings.universe
-        sync_fills(known.desk, universe)
-        found = compare_account(known.desk, universe, since=known.wall_clock.now() - COMPARED)
-        return accept_differences(known.desk, [one for one in found if scope in {"*", one.scope}], because)
+        universe = svc.settings.universe
+        sync_fills(svc.desk, universe)
+        found = compare_account(svc.desk, universe, since=svc.wall_clock.now() - COMPARED)
+        return accept_differences(svc.desk, [one for one in found if scope in {"*", one.scope}], because)
 
 
 def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, because: str, name: str) -> str:
     """Record a transfer that the venue has seen: ``text`` is ASSET=AMOUNT; the same ``name`` is booked once."""
-    known = services()
-    account = known.settings.account
-    if known.ledger.load_account(account) is None:
+    svc = services()
+    account = svc.settings.account
+    if svc.ledger.load_account(account) is None:
         raise DataError(f"account '{account}' is not open; run 'tidemill account open' first")
     _need_reason(because, kind)
     asset, amount = _read_amount(text, signed=kind == "adjustment")
@@ -136,8 +136,8 @@ def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, b
         kind=kind,
         because=because,
     )
-    fresh = known.ledger.record_cash_event(event, stamp=known.stamp())
-    held = known.ledger.load_portfolio(account).quantity(asset)
+    fresh = svc.ledger.record_cash_event(event, stamp=svc.stamp())
+    held = svc.ledger.load_portfolio(account).quantity(asset)
     return f"{'booked' if fresh else 'booked before'}: {kind} of {amount} {asset}; the ledger now holds {held} {asset}"
 
 
@@ -159,18 +159,18 @@ def _read_amount(text: str, *, signed: bool) -> tuple[str, Decimal]:
 
 def open_settings_account(amounts: Sequence[str]) -> str:
     """Record opening balances: as given, each as ASSET=AMOUNT, else as the venue tells them."""
-    known = services()
-    settings = known.settings
+    svc = services()
+    settings = svc.settings
     given = [_read_amount(one, signed=False) for one in amounts]
     if twice := [asset for asset, count in Counter(asset for asset, _ in given).items() if count > 1]:
         raise DataError(f"{twice[0]} is given twice; name each asset once")
-    if known.ledger.load_account(settings.account) is not None:
+    if svc.ledger.load_account(settings.account) is not None:
         return f"account '{settings.account}' is open already"
-    chosen = dict(given) or {asset: one.total for asset, one in known.broker.fetch_balances().items()}
+    chosen = dict(given) or {asset: one.total for asset, one in svc.broker.fetch_balances().items()}
     currency = split_instrument_id(settings.universe[0])[1]
-    stamp = known.stamp()
+    stamp = svc.stamp()
     account = Account(account=settings.account, venue=settings.venue.name, currency=currency, opened_at=stamp.market)
-    if not known.ledger.open_account(account, chosen, stamp=stamp):
+    if not svc.ledger.open_account(account, chosen, stamp=stamp):
         return f"account '{settings.account}' is open already"
     told = ", ".join(f"{amount} {asset}" for asset, amount in sorted(chosen.items())) or "nothing"
     return f"opened account '{settings.account}' with {told} at {format_time(stamp.wall)}"

@@ -39,9 +39,9 @@ def import_path(
     path: Path, *, layout: str, venue: str, instrument_id: str | None, timeframe: str | None
 ) -> dict[str, Any]:
     """Import a recording or a file of bars; JSON-ready counts per series."""
-    known = services()
+    svc = services()
     if path.suffix == ".toml":
-        return _import_recording(known, load_recording(path), path)
+        return _import_recording(svc, load_recording(path), path)
     instrument = _plain_instrument(instrument_id) if instrument_id else None
     told = instrument.id if instrument else ""
     found = read_bars_file(path, format=layout, timeframe=timeframe, venue=venue, name=told)
@@ -51,34 +51,34 @@ def import_path(
     base, quote, where = split_instrument_id(name)
     chosen = Instrument(venue=where, base=base, quote=quote, price_step=found.price_step, lot_step=Decimal("1e-8"))
     refused = to_quarantine(found.refused.assign(instrument=name), found.timeframe, f"import {path.name}")
-    kept = known.gaps.write_quarantine(refused, now=known.market_clock.now())
-    done = _store(known, found.bars.assign(instrument=name), chosen, found.timeframe)
+    kept = svc.gaps.write_quarantine(refused, now=svc.market_clock.now())
+    done = _store(svc, found.bars.assign(instrument=name), chosen, found.timeframe)
     evidence = f"{path.name}: {found.rows} rows"
-    known.store.write_payload("import", evidence, path.read_bytes(), now=known.market_clock.now())
+    svc.store.write_payload("import", evidence, path.read_bytes(), now=svc.market_clock.now())
     counts = {
         "rows": found.rows,
         "rejected": len(found.rejected) + done["rejected"],
         "quarantined": kept + done["quarantined"],
         "defects": dict(found.counts),
     }
-    return {"file": str(path), "layout": found.layout, "series": _with_missing(known, [done | counts])}
+    return {"file": str(path), "layout": found.layout, "series": _with_missing(svc, [done | counts])}
 
 
-def _import_recording(known: Services, recording: Recording, path: Path) -> dict[str, Any]:
+def _import_recording(svc: Services, recording: Recording, path: Path) -> dict[str, Any]:
     rows = []
     for one in recording.series:
         bars = to_bars(one.instrument.id, one.timeframe, one.bars)
-        done = _store(known, bars, one.instrument, one.timeframe, recording)
+        done = _store(svc, bars, one.instrument, one.timeframe, recording)
         rows.append(done | {"rows": len(bars), "defects": {}})
     bases = list(dict.fromkeys(one.instrument.base for one in recording.series))
-    now = known.market_clock.now()
-    posts = store_posts(recording.posts, known.store, bases=bases, now=now)[0] if len(recording.posts) else 0
-    counts = {"posts": posts, **_store_funding(known, recording, now)}
-    known.store.write_payload("import", recording.title, path.read_bytes(), now=now)
-    return {"file": str(path), "layout": "recording", "series": _with_missing(known, rows), **counts}
+    now = svc.market_clock.now()
+    posts = store_posts(recording.posts, svc.store, bases=bases, now=now)[0] if len(recording.posts) else 0
+    counts = {"posts": posts, **_store_funding(svc, recording, now)}
+    svc.store.write_payload("import", recording.title, path.read_bytes(), now=now)
+    return {"file": str(path), "layout": "recording", "series": _with_missing(svc, rows), **counts}
 
 
-def _store_funding(known: Services, recording: Recording, now: datetime) -> dict[str, int]:
+def _store_funding(svc: Services, recording: Recording, now: datetime) -> dict[str, int]:
     """Keep a recording's funding rates as records, known when they were settled; nothing told where there are none."""
     if not recording.funding:
         return {}
@@ -89,20 +89,20 @@ def _store_funding(known: Services, recording: Recording, now: datetime) -> dict
     columns = list(MARKET_EVENT_SHAPES[MarketEventKind.FUNDING].columns)
     return {
         "funding": sum(
-            known.records.write_market_events(MarketEventKind.FUNDING, one[columns], now=now) for one in tables
+            svc.records.write_market_events(MarketEventKind.FUNDING, one[columns], now=now) for one in tables
         )
     }
 
 
 def _store(
-    known: Services, bars: pd.DataFrame, instrument: Instrument, timeframe: str, recording: Recording | None = None
+    svc: Services, bars: pd.DataFrame, instrument: Instrument, timeframe: str, recording: Recording | None = None
 ) -> dict[str, Any]:
     calendar: Calendar = recording.calendar if recording is not None else "24x7"
-    now = known.market_clock.now()
+    now = svc.market_clock.now()
     done = store_checked(
         bars,
-        known.store,
-        known.gaps,
+        svc.store,
+        svc.gaps,
         instrument,
         timeframe=timeframe,
         calendar=calendar,
@@ -110,11 +110,11 @@ def _store(
         now=now,
         after=None,
         source="import",
-        outliers=known.outliers,
+        outliers=svc.outliers,
     )
     first, last = bars["open_time"].iloc[0].to_pydatetime(), bars["open_time"].iloc[-1].to_pydatetime()
     end = min(now, last + timedelta(seconds=timeframe_seconds(timeframe)))
-    note_fetch(known.gaps, instrument.id, timeframe, first, end, bars=len(bars), calendar=calendar, now=now)
+    note_fetch(svc.gaps, instrument.id, timeframe, first, end, bars=len(bars), calendar=calendar, now=now)
     return {
         "name": f"{instrument.id} {timeframe}",
         "instrument": instrument.id,
@@ -125,36 +125,36 @@ def _store(
     }
 
 
-def _with_missing(known: Services, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_missing(svc: Services, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Judge the holes of every group that got bars; each row with what its series lacks, by cause."""
     added = {(one["instrument"], one["timeframe"]) for one in rows}
-    for group in stored_groups(known):
+    for group in stored_groups(svc):
         if added & {(name, group.timeframe) for name in group.names}:
-            record_missing(known.store, known.gaps, group, now=known.market_clock.now(), start=EPOCH)
+            record_missing(svc.store, svc.gaps, group, now=svc.market_clock.now(), start=EPOCH)
     told = []
     for row in rows:
         causes: dict[str, int] = {}
-        for hole in known.gaps.load_gaps([row["instrument"]], row["timeframe"]):
+        for hole in svc.gaps.load_gaps([row["instrument"]], row["timeframe"]):
             causes[str(hole.cause)] = causes.get(str(hole.cause), 0) + hole.missing
         told.append(row | {"missing": sum(causes.values()), "causes": causes})
     return told
 
 
-def stored_groups(known: Services) -> list[SeriesGroup]:
+def stored_groups(svc: Services) -> list[SeriesGroup]:
     """Everything that was ever fetched or imported, by venue, timeframe and calendar.
 
     The sessions of an as-recorded group are the dates that any of its series has.
     """
     grouped: dict[tuple[str, str, Calendar], list[str]] = {}
-    for name, timeframe, calendar in known.gaps.list_series():
+    for name, timeframe, calendar in svc.gaps.list_series():
         grouped.setdefault((split_instrument_id(name)[2], timeframe, calendar), []).append(name)
-    groups, marks = [], known.marks.load_statuses()
+    groups, marks = [], svc.marks.load_statuses()
     for (_, timeframe, calendar), names in grouped.items():
         sessions: tuple[datetime, ...] = ()
         if calendar == "as-recorded":
-            opens = {one for name in names for one in known.store.coverage(name, timeframe, EPOCH, FOREVER).tolist()}
+            opens = {one for name in names for one in svc.store.coverage(name, timeframe, EPOCH, FOREVER).tolist()}
             sessions = tuple(from_micros(one) for one in sorted(opens))
-        delay = timedelta(seconds=known.settings.quality.publish_delay_seconds)
+        delay = timedelta(seconds=svc.settings.quality.publish_delay_seconds)
         groups.append(
             SeriesGroup(
                 names=tuple(names), timeframe=timeframe, calendar=calendar, sessions=sessions, publish_delay=delay
@@ -173,25 +173,25 @@ def export_bars(out: Path, *, instrument: str, timeframe: str, start: datetime, 
 
     A bar is made of a whole interval only: one that had not ended by ``as_of`` (or now) is left out.
     """
-    known = services()
-    bars = known.store.read_bars([instrument], timeframe, start, end, known_at=as_of)
+    svc = services()
+    bars = svc.store.read_bars([instrument], timeframe, start, end, known_at=as_of)
     if not len(bars):
         length = timedelta(seconds=timeframe_seconds(timeframe))
         begin, beyond = (one + (EPOCH - one) % length for one in (start, end))
-        finest, raw = _read_finest(known, instrument, timeframe, begin, beyond, as_of)
+        finest, raw = _read_finest(svc, instrument, timeframe, begin, beyond, as_of)
         bars = to_bars(instrument, timeframe, resample_bars(raw[SERIES_COLUMNS], timeframe, source=finest))
-        bars = bars[bars["open_time"] + length <= (as_of or known.market_clock.now())]
+        bars = bars[bars["open_time"] + length <= (as_of or svc.market_clock.now())]
     return write_bars_file(out, bars[SERIES_COLUMNS])
 
 
 def _read_finest(
-    known: Services, instrument: str, timeframe: str, start: datetime, end: datetime, as_of: Any
+    svc: Services, instrument: str, timeframe: str, start: datetime, end: datetime, as_of: Any
 ) -> tuple[str, pd.DataFrame]:
     """The finest timeframe that has bars in the range and can be made into ``timeframe``, and they."""
     wanted = timeframe_seconds(timeframe)
     for finer, seconds in TIMEFRAME_SECONDS.items():
         if seconds < wanted and wanted % seconds == 0:
-            bars = known.store.read_bars([instrument], finer, start, end, known_at=as_of)
+            bars = svc.store.read_bars([instrument], finer, start, end, known_at=as_of)
             if len(bars):
                 return finer, bars
     raise DataError(f"the store has no bars of {instrument} from which {timeframe} can be made in that range")
@@ -218,10 +218,10 @@ def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
 
 def known_completeness() -> dict[str, Any]:
     """Expected, stored, repaired and missing bars of each series, with causes, and the days that lack some."""
-    known = services()
-    now = known.market_clock.now()
-    measured = [one for group in stored_groups(known) for one in measure_group(known.store, known.gaps, group, now=now)]
-    marks = known.marks.load_statuses()
+    svc = services()
+    now = svc.market_clock.now()
+    measured = [one for group in stored_groups(svc) for one in measure_group(svc.store, svc.gaps, group, now=now)]
+    marks = svc.marks.load_statuses()
     return {
         "series": [{**one.as_dict(), "state": series_state(one, marks)} for one in measured],
         "days": completeness_days(measured),
@@ -238,17 +238,17 @@ def known_quarantine(*, released: bool = False) -> dict[str, Any]:
 
 def release_bar(instrument: str, timeframe: str, moment: datetime, because: str) -> int:
     """Let a person's word stand against a check: the bar is stored and its quarantine ends."""
-    known = services()
+    svc = services()
     timeframe_seconds(timeframe)
     if not because.strip():
         raise DataError("a release needs a reason; give it with --because")
-    standing = known.gaps.read_quarantine([instrument], timeframe)
+    standing = svc.gaps.read_quarantine([instrument], timeframe)
     if not (standing["open_time"] == pd.Timestamp(moment)).any():  # before the venue is asked for its steps
         where = f"{instrument} {timeframe} at {format_time(moment)}"
         raise DataError(f"no bar of {where} stands in quarantine; list them with: tidemill data quarantine")
-    chosen = known.instruments[instrument] if instrument in known.settings.universe else _plain_instrument(instrument)
+    chosen = svc.instruments[instrument] if instrument in svc.settings.universe else _plain_instrument(instrument)
     return release_by_person(
-        known.store, known.gaps, chosen, timeframe, moment, because=because, now=known.market_clock.now()
+        svc.store, svc.gaps, chosen, timeframe, moment, because=because, now=svc.market_clock.now()
     )
 
 

@@ -66,21 +66,21 @@ def _examine_home(settings: Settings) -> Iterator[Finding]:
 
 
 def _examine_stores(settings: Settings) -> Iterator[Finding]:
-    known = Services(settings)
+    svc = Services(settings)
     for name, part in (("market", "store"), ("ops", "ledger")):
         url = settings.database_url(name)  # type: ignore[arg-type]
         try:
             if damage := store_damage(name, url):
                 yield Finding(subject=f"{name} store", ok=False, text=damage)
                 continue
-            opened = getattr(known, part)
+            opened = getattr(svc, part)
             if name == "ops":
                 yield Finding(subject="ops store", ok=True, text=url.split("://", 1)[0])
                 continue
             yield from _tell_health(opened.health())
         except TidemillError as error:
             yield Finding(subject=f"{name} store", ok=False, text=str(error))
-    known.close()
+    svc.close()
 
 
 def _tell_health(health: StoreHealth) -> Iterator[Finding]:
@@ -119,14 +119,14 @@ def _examine_recording(settings: Settings) -> Iterator[Finding]:
 
 def _examine_markets(settings: Settings) -> Iterator[Finding]:
     """Each further market's client is made, which asks nobody."""
-    known = Services(settings)
+    svc = Services(settings)
     for market in settings.markets:
         try:
-            known.markets.source(market.name)
+            svc.markets.source(market.name)
             yield Finding(subject=f"market {market.name}", ok=True, text=market.exchange or market.source)
         except TidemillError as error:
             yield Finding(subject=f"market {market.name}", ok=False, text=str(error))
-    known.close()
+    svc.close()
 
 
 def _examine_models(settings: Settings) -> Iterator[Finding]:

@@ -35,9 +35,9 @@ def short(amount: object) -> str:
 
 def holdings_table() -> Table:
     """Assets by the ledger."""
-    known = services()
-    portfolio = known.ledger.load_portfolio(known.settings.account)
-    shown = Table("asset", "quantity", "tied up in orders", title=f"account {known.settings.account}")
+    svc = services()
+    portfolio = svc.ledger.load_portfolio(svc.settings.account)
+    shown = Table("asset", "quantity", "tied up in orders", title=f"account {svc.settings.account}")
     for asset, quantity in sorted(portfolio.assets.items()):
         shown.add_row(asset, short(quantity), short(portfolio.reserved.get(asset, 0)))
     return shown
@@ -45,12 +45,12 @@ def holdings_table() -> Table:
 
 def decisions_table() -> Table:
     """The newest decisions and refusals."""
-    known = services()
+    svc = services()
     shown = Table(title="newest decisions")
     for column, whole in (("as of", True), ("decision", True), ("outcome", False), ("decided by", False)):
         shown.add_column(column, no_wrap=whole, overflow="fold")  # an id is there to be copied
     shown.add_column("equity", justify="right")
-    for one in known.ledger.load_decisions(known.settings.account)[-NEWEST:]:
+    for one in svc.ledger.load_decisions(svc.settings.account)[-NEWEST:]:
         what = one.outcome if one.outcome == "decided" else f"refused: {one.reason}"
         named = f"{one.model} {one.model_version}".strip()
         equity = one.record.get("equity")
@@ -61,10 +61,10 @@ def decisions_table() -> Table:
 
 def orders_table() -> Table:
     """Orders that rest or are in doubt."""
-    known = services()
+    svc = services()
     shown = Table(*ORDER_COLUMNS, title="open orders")
     states = tuple(RESTING | UNRESOLVED)
-    for order in known.ledger.load_orders(account=known.settings.account, states=states):
+    for order in svc.ledger.load_orders(account=svc.settings.account, states=states):
         shown.add_row(*(str(value) for value in order_row(order).values()))
     return shown
 
