@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-import tidemill.adapters
+import tidemill.adapters.sql
 from tidemill.adapters.sql.market.gaps import SqlGapLedger
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.domain.errors import DataError
@@ -25,7 +25,7 @@ from tidemill.ports import QUARANTINE_COLUMNS
 START = datetime(2021, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BTC, ETH = "BTC-USDT.T", "ETH-USDT.T"
-MIGRATIONS = Path(tidemill.adapters.__file__).parent / "migrations" / "market"
+MIGRATIONS = Path(tidemill.adapters.sql.__file__).parent / "migrations" / "market"
 
 
 @pytest.fixture

@@ -28,10 +28,10 @@ CHILD = """
 import os, resource, sys
 from datetime import UTC, datetime, timedelta
 from tidemill.adapters.ccxt.market import CcxtMarket
-from tidemill.adapters.clocks import ManualClock
+from tidemill.memory.clocks import ManualClock
 from tidemill.adapters.sql.market.gaps import SqlGapLedger
 from tidemill.adapters.sql.market.store import SqlMarketStore
-from tidemill.ingesting import ingest_bars
+from tidemill.ingest import ingest_bars
 
 url, home, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
 now = datetime(2026, 1, 1, tzinfo=UTC)

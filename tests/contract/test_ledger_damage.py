@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from ledger_story import NOW, STAMP, decision, intent
 
-import tidemill.adapters
+import tidemill.adapters.sql
 from tidemill.adapters.sql.engine import open_engine, write
 from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.errors import ConfigurationError
@@ -230,7 +230,7 @@ def copy_rows(source: sa.Engine, url: str) -> None:
 
 def upgrade_to(url: str, revision: str) -> None:
     config = Config()
-    scripts = Path(tidemill.adapters.__file__).parent / "migrations" / "ops"
+    scripts = Path(tidemill.adapters.sql.__file__).parent / "migrations" / "ops"
     config.set_main_option("script_location", str(scripts))
     engine = sa.create_engine(url)
     with engine.connect() as connection:

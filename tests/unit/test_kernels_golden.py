@@ -147,7 +147,7 @@ def test_weights_are_inverse_to_the_volatility_known_before_the_row() -> None:
 # -- machine code on disk
 
 SCRIPT = """
-from small.trading import limit_price
+from small.order_fills import limit_price
 print(limit_price(False, 1.26, 0.0, 0.1))
 """
 

@@ -136,7 +136,7 @@ sys.modules["distributed"] = sys.modules["prefect_dask"] = None
 from tidemill.bootstrap import Services, open_fan, using
 from tidemill.domain.errors import ConfigurationError
 from tidemill.settings import Settings
-from tasks.sweeping import chosen_runner
+from tasks.sweep import chosen_runner
 
 def from_the_settings():
     with using(Services(Settings(home=sys.argv[1], task_runner="dask"))):

@@ -236,7 +236,7 @@ def refused(engine: Engine, text: str) -> TidemillError:
 
 
 def upgrade(engine: Engine, scripts: str) -> None:
-    """Bring a store to the newest migration of ``adapters/migrations/<scripts>``; safe to run at every start."""
+    """Bring a store to the newest migration of ``migrations/<scripts>``; safe to run at every start."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations" / scripts))
     try:
