@@ -11,7 +11,7 @@ from tasks.artifacts import announce_bars, publish_page
 from tasks.data import (
     fetch_and_store_bars,
     fetch_and_store_records,
-    judge_holes,
+    judge_gaps,
     mark_series,
     outcomes,
     watched_series,
@@ -40,7 +40,7 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     records = patiently(fetch_and_store_records).map(*zip(*wanted, strict=True)) if wanted else []
     done = outcomes(series, finished(futures))
     mark_series(done)
-    judge_holes()
+    judge_gaps()
     results = [one.as_dict() for one in done]
     told = [one.as_dict() for one in outcomes([(name, kind) for kind, name in wanted], finished(records))]
     publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", [*results, *told]), "Bars by instrument")

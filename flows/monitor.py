@@ -8,7 +8,7 @@ from prefect import flow
 
 from flows.parameters import Mode
 from tasks.artifacts import publish_page, publish_table
-from tasks.data import judge_holes, measure_completeness
+from tasks.data import judge_gaps, measure_completeness
 from tasks.monitor import find_stops, find_undecided, rerun_sample
 from tidemill.bootstrap import services
 from tidemill.reports import completeness_days, completeness_rows, monitor_page
@@ -31,7 +31,7 @@ def monitor(mode: Mode = "paper") -> dict[str, Any]:
     stops = find_stops()
     rerun = rerun_sample()
     publish_page(f"monitor-{mode}", monitor_page(undecided, stops, rerun), "Health")
-    judge_holes(follow=True)
+    judge_gaps(follow=True)
     measured = measure_completeness(COMPLETENESS_DAYS)
     series, days = completeness_rows(measured, services().marks.load_statuses()), completeness_days(measured)
     publish_table(f"completeness-{mode}", series, "Per series: expected, stored, repaired, missing with cause")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flows.parameters import Mode
 from tasks.artifacts import publish_page
-from tasks.data import follow_market, judge_holes
+from tasks.data import follow_market, judge_gaps
 from tidemill.bootstrap import services
 from tidemill.reports import stream_page
 
@@ -32,6 +32,6 @@ def stream_market(
     svc.check_mode(mode)
     chosen = venue or svc.settings.venue.name
     told = follow_market(chosen, seconds)
-    judge_holes()
+    judge_gaps()
     publish_page(f"stream-market-{mode}", stream_page(chosen, told), "What the stream brought")
     return told

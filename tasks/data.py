@@ -93,14 +93,14 @@ def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetim
 
 
 @step(name="record_missing", tags=["data"], retries=2)
-def judge_holes(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Gap]:
-    """Look for holes, judge their causes with all instruments of a venue in view, and record what changed."""
+def judge_gaps(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Gap]:
+    """Look for gaps, judge their causes with all instruments of a venue in view, and record what changed."""
     svc = services()
     now = svc.market_clock.now()
     looks = [
         record_missing(svc.store, svc.gaps, group, now=now, start=start, end=end, follow=follow) for group in svc.groups
     ]
-    return [hole for look in looks for hole in look]
+    return [gap for look in looks for gap in look]
 
 
 @materialize_step(name="repair_series", run_name="repair {instrument} {timeframe}", tags=["data"], retries=2)
@@ -147,7 +147,7 @@ def mark_listings() -> list[SeriesStatus]:
 
 
 @step(name="settle_holes", tags=["data"], retries=2)
-def settle_holes(start: datetime, end: datetime, repaired: list[Repaired]) -> list[Gap]:
+def judge_repaired(start: datetime, end: datetime, repaired: list[Repaired]) -> list[Gap]:
     """Judge what a repair left; what nobody has is accepted."""
     svc = services()
     left: list[Gap] = []

@@ -44,7 +44,7 @@ def at(hour: float) -> datetime:
     return START + hour * HOUR
 
 
-def hole(first: int, beyond: int, name: str = BTC, **changes: object) -> Gap:
+def gap(first: int, beyond: int, name: str = BTC, **changes: object) -> Gap:
     made = Gap(
         instrument=name,
         timeframe="1h",
@@ -88,22 +88,22 @@ def hashes(frame: pd.DataFrame) -> list[str]:
 
 
 def test_a_hole_keeps_its_whole_history(ledger) -> None:
-    assert ledger.record_gaps([hole(2, 4), hole(1, 2, ETH)], now=START) == 2
-    assert ledger.record_gaps([hole(2, 4)], now=START) == 0
-    judged = hole(2, 4, cause=Cause.VENUE_OUTAGE)
+    assert ledger.record_gaps([gap(2, 4), gap(1, 2, ETH)], now=START) == 2
+    assert ledger.record_gaps([gap(2, 4)], now=START) == 0
+    judged = gap(2, 4, cause=Cause.VENUE_OUTAGE)
     assert ledger.record_gaps([judged], now=START) == 1
     repaired = replace(judged, state=GapState.REPAIRED)
     assert ledger.record_gaps([repaired], now=at(9)) == 1
-    events = ledger.load_hole_events(BTC, "1h")
-    assert [one.hole for one in events] == [hole(2, 4), judged, repaired]
+    events = ledger.load_gap_events(BTC, "1h")
+    assert [one.gap for one in events] == [gap(2, 4), judged, repaired]
     assert [one.stored_at for one in events] == sorted({one.stored_at for one in events})
     assert events[-1].stored_at == to_micros(at(9))
 
 
 def test_only_what_is_missing_is_told_unless_all_is_asked_for(ledger) -> None:
-    kept = hole(5, 6, state=GapState.ACCEPTED, cause=Cause.NO_TRADES)
-    ledger.record_gaps([hole(2, 4), kept, hole(1, 2, ETH, timeframe="5m")], now=START)
-    ledger.record_gaps([hole(2, 4, state=GapState.REPAIRED)], now=START)
+    kept = gap(5, 6, state=GapState.ACCEPTED, cause=Cause.NO_TRADES)
+    ledger.record_gaps([gap(2, 4), kept, gap(1, 2, ETH, timeframe="5m")], now=START)
+    ledger.record_gaps([gap(2, 4, state=GapState.REPAIRED)], now=START)
     assert list(ledger.load_gaps([BTC])) == [kept]
     assert [one.start for one in ledger.load_gaps([BTC], every=True)] == [at(2), at(5)]
     assert [one.instrument for one in ledger.load_gaps()] == [BTC, ETH]

@@ -225,12 +225,12 @@ def test_a_repair_learns_listings_before_it_judges(known: Services, marks: type[
         done = repair()
     assert ["not traded at BINANCE" in one["failure"] for one in done["results"]] == [False, True]
     assert done["results"][0]["listed_from"] == "2021-04-18T22:00:00Z"
-    holes = [(one.instrument, round((one.start - START) / HOUR), one.missing) for one in known.gaps.load_gaps()]
+    gaps = [(one.instrument, round((one.start - START) / HOUR), one.missing) for one in known.gaps.load_gaps()]
     behind = [(name, 72, 8) for name in NAMES]
     if marks is Deaf:
-        assert holes == behind, "control: two bars too few of BTC, and eight of ETH that nobody can have"
+        assert gaps == behind, "control: two bars too few of BTC, and eight of ETH that nobody can have"
     else:
-        assert holes == [(btc, -2, 2), behind[0]]
+        assert gaps == [(btc, -2, 2), behind[0]]
         told = {one.instrument: one for one in later.marks.load_statuses()}
         assert (told[btc].state, told[btc].listed_from) == (SeriesState.FINE, START - 2 * HOUR)
         assert (told[eth].state, told[eth].listed_until) == (SeriesState.DELISTED, START + 72 * HOUR)

@@ -18,10 +18,10 @@ from tidemill.quality.gaps import (
     Evidence,
     Neighbour,
     expected_opens,
-    find_holes,
+    find_gaps,
     find_missing,
     judge_cause,
-    revise_holes,
+    revise_gaps,
 )
 
 START = datetime(2021, 4, 19, tzinfo=UTC)
@@ -51,7 +51,7 @@ def judge(missing: np.ndarray, **changes: object) -> list[Cause]:
     return [cause for cause, _ in judge_cause(missing, "1h", replace(base, **changes))]
 
 
-def hole(first: int, beyond: int, cause: Cause = Cause.UNKNOWN, **changes: object) -> Gap:
+def gap(first: int, beyond: int, cause: Cause = Cause.UNKNOWN, **changes: object) -> Gap:
     made = Gap(
         instrument=BTC, timeframe="1h", start=at(first), end=at(beyond), missing=beyond - first, cause=cause, why="w"
     )
@@ -94,7 +94,7 @@ def test_missing_bars_side_by_side_are_one_hole_until_the_cause_changes() -> Non
     expected = expected_opens("1h", at(0), at(10))
     missing = find_missing(expected, opens(0, 1, 5, 9))
     causes = [(Cause.NO_TRADES, "")] * 2 + [(Cause.VENUE_OUTAGE, "")] * 4
-    found = find_holes(BTC, "1h", expected, missing, causes)
+    found = find_gaps(BTC, "1h", expected, missing, causes)
     assert [(one.start, one.end, one.missing, one.cause) for one in found] == [
         (at(2), at(4), 2, Cause.NO_TRADES),
         (at(4), at(5), 1, Cause.VENUE_OUTAGE),
@@ -106,48 +106,48 @@ def test_a_weekend_between_two_missing_sessions_does_not_cut_the_hole() -> None:
     sessions = [at(0), at(24), at(96), at(120)]
     expected = expected_opens("1d", at(0), at(200), calendar="as-recorded", sessions=sessions)
     missing = find_missing(expected, opens(0, 120))
-    found = find_holes(BTC, "1d", expected, missing, [(Cause.UNKNOWN, "")] * 2)
+    found = find_gaps(BTC, "1d", expected, missing, [(Cause.UNKNOWN, "")] * 2)
     assert [(one.start, one.end, one.missing) for one in found] == [(at(24), at(120), 2)]
 
 
 def test_what_is_seen_again_adds_no_line() -> None:
-    assert revise_holes([hole(2, 4)], [hole(2, 4)], asked_again=False, stored=opens()) == []
+    assert revise_gaps([gap(2, 4)], [gap(2, 4)], asked_again=False, stored=opens()) == []
 
 
 def test_a_hole_whose_bars_came_is_repaired_and_one_covered_by_another_merged() -> None:
-    (repaired,) = revise_holes([hole(2, 4)], [], asked_again=False, stored=opens(2, 3), not_due=[at(2)])
+    (repaired,) = revise_gaps([gap(2, 4)], [], asked_again=False, stored=opens(2, 3), not_due=[at(2)])
     assert repaired.state is GapState.REPAIRED
-    lines = revise_holes([hole(2, 3), hole(3, 5, Cause.NO_TRADES)], [hole(2, 5)], asked_again=False, stored=opens())
+    lines = revise_gaps([gap(2, 3), gap(3, 5, Cause.NO_TRADES)], [gap(2, 5)], asked_again=False, stored=opens())
     assert [(one.start, one.state) for one in lines] == [(at(2), GapState.OPEN), (at(3), GapState.MERGED)]
 
 
 def test_a_hole_without_bars_is_never_called_repaired() -> None:
-    (withdrawn,) = revise_holes([hole(2, 4)], [], asked_again=True, stored=opens(1, 5), not_due=[at(2)])
+    (withdrawn,) = revise_gaps([gap(2, 4)], [], asked_again=True, stored=opens(1, 5), not_due=[at(2)])
     assert (withdrawn.state, withdrawn.why) == (GapState.WITHDRAWN, "no bar was due then")
-    assert revise_holes([hole(2, 4)], [], asked_again=True, stored=opens(1, 5)) == [], "what is not known to end stays"
+    assert revise_gaps([gap(2, 4)], [], asked_again=True, stored=opens(1, 5)) == [], "what is not known to end stays"
 
 
 def test_what_nobody_has_is_accepted_and_stays_so_until_it_changes() -> None:
-    down = hole(2, 4, Cause.VENUE_OUTAGE)
-    (accepted,) = revise_holes([down], [down], asked_again=True, stored=opens())
+    down = gap(2, 4, Cause.VENUE_OUTAGE)
+    (accepted,) = revise_gaps([down], [down], asked_again=True, stored=opens())
     assert accepted.state is GapState.ACCEPTED
-    assert revise_holes([accepted], [down], asked_again=False, stored=opens()) == []
-    (again,) = revise_holes([accepted], [hole(2, 3, Cause.NO_TRADES)], asked_again=False, stored=opens())
+    assert revise_gaps([accepted], [down], asked_again=False, stored=opens()) == []
+    (again,) = revise_gaps([accepted], [gap(2, 3, Cause.NO_TRADES)], asked_again=False, stored=opens())
     assert again.state is GapState.OPEN
-    unknown = hole(2, 4)
-    assert revise_holes([unknown], [unknown], asked_again=True, stored=opens()) == []
+    unknown = gap(2, 4)
+    assert revise_gaps([unknown], [unknown], asked_again=True, stored=opens()) == []
 
 
 def test_an_empty_hole_is_refused() -> None:
     with pytest.raises(DataError, match="holds no bar"):
-        hole(2, 2, missing=0)
+        gap(2, 2, missing=0)
 
 
 def test_a_series_adds_up_with_its_causes_and_days() -> None:
     stored = opens(*(hour for hour in range(48) if hour not in {5, 6, 30}))
-    holes = [hole(5, 7, Cause.VENUE_OUTAGE)]
+    gaps = [gap(5, 7, Cause.VENUE_OUTAGE)]
     done = measure_series(
-        BTC, "1h", stored, end=at(48), holes=holes, history=[*holes, hole(10, 12), hole(20, 21, Cause.NOT_PUBLISHED)]
+        BTC, "1h", stored, end=at(48), gaps=gaps, history=[*gaps, gap(10, 12), gap(20, 21, Cause.NOT_PUBLISHED)]
     )
     assert done is not None
     assert (done.expected, done.stored, done.repaired) == (48, 45, 2)
@@ -156,7 +156,7 @@ def test_a_series_adds_up_with_its_causes_and_days() -> None:
     told = done.as_dict()
     assert told["complete"] == "93.7500%"
     assert [one["day"] for one in told["incomplete_days"]] == ["2021-04-19", "2021-04-20"]
-    assert measure_series(BTC, "1h", opens(), end=at(1), holes=[], history=[]) is None
+    assert measure_series(BTC, "1h", opens(), end=at(1), gaps=[], history=[]) is None
 
 
 def test_the_window_of_a_decision() -> None:
@@ -171,7 +171,7 @@ def test_holes_and_stored_bars_make_up_what_is_expected(have: set[int], cuts: li
     expected = expected_opens("1h", at(0), at(60))
     stored = opens(*sorted(have))
     missing = find_missing(expected, stored)
-    found = find_holes(BTC, "1h", expected, missing, [(cause, "") for cause in cuts[: len(missing)]])
+    found = find_gaps(BTC, "1h", expected, missing, [(cause, "") for cause in cuts[: len(missing)]])
     kept = int(np.isin(expected, stored).sum())
     assert sum(one.missing for one in found) + kept == len(expected)
     assert all(one.end - one.start == one.missing * HOUR for one in found)

@@ -42,10 +42,10 @@ def test_the_six_real_outages_of_the_exchange_are_named_as_such(store, ledger, n
     group = SeriesGroup(names=names, timeframe=timeframe)
     record_missing(store, ledger, group, now=end, start=EPOCH)
     for instrument in names:
-        holes = ledger.load_gaps([instrument])
-        assert {one.cause for one in holes} == {Cause.VENUE_OUTAGE}
-        assert sum(one.missing for one in holes) == missing
-        resumed = [one.end.isoformat()[:16] for one in holes]
+        gaps = ledger.load_gaps([instrument])
+        assert {one.cause for one in gaps} == {Cause.VENUE_OUTAGE}
+        assert sum(one.missing for one in gaps) == missing
+        resumed = [one.end.isoformat()[:16] for one in gaps]
         if timeframe == "1h":
             assert resumed == [
                 "2020-12-21T18:00",
@@ -55,7 +55,7 @@ def test_the_six_real_outages_of_the_exchange_are_named_as_such(store, ledger, n
                 "2021-04-20T04:00",
                 "2021-04-25T08:00",
             ]
-        assert len(holes) == 6
+        assert len(gaps) == 6
     for one in measure_group(store, ledger, group, now=end):
         assert one.expected == one.stored + missing
         assert dict(one.missing) == {Cause.VENUE_OUTAGE: missing}

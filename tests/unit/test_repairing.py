@@ -62,7 +62,7 @@ def test_causes_come_out_of_the_whole_venue(store, ledger) -> None:
         ("ETH", 5, 2, Cause.VENUE_OUTAGE, GapState.OPEN),
     ]
     assert record_missing(store, ledger, GROUP, now=at(40), start=EPOCH)
-    assert len(ledger.load_hole_events(BTC.id, "1h")) == 2, "a second look adds no line"
+    assert len(ledger.load_gap_events(BTC.id, "1h")) == 2, "a second look adds no line"
 
 
 def test_what_was_never_fetched_is_our_outage_and_heals_with_the_next_ingest(store, ledger) -> None:
@@ -75,7 +75,7 @@ def test_what_was_never_fetched_is_our_outage_and_heals_with_the_next_ingest(sto
         ingest(source, store, ledger, one, at(37))
     record_missing(store, ledger, GROUP, now=at(37))
     assert told(ledger) == []
-    assert [one.hole.state for one in ledger.load_hole_events(BTC.id, "1h")] == [GapState.OPEN, GapState.REPAIRED]
+    assert [one.gap.state for one in ledger.load_gap_events(BTC.id, "1h")] == [GapState.OPEN, GapState.REPAIRED]
 
 
 def test_a_bar_that_has_just_closed_is_not_yet_published(store, ledger) -> None:
@@ -188,7 +188,7 @@ def test_after_any_looks_the_ledger_tells_exactly_what_is_missing(plan) -> None:
     for one in (BTC, ETH):
         opens = set(store.read_bars([one.id], "1h", at(0), at(60))["open_time"])
         listed = round((min(opens) - pd.Timestamp(START)) / HOUR) if opens else 50
-        told = [hole.start + step * HOUR for hole in ledger.load_gaps([one.id]) for step in range(hole.missing)]
+        told = [gap.start + step * HOUR for gap in ledger.load_gaps([one.id]) for step in range(gap.missing)]
         assert len(told) == len(set(told)), "a bar is told as missing once"
         assert set(told) == {at(hour) for hour in range(listed, 50)} - opens
 

@@ -18,7 +18,7 @@ from tidemill.memory.ledger import MemoryLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.model_training import candidates as learning
 from tidemill.pages import review_page
-from tidemill.reports import HOLE_COLUMNS, decision_page, ingest_page, posts_page, skipped_page, training_page
+from tidemill.reports import GAP_ROW_COLUMNS, decision_page, ingest_page, posts_page, skipped_page, training_page
 from tidemill.settings import Settings
 
 NOW = datetime(2021, 4, 22, 12, 20, tzinfo=UTC)
@@ -38,7 +38,7 @@ def test_pages_have_the_columns_of_what_they_tell() -> None:
 
 
 def test_what_a_narrow_screen_cuts_comes_last() -> None:
-    assert HOLE_COLUMNS[:4] == ("instrument", "timeframe", "missing", "cause")
+    assert GAP_ROW_COLUMNS[:4] == ("instrument", "timeframe", "missing", "cause")
 
 
 def test_a_run_that_came_too_late_has_a_page() -> None:

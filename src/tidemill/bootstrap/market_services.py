@@ -63,7 +63,7 @@ class MarketServices(BaseServices):
 
     @cached_property
     def series(self) -> SeriesGroup:
-        """The series of the universe, whose holes are judged together."""
+        """The series of the universe, whose gaps are judged together."""
         return build_series(self.settings, self.grid)
 
     @cached_property

@@ -45,7 +45,7 @@ def build_outlier_rules(settings: Settings) -> OutlierRules:
 
 
 def build_series(settings: Settings, grid: DecisionGrid) -> SeriesGroup:
-    """The series of the universe, whose holes are judged together."""
+    """The series of the universe, whose gaps are judged together."""
     return SeriesGroup(
         names=settings.universe,
         timeframe=settings.timeframe,

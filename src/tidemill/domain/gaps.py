@@ -1,4 +1,4 @@
-"""Holes in a series of bars: where, why, and what became of them."""
+"""Gaps in a series of bars: where, why, and what became of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Cause(StrEnum):
 
 
 class GapState(StrEnum):
-    """What became of a hole.
+    """What became of a gap.
 
     ``open``: missing. ``accepted``: asked for again and nobody has it. ``repaired``: its bars are stored.
-    ``merged``: told by the hole that begins before it. ``withdrawn``: no bar was due there after all.
+    ``merged``: told by the gap that begins before it. ``withdrawn``: no bar was due there after all.
     """
 
     OPEN = "open"
@@ -42,7 +42,7 @@ MISSING_STATES = (GapState.OPEN, GapState.ACCEPTED)
 class Gap:
     """Bars missing side by side for one cause: [start, end) of open times, ``missing`` bars in it.
 
-    A hole is known by (instrument, timeframe, start); every later look at it that finds something else is
+    A gap is known by (instrument, timeframe, start); every later look at it that finds something else is
     one more line of its history. ``why`` is the evidence in a sentence. DataError when the span is empty.
     """
 
@@ -64,15 +64,15 @@ class Gap:
 
     @property
     def key(self) -> tuple[str, str, datetime]:
-        """What a hole is known by."""
+        """What a gap is known by."""
         return self.instrument, self.timeframe, self.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapEvent:
-    """One line of a hole's history: the hole as it was seen, and when that was stored (micros)."""
+    """One line of a gap's history: the gap as it was seen, and when that was stored (micros)."""
 
-    hole: Gap
+    gap: Gap
     stored_at: int
 
 

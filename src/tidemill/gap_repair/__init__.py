@@ -1,4 +1,4 @@
-"""Holes looked for, judged and closed: what `repair` does, free of schedules and screens."""
+"""Gaps looked for, judged and closed: what `repair` does, free of schedules and screens."""
 
 from tidemill.gap_repair.detect import measure_group, record_missing
 from tidemill.gap_repair.group import SeriesGroup

@@ -1,4 +1,4 @@
-"""Holes looked for and judged with all series of a venue in view, and what is complete."""
+"""Gaps looked for and judged with all series of a venue in view, and what is complete."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tidemill.quality import (
     Neighbour,
     SeriesCompleteness,
     expected_opens,
-    find_holes,
+    find_gaps,
     find_missing,
     honour_quarantine,
     judge_cause,
     measure_series,
-    revise_holes,
+    revise_gaps,
 )
 
 # Without a fetch in this time the look begins here.
@@ -47,7 +47,7 @@ def record_missing(
     asked: Sequence[str] = (),
     follow: bool = False,
 ) -> list[Gap]:
-    """Look for holes with ``start`` <= open time < ``end``, judge them and record what changed; those missing now.
+    """Look for gaps with ``start`` <= open time < ``end``, judge them and record what changed; those missing now.
 
     Without ``start`` the look begins where the newest fetches did, with ``EPOCH`` at the listing. Without
     ``end`` each series is expected up to its newest answered fetch; ``follow``: up to ``now``.
@@ -65,7 +65,7 @@ def record_missing(
         found = _judge(ledger, group, view, others, now=now, witness=(witness or {}).get(name))
         before = _told_before(group, view, known[name], end or FOREVER)
         not_due = [one.start for one in before if not group.is_due(name, one.start)]
-        lines += revise_holes(before, found, asked_again=name in asked, stored=view.opens, not_due=not_due)
+        lines += revise_gaps(before, found, asked_again=name in asked, stored=view.opens, not_due=not_due)
         missing += found
     ledger.record_gaps(lines, now=now)
     return missing
@@ -78,12 +78,12 @@ def _begin(
     start: datetime | None,
     now: datetime,
 ) -> datetime:
-    """Where the look begins: as asked, widened to holes that reach into it or wait for their bars."""
+    """Where the look begins: as asked, widened to gaps that reach into it or wait for their bars."""
     begin = start
     if begin is None:
         newest = [ledger.load_fetches(name, group.timeframe, since=now - LOOK_BACK)[-1:] for name in group.names]
         begin = min((some[0].start for some in newest if some), default=now - LOOK_BACK)
-    for one in (hole for holes in known.values() for hole in holes):
+    for one in (gap for gaps in known.values() for gap in gaps):
         waits = start is None and one.cause is Cause.NOT_PUBLISHED
         if waits or one.start < begin < one.end:
             begin = min(begin, one.start)
@@ -136,7 +136,7 @@ def _listed_from(
 ) -> datetime | None:
     """Where the bars of a series begin: with its listing, but not before anything was asked for; else with the first.
 
-    What nobody asked for is no hole; and bars that are there prove a listing wrong that is told to begin after them.
+    What nobody asked for is no gap; and bars that are there prove a listing wrong that is told to begin after them.
     """
     told = group.listing(name).start
     first = EPOCH + int(opens[0]) * MICRO if len(opens) else None
@@ -178,7 +178,7 @@ def _judge(
     now: datetime,
     witness: np.ndarray | None,
 ) -> list[Gap]:
-    """Holes of one series from its listing on."""
+    """Gaps of one series from its listing on."""
     if view.listed is None:
         return []
     listed = max(view.begin, view.listed)
@@ -197,11 +197,11 @@ def _judge(
         publish_delay=group.publish_delay,
     )
     causes = judge_cause(missing, group.timeframe, evidence)
-    return find_holes(view.name, group.timeframe, expected, missing, causes)
+    return find_gaps(view.name, group.timeframe, expected, missing, causes)
 
 
 def _told_before(group: SeriesGroup, view: _View, known: Sequence[Gap], end: datetime) -> list[Gap]:
-    """Holes told of a series before, of the range that was looked at or behind the end of its listing."""
+    """Gaps told of a series before, of the range that was looked at or behind the end of its listing."""
     delisted = group.listing(view.name).end
     begun = [one for one in known if view.begin <= one.start]
     return [one for one in begun if one.start < view.beyond or delisted <= one.start < end]
@@ -228,8 +228,8 @@ def measure_group(
             listed=view.listed,
             start=since,
             end=beyond,
-            holes=ledger.load_gaps([name], group.timeframe),
-            history=[event.hole for event in ledger.load_hole_events(name, group.timeframe)],
+            gaps=ledger.load_gaps([name], group.timeframe),
+            history=[event.gap for event in ledger.load_gap_events(name, group.timeframe)],
             calendar=group.calendar,
             sessions=group.sessions,
         )

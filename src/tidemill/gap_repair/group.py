@@ -1,4 +1,4 @@
-"""Series whose holes are judged together."""
+"""Series whose gaps are judged together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidemill.domain.series import FOREVER, Listing, SeriesStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesGroup:
-    """The series of one venue and timeframe whose holes are judged together.
+    """The series of one venue and timeframe whose gaps are judged together.
 
     ``publish_delay``: how long after its close the source may take to tell a bar. ``listings``: of the names for
     which it is known, when they are listed; nothing is expected outside.

@@ -159,7 +159,7 @@ class _Follower:
         return healed
 
     def _whole_until(self, name: str, newest: datetime) -> datetime:
-        """Open time of the last bar before the first hole near the end: its own content may be torn as well."""
+        """Open time of the last bar before the first gap near the end: its own content may be torn as well."""
         reach = newest - LOOK_BACK_BARS * self._length
         opens = self._plan.store.coverage(name, self._plan.timeframe, reach, newest + MICRO)
         leaps = opens[:-1][np.diff(opens) > self._length // MICRO]

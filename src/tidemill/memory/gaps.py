@@ -15,7 +15,7 @@ from tidemill.ports import quarantine_frames as frames
 
 
 class MemoryGapLedger:
-    """Holes, fetches and quarantine of one process; ``order``: that of a market store that they are beside."""
+    """Gaps, fetches and quarantine of one process; ``order``: that of a market store that they are beside."""
 
     def __init__(self, order: MemoryStorageOrder | None = None) -> None:
         self._order = order or MemoryStorageOrder()
@@ -26,20 +26,20 @@ class MemoryGapLedger:
     def close(self) -> None:
         """Nothing is open."""
 
-    def record_gaps(self, holes: Sequence[Gap], *, now: datetime) -> int:
+    def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
         """See the port."""
-        newest = {event.hole.key: event.hole for event in self._events}
-        new = {one.key: one for one in holes if newest.get(one.key) != one}
+        newest = {event.gap.key: event.gap for event in self._events}
+        new = {one.key: one for one in gaps if newest.get(one.key) != one}
         if new:
             stored = self._order.take(now)
-            self._events += [GapEvent(hole=one, stored_at=stored) for one in new.values()]
+            self._events += [GapEvent(gap=one, stored_at=stored) for one in new.values()]
         return len(new)
 
     def load_gaps(
         self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
     ) -> Sequence[Gap]:
         """See the port."""
-        newest = {event.hole.key: event.hole for event in self._events}
+        newest = {event.gap.key: event.gap for event in self._events}
         return [
             one
             for _, one in sorted(newest.items())
@@ -48,10 +48,10 @@ class MemoryGapLedger:
             and timeframe in {None, one.timeframe}
         ]
 
-    def load_hole_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
+    def load_gap_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
         """See the port."""
-        found = [one for one in self._events if one.hole.key[:2] == (instrument, timeframe)]
-        return sorted(found, key=lambda one: (one.hole.start, one.stored_at))
+        found = [one for one in self._events if one.gap.key[:2] == (instrument, timeframe)]
+        return sorted(found, key=lambda one: (one.gap.start, one.stored_at))
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
         """See the port."""

@@ -29,7 +29,7 @@ from tidemill.ingest import note_fetch, store_checked, store_posts
 from tidemill.quality import to_quarantine
 from tidemill.quality.gaps import is_missing
 from tidemill.recording import Recording, load_recording, read_bars_file, resample_bars, to_bars, write_bars_file
-from tidemill.reports import completeness_days, hole_row, series_state
+from tidemill.reports import completeness_days, gap_row, series_state
 
 FOREVER = EPOCH + timedelta(days=365 * 200)
 SERIES_COLUMNS = ["open_time", "open", "high", "low", "close", "volume"]
@@ -126,7 +126,7 @@ def _store(
 
 
 def _with_missing(svc: Services, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Judge the holes of every group that got bars; each row with what its series lacks, by cause."""
+    """Judge the gaps of every group that got bars; each row with what its series lacks, by cause."""
     added = {(one["instrument"], one["timeframe"]) for one in rows}
     for group in stored_groups(svc):
         if added & {(name, group.timeframe) for name in group.names}:
@@ -134,8 +134,8 @@ def _with_missing(svc: Services, rows: list[dict[str, Any]]) -> list[dict[str, A
     told = []
     for row in rows:
         causes: dict[str, int] = {}
-        for hole in svc.gaps.load_gaps([row["instrument"]], row["timeframe"]):
-            causes[str(hole.cause)] = causes.get(str(hole.cause), 0) + hole.missing
+        for gap in svc.gaps.load_gaps([row["instrument"]], row["timeframe"]):
+            causes[str(gap.cause)] = causes.get(str(gap.cause), 0) + gap.missing
         told.append(row | {"missing": sum(causes.values()), "causes": causes})
     return told
 
@@ -198,21 +198,21 @@ def _read_finest(
 
 
 def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
-    """Every hole in the ledger, JSON-ready, with its cause, state and history; ``repaired``: closed ones too."""
+    """Every gap in the ledger, JSON-ready, with its cause, state and history; ``repaired``: closed ones too."""
     gaps = services().gaps
     found = gaps.load_gaps(every=repaired)
     histories: dict[tuple[str, str], dict[datetime, list[dict[str, str]]]] = {}
     for name, timeframe in sorted({(one.instrument, one.timeframe) for one in found}):
         lines = histories.setdefault((name, timeframe), {})
-        for event in gaps.load_hole_events(name, timeframe):
+        for event in gaps.load_gap_events(name, timeframe):
             told = {
                 "at": format_time(from_micros(event.stored_at)),
-                "state": str(event.hole.state),
-                "cause": str(event.hole.cause),
-                "end": format_time(event.hole.end),
+                "state": str(event.gap.state),
+                "cause": str(event.gap.cause),
+                "end": format_time(event.gap.end),
             }
-            lines.setdefault(event.hole.start, []).append(told)
-    rows = [{**hole_row(one), "history": histories[one.instrument, one.timeframe][one.start]} for one in found]
+            lines.setdefault(event.gap.start, []).append(told)
+    rows = [{**gap_row(one), "history": histories[one.instrument, one.timeframe][one.start]} for one in found]
     return {"gaps": rows, "missing": sum(one.missing for one in found if is_missing(one))}
 
 

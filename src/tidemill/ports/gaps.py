@@ -14,20 +14,20 @@ from tidemill.domain.series import MarkEvent, SeriesStatus
 
 
 class GapLedger(Protocol):
-    """Holes in series of bars, each with its whole history."""
+    """Gaps in series of bars, each with its whole history."""
 
-    def record_gaps(self, holes: Sequence[Gap], *, now: datetime) -> int:
-        """Append a line per hole, atomically; one equal to the hole's newest line adds nothing. Lines added."""
+    def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
+        """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added."""
         ...
 
     def load_gaps(
         self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
     ) -> Sequence[Gap]:
-        """The newest line of each hole that is missing still (``every``: of all), by (instrument, timeframe, start)."""
+        """The newest line of each gap that is missing still (``every``: of all), by (instrument, timeframe, start)."""
         ...
 
-    def load_hole_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
-        """Every line of the series' holes, by (start, stored_at)."""
+    def load_gap_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
+        """Every line of the series' gaps, by (start, stored_at)."""
         ...
 
 

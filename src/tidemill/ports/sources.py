@@ -71,7 +71,7 @@ class BarTape(Protocol):
         ...
 
     def is_down(self, moment: datetime) -> bool:
-        """Whether no recorded bar of any instrument contains ``moment``: a hole, the venue is down."""
+        """Whether no recorded bar of any instrument contains ``moment``: the venue is down."""
         ...
 
 

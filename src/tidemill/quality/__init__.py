@@ -1,4 +1,4 @@
-"""Bars and posts judged: good, rejected with the reason; holes with their cause, and completeness."""
+"""Bars and posts judged: good, rejected with the reason; gaps with their cause, and completeness."""
 
 from tidemill.quality.adjustments import AdjustedBars, adjust_as_of, adjust_bars, raw_factors
 from tidemill.quality.bars import CheckedBars, check_bars
@@ -13,10 +13,10 @@ from tidemill.quality.gaps import (
     Evidence,
     Neighbour,
     expected_opens,
-    find_holes,
+    find_gaps,
     find_missing,
     judge_cause,
-    revise_holes,
+    revise_gaps,
 )
 from tidemill.quality.outliers import (
     OutlierRules,
@@ -43,7 +43,7 @@ __all__ = [
     "check_bars",
     "check_posts",
     "expected_opens",
-    "find_holes",
+    "find_gaps",
     "find_missing",
     "find_outliers",
     "hash_bars",
@@ -53,7 +53,7 @@ __all__ = [
     "measure_days",
     "measure_series",
     "raw_factors",
-    "revise_holes",
+    "revise_gaps",
     "to_quarantine",
     "trust",
     "window_fraction",

@@ -198,8 +198,8 @@ class _Slots:
         beyond = numbers[-1] + 1 if end is None else self._number(_micros([end]))[0]
         inside = numbers[(numbers >= first) & (numbers < beyond)]
         marks = np.concatenate([[first - 1], inside, [max(beyond, first)]])
-        holes = np.flatnonzero(np.diff(marks) > 1)
-        return [part for hole in holes for part in self._split(int(marks[hole]) + 1, int(marks[hole + 1]), down)]
+        jumps = np.flatnonzero(np.diff(marks) > 1)
+        return [part for jump in jumps for part in self._split(int(marks[jump]) + 1, int(marks[jump + 1]), down)]
 
     def _number(self, micros: np.ndarray) -> np.ndarray:
         """Number of the first slot that opens at or after each time."""
@@ -209,7 +209,7 @@ class _Slots:
         return number * self.length if self.sessions is None else int(self.sessions[number])
 
     def _split(self, first: int, beyond: int, down: Outages | None) -> Iterator[tuple[int, int, int, str]]:
-        """The hole of slots ``first`` to ``beyond`` (exclusive), cut where its cause changes."""
+        """The gap of slots ``first`` to ``beyond`` (exclusive), cut where its cause changes."""
         if down is None:
             yield self._open(first), self._open(beyond - 1) + self.length, beyond - first, UNKNOWN
             return

@@ -87,7 +87,7 @@ def measure_series(
     end: datetime,
     start: datetime = EPOCH,
     listed: datetime | None = None,
-    holes: Sequence[Gap],
+    gaps: Sequence[Gap],
     history: Sequence[Gap],
     calendar: Calendar = "24x7",
     sessions: Sequence[datetime] = (),
@@ -95,7 +95,7 @@ def measure_series(
     """Completeness from the listing, or ``start``, to ``end`` (exclusive).
 
     ``stored``: open times in micros, ascending. ``listed``: where its bars begin; None: with the first stored one.
-    ``holes``: those missing now; what none of them tells counts as unknown. ``history``: every state a hole was
+    ``gaps``: those missing now; what none of them tells counts as unknown. ``history``: every state a gap was
     ever in. None when nothing is stored and nothing is known to be missing.
     """
     if not len(stored) and listed is None:
@@ -112,7 +112,7 @@ def measure_series(
         expected=len(expected),
         stored=len(kept),
         repaired=_count_inside(kept, [one for one in history if one.cause is not Cause.NOT_PUBLISHED]),
-        missing=_count_causes(gone, holes),
+        missing=_count_causes(gone, gaps),
         days=tuple(measure_days(expected, stored)),
     )
 
@@ -133,26 +133,26 @@ def measure_days(expected: np.ndarray, stored: np.ndarray) -> list[DayCompletene
     ]
 
 
-def _inside(opens: np.ndarray, hole: Gap) -> np.ndarray:
-    inside: np.ndarray = (opens >= to_micros(hole.start)) & (opens < to_micros(hole.end))
+def _inside(opens: np.ndarray, gap: Gap) -> np.ndarray:
+    inside: np.ndarray = (opens >= to_micros(gap.start)) & (opens < to_micros(gap.end))
     return inside
 
 
-def _count_inside(opens: np.ndarray, holes: Sequence[Gap]) -> int:
+def _count_inside(opens: np.ndarray, gaps: Sequence[Gap]) -> int:
     inside = np.zeros(len(opens), dtype=bool)
-    for hole in holes:
-        inside |= _inside(opens, hole)
+    for gap in gaps:
+        inside |= _inside(opens, gap)
     return int(inside.sum())
 
 
-def _count_causes(gone: np.ndarray, holes: Sequence[Gap]) -> dict[Cause, int]:
+def _count_causes(gone: np.ndarray, gaps: Sequence[Gap]) -> dict[Cause, int]:
     counts: dict[Cause, int] = {}
     told = np.zeros(len(gone), dtype=bool)
-    for hole in holes:
-        inside = _inside(gone, hole) & ~told
+    for gap in gaps:
+        inside = _inside(gone, gap) & ~told
         told |= inside
         if inside.any():
-            counts[hole.cause] = counts.get(hole.cause, 0) + int(inside.sum())
+            counts[gap.cause] = counts.get(gap.cause, 0) + int(inside.sum())
     if not told.all():
         counts[Cause.UNKNOWN] = counts.get(Cause.UNKNOWN, 0) + int((~told).sum())
     return counts

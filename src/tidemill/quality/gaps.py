@@ -1,6 +1,6 @@
-"""Bars expected and bars missing: where the holes are, and the likeliest cause of each.
+"""Bars expected and bars missing: where the gaps are, and the likeliest cause of each.
 
-Open times are int64 microseconds here. Nothing is filled; a hole is told, judged and kept.
+Open times are int64 microseconds here. Nothing is filled; a gap is told, judged and kept.
 """
 
 from __future__ import annotations
@@ -139,10 +139,10 @@ def _is_inside(missing: np.ndarray, evidence: Evidence) -> np.ndarray:
     return inside
 
 
-def find_holes(
+def find_gaps(
     instrument: str, timeframe: str, expected: np.ndarray, missing: np.ndarray, causes: Sequence[tuple[Cause, str]]
 ) -> list[Gap]:
-    """Missing open times side by side (by the calendar of ``expected``) with one cause, as holes."""
+    """Missing open times side by side (by the calendar of ``expected``) with one cause, as gaps."""
     if not len(missing):
         return []
     length = timeframe_seconds(timeframe) * MICROS
@@ -166,7 +166,7 @@ def find_holes(
     ]
 
 
-def revise_holes(
+def revise_gaps(
     known: Sequence[Gap],
     found: Sequence[Gap],
     *,
@@ -176,7 +176,7 @@ def revise_holes(
 ) -> list[Gap]:
     """The lines that a look at a range adds to the history.
 
-    ``known``: holes of the range told as missing before; ``found``: those seen now. A hole no longer seen
+    ``known``: gaps of the range told as missing before; ``found``: those seen now. A gap no longer seen
     is merged when another now covers its start, repaired when a bar is ``stored`` there, withdrawn when its start is
     ``not_due`` any more; else it stays as it was told, with what is seen inside it. With ``asked_again`` (a repair
     found nothing more) an outage of the venue or a time without trades is accepted; what was accepted stays so while
@@ -191,42 +191,42 @@ def revise_holes(
     return [one for one in lines + gone if before.get(one.key) != one]
 
 
-def _settled(hole: Gap, before: Gap | None, *, asked_again: bool) -> Gap:
-    kept = before is not None and before.state is GapState.ACCEPTED and _same(before, hole)
-    final = hole.cause in {Cause.VENUE_OUTAGE, Cause.NO_TRADES}
+def _settled(gap: Gap, before: Gap | None, *, asked_again: bool) -> Gap:
+    kept = before is not None and before.state is GapState.ACCEPTED and _same(before, gap)
+    final = gap.cause in {Cause.VENUE_OUTAGE, Cause.NO_TRADES}
     if kept and before is not None and not asked_again:
         return before
     # what is seen for the first time was not asked for by the repair
     settled = final and before is not None and (asked_again or kept)
-    return _with(hole, GapState.ACCEPTED, hole.why) if settled else hole
+    return _with(gap, GapState.ACCEPTED, gap.why) if settled else gap
 
 
 def _same(one: Gap, other: Gap) -> bool:
     return (one.start, one.end, one.missing, one.cause) == (other.start, other.end, other.missing, other.cause)
 
 
-def _closed(hole: Gap, found: Sequence[Gap], stored: np.ndarray, not_due: Collection[datetime]) -> Gap:
+def _closed(gap: Gap, found: Sequence[Gap], stored: np.ndarray, not_due: Collection[datetime]) -> Gap:
     for one in found:
-        if one.instrument == hole.instrument and one.timeframe == hole.timeframe and one.start < hole.start < one.end:
-            return _with(hole, GapState.MERGED, f"told by the hole from {format_time(one.start)}")
-    if to_micros(hole.start) in stored:
-        return _with(hole, GapState.REPAIRED, "its first bars are stored")
-    return _with(hole, GapState.WITHDRAWN, "no bar was due then") if hole.start in not_due else hole
+        if one.instrument == gap.instrument and one.timeframe == gap.timeframe and one.start < gap.start < one.end:
+            return _with(gap, GapState.MERGED, f"told by the hole from {format_time(one.start)}")
+    if to_micros(gap.start) in stored:
+        return _with(gap, GapState.REPAIRED, "its first bars are stored")
+    return _with(gap, GapState.WITHDRAWN, "no bar was due then") if gap.start in not_due else gap
 
 
-def _with(hole: Gap, state: GapState, why: str) -> Gap:
+def _with(gap: Gap, state: GapState, why: str) -> Gap:
     return Gap(
-        instrument=hole.instrument,
-        timeframe=hole.timeframe,
-        start=hole.start,
-        end=hole.end,
-        missing=hole.missing,
-        cause=hole.cause,
+        instrument=gap.instrument,
+        timeframe=gap.timeframe,
+        start=gap.start,
+        end=gap.end,
+        missing=gap.missing,
+        cause=gap.cause,
         state=state,
         why=why,
     )
 
 
-def is_missing(hole: Gap) -> bool:
-    """Whether the bars of the hole are missing still."""
-    return hole.state in MISSING_STATES
+def is_missing(gap: Gap) -> bool:
+    """Whether the bars of the gap are missing still."""
+    return gap.state in MISSING_STATES

@@ -10,12 +10,12 @@ from tidemill.reports.decisions import (
 )
 from tidemill.reports.market import (
     BARS_COLUMNS,
-    HOLE_COLUMNS,
+    GAP_ROW_COLUMNS,
     POSTS_COLUMNS,
     asset_key,
     completeness_days,
     completeness_rows,
-    hole_row,
+    gap_row,
     ingest_page,
     posts_page,
     progress_sentence,
@@ -28,7 +28,7 @@ from tidemill.reports.tables import table
 
 __all__ = [
     "BARS_COLUMNS",
-    "HOLE_COLUMNS",
+    "GAP_ROW_COLUMNS",
     "ORDER_COLUMNS",
     "ORDER_COUNTS",
     "POSTS_COLUMNS",
@@ -39,7 +39,7 @@ __all__ = [
     "count_orders",
     "decision_page",
     "decision_summary",
-    "hole_row",
+    "gap_row",
     "ingest_page",
     "monitor_page",
     "order_row",

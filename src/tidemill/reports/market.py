@@ -41,27 +41,27 @@ def stream_page(venue: str, told: Mapping[str, Any]) -> str:
 
 
 def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Gap]) -> str:
-    """Page of a repair: what each instrument got, and every hole that is left with its cause."""
+    """Page of a repair: what each instrument got, and every gap that is left with its cause."""
     columns = ("name", "timeframe", "fetched", "stored", "quarantined", "released", "failure")
-    missing = table([hole_row(one) for one in left], HOLE_COLUMNS) if left else "nothing"
+    missing = table([gap_row(one) for one in left], GAP_ROW_COLUMNS) if left else "nothing"
     return "# Bars repaired\n\n" + table(results, columns) + "\n\n## Missing still\n\n" + missing
 
 
-HOLE_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end", "state", "why")
+GAP_ROW_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end", "state", "why")
 """What a narrow screen cuts comes last."""
 
 
-def hole_row(hole: Gap) -> dict[str, Any]:
-    """One hole for a table or for JSON."""
+def gap_row(gap: Gap) -> dict[str, Any]:
+    """One gap for a table or for JSON."""
     return {
-        "instrument": hole.instrument,
-        "timeframe": hole.timeframe,
-        "start": format_time(hole.start),
-        "end": format_time(hole.end),
-        "missing": hole.missing,
-        "cause": str(hole.cause),
-        "state": str(hole.state),
-        "why": hole.why,
+        "instrument": gap.instrument,
+        "timeframe": gap.timeframe,
+        "start": format_time(gap.start),
+        "end": format_time(gap.end),
+        "missing": gap.missing,
+        "cause": str(gap.cause),
+        "state": str(gap.state),
+        "why": gap.why,
     }
 
 

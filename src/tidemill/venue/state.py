@@ -61,7 +61,7 @@ class VenueState:
 
     @property
     def is_down(self) -> bool:
-        """Whether the market clock stands in a hole of the recording."""
+        """Whether the market clock stands where the recording has no bar: the venue is down."""
         return self.prices.tape.is_down(self.now)
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 METADATA = sa.MetaData()
 
-HOLES = sa.Table(
+GAPS = sa.Table(
     "holes",
     METADATA,
     *(sa.Column(name, sa.Text) for name in ("instrument", "timeframe")),

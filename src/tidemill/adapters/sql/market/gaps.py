@@ -11,17 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tidemill.adapters.sql.engine import open_engine, read, upgrade, write
-from tidemill.adapters.sql.market._gap_tables import FETCHES, HOLES, QUARANTINE
+from tidemill.adapters.sql.market._gap_tables import FETCHES, GAPS, QUARANTINE
 from tidemill.adapters.sql.market._storage_order import LOCK, keep_stored, next_stored
 from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Gap, GapEvent, GapState
 from tidemill.domain.market import Calendar, from_micros, to_micros
 from tidemill.ports import quarantine_frames as frames
 
-HOLE_ORDER = (HOLES.c.instrument, HOLES.c.timeframe, HOLES.c.start, HOLES.c.stored_at)
+GAP_ORDER = (GAPS.c.instrument, GAPS.c.timeframe, GAPS.c.start, GAPS.c.stored_at)
 
 
 class SqlGapLedger:
-    """Holes, fetches and quarantine on one database; opening it brings the tables up to date."""
+    """Gaps, fetches and quarantine on one database; opening it brings the tables up to date."""
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url, durable=False)
@@ -31,18 +31,18 @@ class SqlGapLedger:
         """Close the connections."""
         self._engine.dispose()
 
-    def record_gaps(self, holes: Sequence[Gap], *, now: datetime) -> int:
+    def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
         """See the port."""
-        if not holes:
+        if not gaps:
             return 0
         with write(self._engine, lock=LOCK) as connection:
-            names = {one.instrument for one in holes}
-            query = sa.select(HOLES).where(HOLES.c.instrument.in_(names)).order_by(*HOLE_ORDER)
-            newest = {one.key: one for one in _holes(connection, query)}
-            new = {one.key: one for one in holes if newest.get(one.key) != one}
+            names = {one.instrument for one in gaps}
+            query = sa.select(GAPS).where(GAPS.c.instrument.in_(names)).order_by(*GAP_ORDER)
+            newest = {one.key: one for one in _gaps(connection, query)}
+            new = {one.key: one for one in gaps if newest.get(one.key) != one}
             stored = next_stored(connection, now)
             if new:
-                connection.execute(HOLES.insert(), [_hole_row(one, stored) for one in new.values()])
+                connection.execute(GAPS.insert(), [_gap_row(one, stored) for one in new.values()])
                 keep_stored(connection, stored)
         return len(new)
 
@@ -50,17 +50,17 @@ class SqlGapLedger:
         self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
     ) -> Sequence[Gap]:
         """See the port."""
-        query = _of_series(sa.select(HOLES).order_by(*HOLE_ORDER), HOLES, instruments, timeframe)
+        query = _of_series(sa.select(GAPS).order_by(*GAP_ORDER), GAPS, instruments, timeframe)
         with read(self._engine) as connection:
-            newest = {one.key: one for one in _holes(connection, query)}
+            newest = {one.key: one for one in _gaps(connection, query)}
         return [one for one in newest.values() if every or one.state in MISSING_STATES]
 
-    def load_hole_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
+    def load_gap_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
         """See the port."""
-        query = _of_series(sa.select(HOLES).order_by(*HOLE_ORDER), HOLES, [instrument], timeframe)
+        query = _of_series(sa.select(GAPS).order_by(*GAP_ORDER), GAPS, [instrument], timeframe)
         with read(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
-        return [GapEvent(hole=_hole(row), stored_at=row["stored_at"]) for row in rows]
+        return [GapEvent(gap=_gap(row), stored_at=row["stored_at"]) for row in rows]
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
         """See the port."""
@@ -162,11 +162,11 @@ def _bar_key(row: dict[str, Any]) -> tuple[str, str, str]:
     return row["instrument"], row["timeframe"], row["payload_hash"]
 
 
-def _holes(connection: Connection, query: sa.Select[Any]) -> list[Gap]:
-    return [_hole(row) for row in connection.execute(query).mappings()]
+def _gaps(connection: Connection, query: sa.Select[Any]) -> list[Gap]:
+    return [_gap(row) for row in connection.execute(query).mappings()]
 
 
-def _hole(row: Any) -> Gap:
+def _gap(row: Any) -> Gap:
     return Gap(
         instrument=row["instrument"],
         timeframe=row["timeframe"],
@@ -179,15 +179,15 @@ def _hole(row: Any) -> Gap:
     )
 
 
-def _hole_row(hole: Gap, stored: int) -> dict[str, Any]:
+def _gap_row(gap: Gap, stored: int) -> dict[str, Any]:
     return {
-        "instrument": hole.instrument,
-        "timeframe": hole.timeframe,
-        "start": to_micros(hole.start),
-        "end": to_micros(hole.end),
-        "missing": hole.missing,
-        "cause": str(hole.cause),
-        "state": str(hole.state),
-        "why": hole.why,
+        "instrument": gap.instrument,
+        "timeframe": gap.timeframe,
+        "start": to_micros(gap.start),
+        "end": to_micros(gap.end),
+        "missing": gap.missing,
+        "cause": str(gap.cause),
+        "state": str(gap.state),
+        "why": gap.why,
         "stored_at": stored,
     }
