@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test lint bench faults conformance fuzz replay-week up lock format peers
+.PHONY: help install demo test lint bench faults conformance fuzz replay-week up lock format peers measure
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ peers: install ## the environments of the peers that bench PEERS=1 runs
 	    && VIRTUAL_ENV=$$made $(BIN)/uv pip install --quiet --require-hashes --requirements benchmarks/peers/$$lock.lock \
 	    && touch $$made/.installed; } || echo "the peers of benchmarks/peers/$$lock.lock cannot be installed here"; \
 	done
+
+measure: install ## print the table of sizes, names and docs (ARGS="--list retired" prints the places, --help the rest)
+	@$(BIN)/python -m tools.measure $(ARGS)
 
 faults: install ## kill, cut and double everything around orders, and count them (CASES= SEED= DB= JSON= CASE= CONTROL= FLOWS= NAIVE=)
 	$(BIN)/python tests/faults $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED)) $(if $(DB),--db $(DB)) \
