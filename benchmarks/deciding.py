@@ -26,7 +26,7 @@ def decision_of_fifty() -> float:
     from tidemill.adapters.sql.ledger.ledger import SqlLedger
     from tidemill.adapters.sql.market.store import SqlMarketStore
     from tidemill.bootstrap.environment import this_environment
-    from tidemill.decision import DecisionRules, build_decision, draft_decision, load_market
+    from tidemill.decision import DecisionInputs, DecisionRules, PlainSteps, build_decision, load_market, think
     from tidemill.domain.market import DecisionGrid, Instrument, Stamp
     from tidemill.domain.portfolio import Account
     from tidemill.risk import Limits
@@ -79,7 +79,8 @@ def decision_of_fifty() -> float:
             key = rules.key(as_of, next(attempt))
             market = load_market(rules, as_of, store, store)
             portfolio = ledger.load_portfolio("a")
-            draft = draft_decision(rules, key, market=market, champion=None, portfolio=portfolio, stopped={})
+            inputs = DecisionInputs(key=key, market=market, champion=None, portfolio=portfolio, stopped={})
+            draft = think(PlainSteps(rules), inputs)
             decision = build_decision(rules, key, draft, stamp=stamp, environment=environment, stopped={})
             assert draft.plan.intents
             assert ledger.record_decision(decision, draft.plan.intents, epoch=epoch)

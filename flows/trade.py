@@ -14,11 +14,9 @@ from tasks.artifacts import publish_page
 from tasks.models import load_champion
 from tasks.options import patiently
 from tidemill.bootstrap import services
-from tidemill.decision import Draft, MarketView, TradingRun, open_run, why_refused
+from tidemill.decision import DecisionInputs, TradingRun, open_run, think, why_refused
 from tidemill.domain.errors import StrategyError, TransientError
 from tidemill.domain.trading import Decision, LedgerOrder, Side
-from tidemill.execution import DecisionKey
-from tidemill.ports import FittedModel
 from tidemill.reports import decision_page, decision_summary, skipped_page, skipped_summary
 
 
@@ -72,30 +70,14 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
     champion = load_champion()
     if reason := why_refused(market, doubtful, [one.sentence for one in account.differences], account.stopped):
         return decide.record_refusal(key, reason, epoch)
+    inputs = DecisionInputs(
+        key=key, market=market, champion=champion, portfolio=account.portfolio, stopped=account.stopped
+    )
     try:
-        draft = think(key, market, champion, account)
+        draft = think(decide, inputs)  # the module of tasks is the steps: the UI shows each of them
     except StrategyError as error:
         return decide.record_refusal(key, str(error), epoch)
     return decide.record_decision(key, draft, account.stopped, epoch)
-
-
-def think(key: DecisionKey, market: MarketView, champion: FittedModel | None, account: orders.AccountView) -> Draft:
-    """Steps 5 to 11: nothing is stored or sent."""
-    table = decide.build_features(key.as_of, market)
-    forecasts = decide.make_forecasts(key.as_of, table, champion, market, account.portfolio)
-    sizing = decide.size_positions(forecasts, account.portfolio, market)
-    approved = decide.apply_limits(sizing, account.portfolio, market, account.stopped)
-    plan = decide.plan_orders(key, approved, account.portfolio)
-    return Draft(
-        market=market,
-        table=table,
-        champion=champion,
-        forecasts=forecasts,
-        portfolio=account.portfolio,
-        sizing=sizing,
-        approved=approved,
-        plan=plan,
-    )
 
 
 def carry_out(decision: Decision, epoch: int) -> Sequence[LedgerOrder]:

@@ -1,11 +1,12 @@
-"""Steps 4 to 12 of a decision: one call each."""
+"""Steps 4 to 12 of a decision: one call each.
+
+This module is the ``Steps`` of the flow `trade`: five of its tasks bear the names that ``decision.think`` calls.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-
-import pandas as pd
 
 from tasks.options import step
 from tidemill import decision as deciding
@@ -27,28 +28,27 @@ def load_market(as_of: datetime) -> deciding.MarketView:
 
 
 @step(name="build_features", tags=["trade"])
-def build_features(as_of: datetime, market: deciding.MarketView) -> pd.DataFrame:
+def build_features(as_of: datetime, market: deciding.MarketView) -> deciding.FeatureTable:
     """The feature rows of this decision."""
-    return deciding.build_table(services().rules, as_of, market)
+    return deciding.PlainSteps(services().rules).build_features(as_of, market)
 
 
 @step(name="make_forecasts", tags=["trade"])
 def make_forecasts(
     as_of: datetime,
-    table: pd.DataFrame,
+    table: deciding.FeatureTable,
     champion: FittedModel | None,
     market: deciding.MarketView,
     portfolio: Portfolio,
 ) -> Forecasts:
     """What the strategy says: signed strengths or targets, or why there is none."""
-    rules = services().rules
-    return deciding.make_decision_forecasts(rules, as_of, table, champion, market=market, portfolio=portfolio)
+    return deciding.PlainSteps(services().rules).make_forecasts(as_of, table, champion, market, portfolio)
 
 
 @step(name="size_positions", tags=["trade"])
 def size_positions(forecasts: Forecasts, portfolio: Portfolio, market: deciding.MarketView) -> Sizing:
     """Target positions."""
-    return deciding.size_decision(services().rules, forecasts, portfolio, market)
+    return deciding.PlainSteps(services().rules).size_positions(forecasts, portfolio, market)
 
 
 @step(name="apply_limits", tags=["trade"])
@@ -56,13 +56,13 @@ def apply_limits(
     sizing: Sizing, portfolio: Portfolio, market: deciding.MarketView, stopped: Mapping[str, str]
 ) -> Approved:
     """What the limits leave of the targets."""
-    return deciding.limit_decision(services().rules, sizing, portfolio, market, stopped)
+    return deciding.PlainSteps(services().rules).apply_limits(sizing, portfolio, market, stopped)
 
 
 @step(name="plan_orders", tags=["trade"])
 def plan_orders(key: DecisionKey, approved: Approved, portfolio: Portfolio) -> OrderPlan:
     """Intents, sells first."""
-    return deciding.plan_decision(services().rules, key, approved, portfolio)
+    return deciding.PlainSteps(services().rules).plan_orders(key, approved, portfolio)
 
 
 @step(name="find_decision", tags=["trade"], retries=2)

@@ -47,7 +47,8 @@ def record_flat_decision(key: DecisionKey, market: deciding.MarketView, portfoli
     """Commit the decision to hold nothing, with its sells."""
     svc = services()
     rules = replace(svc.rules, strategy=STRATEGY)
-    draft = deciding.draft_flat(rules, key, market=market, portfolio=portfolio)
+    inputs = deciding.DecisionInputs(key=key, market=market, champion=None, portfolio=portfolio, stopped={})
+    draft = deciding.think(deciding.FlatSteps(rules), inputs)
     decision = deciding.build_decision(rules, key, draft, stamp=svc.stamp(), environment=svc.environment, stopped={})
     svc.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
     return load_recorded(key)

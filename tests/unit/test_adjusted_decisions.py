@@ -17,7 +17,7 @@ from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.bootstrap import Services, rerun_recorded, using
 from tidemill.bootstrap.environment import this_environment
 from tidemill.bootstrap.policies import build_limits
-from tidemill.decision import DecisionRules, build_decision, build_table, draft_decision, load_market
+from tidemill.decision import DecisionInputs, DecisionRules, PlainSteps, build_decision, load_market, think
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, to_micros
 from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.portfolio import Portfolio
@@ -108,9 +108,11 @@ def look(store, records, **options):
 def test_a_decision_across_a_split_has_the_features_of_a_series_without_it_and_orders_at_raw_prices() -> None:
     store, records = filled(SPLIT_HOUR), known(SPLIT)
     split, smooth, blind = look(store, records), look(filled(), None), look(store, None)
-    table = build_table(rules(), AS_OF, smooth)
-    pd.testing.assert_frame_equal(build_table(rules(), AS_OF, split), table)
-    assert not np.allclose(build_table(rules(), AS_OF, blind).loc[AAA.id, "ret_60"], table.loc[AAA.id, "ret_60"])
+    table = PlainSteps(rules()).build_features(AS_OF, smooth)
+    pd.testing.assert_frame_equal(PlainSteps(rules()).build_features(AS_OF, split), table)
+    assert not np.allclose(
+        PlainSteps(rules()).build_features(AS_OF, blind).loc[AAA.id, "ret_60"], table.loc[AAA.id, "ret_60"]
+    )
     assert (split.prices, split.volumes) == (blind.prices, blind.volumes) == (smooth.prices, smooth.volumes)
     raw = store.read_bars([AAA.id], "1h", at(0), at(1))
     assert raw["close"].iloc[0] == bars(AAA, SPLIT_HOUR)["close"].iloc[0], "what is stored stays raw"
@@ -131,7 +133,7 @@ def test_a_share_that_split_after_its_last_bar_is_not_decided_on() -> None:
     market = look(filled(), known((LONG, "split", 4.0, LONG - 20)))
     assert list(market.incomplete) == [AAA.id]
     assert market.incomplete[AAA.id].startswith("split after its last known bar, which opened 2024-06-09T")
-    assert list(build_table(rules(), AS_OF, market).index) == [BBB.id]
+    assert list(PlainSteps(rules()).build_features(AS_OF, market).index) == [BBB.id]
     assert look(filled(), known((LONG, "dividend", 1.0, LONG - 20))).incomplete == {}
     assert look(filled(), known((LONG + 1, "split", 4.0, LONG - 20))).incomplete == {}, "it has not happened yet"
 
@@ -140,7 +142,7 @@ def test_adjustments_that_cannot_be_keep_one_share_from_being_decided_on() -> No
     store = filled()
     market = look(store, known((SPLIT_HOUR, "split", 0.0, 1)))
     assert market.incomplete == {AAA.id: "adjustments: a split of 0.0 cannot be; look at its source"}
-    assert list(build_table(rules(), AS_OF, market).index) == [BBB.id]
+    assert list(PlainSteps(rules()).build_features(AS_OF, market).index) == [BBB.id]
     data = train(store, known((SPLIT_HOUR, "split", 0.0, 1)))
     assert (list(data.left_out), set(data.bars["instrument"])) == ([AAA.id], {BBB.id})
 
@@ -203,7 +205,8 @@ def decide(store, records) -> tuple[Decision, Orders]:
         peak_equity=Decimal(100_000),
     )
     key = chosen.key(AS_OF)
-    draft = draft_decision(chosen, key, market=look(store, records), champion=None, portfolio=portfolio, stopped={})
+    inputs = DecisionInputs(key=key, market=look(store, records), champion=None, portfolio=portfolio, stopped={})
+    draft = think(PlainSteps(chosen), inputs)
     stamp = Stamp(market=AS_OF, wall=AS_OF)
     made = build_decision(chosen, key, draft, stamp=stamp, environment=this_environment(), stopped={})
     assert draft.plan.intents

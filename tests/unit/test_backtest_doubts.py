@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tidemill.backtest import run_backtest
 from tidemill.backtest.history import History
-from tidemill.decision import build_table, load_market
+from tidemill.decision import PlainSteps, load_market
 from tidemill.domain.market import to_micros
 from tidemill.features import SENTIMENT_FEATURES
 from tidemill.ingest import store_checked
@@ -83,7 +83,7 @@ def test_each_decision_sees_what_a_run_would_see(every: int) -> None:
         done = new["open_time"].max().to_pydatetime() if len(new) else done
         if point:
             market = load_market(rules, grid.as_of(point), store, store, quarantine=ledger)
-            expected = build_table(rules, grid.as_of(point), market)
+            expected = PlainSteps(rules).build_features(grid.as_of(point), market)
             seen = history.features.at(point).frame
             pd.testing.assert_frame_equal(seen, expected[seen.columns], check_exact=True)
             assert set(expected) - set(seen) == set(SENTIMENT_FEATURES)

@@ -18,8 +18,9 @@ from decimal import Decimal
 from tidemill.backtest.champions import Champions
 from tidemill.backtest.funding import Funding
 from tidemill.backtest.history import History
+from tidemill.backtest.steps import BacktestSteps
 from tidemill.backtest.values import BacktestPlan, BacktestResult, fees_in_currency
-from tidemill.decision import build_decision, build_refusal, draft_decision, mark_equity, why_refused
+from tidemill.decision import DecisionInputs, build_decision, build_refusal, mark_equity, think, why_refused
 from tidemill.domain.errors import DataError, StrategyError
 from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import Account
@@ -49,6 +50,7 @@ class _Run:
         self.tape = recording.tape()
         self.funding = Funding(recording, plan, self.tape)
         self.history = History(recording, plan, self.points, self.tape)
+        self.steps = BacktestSteps(plan.rules, self.history.features)
         self.champions = Champions(self.history, plan)
         self.clock = ManualClock(recording.first_open)
         instruments = {one.instrument.id: one.instrument for one in recording.series}
@@ -156,15 +158,14 @@ class _Run:
         stopped = {freeze.scope: freeze.reason for freeze in self.ledger.load_freezes()}
         if reason := why_refused(market, doubtful, (), stopped):
             return self.refuse(as_of, reason)
-        draft = draft_decision(
-            self.rules,
-            key,
+        inputs = DecisionInputs(
+            key=key,
             market=market,
             champion=champion,
             portfolio=self.ledger.load_portfolio(self.rules.account),
             stopped=stopped,
-            table=self.history.features.at(point),
         )
+        draft = think(self.steps, inputs)
         decision = build_decision(
             self.rules, key, draft, stamp=self.desk.stamp(), environment=self.plan.environment, stopped=stopped
         )

@@ -1,6 +1,6 @@
 """One decision: from what was known to what is asked of the venue, and what is written down of it."""
 
-from tidemill.decision.forecasts import make_decision_forecasts
+from tidemill.decision.draft import DecisionInputs, Draft, FeatureTable, Steps, think
 from tidemill.decision.market import (
     LastBar,
     MarketView,
@@ -21,47 +21,37 @@ from tidemill.decision.record import (
     portfolio_record,
 )
 from tidemill.decision.rules import DecisionRules, mark_equity, rule_in_use
-from tidemill.decision.steps import (
-    Draft,
-    build_table,
-    draft_decision,
-    draft_flat,
-    limit_decision,
-    plan_decision,
-    rows_at,
-    size_decision,
-    without_incomplete,
-)
+from tidemill.decision.steps import FlatSteps, PlainSteps, only_complete, rows_at, without_incomplete
 from tidemill.decision.trading_run import TradingRun, missing_decisions, open_run, why_refused
 
 __all__ = [
+    "DecisionInputs",
     "DecisionRules",
     "Draft",
     "Environment",
+    "FeatureTable",
+    "FlatSteps",
     "LastBar",
     "MarketView",
+    "PlainSteps",
+    "Steps",
     "TradingRun",
     "build_decision",
     "build_refusal",
-    "build_table",
-    "draft_decision",
-    "draft_flat",
     "find_incomplete",
-    "limit_decision",
     "load_market",
     "load_recorded_instruments",
     "load_recorded_portfolio",
-    "make_decision_forecasts",
     "make_last_bar",
     "mark_equity",
     "missing_decisions",
+    "only_complete",
     "open_run",
-    "plan_decision",
     "portfolio_record",
     "rows_at",
     "rule_in_use",
-    "size_decision",
     "tell_market",
+    "think",
     "view_market",
     "why_incomplete",
     "why_refused",

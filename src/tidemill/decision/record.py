@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from tidemill.decision.draft import Draft
 from tidemill.decision.rules import DecisionRules, mark_equity, rule_in_use
-from tidemill.decision.steps import Draft
 from tidemill.domain.market import Instrument, Stamp, format_time
 from tidemill.domain.portfolio import Portfolio
 from tidemill.domain.trading import Decision

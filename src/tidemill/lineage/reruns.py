@@ -10,14 +10,16 @@ from functools import partial
 from typing import Any, Literal
 
 from tidemill.decision import (
+    DecisionInputs,
     DecisionRules,
     Draft,
     Environment,
     MarketView,
-    draft_decision,
+    PlainSteps,
     load_market,
     load_recorded_instruments,
     load_recorded_portfolio,
+    think,
 )
 from tidemill.decision.record import feature_record
 from tidemill.domain.errors import DataError
@@ -150,16 +152,14 @@ def _draft_again(
             f"decision {decision.decision_id} was made on another grid of decisions than the settings'; "
             "use the timeframe, calendar and delay of then (a replay's own are in the tidemill.toml of its folder)"
         )
-    key = rules.key(decision.as_of, decision.attempt)
-    market = load(rules, decision.as_of, watermark=decision.store_watermark)
-    return draft_decision(
-        rules,
-        key,
-        market=market,
+    inputs = DecisionInputs(
+        key=rules.key(decision.as_of, decision.attempt),
+        market=load(rules, decision.as_of, watermark=decision.store_watermark),
         champion=_recorded_champion(decision, models),
         portfolio=load_recorded_portfolio(decision),
         stopped=decision.record["stopped"],
     )
+    return think(PlainSteps(rules), inputs)
 
 
 def _recorded_champion(decision: Decision, models: ModelRegistry | None) -> FittedModel | None:

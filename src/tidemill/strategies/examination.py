@@ -10,12 +10,12 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from tidemill.decision import DecisionRules, MarketView, make_decision_forecasts, rows_at, view_market
+from tidemill.decision import DecisionRules, MarketView, PlainSteps, rows_at, view_market
 from tidemill.domain.errors import StrategyError
 from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import Portfolio
 from tidemill.features import build_features
-from tidemill.forecasting import Forecasts, Strategy
+from tidemill.forecasting import Strategy
 from tidemill.ports import FittedModel
 from tidemill.strategies.side_effects import read_suspects, watch_calls
 
@@ -114,8 +114,10 @@ def _answer(
     currency = rules.instruments[rules.universe[0]].quote
     portfolio = Portfolio(account=rules.account, currency=currency, assets={currency: CASH})
     as_of = rules.grid.as_of(point)
-    made: Forecasts = make_decision_forecasts(rules, as_of, rows, evidence.champion, market=market, portfolio=portfolio)
-    return made.wanted if made.wanted is not None else {one.instrument: one.strength for one in made.forecasts}
+    answer = PlainSteps(rules).make_forecasts(as_of, rows, evidence.champion, market, portfolio)
+    if answer.wanted is not None:
+        return answer.wanted
+    return {forecast.instrument: forecast.strength for forecast in answer.forecasts}
 
 
 def _market(rules: DecisionRules, point: datetime, bars: pd.DataFrame) -> MarketView:

@@ -1,4 +1,4 @@
-"""Step 7: the strategy is asked, and sees nothing but what was known."""
+"""What a strategy is shown in one decision: what was known, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,38 +8,33 @@ from functools import partial
 import pandas as pd
 
 from tidemill.decision.market import MarketView, window_start
-from tidemill.decision.rules import DecisionRules, mark_equity, rule_in_use
+from tidemill.decision.rules import DecisionRules, mark_equity
 from tidemill.domain.portfolio import Portfolio
-from tidemill.forecasting import FeatureRows, Forecasts, Holdings, View, as_rows, find_shipped, make_forecasts
+from tidemill.forecasting import FeatureRows, Holdings, View, as_rows
 from tidemill.ports import FittedModel
 
 BAR_FIELDS = ("instrument", "open_time", "open", "high", "low", "close", "volume")
 
 
-def make_decision_forecasts(
+def make_view(
     rules: DecisionRules,
     as_of: datetime,
     table: pd.DataFrame | FeatureRows,
-    champion: FittedModel | None,
     *,
+    champion: FittedModel | None,
     market: MarketView,
     portfolio: Portfolio,
-) -> Forecasts:
-    """Step 7: the strategy is asked; ``trend`` stands in for ``model`` while there is no champion.
-
-    StrategyError when it fails or gives what cannot be used.
-    """
-    strategy = rules.own or find_shipped(rule_in_use(rules.strategy, champion))
-    view = View(
+) -> View:
+    """The view of one decision; its frame of bars is cut only when the strategy asks for it."""
+    return View(
         as_of=as_of,
         grid=rules.grid,
         rows=as_rows(table),
         prices=market.prices,
         portfolio=view_holdings(rules, portfolio, market),
         champion=champion,
-        load_bars=partial(_seen_bars, rules, as_of, market),
+        load_bars=partial(_visible_bars, rules, as_of, market),
     )
-    return make_forecasts(strategy, view)
 
 
 def view_holdings(rules: DecisionRules, portfolio: Portfolio, market: MarketView) -> Holdings:
@@ -52,7 +47,7 @@ def view_holdings(rules: DecisionRules, portfolio: Portfolio, market: MarketView
     )
 
 
-def _seen_bars(rules: DecisionRules, as_of: datetime, market: MarketView) -> pd.DataFrame:
+def _visible_bars(rules: DecisionRules, as_of: datetime, market: MarketView) -> pd.DataFrame:
     """The bars that a decision may see, without what tells one store from another."""
     bars = market.history() if market.history else market.bars
     point = rules.grid.point_of(as_of)
