@@ -16,7 +16,7 @@ from tidemill.adapters.posts.newsapi import NewsSource
 from tidemill.adapters.posts.reddit import RedditSource
 from tidemill.adapters.posts.x import XSource
 from tidemill.domain.errors import ConfigurationError, TransientError
-from tidemill.doubles import TextDoubles
+from tidemill.doubles import TextDoubles, TextKeys
 from tidemill.memory.clocks import ManualClock
 from tidemill.memory.posts import MemoryPostSource
 from tidemill.ports import POST_COLUMNS, PostSource
@@ -75,7 +75,7 @@ def served() -> Iterator[tuple[TextDoubles, list[ManualClock]]]:
     def market_now() -> datetime:
         return behind[0].now()
 
-    doubles = TextDoubles(POSTS, market_now, **KEYS)
+    doubles = TextDoubles(POSTS, market_now, keys=TextKeys(**KEYS))
     doubles.start()
     yield doubles, behind
     doubles.stop()
@@ -243,7 +243,7 @@ class TestOverTheWire:
 @pytest.mark.parametrize("name", WIRE)
 def test_a_used_up_quota_ends_the_fetch_at_once(name: str) -> None:
     clock = ManualClock(NOW)
-    doubles = TextDoubles(POSTS, clock.now, quotas={name: 1}, **KEYS)
+    doubles = TextDoubles(POSTS, clock.now, quotas={name: 1}, keys=TextKeys(**KEYS))
     doubles.start()
     try:
         source = make_source(name, doubles.x_url, clock)
@@ -256,7 +256,7 @@ def test_a_used_up_quota_ends_the_fetch_at_once(name: str) -> None:
 @pytest.mark.wire
 def test_news_of_the_free_plan_is_read_beyond_its_hundred_results() -> None:
     clock = ManualClock(NOW)
-    doubles = TextDoubles(POSTS, clock.now, news_most_results=100, **KEYS)
+    doubles = TextDoubles(POSTS, clock.now, news_max_results=100, keys=TextKeys(**KEYS))
     doubles.start()
     try:
         source = make_source("news", doubles.news_url, clock)
@@ -300,7 +300,7 @@ def test_a_listing_that_ends_too_early_is_said_so(caplog: pytest.LogCaptureFixtu
     rows = {"source": "reddit", "channel": "Bitcoin", "assumed": True, "title": "t", "text": ""}
     ids = [f"p{number:05d}" for number in range(1500)]
     posts = pd.DataFrame({"post_id": ids, "event_time": times, "knowledge_time": times, **rows})
-    doubles = TextDoubles(posts[list(POST_COLUMNS)], clock.now, **KEYS)
+    doubles = TextDoubles(posts[list(POST_COLUMNS)], clock.now, keys=TextKeys(**KEYS))
     doubles.start()
     try:
         fetched = make_source("reddit", doubles.reddit_url, clock).fetch_posts(NOW - timedelta(days=1), NOW)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.domain.errors import ConfigurationError, DataError
-from tidemill.doubles import TextDoubles
+from tidemill.doubles import TextDoubles, TextKeys
 from tidemill.doubles.queries import compile_query
 from tidemill.doubles.shelf import Shelf
 from tidemill.doubles.site import Quota
@@ -49,7 +49,7 @@ POSTS = pd.concat(
 
 @pytest.fixture(scope="module")
 def doubles() -> Iterator[TextDoubles]:
-    served = TextDoubles(POSTS, lambda: NOW, news_most_results=200, **KEYS)
+    served = TextDoubles(POSTS, lambda: NOW, news_max_results=200, keys=TextKeys(**KEYS))
     served.start()
     yield served
     served.stop()
@@ -131,7 +131,7 @@ class TestX:
 
     def test_a_long_post_is_cut_and_told_in_full_when_asked(self) -> None:
         long = make_posts("x", 1, ends=NOW - timedelta(hours=1)).assign(text="bitcoin " * 60)
-        served = TextDoubles(long, lambda: NOW, **KEYS)
+        served = TextDoubles(long, lambda: NOW, keys=TextKeys(**KEYS))
         served.start()
         try:
             post = ask(served.x_url + SEARCH, BEARER, **{"query": "bitcoin", "tweet.fields": "note_tweet"}).json()[
@@ -254,7 +254,7 @@ def test_an_outage_lasts_until_it_is_mended(doubles: TextDoubles, site: str, sta
 
 @pytest.mark.wire
 def test_it_starts_and_stops_more_than_once() -> None:
-    served = TextDoubles(POSTS, lambda: NOW, **KEYS)
+    served = TextDoubles(POSTS, lambda: NOW, keys=TextKeys(**KEYS))
     served.stop()
     for _ in range(2):
         served.start()

@@ -149,7 +149,7 @@ def test_the_most_within_a_limit_is_within_it_and_the_most(
 ) -> None:
     step, lot = D("0.01"), D("0.001")
     made = Impact(raw=raw, cost=cost, rate=rate, volume=volume, price_step=step, lot_step=lot, is_buy=is_buy)
-    found = made.most_within(limit, min(most, volume))
+    found = made.largest_within(limit, min(most, volume))
     assert 0 <= found <= most
     assert found % lot == 0
     if found:

@@ -1,5 +1,5 @@
 """X, Reddit and NewsAPI on loopback, served from a recording up to the market clock."""
 
-from tidemill.doubles.server import TextDoubles
+from tidemill.doubles.server import TextDoubles, TextKeys
 
-__all__ = ["TextDoubles"]
+__all__ = ["TextDoubles", "TextKeys"]

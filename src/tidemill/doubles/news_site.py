@@ -15,7 +15,7 @@ from tidemill.doubles.shelf import RecordedPost, Shelf
 from tidemill.doubles.site import Now, Quota, QuotaState, Site, json_answer, unavailable_page
 
 SECOND = timedelta(seconds=1)
-MOST_PAGE = 100
+MAX_PAGE = 100
 SHORT_CONTENT = 200
 ORDERS = frozenset({"publishedAt", "relevancy", "popularity"})
 LANGUAGES = frozenset({"ar", "de", "en", "es", "fr", "he", "it", "nl", "no", "pt", "ru", "sv", "se", "ud", "zh"})
@@ -24,12 +24,12 @@ LANGUAGES = frozenset({"ar", "de", "en", "es", "fr", "he", "it", "nl", "no", "pt
 class NewsSite(Site):
     """Articles by keyword; a recorded article is English, and its recorded id stands in for its address.
 
-    ``most_results`` is how far the plan lets pages go (100 on the free one).
+    ``max_results`` is how far the plan lets pages go (100 on the free one).
     """
 
-    def __init__(self, shelf: Shelf, market_now: Now, quota: Quota, *, api_key: str, most_results: int) -> None:
+    def __init__(self, shelf: Shelf, market_now: Now, quota: Quota, *, api_key: str, max_results: int) -> None:
         super().__init__(shelf, market_now, quota)
-        self._api_key, self._most_results = api_key, most_results
+        self._api_key, self._max_results = api_key, max_results
 
     def routes(self) -> list[web.RouteDef]:
         """The one address."""
@@ -47,10 +47,10 @@ class NewsSite(Site):
     def is_authorized(self, request: web.Request) -> web.Response | None:
         """Compare the key, given in a header or as apiKey."""
         headers = request.headers
-        given = headers.get("X-Api-Key") or headers.get("Authorization") or request.query.get("apiKey", "")
-        if not given:
+        api_key = headers.get("X-Api-Key") or headers.get("Authorization") or request.query.get("apiKey", "")
+        if not api_key:
             return _error(401, "apiKeyMissing", "Your API key is missing from the request.")
-        if not compare_digest(given.removeprefix("Bearer ").encode(), self._api_key.encode()):
+        if not compare_digest(api_key.removeprefix("Bearer ").encode(), self._api_key.encode()):
             return _error(401, "apiKeyInvalid", "Your API key is invalid or incorrect.")
         return None
 
@@ -60,35 +60,35 @@ class NewsSite(Site):
         return {}
 
     def _search(self, request: web.Request) -> web.Response:
-        asked = request.query
-        if not asked.get("q"):
+        query = request.query
+        if not query.get("q"):
             return _error(400, "parametersMissing", "Required parameters are missing, such as q.")
         try:
-            found = self._find(asked)
-            size, page = _number(asked, "pageSize", 100, MOST_PAGE), _number(asked, "page", 1, None)
+            matches = self._find(query)
+            size, page = _number(query, "pageSize", 100, MAX_PAGE), _number(query, "page", 1, None)
         except (DataError, ValueError) as error:
             return _error(400, "parameterInvalid", str(error))
-        if page > 1 and page * size > self._most_results:
+        if page > 1 and page * size > self._max_results:
             message = f"You are trying to request results {(page - 1) * size} to {page * size}."
-            return _error(426, "maximumResultsReached", f"{message} Your plan allows {self._most_results}.")
-        chosen = found[::-1][(page - 1) * size : page * size]
-        articles = [_article(self.shelf.read(int(at))) for at in chosen]
-        return json_answer({"status": "ok", "totalResults": len(found), "articles": articles})
+            return _error(426, "maximumResultsReached", f"{message} Your plan allows {self._max_results}.")
+        page_rows = matches[::-1][(page - 1) * size : page * size]
+        articles = [_article(self.shelf.read(int(at))) for at in page_rows]
+        return json_answer({"status": "ok", "totalResults": len(matches), "articles": articles})
 
-    def _find(self, asked: Any) -> np.ndarray:
+    def _find(self, query: Any) -> np.ndarray:
         now = self.market_now()
-        if asked.get("sortBy", "publishedAt") not in ORDERS:
-            raise DataError(f"sortBy '{asked['sortBy']}' is unknown")
-        language = asked.get("language", "en")
+        if query.get("sortBy", "publishedAt") not in ORDERS:
+            raise DataError(f"sortBy '{query['sortBy']}' is unknown")
+        language = query.get("language", "en")
         if language not in LANGUAGES:
             raise DataError(f"language '{language}' is unknown")
-        start = _moment(asked["from"], "from") if "from" in asked else EPOCH
-        last = _moment(asked["to"], "to", "T23:59:59") if "to" in asked else now
-        found = self.shelf.matching(asked["q"])
+        start = _moment(query["from"], "from") if "from" in query else EPOCH
+        last = _moment(query["to"], "to", "T23:59:59") if "to" in query else now
+        matches = self.shelf.matching(query["q"])
         if language != "en":
-            return found[:0]
+            return matches[:0]
         # Both ends are inclusive and count in whole seconds; nothing after the market clock exists.
-        return self.shelf.between(found, start, min(last + SECOND, now + timedelta(microseconds=1)))
+        return self.shelf.between(matches, start, min(last + SECOND, now + timedelta(microseconds=1)))
 
 
 def _moment(text: str, name: str, day_time: str = "T00:00:00") -> datetime:
@@ -97,9 +97,9 @@ def _moment(text: str, name: str, day_time: str = "T00:00:00") -> datetime:
     return parse_time(whole if whole.endswith("Z") else f"{whole}Z", name)
 
 
-def _number(asked: Any, name: str, default: int, most: int | None) -> int:
-    number = int(asked.get(name, default))
-    if number < 1 or (most is not None and number > most):
+def _number(query: Any, name: str, default: int, maximum: int | None) -> int:
+    number = int(query.get(name, default))
+    if number < 1 or (maximum is not None and number > maximum):
         raise DataError(f"{name} {number} is out of range")
     return number
 

@@ -16,7 +16,7 @@ from tidemill.doubles.shelf import RecordedPost, Shelf
 from tidemill.doubles.site import Now, Quota, QuotaState, Site, json_answer, unavailable_page
 
 TOKEN_SECONDS = 86_400
-PAGE, MOST_PAGE = 25, 100
+PAGE, MAX_PAGE = 25, 100
 LISTING_DEPTH = 1000
 # A text post as it is the moment it was made: nobody has voted, commented or moderated yet.
 UNTOUCHED: dict[str, Any] = {
@@ -72,8 +72,8 @@ class RedditSite(Site):
 
     def is_authorized(self, request: web.Request) -> web.Response | None:
         """Compare the access token given out before."""
-        kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer" and compare_digest(given.encode(), self._token.encode()):
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() == "bearer" and compare_digest(token.encode(), self._token.encode()):
             return None
         return json_answer({"message": "Unauthorized", "error": 401}, 401)
 
@@ -97,24 +97,24 @@ class RedditSite(Site):
         return json_answer(body)
 
     def _list_new(self, request: web.Request) -> web.Response:
-        asked = request.query
-        wanted = asked.get("limit", str(PAGE))
-        size = min(int(wanted), MOST_PAGE) if wanted.isdigit() and wanted != "0" else PAGE
+        query = request.query
+        limit_text = query.get("limit", str(PAGE))
+        size = min(int(limit_text), MAX_PAGE) if limit_text.isdigit() and limit_text != "0" else PAGE
         reachable = self._reachable(request.match_info["subreddit"])
-        after = asked.get("after")
+        after = query.get("after")
         if after:
             position = self.shelf.position(after.removeprefix("t3_"))
             reachable = reachable[: np.searchsorted(reachable, -1 if position is None else position)]
         page = [self.shelf.read(int(at)) for at in reachable[::-1][:size]]
         more = len(reachable) > size
-        raw = asked.get("raw_json") == "1"
+        raw = query.get("raw_json") == "1"
         return json_answer(_listing([_submission(post, raw=raw) for post in page], more=more))
 
     def _reachable(self, subreddits: str) -> np.ndarray:
         """Positions that a listing still reaches, ascending."""
-        known = self.shelf.of_channels(subreddits.split("+"))
-        visible = np.searchsorted(self.shelf.times[known], to_micros(self.market_now()), side="right")
-        return known[max(0, visible - LISTING_DEPTH) : visible]
+        rows = self.shelf.of_channels(subreddits.split("+"))
+        visible = np.searchsorted(self.shelf.times[rows], to_micros(self.market_now()), side="right")
+        return rows[max(0, visible - LISTING_DEPTH) : visible]
 
 
 def _listing(children: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _listing(children: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
 
 def _submission(post: RecordedPost, *, raw: bool) -> dict[str, Any]:
     """A text post; without raw_json=1 the service escapes ``&``, ``<`` and ``>``."""
-    title, text = (one if raw else html.escape(one, quote=False) for one in (post.title, post.text))
+    title, text = (part if raw else html.escape(part, quote=False) for part in (post.title, post.text))
     path = f"/r/{post.channel}/comments/{post.post_id}/"
     seconds = post.created_at.timestamp()
     return {

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -27,11 +28,21 @@ def _wall_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextKeys:
+    """The keys that the three sites accept: X's bearer token, Reddit's client id and secret, NewsAPI's key."""
+
+    bearer_token: str
+    client_id: str
+    client_secret: str
+    api_key: str
+
+
 class TextDoubles:
     """X, Reddit and NewsAPI, served from POSTS up to ``market_now()``, each speaking its real protocol.
 
     ``quotas``: site (``x``, ``reddit``, ``news``) -> requests per window of wall time (15 minutes, 10 minutes,
-    a day); a site left out has plenty, since a replay runs faster than any window. ``news_most_results``
+    a day); a site left out has plenty, since a replay runs faster than any window. ``news_max_results``
     is the depth of NewsAPI's plan.
     """
 
@@ -40,23 +51,22 @@ class TextDoubles:
         posts: pd.DataFrame,
         market_now: Callable[[], datetime],
         *,
-        bearer_token: str,
-        client_id: str,
-        client_secret: str,
-        api_key: str,
+        keys: TextKeys,
         quotas: Mapping[str, int] | None = None,
-        news_most_results: int = 10_000,
+        news_max_results: int = 10_000,
         wall_now: Callable[[], datetime] = _wall_now,
     ) -> None:
         limits = dict(quotas or {})
         quota = {name: Quota(limits.get(name, AMPLE), WINDOW_SECONDS[name], wall_now) for name in WINDOW_SECONDS}
         shelf = {name: Shelf(posts, name) for name in WINDOW_SECONDS}
         self._sites: dict[str, Site] = {
-            "x": XSite(shelf["x"], market_now, quota["x"], bearer_token=bearer_token),
+            "x": XSite(shelf["x"], market_now, quota["x"], bearer_token=keys.bearer_token),
             "reddit": RedditSite(
-                shelf["reddit"], market_now, quota["reddit"], client_id=client_id, client_secret=client_secret
+                shelf["reddit"], market_now, quota["reddit"], client_id=keys.client_id, client_secret=keys.client_secret
             ),
-            "news": NewsSite(shelf["news"], market_now, quota["news"], api_key=api_key, most_results=news_most_results),
+            "news": NewsSite(
+                shelf["news"], market_now, quota["news"], api_key=keys.api_key, max_results=news_max_results
+            ),
         }
         self._server: _LoopThread | None = None
 

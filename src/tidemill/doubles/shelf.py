@@ -34,13 +34,13 @@ class Shelf:
     """
 
     def __init__(self, posts: pd.DataFrame, source: str) -> None:
-        chosen = posts[posts["source"] == source].drop_duplicates("post_id")
-        chosen = chosen.sort_values(["event_time", "post_id"], kind="stable")
-        self.times = chosen["event_time"].to_numpy("datetime64[us]").astype(np.int64)
-        self._ids = [str(one) for one in chosen["post_id"]]
-        self._channels = [str(one) for one in chosen["channel"]]
-        self._titles = [str(one) for one in chosen["title"].fillna("")]
-        self._texts = [str(one) for one in chosen["text"].fillna("")]
+        rows = posts[posts["source"] == source].drop_duplicates("post_id")
+        rows = rows.sort_values(["event_time", "post_id"], kind="stable")
+        self.times = rows["event_time"].to_numpy("datetime64[us]").astype(np.int64)
+        self._ids = [str(value) for value in rows["post_id"]]
+        self._channels = [str(value) for value in rows["channel"]]
+        self._titles = [str(value) for value in rows["title"].fillna("")]
+        self._texts = [str(value) for value in rows["text"].fillna("")]
         self._positions = {ident: number for number, ident in enumerate(self._ids)}
         self._found: dict[tuple[str, ...], np.ndarray] = {}
 
@@ -54,10 +54,10 @@ class Shelf:
 
     def of_channels(self, names: Iterable[str]) -> np.ndarray:
         """Positions of the posts of these channels, whatever the case of their names."""
-        wanted = tuple(sorted({name.lower() for name in names}))
-        key = ("channels", *wanted)
+        channels = tuple(sorted({name.lower() for name in names}))
+        key = ("channels", *channels)
         if key not in self._found:
-            inside = (number for number, name in enumerate(self._channels) if name.lower() in wanted)
+            inside = (number for number, name in enumerate(self._channels) if name.lower() in channels)
             self._found[key] = np.fromiter(inside, dtype=np.int64)
         return self._found[key]
 

@@ -17,7 +17,7 @@ from tidemill.domain.market import parse_time
 from tidemill.doubles.shelf import RecordedPost, Shelf
 from tidemill.doubles.site import Now, Quota, QuotaState, Site, json_answer, unavailable_page
 
-MOST_AGE = timedelta(days=7)
+MAX_AGE = timedelta(days=7)
 LEAST_AGE = timedelta(seconds=10)
 DEFAULT_AGE = timedelta(seconds=30)
 SHORT_TEXT = 280
@@ -51,8 +51,8 @@ class XSite(Site):
 
     def is_authorized(self, request: web.Request) -> web.Response | None:
         """Compare the bearer token."""
-        given = request.headers.get("Authorization", "")
-        if compare_digest(given.encode(), self._expected.encode()):
+        authorization = request.headers.get("Authorization", "")
+        if compare_digest(authorization.encode(), self._expected.encode()):
             return None
         body = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
         return json_answer(body, 401)
@@ -66,37 +66,37 @@ class XSite(Site):
         }
 
     def _search(self, request: web.Request) -> web.Response:
-        asked = request.query
+        query = request.query
         try:
-            found = self._find(asked.get("query", ""), *self._window(asked), asked.get("since_id"))
-            size = _size(asked.get("max_results", "10"))
-            beyond = _position(asked["next_token"]) if "next_token" in asked else len(self.shelf.times)
+            matches = self._find(query.get("query", ""), *self._window(query), query.get("since_id"))
+            size = _size(query.get("max_results", "10"))
+            beyond = _position(query["next_token"]) if "next_token" in query else len(self.shelf.times)
         except (DataError, ValueError) as error:
-            return _invalid(str(error), dict(asked))
-        older = found[: np.searchsorted(found, beyond)]
+            return _invalid(str(error), dict(query))
+        older = matches[: np.searchsorted(matches, beyond)]
         page = older[::-1][:size]
-        fields = set(asked.get("tweet.fields", "").split(","))
+        fields = set(query.get("tweet.fields", "").split(","))
         return json_answer(_answer([self.shelf.read(int(at)) for at in page], page, len(older) > size, fields))
 
     def _find(self, query: str, start: datetime, end: datetime, since_id: str | None) -> np.ndarray:
         if not query:
             raise DataError("query is required")
-        found = self.shelf.between(self.shelf.matching(query), start, end)
+        matches = self.shelf.between(self.shelf.matching(query), start, end)
         if since_id is None:
-            return found
+            return matches
         since = self.shelf.position(since_id)
         if since is None:
             raise DataError(f"since_id '{since_id}' is no post of the last seven days")
-        return found[np.searchsorted(found, since, side="right") :]
+        return matches[np.searchsorted(matches, since, side="right") :]
 
-    def _window(self, asked: Any) -> tuple[datetime, datetime]:
+    def _window(self, query: Any) -> tuple[datetime, datetime]:
         now = self.market_now()
-        oldest, newest = now - MOST_AGE, now - LEAST_AGE
+        oldest, newest = now - MAX_AGE, now - LEAST_AGE
         start, end = oldest, now - DEFAULT_AGE
-        if "end_time" in asked:
-            end = parse_time(asked["end_time"], "end_time")
-        if "start_time" in asked and "since_id" not in asked:  # since_id wins over start_time
-            start = parse_time(asked["start_time"], "start_time")
+        if "end_time" in query:
+            end = parse_time(query["end_time"], "end_time")
+        if "start_time" in query and "since_id" not in query:  # since_id wins over start_time
+            start = parse_time(query["start_time"], "start_time")
         if start < oldest:
             raise DataError(f"start_time must be on or after {oldest.isoformat()}")
         if end > newest:
@@ -159,5 +159,5 @@ def _tweet(post: RecordedPost, fields: set[str]) -> dict[str, Any]:
     }
     if short != full:
         optional["note_tweet"] = {"text": full}
-    chosen = {name: value for name, value in optional.items() if name in fields}
-    return {"id": post.post_id, "text": short, "edit_history_tweet_ids": [post.post_id], **chosen}
+    fields_sent = {name: value for name, value in optional.items() if name in fields}
+    return {"id": post.post_id, "text": short, "edit_history_tweet_ids": [post.post_id], **fields_sent}

@@ -32,11 +32,11 @@ class Accounts:
     def balances(self, account: str) -> dict[str, Balance]:
         """All assets of an account that are not zero."""
         free, locked = self._free[account], self._locked[account]
-        found = {
+        balances = {
             asset: Balance(asset=asset, free=free.get(asset, ZERO), locked=locked.get(asset, ZERO))
             for asset in sorted({*free, *locked})
         }
-        return {asset: balance for asset, balance in found.items() if balance.total}
+        return {asset: balance for asset, balance in balances.items() if balance.total}
 
     def free(self, account: str, asset: str) -> Decimal:
         """Free quantity of an asset."""

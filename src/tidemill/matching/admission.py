@@ -50,8 +50,8 @@ def _size(ticket: Ticket, quote: Decimal, offer: Offer, instrument: Instrument) 
 
 def _check_orders(account: str, ticket: Ticket, orders: Orders) -> Refusal | None:
     """One resting order to a client order id, and not too many of them."""
-    known = orders.find(account, None, ticket.client_order_id)
-    if known is not None and orders.rests(known):
+    duplicate = orders.find(account, None, ticket.client_order_id)
+    if duplicate is not None and orders.rests(duplicate):
         return filters.DUPLICATE
     if ticket.may_rest and orders.count_resting(account, ticket.instrument) >= filters.MAX_OPEN_ORDERS:
         return filters.TOO_MANY_ORDERS

@@ -29,7 +29,7 @@ class Book:
     def __post_init__(self) -> None:
         for name, levels in (("bids", self.bids), ("asks", self.asks)):
             for level in levels:
-                if not all(isinstance(one, Decimal) and one.is_finite() and one > 0 for one in level):
+                if not all(isinstance(value, Decimal) and value.is_finite() and value > 0 for value in level):
                     raise DataError(f"a level of the {name} is {level}; price and quantity are Decimals > 0")
         if any(worse[0] >= better[0] for better, worse in pairwise(self.bids)):
             raise DataError("the bids of a book must fall from level to level; give them best first")
@@ -76,18 +76,18 @@ class Depth:
         """Levels with what is left of them, best first."""
         return [(price, quantity) for price, quantity in reversed(self._levels)]
 
-    def reach(self, limit: Decimal | None, most: Decimal, *, beyond: bool = False) -> list[Level]:
+    def reach(self, limit: Decimal | None, maximum: Decimal, *, beyond: bool = False) -> list[Level]:
         """What an order would get within ``limit`` (None: any price), at most ``most``; best first.
 
         ``beyond`` leaves out the limit itself: only levels strictly better.
         """
-        found: list[Level] = []
+        levels: list[Level] = []
         for price, quantity in reversed(self._levels):
-            if most <= 0 or (limit is not None and not self._is_within(price, limit, beyond)):
+            if maximum <= 0 or (limit is not None and not self._is_within(price, limit, beyond)):
                 break
-            found.append((price, min(quantity, most)))
-            most -= quantity
-        return found
+            levels.append((price, min(quantity, maximum)))
+            maximum -= quantity
+        return levels
 
     def take(self, quantity: Decimal) -> None:
         """Use up ``quantity``, best level first."""
@@ -108,14 +108,14 @@ class Depth:
 
         What the levels do not offer is counted at the worst of them; it will not fill.
         """
-        found, price = ZERO, ZERO
+        bought, price = ZERO, ZERO
         for price, offered in reversed(self._levels):
-            wanted = floor_step(quote / price, lot_step)
-            if wanted <= offered:
-                return found + wanted
-            found += offered
+            affordable = floor_step(quote / price, lot_step)
+            if affordable <= offered:
+                return bought + affordable
+            bought += offered
             quote -= offered * price
-        return found + floor_step(quote / price, lot_step) if price else ZERO
+        return bought + floor_step(quote / price, lot_step) if price else ZERO
 
     def _is_within(self, price: Decimal, limit: Decimal, beyond: bool) -> bool:
         if price == limit:

@@ -37,15 +37,17 @@ class Clearing:
     """Locks, moves and charges for orders, by the fill rules; DataError when a fee has no price."""
 
     def __init__(self, instruments: Collection[Instrument], rules: FillRules) -> None:
-        known = {asset for one in instruments for asset in (one.base, one.quote)}
-        self.accounts = Accounts(known | {rules.fee_asset} if rules.has_third_asset else known)
+        assets = {asset for instrument in instruments for asset in (instrument.base, instrument.quote)}
+        self.accounts = Accounts(assets | {rules.fee_asset} if rules.has_third_asset else assets)
         self.trades = Trades()
         self._rules = rules
         self._third_prices = dict(rules.fee_asset_prices) | {rules.fee_asset: Decimal(1)}
         if rules.has_third_asset:
-            for one in instruments:
-                if one.quote not in self._third_prices:
-                    raise DataError(f"fees in {rules.fee_asset} need its price in {one.quote}: add it to the prices")
+            for instrument in instruments:
+                if instrument.quote not in self._third_prices:
+                    raise DataError(
+                        f"fees in {rules.fee_asset} need its price in {instrument.quote}: add it to the prices"
+                    )
         self._locked_rate = max(rules.fee_maker, rules.fee_taker) if rules.fee_asset == QUOTE else None
 
     def backing(self, quantity: Decimal, price: Decimal, *, is_buy: bool) -> Decimal:
@@ -88,8 +90,8 @@ class Clearing:
     ) -> None:
         """Book an execution of ``quantity`` at ``price`` and tell the order."""
         traded = quantity * price
-        kept = self._kept(order, price, quantity)
-        released = order.locked - kept
+        backing = self._backing_of_rest(order, price, quantity)
+        released = order.locked - backing
         paid, got = (traded, quantity) if order.is_buy else (quantity, traded)
         self.accounts.exchange(order.account, order.paid_asset, paid, order.got_asset, got, released=released)
         rate = self._rules.fee_maker if is_maker else self._rules.fee_taker
@@ -98,9 +100,9 @@ class Clearing:
         self.accounts.charge(order.account, fee_asset, fee)
         trade = self._trade(order, price, quantity, fee, fee_asset, market=market, wall=wall, is_maker=is_maker)
         self.trades.add(trade)
-        order.add(trade, traded, kept)
+        order.add(trade, traded, backing)
 
-    def _kept(self, order: WorkingOrder, price: Decimal, quantity: Decimal) -> Decimal:
+    def _backing_of_rest(self, order: WorkingOrder, price: Decimal, quantity: Decimal) -> Decimal:
         """What stays locked after an execution: for the slices to come, or for the rest at the limit."""
         if order.limit is None:
             return order.locked - self.backing(quantity, price, is_buy=order.is_buy)
@@ -134,10 +136,10 @@ class Clearing:
         wall: datetime,
         is_maker: bool,
     ) -> SimTrade:
-        made = TradeDraft()
-        made.trade_id = len(self.trades.all) + 1
-        made.order_id, made.account, made.client_order_id = order.order_id, order.account, order.client_order_id
-        made.instrument, made.side = order.ticket.instrument, order.ticket.side
-        made.price, made.quantity, made.fee, made.fee_asset = price, quantity, fee, fee_asset
-        made.is_maker, made.market_time, made.wall_time = is_maker, market, wall
-        return seal(made, SimTrade)
+        draft = TradeDraft()
+        draft.trade_id = len(self.trades.all) + 1
+        draft.order_id, draft.account, draft.client_order_id = order.order_id, order.account, order.client_order_id
+        draft.instrument, draft.side = order.ticket.instrument, order.ticket.side
+        draft.price, draft.quantity, draft.fee, draft.fee_asset = price, quantity, fee, fee_asset
+        draft.is_maker, draft.market_time, draft.wall_time = is_maker, market, wall
+        return seal(draft, SimTrade)

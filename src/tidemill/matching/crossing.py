@@ -53,9 +53,9 @@ class Meeting:
         oldest. Then the stops that it reaches, oldest first, which take what is left as if they arrived now.
         """
         resting = self._orders.resting_on(market.name)
-        for order in sorted((one for one in resting if one.triggered), key=_priority):
+        for order in sorted((order for order in resting if order.triggered), key=_priority):
             depth = market.depth(is_buy=order.is_buy)
-            quantity = sum((one for _, one in depth.reach(order.limit, order.rest, beyond=True)), ZERO)
+            quantity = sum((available for _, available in depth.reach(order.limit, order.rest, beyond=True)), ZERO)
             if quantity:
                 depth.take(quantity)
                 self._fill(order, order.limit or ZERO, quantity, moment, wall, is_maker=True)
@@ -71,7 +71,7 @@ class Meeting:
 
     def _take(self, order: WorkingOrder, offer: Offer, moment: datetime, wall: datetime) -> None:
         slices = offer.reach(order.limit, order.rest)
-        if order.ticket.time_in_force is FOK and sum((one for _, one in slices), ZERO) < order.rest:
+        if order.ticket.time_in_force is FOK and sum((available for _, available in slices), ZERO) < order.rest:
             return
         if order.limit is None:
             self._clearing.lock_slices(order, slices)

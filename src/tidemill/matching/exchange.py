@@ -36,7 +36,7 @@ class Exchange:
         self._tape = tape
         self._now = start
         self._clearing = Clearing(instruments.values(), rules)
-        self._markets = {name: Market(name, one, rules, tape) for name, one in instruments.items()}
+        self._markets = {name: Market(name, instrument, rules, tape) for name, instrument in instruments.items()}
         self._orders = Orders(instruments)
         self._meeting = Meeting(self._orders, self._clearing)
 
@@ -117,7 +117,7 @@ class Exchange:
                 if market_of.book is None and self._orders.any_on(name)
                 for bar in self._tape.bars_closed(name, self._now, market)
             ]
-            for _, name, bar in sorted(bars, key=lambda one: one[:2]):
+            for _, name, bar in sorted(bars, key=lambda row: row[:2]):
                 self._meeting.meet_bar(self._markets[name], bar, wall)
             self._now = market
         return self._clearing.trades.all[done:]
@@ -168,12 +168,12 @@ class Exchange:
         self, account: str, instrument: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> SimOrder | None:
         """An order by id, else the latest that carries the client order id; None when there is none."""
-        found = self._find(account, instrument, order_id, client_order_id)
-        return None if found is None else found.view()
+        order = self._find(account, instrument, order_id, client_order_id)
+        return None if order is None else order.view()
 
     def orders(self, account: str, instrument: str | None = None, *, open_only: bool = False) -> list[SimOrder]:
         """Orders by id, of one instrument or all."""
-        return [one.view() for one in self._orders.of(account, instrument, open_only=open_only)]
+        return [order.view() for order in self._orders.of(account, instrument, open_only=open_only)]
 
     def trades(self, account: str, instrument: str | None = None, *, after_trade_id: int = 0) -> list[SimTrade]:
         """Trades by id, after ``after_trade_id``."""
@@ -187,8 +187,8 @@ class Exchange:
     def _find(
         self, account: str, instrument: str, order_id: int | None, client_order_id: str | None
     ) -> WorkingOrder | None:
-        found = self._orders.find(account, order_id, client_order_id)
-        return found if found is not None and found.ticket.instrument == instrument else None
+        order = self._orders.find(account, order_id, client_order_id)
+        return order if order is not None and order.ticket.instrument == instrument else None
 
     def _judge(self, account: str, ticket: Ticket, moment: datetime) -> Judged | Refusal:
         market = self._markets.get(ticket.instrument)

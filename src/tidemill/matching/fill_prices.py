@@ -61,13 +61,13 @@ class Rooms:
 
     def left(self, bar: Bar) -> Decimal:
         """What is left of the bar."""
-        found = self._left.get(bar.open_time)
-        if found is None:
-            found = floor_step(bar.volume * self._participation, self._lot_step)
-            self._left[bar.open_time] = found
+        volume = self._left.get(bar.open_time)
+        if volume is None:
+            volume = floor_step(bar.volume * self._participation, self._lot_step)
+            self._left[bar.open_time] = volume
             if len(self._left) > KEPT_ROOMS:
                 self._left = dict(sorted(self._left.items())[KEPT_ROOMS // 2 :])
-        return found
+        return volume
 
     def take(self, bar: Bar, quantity: Decimal) -> None:
         """Use up ``quantity`` of the bar."""
@@ -83,12 +83,12 @@ class BarOffer:
         self.best: Decimal | None = price
         self._bar, self._rooms, self._is_buy = bar, rooms, is_buy
 
-    def reach(self, limit: Decimal | None, most: Decimal) -> list[Level]:
+    def reach(self, limit: Decimal | None, maximum: Decimal) -> list[Level]:
         """What an order would get within ``limit``, at most ``most``: nothing, or one slice."""
         price = self.best
         if price is None or not is_within(price, limit, is_buy=self._is_buy):
             return []
-        quantity = min(self._rooms.left(self._bar), most)
+        quantity = min(self._rooms.left(self._bar), maximum)
         return [(price, quantity)] if quantity > 0 else []
 
     def take(self, quantity: Decimal) -> None:
@@ -113,11 +113,11 @@ class ImpactOffer(BarOffer):
         super().__init__(bar, price, rooms, is_buy=impact.is_buy)
         self._impact = impact
 
-    def reach(self, limit: Decimal | None, most: Decimal) -> list[Level]:
+    def reach(self, limit: Decimal | None, maximum: Decimal) -> list[Level]:
         """Nothing, or one slice: as much as the limit allows, at the price of all of it."""
-        quantity = min(self._rooms.left(self._bar), most)
+        quantity = min(self._rooms.left(self._bar), maximum)
         if quantity > 0 and limit is not None:
-            quantity = self._impact.most_within(limit, quantity)
+            quantity = self._impact.largest_within(limit, quantity)
         return [(self._impact.price(quantity), quantity)] if quantity > 0 else []
 
     def bill(self, quantity: Decimal) -> list[Level]:

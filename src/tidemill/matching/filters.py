@@ -44,9 +44,9 @@ def check_filters(ticket: Ticket, instrument: Instrument, reference: Decimal | N
     return _check_notional(ticket, instrument.min_notional, reference)
 
 
-def _is_allowed(value: Decimal, most: Decimal, step: Decimal) -> bool:
+def _is_allowed(value: Decimal, maximum: Decimal, step: Decimal) -> bool:
     # The bound comes first: a remainder of more digits than the context has is an error.
-    return 0 < value <= most and not value % step
+    return 0 < value <= maximum and not value % step
 
 
 def _check_notional(ticket: Ticket, least: Decimal, reference: Decimal | None) -> Refusal | None:

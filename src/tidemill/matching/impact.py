@@ -34,12 +34,12 @@ class Impact:
             return ceil_step(self.raw * (1 + moved), self.price_step)
         return max(floor_step(self.raw * (1 - moved), self.price_step), self.price_step)
 
-    def most_within(self, limit: Decimal, most: Decimal) -> Decimal:
+    def largest_within(self, limit: Decimal, maximum: Decimal) -> Decimal:
         """The largest quantity up to ``most``, in whole lots, whose price is no worse than ``limit``."""
-        if self._is_within(most, limit):
-            return most
+        if self._is_within(maximum, limit):
+            return maximum
         room = (limit / self.raw - 1 if self.is_buy else 1 - limit / self.raw) - self.cost
-        quantity = floor_step(min(most, self.volume * (room / self.rate) ** 2), self.lot_step) if room > 0 else ZERO
+        quantity = floor_step(min(maximum, self.volume * (room / self.rate) ** 2), self.lot_step) if room > 0 else ZERO
         # a limit off the price step is met by a price rounded the other way
         while quantity > 0 and not self._is_within(quantity, limit):
             quantity -= self.lot_step

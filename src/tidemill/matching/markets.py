@@ -23,7 +23,7 @@ class Offer(Protocol):
         """Price that the first lot would get, None when there is nothing to take."""
         ...
 
-    def reach(self, limit: Decimal | None, most: Decimal) -> list[Level]:
+    def reach(self, limit: Decimal | None, maximum: Decimal) -> list[Level]:
         """What an order would get within ``limit``, at most ``most``, best first."""
         ...
 

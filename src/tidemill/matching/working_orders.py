@@ -76,13 +76,13 @@ class WorkingOrder:
     def view(self) -> SimOrder:
         """The order as it stands; the same object until something changes."""
         if self._view is None:
-            made = OrderDraft()
-            made.order_id, made.account, made.ticket = self.order_id, self.account, self.ticket
-            made.client_order_id, made.state = self.client_order_id, self.state
-            made.filled, made.quote_filled, made.trades = self.filled, self.quote_filled, tuple(self.trades)
-            made.placed_market, made.placed_wall = self.placed_market, self.placed_wall
-            made.updated_wall, made.after_bar, made.triggered = self.updated_wall, self.after_bar, self.triggered
-            self._view = seal(made, SimOrder)
+            draft = OrderDraft()
+            draft.order_id, draft.account, draft.ticket = self.order_id, self.account, self.ticket
+            draft.client_order_id, draft.state = self.client_order_id, self.state
+            draft.filled, draft.quote_filled, draft.trades = self.filled, self.quote_filled, tuple(self.trades)
+            draft.placed_market, draft.placed_wall = self.placed_market, self.placed_wall
+            draft.updated_wall, draft.after_bar, draft.triggered = self.updated_wall, self.after_bar, self.triggered
+            self._view = seal(draft, SimOrder)
         return self._view
 
     def add(self, trade: SimTrade, traded: Decimal, locked: Decimal) -> None:
@@ -169,8 +169,8 @@ class Orders:
         """An account's order by id, else the latest that carries the client order id."""
         if order_id is None:
             return self._by_client_id.get((account, client_order_id or ""))
-        found = self._all[order_id - 1] if 0 < order_id <= len(self._all) else None
-        return found if found is not None and found.account == account else None
+        order = self._all[order_id - 1] if 0 < order_id <= len(self._all) else None
+        return order if order is not None and order.account == account else None
 
     def rename(self, order: WorkingOrder, client_order_id: str) -> None:
         """Give an order another client order id; the one it had finds it no longer."""
@@ -183,12 +183,12 @@ class Orders:
     def of(self, account: str, instrument: str | None, *, open_only: bool) -> list[WorkingOrder]:
         """An account's orders by id, of one instrument or all."""
         if not open_only:
-            found = self._by_account[account]
+            orders = self._by_account[account]
         elif instrument is None:
-            found = sorted((one for some in self._resting.values() for one in some.values()), key=_by_id)
+            orders = sorted((order for resting in self._resting.values() for order in resting.values()), key=_by_id)
         else:
-            found = self.resting_on(instrument) if instrument in self._resting else []
-        return [one for one in found if one.account == account and instrument in {None, one.ticket.instrument}]
+            orders = self.resting_on(instrument) if instrument in self._resting else []
+        return [order for order in orders if order.account == account and instrument in {None, order.ticket.instrument}]
 
 
 class Trades:
@@ -207,7 +207,7 @@ class Trades:
         """An account's trades by id, of one instrument or all, after an id."""
         own = self._by_account.get(account, [])
         first = bisect_right(own, after_trade_id, key=_trade_id)
-        return [one for one in own[first:] if instrument in {None, one.instrument}]
+        return [order for order in own[first:] if instrument in {None, order.instrument}]
 
 
 def _by_id(order: WorkingOrder) -> int:

@@ -11,7 +11,7 @@ import requests
 
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import format_time
-from tidemill.doubles import TextDoubles
+from tidemill.doubles import TextDoubles, TextKeys
 from tidemill.matching import FillRules
 from tidemill.recording import Recording
 from tidemill.replay.plan import DOUBLE_KEY
@@ -30,10 +30,7 @@ class ReplayServers:
         self._doubles = TextDoubles(
             recording.posts,
             lambda: self._now,
-            bearer_token=DOUBLE_KEY,
-            client_id=DOUBLE_KEY,
-            client_secret=DOUBLE_KEY,
-            api_key=DOUBLE_KEY,
+            keys=TextKeys(bearer_token=DOUBLE_KEY, client_id=DOUBLE_KEY, client_secret=DOUBLE_KEY, api_key=DOUBLE_KEY),
         )
         self._session = requests.Session()
 

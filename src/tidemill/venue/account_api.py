@@ -51,12 +51,14 @@ class AccountApi:
         maker, taker = number(rules.fee_maker), number(rules.fee_taker)
         held = self.state.exchange.balances(key)
         rows = [
-            {"asset": one.asset, "free": format(one.free, "f"), "locked": format(one.locked, "f")}
-            for one in held.values()
+            {"asset": balance.asset, "free": format(balance.free, "f"), "locked": format(balance.locked, "f")}
+            for balance in held.values()
         ]
         if (parameters.text("omitZeroBalances") or "false") != "true":
-            traded = {asset for one in self.state.symbols.values() for asset in (one.base, one.quote)}
-            rows += [{"asset": one, "free": "0.00000000", "locked": "0.00000000"} for one in sorted(traded - set(held))]
+            traded = {asset for symbol in self.state.symbols.values() for asset in (symbol.base, symbol.quote)}
+            rows += [
+                {"asset": asset, "free": "0.00000000", "locked": "0.00000000"} for asset in sorted(traded - set(held))
+            ]
         return {
             "makerCommission": int(rules.fee_maker * 10_000),
             "takerCommission": int(rules.fee_taker * 10_000),
@@ -90,10 +92,10 @@ class AccountApi:
         if response not in {None, *RESPONSES}:
             raise errors.invalid("newOrderRespType")
         ticket = read_ticket(parameters, instrument, self._next_id())
-        told = response or ("FULL" if ticket.order_type in TOLD_IN_FULL else "ACK")
+        response_kind = response or ("FULL" if ticket.order_type in TOLD_IN_FULL else "ACK")
         parameters.check_window(self.state.wall())
         self.state.faults.start_lag(self.state.exchange.order_count)
-        return placed_shape(self.state.place(key, ticket), symbol, told)
+        return placed_shape(self.state.place(key, ticket), symbol, response_kind)
 
     def test(self, key: str, parameters: Parameters) -> dict[str, Any]:
         """Judge an order without placing it."""
@@ -136,10 +138,10 @@ class AccountApi:
 
     def open_orders(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Resting orders of one symbol or all."""
-        chosen = self._symbol(parameters)[1].id if parameters.text("symbol") else None
-        orders = self.state.exchange.orders(key, chosen, open_only=True)
-        shown = [one for one in orders if self.state.faults.sees(one.order_id)]
-        return [order_shape(one, self._symbol_of(one.ticket.instrument)) for one in shown]
+        instrument_id = self._symbol(parameters)[1].id if parameters.text("symbol") else None
+        orders = self.state.exchange.orders(key, instrument_id, open_only=True)
+        visible = [order for order in orders if self.state.faults.sees(order.order_id)]
+        return [order_shape(order, self._symbol_of(order.ticket.instrument)) for order in visible]
 
     def cancel_all(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Cancel all resting orders of a symbol; -2011 when there is none."""
@@ -149,9 +151,9 @@ class AccountApi:
             raise errors.UNKNOWN_ORDER
         return [
             cancelled_shape(
-                self.state.cancel(key, instrument.id, one.order_id, None, None), symbol, one.client_order_id
+                self.state.cancel(key, instrument.id, order.order_id, None, None), symbol, order.client_order_id
             )
-            for one in resting
+            for order in resting
         ]
 
     def all_orders(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
@@ -160,11 +162,11 @@ class AccountApi:
         first, start, end, limit = read_range(parameters, "orderId")
         if parameters.integer("orderId") is not None:  # from an id on, whenever that was
             start, end = 0, LONG_AFTER
-        found = [one for one in self.state.exchange.orders(key, instrument.id) if one.order_id >= first]
-        within = [one for one in found if start <= to_millis(one.placed_wall) <= end]
-        shown = [one for one in within if self.state.faults.sees(one.order_id)]
+        orders = [order for order in self.state.exchange.orders(key, instrument.id) if order.order_id >= first]
+        within = [order for order in orders if start <= to_millis(order.placed_wall) <= end]
+        visible = [order for order in within if self.state.faults.sees(order.order_id)]
         by_id = parameters.text("orderId") or parameters.text("startTime")
-        return [order_shape(one, symbol) for one in (shown[:limit] if by_id else shown[-limit:])]
+        return [order_shape(order, symbol) for order in (visible[:limit] if by_id else visible[-limit:])]
 
     def my_trades(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Executions of a symbol, oldest first: from an id, or within times."""
@@ -172,26 +174,28 @@ class AccountApi:
         first, start, end, limit = read_range(parameters, "fromId")
         if {"fromId", "orderId"} & set(parameters.values) and {"startTime", "endTime"} & set(parameters.values):
             raise errors.BAD_COMBINATION
-        found = self.state.exchange.trades(key, instrument.id, after_trade_id=max(first - 1, 0))
-        within = [one for one in found if start <= to_millis(one.wall_time) <= end]
+        trades = self.state.exchange.trades(key, instrument.id, after_trade_id=max(first - 1, 0))
+        within = [trade for trade in trades if start <= to_millis(trade.wall_time) <= end]
         order_id = parameters.integer("orderId")
-        shown = [one for one in within if order_id in {None, one.order_id} and self.state.faults.sees(one.order_id)]
+        visible = [
+            trade for trade in within if order_id in {None, trade.order_id} and self.state.faults.sees(trade.order_id)
+        ]
         by_id = parameters.text("fromId") or parameters.text("startTime")
-        return [trade_shape(one, symbol) for one in (shown[:limit] if by_id else shown[-limit:])]
+        return [trade_shape(trade, symbol) for trade in (visible[:limit] if by_id else visible[-limit:])]
 
     def _cancel(self, key: str, parameters: Parameters, identity: dict[str, Any], new_id: str | None) -> dict[str, Any]:
         symbol, instrument = self._symbol(parameters)
         restricted = parameters.text("cancelRestrictions")
         if restricted not in {None, *RESTRICTIONS}:
             raise errors.BAD_RESTRICTIONS
-        known = self._find(key, instrument.id, identity)
+        order = self._find(key, instrument.id, identity)
         if (
-            known is not None
-            and known.state in RESTING
-            and RESTRICTIONS.get(restricted or "") not in {None, known.state}
+            order is not None
+            and order.state in RESTING
+            and RESTRICTIONS.get(restricted or "") not in {None, order.state}
         ):
             raise errors.RESTRICTED
-        original = known.client_order_id if known else ""
+        original = order.client_order_id if order else ""
         parameters.check_window(self.state.wall())
         done = self.state.cancel(key, instrument.id, identity["order_id"], identity["client_order_id"], new_id)
         return cancelled_shape(done, symbol, original)
@@ -216,8 +220,8 @@ class AccountApi:
         return symbol, instrument
 
     def _symbol_of(self, instrument: str) -> str:
-        known = self.state.prices.instruments[instrument]
-        return known.base + known.quote
+        instrument_row = self.state.prices.instruments[instrument]
+        return instrument_row.base + instrument_row.quote
 
 
 def _try(attempt: Callable[[], dict[str, Any]]) -> dict[str, Any] | errors.VenueError:

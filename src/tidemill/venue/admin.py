@@ -31,16 +31,16 @@ class Admin:
 
     def application(self) -> web.Application:
         """The aiohttp application."""
-        made = web.Application()
-        made.router.add_get("/clock", self.read_clock)
-        made.router.add_post("/clock", self.guarded(self.move_clock))
-        made.router.add_post("/accounts", self.guarded(self.open_account))
-        made.router.add_post("/faults", self.guarded(self.add_fault))
-        made.router.add_delete("/faults", self.guarded(self.clear_faults))
-        made.router.add_post("/book", self.guarded(self.feed_book))
-        made.router.add_delete("/book", self.guarded(self.drop_book))
-        made.router.add_get("/truth", self.truth)
-        return made
+        application = web.Application()
+        application.router.add_get("/clock", self.read_clock)
+        application.router.add_post("/clock", self.guarded(self.move_clock))
+        application.router.add_post("/accounts", self.guarded(self.open_account))
+        application.router.add_post("/faults", self.guarded(self.add_fault))
+        application.router.add_delete("/faults", self.guarded(self.clear_faults))
+        application.router.add_post("/book", self.guarded(self.feed_book))
+        application.router.add_delete("/book", self.guarded(self.drop_book))
+        application.router.add_get("/truth", self.truth)
+        return application
 
     def guarded(self, handler: Any) -> Any:
         """Ask for the token, read the JSON body, and turn bad input into 400 with one sentence."""
@@ -53,7 +53,7 @@ class Admin:
                 if inspect.isawaitable(done):
                     done = await done
                 await self._hub.settle()
-                await self._hub.tell_market()
+                await self._hub.publish_market()
                 return web.json_response(done)
             except (DataError, KeyError, ValueError, InvalidOperation, TypeError) as error:
                 text = str(error) if isinstance(error, DataError) else f"malformed body: {error!r}"
@@ -80,7 +80,7 @@ class Admin:
 
     def feed_book(self, body: dict[str, Any]) -> dict[str, Any]:
         """Let a symbol trade on a book of [price, quantity] levels, best first, until it is dropped."""
-        sides = ([[Decimal(str(one)) for one in level] for level in body[name]] for name in ("bids", "asks"))
+        sides = ([[Decimal(str(number)) for number in level] for level in body[name]] for name in ("bids", "asks"))
         return {"trades": self.state.feed_book(self._instrument(body), *sides)}
 
     def drop_book(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -119,23 +119,23 @@ class Admin:
         if not self._knows_token(request):
             return _stranger()
         exchange = self.state.exchange
-        wanted = request.query.get("key")
+        account_key = request.query.get("key")
         orders, trades, balances = [], [], {}
         for key in self.state.secrets:
-            if wanted not in {None, key}:
+            if account_key not in {None, key}:
                 continue
-            orders += [order_shape(one, one.ticket.instrument) | {"key": key} for one in exchange.orders(key)]
-            trades += [trade_shape(one, one.instrument) | {"key": key} for one in exchange.trades(key)]
+            orders += [order_shape(order, order.ticket.instrument) | {"key": key} for order in exchange.orders(key)]
+            trades += [trade_shape(trade, trade.instrument) | {"key": key} for trade in exchange.trades(key)]
             balances[key] = {
-                asset: {"free": str(one.free), "locked": str(one.locked)}
-                for asset, one in exchange.balances(key).items()
+                asset: {"free": str(balance.free), "locked": str(balance.locked)}
+                for asset, balance in exchange.balances(key).items()
             }
-        struck = dict(self.state.faults.struck)
+        struck = dict(self.state.faults.applied)
         return web.json_response({"orders": orders, "trades": trades, "balances": balances, "struck": struck})
 
     def _knows_token(self, request: web.Request) -> bool:
-        given = request.headers.get("X-Admin-Token", "")
-        return hmac.compare_digest(given.encode(), self._token.encode())
+        token = request.headers.get("X-Admin-Token", "")
+        return hmac.compare_digest(token.encode(), self._token.encode())
 
 
 def _stranger() -> web.Response:

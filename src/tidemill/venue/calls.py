@@ -56,7 +56,7 @@ def to_side(rows: Sequence[Sequence[str]]) -> list[list[Decimal]]:
 def bar_row(bar: Bar) -> list[str]:
     """A closed bar as text."""
     numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume)
-    return [format_time(bar.open_time), format_time(bar.close_time), *(str(one) for one in numbers)]
+    return [format_time(bar.open_time), format_time(bar.close_time), *(str(number) for number in numbers)]
 
 
 def to_bar(row: Sequence[str]) -> Bar:

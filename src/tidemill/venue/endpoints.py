@@ -88,16 +88,16 @@ def weight_of(method: str, path: str, query: str) -> int:
     if path == "myTrades":
         return 5 if "orderId" in sent else 20
     if path == "depth":
-        asked = sent.get("limit", ["100"])[0]
-        levels = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
-        return next((weight for most, weight in DEPTH_WEIGHTS if levels <= most), DEEPEST_WEIGHT)
+        limit_text = sent.get("limit", ["100"])[0]
+        levels = int(limit_text) if limit_text.isascii() and limit_text.isdigit() and len(limit_text) < 10 else 0
+        return next((weight for maximum, weight in DEPTH_WEIGHTS if levels <= maximum), DEEPEST_WEIGHT)
     return WEIGHTS.get((method, path), 1)
 
 
 def check_known(method: str, path: str, parameters: Parameters) -> None:
     """Refuse what an endpoint would not read: a name misspelt must not be taken for a choice not made."""
-    known = KNOWN[method, path]
-    allowed = known if path in PUBLIC else known | SIGNING
+    endpoint = KNOWN[method, path]
+    allowed = endpoint if path in PUBLIC else endpoint | SIGNING
     sent = parameters.values
     read = sum(name in allowed for name in sent)
     if read == len(sent):

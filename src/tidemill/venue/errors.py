@@ -27,8 +27,8 @@ class VenueError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The JSON that the exchange would send."""
-        made: dict[str, Any] = {"code": self.code, "msg": self.message}
-        return made if self.data is None else made | {"data": self.data}
+        body: dict[str, Any] = {"code": self.code, "msg": self.message}
+        return body if self.data is None else body | {"data": self.data}
 
     def answer(self) -> web.Response:
         """The answer over HTTP."""

@@ -57,7 +57,7 @@ class AccountEvents:
     @classmethod
     def of_trade(cls, trade: SimTrade, order: SimOrder) -> Self:
         """A fill of an order that rested."""
-        count = next(at for at, one in enumerate(order.trades, start=1) if one.trade_id == trade.trade_id)
+        count = next(at for at, earlier in enumerate(order.trades, start=1) if earlier.trade_id == trade.trade_id)
         return cls(account=trade.account, reports=(Report(kind="TRADE", order=_as_of(order, count), trade=trade),))
 
     @classmethod
@@ -73,19 +73,19 @@ class AccountEvents:
 def _as_of(order: SimOrder, trades: int) -> SimOrder:
     """The order as it stood after its first ``trades`` trades."""
     done = order.trades[:trades]
-    filled = sum((one.quantity for one in done), ZERO)
+    filled = sum((trade.quantity for trade in done), ZERO)
     state = OrderState.FILLED if filled == order.ticket.quantity else OrderState.PARTLY_FILLED
     return replace(
         order,
         trades=done,
         filled=filled,
-        quote_filled=sum((one.quantity * one.price for one in done), ZERO),
+        quote_filled=sum((trade.quantity * trade.price for trade in done), ZERO),
         state=state if trades else OrderState.OPEN,
     )
 
 
 def build_events(
-    told: AccountEvents, instruments: Mapping[str, Instrument], balances: Mapping[str, Balance], now: datetime
+    account_events: AccountEvents, instruments: Mapping[str, Instrument], balances: Mapping[str, Balance], now: datetime
 ) -> list[Event]:
     """The stream's events, in order: every report, then one position event with the assets concerned.
 
@@ -93,7 +93,7 @@ def build_events(
     """
     events: list[Event] = []
     assets: dict[str, None] = {}
-    for report in told.reports:
+    for report in account_events.reports:
         instrument = instruments[report.order.ticket.instrument]
         events.append(_report_event(report, instrument.base + instrument.quote, now))
         assets |= dict.fromkeys((instrument.base, instrument.quote))
@@ -105,13 +105,13 @@ def build_events(
 def _position_event(assets: list[str], balances: Mapping[str, Balance], now: datetime) -> Event:
     rows = []
     for asset in assets:
-        known = balances.get(asset)
-        rows.append({"a": asset, "f": number(known.free) if known else NOTHING, "l": _locked(known)})
+        balance = balances.get(asset)
+        rows.append({"a": asset, "f": number(balance.free) if balance else NOTHING, "l": _locked(balance)})
     return {"e": "outboundAccountPosition", "E": to_millis(now), "u": to_millis(now), "B": rows}
 
 
-def _locked(known: Balance | None) -> str:
-    return number(known.locked) if known else NOTHING
+def _locked(balance: Balance | None) -> str:
+    return number(balance.locked) if balance else NOTHING
 
 
 def _report_event(report: Report, symbol: str, now: datetime) -> Event:

@@ -13,27 +13,27 @@ from tidemill.venue.faults import Fault
 Proceed = Callable[[], Awaitable[web.StreamResponse]]
 Before = Callable[[web.Request, Fault], Awaitable[web.StreamResponse]]
 After = Callable[[web.Request, Fault, web.StreamResponse], Awaitable[web.StreamResponse]]
-Speak = Callable[[VenueError], web.Response]
+RenderError = Callable[[VenueError], web.Response]
 """How a protocol tells an error."""
 RETRY = {"Retry-After": "1"}
 UNFINISHED: set[asyncio.Task[web.StreamResponse]] = set()
 """Requests whose sender is gone and that will be done later: kept here, or they would be forgotten."""
 
 
-async def strike(
-    fault: Fault, request: web.Request, proceed: Proceed, speak: Speak = VenueError.answer
+async def apply_fault(
+    fault: Fault, request: web.Request, proceed: Proceed, render_error: RenderError = VenueError.answer
 ) -> web.StreamResponse:
-    """Do to one request what the fault says; ``proceed`` does the request, ``speak`` tells an error."""
+    """Do to one request what the fault says; ``proceed`` does the request, ``render_error`` tells an error."""
     if fault.name in BEFORE:
         before = BEFORE[fault.name]
-        return speak(before) if isinstance(before, VenueError) else await before(request, fault)
+        return render_error(before) if isinstance(before, VenueError) else await before(request, fault)
     if fault.name == "late":
         await asyncio.sleep(fault.seconds)
         return await proceed()
     if fault.name == "zombie":
         return await _zombie(request, fault, proceed)
     after, answer = AFTER[fault.name], await proceed()
-    return speak(after) if isinstance(after, VenueError) else await after(request, fault, answer)
+    return render_error(after) if isinstance(after, VenueError) else await after(request, fault, answer)
 
 
 async def _zombie(request: web.Request, fault: Fault, proceed: Proceed) -> web.StreamResponse:

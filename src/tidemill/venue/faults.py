@@ -78,7 +78,7 @@ class Faults:
         self._clock = clock
         self._lag_until = 0.0
         self._hidden_after = 0
-        self.struck: dict[str, int] = {}
+        self.applied: dict[str, int] = {}
 
     def add(
         self, name: str, on: str, count: int, seed: int | None, match: str = "", seconds: float | None = None
@@ -92,9 +92,9 @@ class Faults:
             raise DataError(f"'count' must be at least 1, not {count}")
         lasting = DEFAULT_SECONDS.get(name, SILENT_SECONDS) if seconds is None else seconds
         chance = None if seed is None else random.Random(seed)  # noqa: S311 -- chance of a simulation, not a secret
-        made = Fault(name=name, on=on, left=count, match=match, seconds=lasting, chance=chance)
-        self._active.append(made)
-        return made
+        fault = Fault(name=name, on=on, left=count, match=match, seconds=lasting, chance=chance)
+        self._active.append(fault)
+        return fault
 
     def clear(self) -> None:
         """Lift all faults."""
@@ -111,10 +111,10 @@ class Faults:
 
     def start_lag(self, last_order: int) -> None:
         """Let replicas fall behind: orders after ``last_order`` stay unseen, from the first of them on."""
-        lag = next((one for one in self._active if one.name == "query_lag" and one.left > 0), None)
+        lag = next((fault for fault in self._active if fault.name == "query_lag" and fault.left > 0), None)
         if lag is not None:
             lag.left -= 1
-            self.struck[lag.name] = self.struck.get(lag.name, 0) + 1
+            self.applied[lag.name] = self.applied.get(lag.name, 0) + 1
             self._hidden_after = last_order
             self._lag_until = self._clock() + lag.seconds
 
@@ -126,6 +126,6 @@ class Faults:
         for fault in self._active:
             if fault.strikes(names, kind, text):
                 fault.left -= 1
-                self.struck[fault.name] = self.struck.get(fault.name, 0) + 1
+                self.applied[fault.name] = self.applied.get(fault.name, 0) + 1
                 return fault
         return None

@@ -20,7 +20,7 @@ class Listener:
     combined: bool
     streams: dict[str, None] = field(default_factory=dict)
 
-    def tell(self, stream: str, data: Any) -> None:
+    def publish(self, stream: str, data: object) -> None:
         """Send one event, wrapped when the connection is combined."""
         self.socket.send({"stream": stream, "data": data} if self.combined else data)
 
@@ -50,16 +50,20 @@ class Hub:
 
     def hears(self, key: str, socket: Socket) -> bool:
         """Whether a connection is told an account's events."""
-        return any(one is socket for one, _ in self._subscribers.get(key, ()))
+        return any(subscriber is socket for subscriber, _ in self._subscribers.get(key, ()))
 
     def unsubscribe(self, socket: Socket, number: int | None = None) -> bool:
         """Tell no more to a connection: one subscription of it, or all. Whether there was one."""
-        found = False
-        for known in self._subscribers.values():
-            for one in [one for one in known if one[0] is socket and number in {None, one[1]}]:
-                del known[one]
-                found = True
-        return found
+        removed = False
+        for subscribers in self._subscribers.values():
+            for subscription in [
+                subscription
+                for subscription in subscribers
+                if subscription[0] is socket and number in {None, subscription[1]}
+            ]:
+                del subscribers[subscription]
+                removed = True
+        return removed
 
     async def settle(self) -> None:
         """Wait until every change so far is on disk, then tell its events."""
@@ -68,55 +72,57 @@ class Hub:
         while state.outbox and state.outbox[0].written <= state.journal.written:
             self._tell_account(state.outbox.popleft())
 
-    async def tell_market(self) -> None:
+    async def publish_market(self) -> None:
         """Tell what the market did since the last time."""
         since, self._told_until = self._told_until, self._state.now
         until = self._told_until
-        wanted = dict.fromkeys(name for one in self._listeners for name in one.streams)
-        if until <= since or not wanted:
+        streams = dict.fromkeys(name for listener in self._listeners for name in listener.streams)
+        if until <= since or not streams:
             return
 
         def tell() -> list[tuple[str, list[Any]]]:
-            return [(name, list(self._streams.events(name, since, until))) for name in wanted]
+            return [(name, list(self._streams.events(name, since, until))) for name in streams]
 
-        for name, told in await self._follower.read(tell):
-            self._publish(name, told)
+        for name, events in await self._follower.read(tell):
+            self._publish(name, events)
 
-    def _publish(self, name: str, told: list[Any]) -> None:
+    def _publish(self, name: str, events: list[Any]) -> None:
         fault = self._state.faults.take_stream(name)
         struck = fault.name if fault else ""
         for listener in list(self._listeners):
             if name in listener.streams:
-                for event in _as_struck(told, struck):
-                    listener.tell(name, event)
+                for event in _with_fault(events, struck):
+                    listener.publish(name, event)
                 if struck.startswith("disconnect"):
                     listener.socket.cut_when_sent()
 
-    def _tell_account(self, told: AccountEvents) -> None:
-        subscribers = self._subscribers.get(told.account)
+    def _tell_account(self, account_events: AccountEvents) -> None:
+        subscribers = self._subscribers.get(account_events.account)
         if not subscribers:
             return
         state, wall = self._state, self._state.wall()
-        events = build_events(told, state.prices.instruments, state.exchange.balances(told.account), wall)
-        fault = state.faults.take_stream(told.reports[0].order.client_order_id)
+        events = build_events(
+            account_events, state.prices.instruments, state.exchange.balances(account_events.account), wall
+        )
+        fault = state.faults.take_stream(account_events.reports[0].order.client_order_id)
         for socket, number in list(subscribers):
             _send(socket, number, events, fault.name if fault else "")
 
 
 def _send(socket: Socket, number: int, events: list[Event], fault: str) -> None:
     """Send a group of events as the stream's fault lets it."""
-    for event in _as_struck(events, fault):
+    for event in _with_fault(events, fault):
         socket.send({"subscriptionId": number, "event": event})
     if fault.startswith("disconnect"):
         socket.cut_when_sent()
 
 
-def _as_struck(events: list[Any], fault: str) -> list[Any]:
+def _with_fault(events: list[Any], fault: str) -> list[Any]:
     """What a fault leaves of the events of one change."""
     if fault in {"lost_events", "disconnect"}:
         return []
     if fault == "disconnect_mid_fill":
-        first = next((at for at, one in enumerate(events) if one.get("x") == "TRADE"), 0)
+        first = next((at for at, event in enumerate(events) if event.get("x") == "TRADE"), 0)
         return events[: first + 1]
     if fault == "reorder_events":
         return events[::-1]

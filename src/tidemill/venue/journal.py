@@ -44,17 +44,17 @@ class Journal:
 
     def begin(self, options: VenueOptions, wall: datetime) -> Beginning:
         """Where the clock began when this database did, or begins now; ConfigurationError when it does not fit."""
-        told = {"rules": rules_row(options.rules), "clock": options.clock}
+        options_row = {"rules": rules_row(options.rules), "clock": options.clock}
         first = next(self._rows(), None)
         if first is not None and first["call"] == "begin":
-            _check_fits(self._path, first, told)
+            _check_fits(self._path, first, options_row)
             return Beginning(
                 start=parse_time(first["start"], "start"), offset=timedelta(seconds=first["offset_seconds"])
             )
         begun = Beginning.of(options, wall)
         if first is None:
             offset = int(begun.offset.total_seconds())
-            self.append({"call": "begin", "start": format_time(begun.start), "offset_seconds": offset, **told})
+            self.append({"call": "begin", "start": format_time(begun.start), "offset_seconds": offset, **options_row})
             self._flush()
         return begun
 
@@ -122,9 +122,9 @@ class Journal:
             raise
 
 
-def _check_fits(path: Path | None, first: dict[str, Any], told: dict[str, Any]) -> None:
+def _check_fits(path: Path | None, first: dict[str, Any], options_row: dict[str, Any]) -> None:
     """What is in the database came about by other rules: made again it would be something else."""
-    then, now = ({"clock": one["clock"], **one["rules"]} for one in (first, told))
+    then, now = ({"clock": row["clock"], **row["rules"]} for row in (first, options_row))
     for name in then | now:
         if then.get(name) != now.get(name):
             before, after = then.get(name, "unset"), now.get(name, "unset")

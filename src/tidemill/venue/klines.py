@@ -10,7 +10,7 @@ import pandas as pd
 
 Kline = tuple[int, str, str, str, str, str, int]
 CHUNK_ROWS = 1000
-MOST_CHUNKS = 1000
+MAX_CHUNKS = 1000
 """About 130 bytes a row: at most 130 MB of text."""
 COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -64,17 +64,17 @@ class KlineText:
 
     def _chunk(self, number: int) -> tuple[bytes, list[int]]:
         """The text of one chunk, each row with a comma behind it, and where each row begins."""
-        known = self._chunks.get(number)
-        if known is not None:
+        chunk = self._chunks.get(number)
+        if chunk is not None:
             self._chunks.move_to_end(number)
-            return known
+            return chunk
         base = number * CHUNK_ROWS
         rows = [_text(row) + b"," for row in self.rows(base, base + CHUNK_ROWS, 2**62)]
         offsets = [0, *np.cumsum([len(row) for row in rows]).tolist()]
-        made = self._chunks[number] = (b"".join(rows), offsets)
-        if len(self._chunks) > MOST_CHUNKS:
+        chunk = self._chunks[number] = (b"".join(rows), offsets)
+        if len(self._chunks) > MAX_CHUNKS:
             self._chunks.popitem(last=False)
-        return made
+        return chunk
 
     def _kline(self, row: tuple[int, float, float, float, float, float], now: int) -> Kline:
         opened, first, high, low, close, volume = row

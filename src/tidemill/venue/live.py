@@ -46,11 +46,11 @@ class LiveTape:
 
     def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
         """See the port."""
-        known = self._bars[instrument]
-        found = next((one for one in reversed(known) if one.open_time <= moment < one.close_time), None)
-        if found is not None or not known:
-            return found
-        last = known[-1]
+        bars = self._bars[instrument]
+        running = next((bar for bar in reversed(bars) if bar.open_time <= moment < bar.close_time), None)
+        if running is not None or not bars:
+            return running
+        last = bars[-1]
         if not last.close_time <= moment < last.close_time + self._length:
             return None
         prices = dict.fromkeys(("open", "high", "low", "close"), last.close)
@@ -59,7 +59,7 @@ class LiveTape:
 
     def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
         """See the port."""
-        return [one for one in self._bars[instrument] if after < one.close_time <= until]
+        return [bar for bar in self._bars[instrument] if after < bar.close_time <= until]
 
     def is_down(self, moment: datetime) -> bool:
         """Whether the source has told nothing of this time, of any instrument."""
@@ -81,7 +81,7 @@ class LivePrices:
         timeframe: str,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        offered = {one.id: one for one in source.fetch_instruments()}
+        offered = {instrument.id: instrument for instrument in source.fetch_instruments()}
         unknown = [name for name in universe if name not in offered]
         if unknown:
             raise DataError(f"instrument {unknown[0]} is not offered by the live source; check the universe")
@@ -95,46 +95,46 @@ class LivePrices:
         self.tape: BarTape = LiveTape(self._bars, self._length)
 
     def fetch_bars(self, now: datetime) -> dict[str, list[Bar]]:
-        """Bars that closed since the last ones taken; blocks. A source that does not answer gives none: a hole."""
-        found = {}
-        for name, known in self._bars.items():
-            if known and known[-1].close_time + self._length > now:
+        """Bars that closed since the last ones taken; blocks. A source that does not answer gives none: a gap."""
+        new_bars = {}
+        for name, bars in self._bars.items():
+            if bars and bars[-1].close_time + self._length > now:
                 continue
-            start = known[-1].close_time if known else now - self._length * HISTORY_BARS
+            start = bars[-1].close_time if bars else now - self._length * HISTORY_BARS
             try:
                 frame = self._source.fetch_bars(name, self._timeframe, start, now)
             except TidemillError:
                 continue
             if len(frame):
-                found[name] = [self._to_bar(name, row) for row in frame.itertuples(index=False)]
-        return found
+                new_bars[name] = [self._to_bar(name, row) for row in frame.itertuples(index=False)]
+        return new_bars
 
     def take_bars(self, name: str, bars: Sequence[Bar], met_until: datetime) -> None:
         """Put closed bars on the tape; those that resting orders have met by ``met_until`` go, but for the newest."""
-        known = self._bars[name]
-        known += [one for one in bars if not known or one.open_time >= known[-1].close_time]
-        known[:] = [
-            one for at, one in enumerate(known) if at >= len(known) - HISTORY_BARS or one.close_time > met_until
+        history = self._bars[name]
+        history += [bar for bar in bars if not history or bar.open_time >= history[-1].close_time]
+        history[:] = [
+            bar for at, bar in enumerate(history) if at >= len(history) - HISTORY_BARS or bar.close_time > met_until
         ]
 
     def met_until(self, now: datetime) -> datetime:
         """How far every instrument's bars are known: resting orders meet no bar later than this."""
-        closes = [known[-1].close_time for known in self._bars.values() if known]
+        closes = [bars[-1].close_time for bars in self._bars.values() if bars]
         return min([now, *closes])
 
     def fetch_book(self, name: str) -> Book | None:
         """The source's book, at most a second old; None when it gives none. Blocks."""
-        known = self._books.get(name)
-        if known is not None and self._steady() - known[0] < BOOK_SECONDS:
-            return known[1]
+        cached = self._books.get(name)
+        if cached is not None and self._steady() - cached[0] < BOOK_SECONDS:
+            return cached[1]
         step = self.instruments[name].price_step
         try:
             sides = ([(to_step(a, step), Decimal(repr(b))) for a, b in side] for side in self._source.fetch_book(name))
-            found: Book | None = Book.of(*sides)
+            book: Book | None = Book.of(*sides)
         except TidemillError:
-            found = None
-        self._books[name] = self._steady(), found
-        return found
+            book = None
+        self._books[name] = self._steady(), book
+        return book
 
     def klines(self, instrument: str, interval: str, start: int, end: int, limit: int, now: datetime) -> list[Kline]:
         """Passed on to the source; closed bars only. Blocks."""
@@ -151,14 +151,14 @@ class LivePrices:
         last = min(end, to_millis(now))
         # Without a start these are the newest: one more is asked for, since the running bar is left out.
         first = start or last - (limit + 1) * length
-        begin, until = (pd.Timestamp(one, unit="ms", tz="UTC").to_pydatetime() for one in (first, last + 1))
+        begin, until = (pd.Timestamp(millis, unit="ms", tz="UTC").to_pydatetime() for millis in (first, last + 1))
         frame = self._source.fetch_bars(instrument, interval, begin, until)
-        chosen = frame.head(limit) if start else frame.tail(limit)
-        return KlineText(chosen, self.instruments[instrument].price_step, length)
+        rows = frame.head(limit) if start else frame.tail(limit)
+        return KlineText(rows, self.instruments[instrument].price_step, length)
 
     def _to_bar(self, name: str, row: object) -> Bar:
         step = self.instruments[name].price_step
         opened = row.open_time.to_pydatetime()  # type: ignore[attr-defined]
-        prices = {one: to_step(float(getattr(row, one)), step) for one in ("open", "high", "low", "close")}
+        prices = {column: to_step(float(getattr(row, column)), step) for column in ("open", "high", "low", "close")}
         volume = Decimal(repr(float(row.volume)))  # type: ignore[attr-defined]
         return Bar(open_time=opened, close_time=opened + self._length, volume=volume, **prices)

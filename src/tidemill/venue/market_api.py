@@ -15,7 +15,7 @@ from tidemill.venue.shapes import bar_trade, number, symbol_shape, ticker_shape
 from tidemill.venue.state import VenueState
 
 DAY_BARS = 24
-MOST_KLINES, DEFAULT_KLINES = 1000, 500
+MAX_KLINES, DEFAULT_KLINES = 1000, 500
 BOOK_LEVELS = 20
 FED_LEVELS = 100
 AVERAGE_MINUTES = 5
@@ -54,7 +54,7 @@ class MarketApi:
             "serverTime": to_millis(self.state.wall()),
             "rateLimits": self.state.usage.rows(),
             "exchangeFilters": [],
-            "symbols": [symbol_shape(one) for one in self._chosen(parameters)],
+            "symbols": [symbol_shape(instrument) for instrument in self._chosen(parameters)],
         }
 
     def klines(self, parameters: Parameters) -> bytes:
@@ -72,30 +72,37 @@ class MarketApi:
             self.state.now,
         )
 
-    def tickers(self, parameters: Parameters) -> Any:
+    def tickers(self, parameters: Parameters) -> object:
         """Change over the last 24 bars; type=MINI leaves out the book and the change."""
         kind = parameters.text("type") or "FULL"
         if kind not in {"FULL", "MINI"}:
             raise errors.VenueError(-1139, "Invalid ticker type.")
 
-        def shape(one: Instrument) -> dict[str, Any]:
-            full = self.ticker(one)
+        def shape(instrument: Instrument) -> dict[str, Any]:
+            full = self.ticker(instrument)
             return full if kind == "FULL" else {name: full[name] for name in MINI}
 
         return self._each(parameters, shape)
 
-    def prices(self, parameters: Parameters) -> Any:
+    def prices(self, parameters: Parameters) -> object:
         """Last price."""
         return self._each(
-            parameters, lambda one: {"symbol": _symbol(one), "price": number(self._last(one, self.state.now))}
+            parameters,
+            lambda instrument: {"symbol": _symbol(instrument), "price": number(self._last(instrument, self.state.now))},
         )
 
-    def book_tickers(self, parameters: Parameters) -> Any:
+    def book_tickers(self, parameters: Parameters) -> object:
         """Best bid and ask: the last price and one step off it."""
 
-        def best(one: Instrument) -> dict[str, str]:
-            (bid, bid_size), (ask, ask_size) = self.best(one)
-            return {"symbol": _symbol(one), "bidPrice": bid, "bidQty": bid_size, "askPrice": ask, "askQty": ask_size}
+        def best(instrument: Instrument) -> dict[str, str]:
+            (bid, bid_size), (ask, ask_size) = self.best(instrument)
+            return {
+                "symbol": _symbol(instrument),
+                "bidPrice": bid,
+                "bidQty": bid_size,
+                "askPrice": ask,
+                "askQty": ask_size,
+            }
 
         return self._each(parameters, best)
 
@@ -104,58 +111,58 @@ class MarketApi:
         limit = parameters.integer("limit")
         return self.book(self._one(parameters), limit)
 
-    def best(self, one: Instrument) -> tuple[list[str], list[str]]:
+    def best(self, instrument: Instrument) -> tuple[list[str], list[str]]:
         """Best bid and best ask as price and quantity; zeros for a side that is empty."""
-        book, nothing = self.book(one, 1), [number(ZERO), number(ZERO)]
+        book, nothing = self.book(instrument, 1), [number(ZERO), number(ZERO)]
         return (book["bids"] or [nothing])[0], (book["asks"] or [nothing])[0]
 
-    def book(self, one: Instrument, limit: int | None, moment: datetime | None = None) -> dict[str, Any]:
+    def book(self, instrument: Instrument, limit: int | None, moment: datetime | None = None) -> dict[str, Any]:
         """What is left of the book that was fed, else levels one step apart around the last price at ``moment``.
 
         None means now. Books are not recorded, so the levels stand for one.
         """
         at = self.state.now if moment is None else moment
         prices = self.state.prices
-        fed = prices.fetch_book(one.id) if prices.is_live else self.state.exchange.book(one.id)
+        fed = prices.fetch_book(instrument.id) if prices.is_live else self.state.exchange.book(instrument.id)
         if fed is not None:
-            most = max(1, limit or FED_LEVELS)
-            sides = {name: [[number(a), number(b)] for a, b in getattr(fed, name)[:most]] for name in ("bids", "asks")}
+            depth = max(1, limit or FED_LEVELS)
+            sides = {name: [[number(a), number(b)] for a, b in getattr(fed, name)[:depth]] for name in ("bids", "asks")}
             return {"lastUpdateId": to_millis(at), **sides}
-        last, size = self._last(one, at), number(one.lot_step * 1000)
+        last, size = self._last(instrument, at), number(instrument.lot_step * 1000)
         levels = range(1, max(1, min(limit or BOOK_LEVELS, BOOK_LEVELS)) + 1)
-        bids = [last - level * one.price_step for level in levels]
+        bids = [last - level * instrument.price_step for level in levels]
         return {
             "lastUpdateId": to_millis(at),
             "bids": [[number(price), size] for price in bids if price > 0],
-            "asks": [[number(last + level * one.price_step), size] for level in levels],
+            "asks": [[number(last + level * instrument.price_step), size] for level in levels],
         }
 
     def trades(self, parameters: Parameters) -> list[dict[str, Any]]:
         """One trade for each closed bar, its volume at its close: single trades are not recorded."""
-        one = self._one(parameters)
-        found = self._bar_trades(one, 0, _end(parameters), _limit(parameters) + 1)
-        return found[-_limit(parameters) :]
+        instrument = self._one(parameters)
+        trades = self._bar_trades(instrument, 0, _end(parameters), _limit(parameters) + 1)
+        return trades[-_limit(parameters) :]
 
     def agg_trades(self, parameters: Parameters) -> list[dict[str, Any]]:
         """As trades, in the aggregated shape, from an id or within times."""
-        one, limit = self._one(parameters), _limit(parameters)
+        instrument, limit = self._one(parameters), _limit(parameters)
         first_id = parameters.integer("fromId")
         if first_id is not None and {"startTime", "endTime"} & set(parameters.values):
             raise errors.BAD_COMBINATION
         start = first_id + 1 if first_id is not None else parameters.moment("startTime") or 0
-        found = self._bar_trades(one, start, _end(parameters), limit + 1)
+        trades = self._bar_trades(instrument, start, _end(parameters), limit + 1)
         return [
             {
-                "a": one["id"],
-                "p": one["price"],
-                "q": one["qty"],
-                "f": one["id"],
-                "l": one["id"],
-                "T": one["time"],
+                "a": trade["id"],
+                "p": trade["price"],
+                "q": trade["qty"],
+                "f": trade["id"],
+                "l": trade["id"],
+                "T": trade["time"],
                 "m": False,
                 "M": True,
             }
-            for one in (found[:limit] if start else found[-limit:])
+            for trade in (trades[:limit] if start else trades[-limit:])
         ]
 
     def average(self, parameters: Parameters) -> dict[str, Any]:
@@ -163,37 +170,37 @@ class MarketApi:
         last = number(self._last(self._one(parameters), self.state.now))
         return {"mins": AVERAGE_MINUTES, "price": last, "closeTime": to_millis(self.state.now)}
 
-    def _bar_trades(self, one: Instrument, start: int, end: int, limit: int) -> list[dict[str, Any]]:
+    def _bar_trades(self, instrument: Instrument, start: int, end: int, limit: int) -> list[dict[str, Any]]:
         """Closed bars whose close lies in [start, end] as trades."""
-        now, interval = self.state.now, self.interval(one)
+        now, interval = self.state.now, self.interval(instrument)
         length = timeframe_seconds(interval) * 1000
         from_open = max(start - length, 1) if start else 0
-        rows = self.state.prices.klines(one.id, interval, from_open, end, limit, now)
+        rows = self.state.prices.klines(instrument.id, interval, from_open, end, limit, now)
         return [bar_trade(row) for row in rows if start <= row[6] <= end and row[6] < to_millis(now)]
 
-    def ticker(self, one: Instrument) -> dict[str, Any]:
+    def ticker(self, instrument: Instrument) -> dict[str, Any]:
         """Change over the last 24 bars of one instrument."""
-        rows = self.state.prices.klines(one.id, self.interval(one), 0, 2**53, DAY_BARS, self.state.now)
+        rows = self.state.prices.klines(instrument.id, self.interval(instrument), 0, 2**53, DAY_BARS, self.state.now)
         if not rows:
             raise errors.CLOSED
-        return ticker_shape(one, rows)
+        return ticker_shape(instrument, rows)
 
-    def _last(self, one: Instrument, moment: datetime) -> Decimal:
-        rows = self.state.prices.klines(one.id, self.interval(one), 0, 2**53, 1, moment)
+    def _last(self, instrument: Instrument, moment: datetime) -> Decimal:
+        rows = self.state.prices.klines(instrument.id, self.interval(instrument), 0, 2**53, 1, moment)
         if not rows:
             raise errors.CLOSED
         return Decimal(rows[-1][4])
 
-    def interval(self, one: Instrument) -> str:
+    def interval(self, instrument: Instrument) -> str:
         """The finest interval that there is of an instrument."""
         recording = self.state.options.recording
-        return recording.series_of(one.id).timeframe if recording else self.state.options.timeframe
+        return recording.series_of(instrument.id).timeframe if recording else self.state.options.timeframe
 
     def _one(self, parameters: Parameters) -> Instrument:
-        found = self.state.symbols.get(parameters.symbol())
-        if found is None:
+        instrument = self.state.symbols.get(parameters.symbol())
+        if instrument is None:
             raise errors.INVALID_SYMBOL
-        return found
+        return instrument
 
     def _chosen(self, parameters: Parameters) -> list[Instrument]:
         names = parameters.text("symbols")
@@ -205,28 +212,28 @@ class MarketApi:
         if status != TRADING:  # every symbol here trades
             return []
         if names is not None:
-            wanted = [part.strip().strip('"') for part in names.strip("[]").split(",")]
-            if any(one not in self.state.symbols for one in wanted):
+            symbols = [part.strip().strip('"') for part in names.strip("[]").split(",")]
+            if any(symbol not in self.state.symbols for symbol in symbols):
                 raise errors.INVALID_SYMBOL
-            return [self.state.symbols[one] for one in wanted]
+            return [self.state.symbols[symbol] for symbol in symbols]
         return [self._one(parameters)] if parameters.text("symbol") else list(self.state.symbols.values())
 
-    def _each(self, parameters: Parameters, shape: Callable[[Instrument], Any]) -> Any:
-        made = [shape(one) for one in self._chosen(parameters)]
+    def _each(self, parameters: Parameters, shape: Callable[[Instrument], Any]) -> object:
+        rows = [shape(instrument) for instrument in self._chosen(parameters)]
         if not parameters.text("symbol"):
-            return made
-        if not made:
+            return rows
+        if not rows:
             raise errors.VenueError(-1220, "The symbol's status does not match the requested symbolStatus.")
-        return made[0]
+        return rows[0]
 
 
-def _symbol(one: Instrument) -> str:
-    return one.base + one.quote
+def _symbol(instrument: Instrument) -> str:
+    return instrument.base + instrument.quote
 
 
 def _limit(parameters: Parameters) -> int:
     sent = parameters.integer("limit")
-    return max(1, min(DEFAULT_KLINES if sent is None else sent, MOST_KLINES))
+    return max(1, min(DEFAULT_KLINES if sent is None else sent, MAX_KLINES))
 
 
 def _end(parameters: Parameters) -> int:

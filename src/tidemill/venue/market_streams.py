@@ -17,7 +17,7 @@ from tidemill.venue.parameters import to_millis
 from tidemill.venue.shapes import bar_trade
 from tidemill.venue.state import VenueState
 
-MOST_BARS = 1000
+MAX_BARS = 1000
 STREAM = re.compile(
     r"(?P<symbol>[a-z0-9]{1,30})@(?P<kind>kline_\w{2,3}|trade|aggTrade|ticker|miniTicker|bookTicker|avgPrice"
     r"|depth(?P<levels>5|10|20)?)(@(?P<speed>100ms|1000ms))?"
@@ -32,7 +32,7 @@ class MarketStreams:
         self._state = state
         self._market = market
         # Per instrument: when its book was last told, what it was before, and what was told; the same to all.
-        self._told: dict[str, tuple[datetime, dict[str, Any], dict[str, Any]]] = {}
+        self._published: dict[str, tuple[datetime, dict[str, Any], dict[str, Any]]] = {}
         self._kinds: dict[str, Callable[[Instrument, datetime, datetime], Iterator[Any]]] = {
             "trade": self._trades,
             "aggTrade": self._agg_trades,
@@ -47,8 +47,8 @@ class MarketStreams:
         """What a stream tells of the time between two stands of the market clock."""
         if name in ALL_MARKET:
             tell = self._kinds[ALL_MARKET[name]]
-            found = [event for one in self._state.symbols.values() for event in tell(one, since, until)]
-            yield from [found] if name.endswith("@arr") else found
+            events = [event for instrument in self._state.symbols.values() for event in tell(instrument, since, until)]
+            yield from [events] if name.endswith("@arr") else events
             return
         parts = STREAM.fullmatch(name)
         instrument = self._state.symbols.get(parts["symbol"].upper()) if parts else None
@@ -61,11 +61,11 @@ class MarketStreams:
         else:
             yield from self._kinds[parts["kind"]](instrument, since, until)
 
-    def _klines(self, one: Instrument, interval: str, since: datetime, until: datetime) -> Iterator[Any]:
+    def _klines(self, instrument: Instrument, interval: str, since: datetime, until: datetime) -> Iterator[Any]:
         """Every bar closed since then, and the running one."""
         begin, now = to_millis(since), to_millis(until)
         try:
-            rows = self._state.prices.klines(one.id, interval, 0, 2**53, MOST_BARS, until)
+            rows = self._state.prices.klines(instrument.id, interval, 0, 2**53, MAX_BARS, until)
         except DataError:
             return
         for row in rows:
@@ -75,7 +75,7 @@ class MarketStreams:
             bar = {
                 "t": opened,
                 "T": closed,
-                "s": one.base + one.quote,
+                "s": instrument.base + instrument.quote,
                 "i": interval,
                 "f": -1,
                 "L": -1,
@@ -93,14 +93,14 @@ class MarketStreams:
             }
             yield {"e": "kline", "E": now, "s": bar["s"], "k": bar}
 
-    def _closed(self, one: Instrument, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    def _closed(self, instrument: Instrument, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
         begin, now = to_millis(since), to_millis(until)
-        rows = self._state.prices.klines(one.id, self._market.interval(one), 0, 2**53, MOST_BARS, until)
+        rows = self._state.prices.klines(instrument.id, self._market.interval(instrument), 0, 2**53, MAX_BARS, until)
         return (bar_trade(row) for row in rows if begin <= row[6] < now)
 
-    def _trades(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
-        for trade in self._closed(one, since, until):
-            yield self._head("trade", one, until) | {
+    def _trades(self, instrument: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        for trade in self._closed(instrument, since, until):
+            yield self._head("trade", instrument, until) | {
                 "t": trade["id"],
                 "p": trade["price"],
                 "q": trade["qty"],
@@ -109,9 +109,9 @@ class MarketStreams:
                 "M": True,
             }
 
-    def _agg_trades(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
-        for trade in self._closed(one, since, until):
-            yield self._head("aggTrade", one, until) | {
+    def _agg_trades(self, instrument: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        for trade in self._closed(instrument, since, until):
+            yield self._head("aggTrade", instrument, until) | {
                 "a": trade["id"],
                 "p": trade["price"],
                 "q": trade["qty"],
@@ -122,8 +122,8 @@ class MarketStreams:
                 "M": True,
             }
 
-    def _ticker(self, one: Instrument, _since: datetime, until: datetime) -> Iterator[Any]:
-        full = self._market.ticker(one)
+    def _ticker(self, instrument: Instrument, _since: datetime, until: datetime) -> Iterator[Any]:
+        full = self._market.ticker(instrument)
         names = {
             "p": "priceChange",
             "P": "priceChangePercent",
@@ -146,33 +146,33 @@ class MarketStreams:
             "L": "lastId",
             "n": "count",
         }
-        yield self._head("24hrTicker", one, until) | {short: full[name] for short, name in names.items()}
+        yield self._head("24hrTicker", instrument, until) | {short: full[name] for short, name in names.items()}
 
-    def _mini_ticker(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
-        full = next(self._ticker(one, since, until))
+    def _mini_ticker(self, instrument: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        full = next(self._ticker(instrument, since, until))
         names = ("c", "o", "h", "l", "v", "q")
-        yield self._head("24hrMiniTicker", one, until) | {name: full[name] for name in names}
+        yield self._head("24hrMiniTicker", instrument, until) | {name: full[name] for name in names}
 
-    def _book_ticker(self, one: Instrument, _since: datetime, _until: datetime) -> Iterator[Any]:
-        (bid, bid_size), (ask, ask_size) = self._market.best(one)
-        head = {"u": to_millis(self._state.now), "s": one.base + one.quote}
+    def _book_ticker(self, instrument: Instrument, _since: datetime, _until: datetime) -> Iterator[Any]:
+        (bid, bid_size), (ask, ask_size) = self._market.best(instrument)
+        head = {"u": to_millis(self._state.now), "s": instrument.base + instrument.quote}
         yield head | {"b": bid, "B": bid_size, "a": ask, "A": ask_size}
 
-    def _average(self, one: Instrument, _since: datetime, until: datetime) -> Iterator[Any]:
-        price = self._market.ticker(one)["lastPrice"]
-        yield self._head("avgPrice", one, until) | {"i": "5m", "w": price, "T": to_millis(until)}
+    def _average(self, instrument: Instrument, _since: datetime, until: datetime) -> Iterator[Any]:
+        price = self._market.ticker(instrument)["lastPrice"]
+        yield self._head("avgPrice", instrument, until) | {"i": "5m", "w": price, "T": to_millis(until)}
 
-    def _book_changes(self, one: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
-        """Levels that went (quantity 0) and levels that are, numbered by the clock without a hole.
+    def _book_changes(self, instrument: Instrument, since: datetime, until: datetime) -> Iterator[Any]:
+        """Levels that went (quantity 0) and levels that are, numbered by the clock without a gap.
 
         A book that was fed or dropped is told with the clock's next move.
         """
-        told = self._told.get(one.id)
-        if told is None or told[0] != until:
-            old = told[2] if told else self._market.book(one, None, since)
-            told = self._told[one.id] = until, old, self._market.book(one, None, until)
-        _, old, new = told
-        event = self._head("depthUpdate", one, until) | {"U": to_millis(since) + 1, "u": to_millis(until)}
+        published = self._published.get(instrument.id)
+        if published is None or published[0] != until:
+            old = published[2] if published else self._market.book(instrument, None, since)
+            published = self._published[instrument.id] = until, old, self._market.book(instrument, None, until)
+        _, old, new = published
+        event = self._head("depthUpdate", instrument, until) | {"U": to_millis(since) + 1, "u": to_millis(until)}
         for short, side in (("b", "bids"), ("a", "asks")):
             now = dict(new[side])
             gone = [[price, "0.00000000"] for price, _ in old[side] if price not in now]
@@ -180,5 +180,5 @@ class MarketStreams:
         yield event
 
     @staticmethod
-    def _head(kind: str, one: Instrument, until: datetime) -> dict[str, Any]:
-        return {"e": kind, "E": to_millis(until), "s": one.base + one.quote}
+    def _head(kind: str, instrument: Instrument, until: datetime) -> dict[str, Any]:
+        return {"e": kind, "E": to_millis(until), "s": instrument.base + instrument.quote}

@@ -42,7 +42,7 @@ class VenueOptions:
 
     ``ack_seconds`` is how long after its acknowledgement an order is seen by queries, where a protocol only
     acknowledges.
-    ``tls`` names a certificate chain and its key; REST and WebSocket then speak TLS only.
+    ``tls`` names a certificate chain and its key; REST and WebSocket then render_error TLS only.
     """
 
     rules: FillRules

@@ -22,7 +22,7 @@ CLIENT_ID, CLIENT_ID_TEXT = re.compile(r"[a-zA-Z0-9_-]{1,36}"), "^[a-zA-Z0-9-_]{
 SYMBOL, SYMBOL_TEXT = re.compile(r"[A-Z0-9_.-]{1,20}"), "^[A-Z0-9-_.]{1,20}$"
 INTEGER, INTEGER_TEXT = re.compile(r"\d{1,18}", re.ASCII), "^[0-9]{1,20}$"
 DECIMAL, DECIMAL_TEXT = re.compile(r"\d{1,20}(\.\d{1,20})?", re.ASCII), r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
-MOST_DECIMALS = 8
+MAX_DECIMALS = 8
 
 
 def to_millis(moment: datetime) -> int:
@@ -91,7 +91,7 @@ class Parameters:
             return None
         if not DECIMAL.fullmatch(value):
             raise errors.illegal(name, DECIMAL_TEXT)
-        if len(value.partition(".")[2].rstrip("0")) > MOST_DECIMALS:
+        if len(value.partition(".")[2].rstrip("0")) > MAX_DECIMALS:
             raise errors.too_precise(name)
         return Decimal(value)
 

@@ -120,9 +120,11 @@ def open_prices(options: VenueOptions) -> Prices:
 def name_symbols(instruments: Mapping[str, Instrument]) -> dict[str, Instrument]:
     """Instruments by the exchange's symbol; DataError when two would have the same."""
     symbols: dict[str, Instrument] = {}
-    for one in instruments.values():
-        symbol = one.base + one.quote
+    for instrument in instruments.values():
+        symbol = instrument.base + instrument.quote
         if symbol in symbols:
-            raise DataError(f"{one.id} and {symbols[symbol].id} would both be called {symbol}; serve one of them")
-        symbols[symbol] = one
+            raise DataError(
+                f"{instrument.id} and {symbols[symbol].id} would both be called {symbol}; serve one of them"
+            )
+        symbols[symbol] = instrument
     return symbols

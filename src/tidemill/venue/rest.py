@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -13,7 +12,7 @@ from tidemill.domain.errors import DataError, TidemillError
 from tidemill.venue import errors
 from tidemill.venue.account_api import AccountApi
 from tidemill.venue.endpoints import check_known, weight_of
-from tidemill.venue.fault_effects import strike
+from tidemill.venue.fault_effects import apply_fault
 from tidemill.venue.hub import Hub
 from tidemill.venue.live_feed import Follower
 from tidemill.venue.market_api import MarketApi
@@ -58,18 +57,18 @@ class Rest:
         )
 
         async def proceed() -> web.StreamResponse:
-            made = await self._routed(request, path, body, kind)
+            answer = await self._routed(request, path, body, kind)
             try:
                 await self._hub.settle()
             except TidemillError:
                 return errors.BROKEN.answer()
-            return made
+            return answer
 
         fault = self.state.faults.take_request(kind, f"{request.query_string}&{body}")
-        made = await (strike(fault, request, proceed) if fault else proceed())
-        if not made.prepared:
-            made.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
-        return made
+        answer = await (apply_fault(fault, request, proceed) if fault else proceed())
+        if not answer.prepared:
+            answer.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
+        return answer
 
     async def _routed(self, request: web.Request, path: str, body: str, kind: str) -> web.Response:
         if kind == "order":
@@ -106,8 +105,8 @@ class Rest:
             return _json(signed(key, parameters), self.state.usage.order_counts(key))
         public = self._market.routes.get(path)
         if public is None:
-            known = any(path == name for _, name in self._account.routes)
-            raise web.HTTPMethodNotAllowed(request.method, []) if known else web.HTTPNotFound(reason="Not Found")
+            path_exists = any(path == name for _, name in self._account.routes)
+            raise web.HTTPMethodNotAllowed(request.method, []) if path_exists else web.HTTPNotFound(reason="Not Found")
         if request.method != "GET":
             raise web.HTTPMethodNotAllowed(request.method, ["GET"])
         check_known("GET", path, parameters)
@@ -126,7 +125,7 @@ def check_sender(state: VenueState, key: str, parameters: Parameters) -> str:
     return key
 
 
-def _json(answer: Any, headers: dict[str, str] | None = None) -> web.Response:
+def _json(answer: object, headers: dict[str, str] | None = None) -> web.Response:
     body = answer if isinstance(answer, bytes) else json.dumps(answer, separators=(",", ":")).encode()
     return web.Response(body=body, content_type=JSON, headers=headers)
 

@@ -133,10 +133,10 @@ class VenueServer:
             public.router.add_get("/ws-api/v3", sockets.requests)
             public.router.add_route("*", "/{path:.*}", rest.answer)
         admin = Admin(self.state, self.token, hub, self._refuse)
-        self._runners = [await self._runner(one) for one in (public, admin.application())]
+        self._runners = [await self._runner(application) for application in (public, admin.application())]
         self._site = await self._open_site(self.options.port)
         await web.TCPSite(self._runners[1], self.options.host, 0).start()
-        self._ports = tuple(int(one.addresses[0][1]) for one in self._runners)  # type: ignore[assignment]
+        self._ports = tuple(int(runner.addresses[0][1]) for runner in self._runners)  # type: ignore[assignment]
         if self.options.clock == "real":
             self._keep(self._tick(hub, follower))
 
@@ -176,7 +176,7 @@ class VenueServer:
             try:
                 await follower.tick()
                 await hub.settle()
-                await hub.tell_market()
+                await hub.publish_market()
             except TidemillError as error:
                 # A source or a disk that fails now may be back in a second; the clock must not stop for it.
                 LOGGER.warning("the venue could not follow its clock: %s", error)
@@ -188,7 +188,7 @@ class VenueServer:
         for runner in self._runners:
             await runner.cleanup()
         # What a fault keeps waiting has nobody left to answer.
-        left = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -179,24 +179,24 @@ def bar_trade(row: Kline) -> dict[str, Any]:
     }
 
 
-def ticker_shape(one: Instrument, rows: Sequence[Kline]) -> dict[str, Any]:
+def ticker_shape(instrument: Instrument, rows: Sequence[Kline]) -> dict[str, Any]:
     """Change over some bars, oldest first and at least one, with the best prices one step off the last."""
     last, first = Decimal(rows[-1][4]), Decimal(rows[0][1])
     volumes = [Decimal(row[5]) for row in rows]
     spent = sum((Decimal(row[4]) * volume for row, volume in zip(rows, volumes, strict=True)), ZERO)
     traded = sum(volumes, ZERO)
     return {
-        "symbol": one.base + one.quote,
+        "symbol": instrument.base + instrument.quote,
         "priceChange": number(last - first),
         "priceChangePercent": f"{(last / first - 1) * 100:.3f}",
         "weightedAvgPrice": number(spent / traded if traded else last),
         "prevClosePrice": number(first),
         "lastPrice": number(last),
         "lastQty": number(volumes[-1]),
-        "bidPrice": number(max(last - one.price_step, ZERO)),
-        "bidQty": number(one.lot_step * 1000),
-        "askPrice": number(last + one.price_step),
-        "askQty": number(one.lot_step * 1000),
+        "bidPrice": number(max(last - instrument.price_step, ZERO)),
+        "bidQty": number(instrument.lot_step * 1000),
+        "askPrice": number(last + instrument.price_step),
+        "askQty": number(instrument.lot_step * 1000),
         "openPrice": number(first),
         "highPrice": number(max(Decimal(row[2]) for row in rows)),
         "lowPrice": number(min(Decimal(row[3]) for row in rows)),

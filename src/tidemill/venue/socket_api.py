@@ -114,7 +114,7 @@ class SocketApi:
 
     def _control(self, listener: Listener, text: str) -> dict[str, Any]:
         """Answer SUBSCRIBE, UNSUBSCRIBE and the like."""
-        number: Any = None
+        number: object = None
         try:
             message = read_control(text)
             number = message.get("id")
@@ -123,22 +123,22 @@ class SocketApi:
             answer = {"code": refused.code, "msg": refused.message}
             return answer if number is None else answer | {"id": number}
 
-    def _controlled(self, listener: Listener, message: dict[str, Any]) -> Any:
-        method, given = message.get("method"), message.get("params", [])
-        if not isinstance(given, list):
+    def _controlled(self, listener: Listener, message: dict[str, Any]) -> object:
+        method, parameters = message.get("method"), message.get("params", [])
+        if not isinstance(parameters, list):
             raise Misunderstood(2, "Invalid request: params must be an array")
         if method in {"SUBSCRIBE", "UNSUBSCRIBE"}:
-            self._choose(listener, str(method), given)
+            self._choose(listener, str(method), parameters)
             return None
         if method == "LIST_SUBSCRIPTIONS":
             return list(listener.streams)
-        if method in {"SET_PROPERTY", "GET_PROPERTY"} and given[:1] == ["combined"]:
-            return _property(listener, str(method), given)
-        known = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
-        raise Misunderstood(2, f"Invalid request: unknown method, expected one of {known}")
+        if method in {"SET_PROPERTY", "GET_PROPERTY"} and parameters[:1] == ["combined"]:
+            return _property(listener, str(method), parameters)
+        methods = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
+        raise Misunderstood(2, f"Invalid request: unknown method, expected one of {methods}")
 
     def _choose(self, listener: Listener, method: str, names: list[Any]) -> None:
-        if not names or not all(isinstance(one, str) for one in names):
+        if not names or not all(isinstance(name, str) for name in names):
             raise Misunderstood(2, "Invalid request: params must be a list of stream names")
         if method == "UNSUBSCRIBE":
             for name in names:
@@ -152,7 +152,7 @@ class SocketApi:
 
     async def _call(self, socket: Socket, text: str) -> dict[str, Any]:
         """One request's answer: id, status, result or error."""
-        number: Any = None
+        number: object = None
         try:
             message = read_request(text)
             number = message.get("id")
@@ -162,7 +162,7 @@ class SocketApi:
             if method in ORDERS:
                 await self._follower.before_order(parameters.text("symbol"))
 
-            def result_of() -> Any:
+            def result_of() -> object:
                 return self._result(socket, method, parameters)
 
             result = await self._follower.read(result_of) if method in PUBLIC else result_of()
@@ -174,7 +174,7 @@ class SocketApi:
             return {"id": number, "status": 503, "error": errors.BROKEN.body()}
         return {"id": number, "status": 200, "result": result, "rateLimits": self._usage.used_rows()}
 
-    def _result(self, socket: Socket, method: str, parameters: Parameters) -> Any:
+    def _result(self, socket: Socket, method: str, parameters: Parameters) -> object:
         stream: dict[str, Callable[[], Any]] = {
             "userDataStream.subscribe.signature": lambda: self._subscribe(socket, parameters),
             "userDataStream.unsubscribe": lambda: self._unsubscribe(socket, parameters),
@@ -210,10 +210,10 @@ class SocketApi:
         return {}
 
 
-def _property(listener: Listener, method: str, given: list[Any]) -> bool | None:
+def _property(listener: Listener, method: str, parameters: list[Any]) -> bool | None:
     if method == "GET_PROPERTY":
         return listener.combined
-    if len(given) != 2 or not isinstance(given[1], bool):
+    if len(parameters) != 2 or not isinstance(parameters[1], bool):
         raise Misunderstood(1, "Invalid value type: expected Boolean")
-    listener.combined = given[1]
+    listener.combined = parameters[1]
     return None

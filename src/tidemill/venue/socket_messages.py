@@ -44,7 +44,7 @@ def read_request(text: str) -> dict[str, Any]:
     return message
 
 
-def read_parameters(sent: Any) -> Parameters:
+def read_parameters(sent: object) -> Parameters:
     """Parameters of a request; the signature covers them sorted by name. VenueError when they are no object."""
     if not isinstance(sent, dict):
         raise errors.BAD_JSON
@@ -53,7 +53,7 @@ def read_parameters(sent: Any) -> Parameters:
     return Parameters(values, signed)
 
 
-def _is_id(number: Any) -> bool:
+def _is_id(number: object) -> bool:
     if number is None:
         return True
     if isinstance(number, str):
@@ -61,7 +61,7 @@ def _is_id(number: Any) -> bool:
     return isinstance(number, int) and not isinstance(number, bool)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return json.dumps(value, separators=(",", ":")) if isinstance(value, list | dict) else str(value)

@@ -7,13 +7,12 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tidemill.venue.options import Limits
 
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 LONGEST_MESSAGE = 64 * 1024
 OnText = Callable[[str], Awaitable[None]]
 
@@ -25,12 +24,12 @@ class Socket:
         self._request = request
         self._limits = limits
         self._ws = web.WebSocketResponse(autoping=False, max_msg_size=LONGEST_MESSAGE, compress=False)
-        self._waiting: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING)
         self._loop = asyncio.get_running_loop()
         self._last_pong = self._loop.time()
         self._heard: deque[float] = deque()
 
-    def send(self, message: Any) -> None:
+    def send(self, message: object) -> None:
         """Send JSON soon; a reader that is too slow is cut off."""
         try:
             self._waiting.put_nowait(json.dumps(message, separators=(",", ":")))
@@ -49,7 +48,7 @@ class Socket:
     async def serve(self, on_text: OnText) -> web.WebSocketResponse:
         """Talk until either side ends it."""
         await self._ws.prepare(self._request)
-        tasks = [asyncio.create_task(one) for one in (self._write(), self._ping(), self._end())]
+        tasks = [asyncio.create_task(part) for part in (self._write(), self._ping(), self._end())]
         try:
             await self._read(on_text)
         finally:

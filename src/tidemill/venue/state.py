@@ -105,13 +105,13 @@ class VenueState:
     @property
     def resting(self) -> set[str]:
         """Instruments on which orders rest."""
-        return {one.ticket.instrument for key in self.secrets for one in self.exchange.orders(key, open_only=True)}
+        return {order.ticket.instrument for key in self.secrets for order in self.exchange.orders(key, open_only=True)}
 
-    def take_bars(self, found: Mapping[str, Sequence[Bar]]) -> None:
+    def take_bars(self, bars_by_name: Mapping[str, Sequence[Bar]]) -> None:
         """Put bars that were fetched on the tape."""
-        for name, bars in found.items():
+        for name, bars in bars_by_name.items():
             until = format_time(self.exchange.now)
-            self._change({"call": "bars", "instrument": name, "until": until, "bars": [bar_row(one) for one in bars]})
+            self._change({"call": "bars", "instrument": name, "until": until, "bars": [bar_row(bar) for bar in bars]})
 
     def take_book(self, instrument: str, book: Book | None) -> None:
         """Let an instrument trade on a book that was fetched, on bars when there is none; one that is known is kept."""
@@ -137,7 +137,7 @@ class VenueState:
         self, key: str, instrument: str, order_id: int | None, client_id: str | None, new_id: str | None
     ) -> SimOrder:
         """Cancel an order; VenueError when there is none that rests."""
-        known = self.exchange.find_order(key, instrument, order_id=order_id, client_order_id=client_id)
+        resting = self.exchange.find_order(key, instrument, order_id=order_id, client_order_id=client_id)
         order = self._accepted(
             {
                 "call": "cancel",
@@ -149,13 +149,13 @@ class VenueState:
                 **self._times(),
             }
         )
-        self._tell(AccountEvents.of_cancel(order, known.client_order_id if known else ""))
+        self._tell(AccountEvents.of_cancel(order, resting.client_order_id if resting else ""))
         return order
 
     def _tell(self, events: AccountEvents) -> None:
         """Keep events for the account's streams until the change that made them is on disk."""
         self.outbox.append(events.after(self.journal.appended))
-        if any(one.is_first_fill for one in events.reports):
+        if any(report.is_first_fill for report in events.reports):
             self.usage.forgive_order(events.account)
 
     def _tell_trades(self, done: Sequence[SimTrade]) -> int:

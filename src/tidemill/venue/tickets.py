@@ -22,7 +22,7 @@ OTHER_TYPES = {
     "TAKE_PROFIT_LIMIT": "Take profit limit orders are not supported for this symbol.",
 }
 TIMED = {OrderType.LIMIT, OrderType.STOP_LIMIT}
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 LONG_AFTER = 2**62
 LONGEST_RANGE_MS = 24 * 3600 * 1000
 LEAST_STRATEGY_TYPE = 1_000_000
@@ -131,5 +131,5 @@ def read_range(parameters: Parameters, first_name: str) -> tuple[int, int, int, 
         parameters.integer(first_name) or 0,
         start or 0,
         end if end is not None else LONG_AFTER,
-        max(1, min(limit if limit is not None else 500, MOST_ROWS)),
+        max(1, min(limit if limit is not None else 500, MAX_ROWS)),
     )

@@ -88,61 +88,65 @@ class BybitAccount:
         instrument = self._instrument(call, optional=True)
         resting = self._state.exchange.orders(key, instrument.id if instrument else None, open_only=True)
         call.check_window(self._state.wall())
-        return {"list": [_ids(self._cancel(key, one)) for one in resting], "success": "1"}
+        return {"list": [_ids(self._cancel(key, order)) for order in resting], "success": "1"}
 
     def realtime(self, key: str, call: Call) -> dict[str, Any]:
         """Open orders; by an id, or with openOnly=1, the last 500 closed ones since the venue started too."""
         instrument = self._instrument(call, optional=True)
         orders = self._seen(self._state.exchange.orders(key))
-        closed = [one for one in orders if not is_open(one) and one.updated_wall >= self._started][-RECENT_CLOSED:]
+        closed = [order for order in orders if not is_open(order) and order.updated_wall >= self._started][
+            -RECENT_CLOSED:
+        ]
         if call.text("orderId") or call.text("orderLinkId"):
-            found = self._by_id([*filter(is_open, orders), *closed], call)
+            matches = self._by_id([*filter(is_open, orders), *closed], call)
         else:
-            found = closed if call.text("openOnly") == "1" else list(filter(is_open, orders))
-            found = [one for one in found if instrument is None or one.ticket.instrument == instrument.id]
-        return self._page(found, call)
+            matches = closed if call.text("openOnly") == "1" else list(filter(is_open, orders))
+            matches = [order for order in matches if instrument is None or order.ticket.instrument == instrument.id]
+        return self._page(matches, call)
 
     def history(self, key: str, call: Call) -> dict[str, Any]:
         """Closed orders of at most seven days; what is older is kept only if it traded."""
         instrument = self._instrument(call, optional=True)
         old = self._state.wall() - ARCHIVED_AFTER
-        kept = [
-            one
-            for one in self._seen(self._state.exchange.orders(key))
-            if not is_open(one) and (one.filled or one.updated_wall >= old)
+        history = [
+            order
+            for order in self._seen(self._state.exchange.orders(key))
+            if not is_open(order) and (order.filled or order.updated_wall >= old)
         ]
         if call.text("orderId") or call.text("orderLinkId"):
-            return self._page(self._by_id(kept, call), call)
+            return self._page(self._by_id(history, call), call)
         start, end = self._range(call)
-        of_symbol = [one for one in kept if instrument is None or one.ticket.instrument == instrument.id]
-        return self._page([one for one in of_symbol if start <= to_millis(one.placed_wall) <= end], call)
+        of_symbol = [order for order in history if instrument is None or order.ticket.instrument == instrument.id]
+        return self._page([order for order in of_symbol if start <= to_millis(order.placed_wall) <= end], call)
 
     def executions(self, key: str, call: Call) -> dict[str, Any]:
         """Executions of at most seven days, the newest first."""
         instrument = self._instrument(call, optional=True)
-        trades = [one for one in self._state.exchange.trades(key) if self._is_shown(one.order_id, one.wall_time)]
+        trades = [
+            trade for trade in self._state.exchange.trades(key) if self._is_shown(trade.order_id, trade.wall_time)
+        ]
         order = self._meant(key, call) if call.text("orderId") or call.text("orderLinkId") else None
         if order is not None:
-            chosen = [one for one in trades if one.order_id == order.order_id]
+            matches = [trade for trade in trades if trade.order_id == order.order_id]
         else:
             start, end = self._range(call)
             named = bool(call.text("orderId") or call.text("orderLinkId"))
-            within = [one for one in trades if start <= to_millis(one.wall_time) <= end and not named]
-            chosen = [one for one in within if instrument is None or one.instrument == instrument.id]
+            within = [trade for trade in trades if start <= to_millis(trade.wall_time) <= end and not named]
+            matches = [trade for trade in within if instrument is None or trade.instrument == instrument.id]
         if call.text("execType") not in {None, "Trade"}:
-            chosen = []
-        below, most = call.integer("cursor") or 2**62, call.limit(50, 100)
-        page = [one for one in reversed(chosen) if one.trade_id < below][:most]
-        more = str(page[-1].trade_id) if page and page[-1].trade_id > chosen[0].trade_id else ""
-        return {"category": "spot", "nextPageCursor": more, "list": [self._execution(key, one) for one in page]}
+            matches = []
+        below, limit = call.integer("cursor") or 2**62, call.limit(50, 100)
+        page = [trade for trade in reversed(matches) if trade.trade_id < below][:limit]
+        more = str(page[-1].trade_id) if page and page[-1].trade_id > matches[0].trade_id else ""
+        return {"category": "spot", "nextPageCursor": more, "list": [self._execution(key, trade) for trade in page]}
 
     def wallet(self, key: str, call: Call) -> dict[str, Any]:
         """Balances; coins of nothing are left out."""
         if call.need("accountType") != "UNIFIED":
             raise errors.bad_parameter("accountType only support UNIFIED")
-        wanted = set((call.text("coin") or "").split(",")) - {""}
+        coin_names = set((call.text("coin") or "").split(",")) - {""}
         held = self._state.exchange.balances(key).values()
-        coins = [coin_shape(one) for one in held if not wanted or one.asset in wanted]
+        coins = [coin_shape(balance) for balance in held if not coin_names or balance.asset in coin_names]
         sums = ("totalEquity", "totalWalletBalance", "totalMarginBalance", "totalAvailableBalance", "totalPerpUPL")
         rates = ("totalInitialMargin", "totalMaintenanceMargin", "accountIMRate", "accountMMRate", "accountLTV")
         head = dict.fromkeys(sums, "") | dict.fromkeys(rates, "0")
@@ -161,8 +165,8 @@ class BybitAccount:
 
     def coins(self, _key: str, _call: Call) -> dict[str, Any]:
         """The coins traded; none can be deposited or withdrawn, so none has a chain."""
-        names = sorted({name for one in self._state.symbols.values() for name in (one.base, one.quote)})
-        return {"rows": [{"name": one, "coin": one, "remainAmount": "0", "chains": []} for one in names]}
+        names = sorted({name for symbol in self._state.symbols.values() for name in (symbol.base, symbol.quote)})
+        return {"rows": [{"name": name, "coin": name, "remainAmount": "0", "chains": []} for name in names]}
 
     def _instrument(self, call: Call, *, optional: bool = False) -> Instrument | None:
         """The instrument of the symbol sent; None when it is optional and was not."""
@@ -170,15 +174,17 @@ class BybitAccount:
         symbol = call.text("symbol") if optional else call.need("symbol")
         if symbol is None:
             return None
-        found = self._state.symbols.get(symbol)
-        if found is None:
+        symbol_row = self._state.symbols.get(symbol)
+        if symbol_row is None:
             raise errors.INVALID_SYMBOL
-        return found
+        return symbol_row
 
     def _named(self, key: str, client_id: str) -> SimOrder | None:
         exchange = self._state.exchange
-        found = (exchange.find_order(key, one.id, client_order_id=client_id) for one in self._state.symbols.values())
-        return next((one for one in found if one is not None), None)
+        matches = (
+            exchange.find_order(key, symbol.id, client_order_id=client_id) for symbol in self._state.symbols.values()
+        )
+        return next((order for order in matches if order is not None), None)
 
     def _meant(self, key: str, call: Call) -> SimOrder | None:
         """The order of the exchange's id, else of the client's; the former wins when both are sent."""
@@ -188,8 +194,8 @@ class BybitAccount:
         if order_id is None:
             return self._named(key, link_id or "")
         number, exchange = to_order_id(order_id), self._state.exchange
-        found = (exchange.find_order(key, one.id, order_id=number) for one in self._state.symbols.values())
-        return next((one for one in found if one is not None), None)
+        matches = (exchange.find_order(key, symbol.id, order_id=number) for symbol in self._state.symbols.values())
+        return next((order for order in matches if order is not None), None)
 
     def _cancel(self, key: str, order: SimOrder) -> SimOrder:
         name = order.client_order_id
@@ -200,14 +206,14 @@ class BybitAccount:
         return since + self._lag <= self._state.wall() and self._state.faults.sees(order_id)
 
     def _seen(self, orders: list[SimOrder]) -> list[SimOrder]:
-        return [one for one in orders if self._is_shown(one.order_id, one.placed_wall)]
+        return [order for order in orders if self._is_shown(order.order_id, order.placed_wall)]
 
     @staticmethod
     def _by_id(orders: list[SimOrder], call: Call) -> list[SimOrder]:
         order_id, link_id = call.text("orderId"), call.text("orderLinkId")
         if order_id is not None:
-            return [one for one in orders if order_id_text(one.order_id) == order_id]
-        return [one for one in orders if link_id_of(one.client_order_id) == link_id]
+            return [order for order in orders if order_id_text(order.order_id) == order_id]
+        return [order for order in orders if link_id_of(order.client_order_id) == link_id]
 
     def _range(self, call: Call) -> tuple[int, int]:
         """Start and end in ms: seven days unless told, and never more."""
@@ -222,11 +228,11 @@ class BybitAccount:
 
     def _page(self, orders: list[SimOrder], call: Call) -> dict[str, Any]:
         """The newest first, 20 unless asked and at most 50, behind the cursor."""
-        below, most = call.integer("cursor") or 2**62, call.limit(20, 50)
-        newest = sorted((one for one in orders if one.order_id < below), key=lambda one: -one.order_id)
-        page = newest[:most]
-        more = str(page[-1].order_id) if len(newest) > most else ""
-        listed = [order_shape(one, self._symbol(one.ticket.instrument)) for one in page]
+        below, limit = call.integer("cursor") or 2**62, call.limit(20, 50)
+        newest = sorted((order for order in orders if order.order_id < below), key=lambda order: -order.order_id)
+        page = newest[:limit]
+        more = str(page[-1].order_id) if len(newest) > limit else ""
+        listed = [order_shape(order, self._symbol(order.ticket.instrument)) for order in page]
         return {"category": "spot", "nextPageCursor": more, "list": listed}
 
     def _execution(self, key: str, trade: SimTrade) -> dict[str, Any]:
@@ -237,8 +243,8 @@ class BybitAccount:
         return execution_shape(trade, order, self._symbol(trade.instrument), rate)
 
     def _symbol(self, instrument: str) -> str:
-        known = self._state.prices.instruments[instrument]
-        return known.base + known.quote
+        instrument_row = self._state.prices.instruments[instrument]
+        return instrument_row.base + instrument_row.quote
 
 
 def _ids(order: SimOrder) -> dict[str, str]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from urllib.parse import parse_qsl
 
 from tidemill.venue.bybit import errors
@@ -63,10 +62,10 @@ class Call:
             raise errors.bad_parameter(f"{name} is invalid")
         return int(value)
 
-    def limit(self, default: int, most: int) -> int:
+    def limit(self, default: int, maximum: int) -> int:
         """Rows of a page."""
-        asked = self.integer("limit")
-        return max(1, min(default if asked is None else asked, most))
+        limit = self.integer("limit")
+        return max(1, min(default if limit is None else limit, maximum))
 
     def decimal(self, name: str) -> Decimal | None:
         """A plain positive decimal, or None."""
@@ -99,8 +98,8 @@ class Call:
         stamp, window = self.headers["X-BAPI-TIMESTAMP"], self.headers.get("X-BAPI-RECV-WINDOW", "")
         signed = f"{stamp}{key}{window}{self.payload}".encode()
         expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-        given = self.headers.get("X-BAPI-SIGN", "")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
+        signature = self.headers.get("X-BAPI-SIGN", "")
+        if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
             raise errors.BAD_SIGNATURE
         return key
 
@@ -112,12 +111,12 @@ class Call:
             raise errors.bad_parameter("X-BAPI-TIMESTAMP or X-BAPI-RECV-WINDOW is invalid")
         now = to_millis(wall)
         if not now - int(window) <= int(stamp) < now + AHEAD_MS:
-            told = f"req_timestamp[{stamp}],server_timestamp[{now}],recv_window[{window}]"
-            text = f"invalid request, please check your server timestamp or recv_window param. {told}"
+            times = f"req_timestamp[{stamp}],server_timestamp[{now}],recv_window[{window}]"
+            text = f"invalid request, please check your server timestamp or recv_window param. {times}"
             raise errors.BybitError(10002, text)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return json.dumps(value) if isinstance(value, list | dict) else str(value)

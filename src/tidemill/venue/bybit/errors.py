@@ -28,7 +28,7 @@ class BybitError(Exception):
         return web.json_response(envelope({}, self.code, self.message), status=self.status, headers=self.headers)
 
 
-def envelope(result: Any, code: int = 0, message: str = "OK") -> dict[str, Any]:
+def envelope(result: object, code: int = 0, message: str = "OK") -> dict[str, Any]:
     """What every answer is wrapped in."""
     moment = int(time.time() * 1000)
     return {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": moment}

@@ -44,11 +44,15 @@ class BybitMarket:
 
     def instruments(self, call: Call) -> dict[str, Any]:
         """Trading rules of one symbol or all."""
-        return {"category": "spot", "nextPageCursor": "", "list": [instrument_shape(one) for one in self._chosen(call)]}
+        return {
+            "category": "spot",
+            "nextPageCursor": "",
+            "list": [instrument_shape(instrument) for instrument in self._chosen(call)],
+        }
 
     def klines(self, call: Call) -> dict[str, Any]:
         """Bars, the newest first: the latest, or from the one that contains ``start`` on."""
-        one, sent = self._one(call), call.need("interval")
+        instrument, sent = self._one(call), call.need("interval")
         interval = INTERVALS.get(sent)
         start, end = call.integer("start"), call.integer("end")
         try:
@@ -56,32 +60,32 @@ class BybitMarket:
             begin = max(start - length + 1, 1) if start else 0
             until = LONG_AFTER if end is None else end
             limit = call.limit(200, 1000)
-            rows = self._state.prices.klines(one.id, interval or sent, begin, until, limit, self._state.now)
+            rows = self._state.prices.klines(instrument.id, interval or sent, begin, until, limit, self._state.now)
         except DataError as error:
             raise errors.bad_parameter("Invalid period!") from error
         listed = [
             [str(row[0]), *map(_short, row[1:6]), plain(Decimal(row[4]) * Decimal(row[5]))] for row in reversed(rows)
         ]
-        return {"category": "spot", "symbol": one.base + one.quote, "list": listed}
+        return {"category": "spot", "symbol": instrument.base + instrument.quote, "list": listed}
 
     def tickers(self, call: Call) -> dict[str, Any]:
         """Last price, best prices, and the change over the last day."""
-        return {"category": "spot", "list": [self._ticker(one) for one in self._chosen(call)]}
+        return {"category": "spot", "list": [self._ticker(instrument) for instrument in self._chosen(call)]}
 
     def book(self, call: Call) -> dict[str, Any]:
         """Levels of the book."""
-        one = self._one(call)
-        found = self._market.book(one, call.limit(1, 1000))
-        moment = found["lastUpdateId"]
-        head = {"s": one.base + one.quote, "ts": moment, "u": moment, "seq": moment, "cts": moment}
-        bids, asks = ([[_short(text) for text in level] for level in found[side]] for side in ("bids", "asks"))
+        instrument = self._one(call)
+        book = self._market.book(instrument, call.limit(1, 1000))
+        moment = book["lastUpdateId"]
+        head = {"s": instrument.base + instrument.quote, "ts": moment, "u": moment, "seq": moment, "cts": moment}
+        bids, asks = ([[_short(text) for text in level] for level in book[side]] for side in ("bids", "asks"))
         return head | {"b": bids, "a": asks}
 
     def trades(self, call: Call) -> dict[str, Any]:
         """One trade for each closed bar, the newest first: single trades are not recorded."""
-        one, limit = self._one(call), call.limit(60, 60)
-        symbol = one.base + one.quote
-        found = self._market.trades(Parameters({"symbol": symbol, "limit": str(limit)}, ""))
+        instrument, limit = self._one(call), call.limit(60, 60)
+        symbol = instrument.base + instrument.quote
+        trades = self._market.trades(Parameters({"symbol": symbol, "limit": str(limit)}, ""))
         listed = [
             {
                 "execId": str(row["id"]),
@@ -94,14 +98,14 @@ class BybitMarket:
                 "isRPITrade": False,
                 "seq": str(row["id"]),
             }
-            for row in reversed(found)
+            for row in reversed(trades)
         ]
         return {"category": "spot", "list": listed}
 
-    def _ticker(self, one: Instrument) -> dict[str, str]:
-        full = self._market.ticker(one)
-        (bid, bid_size), (ask, ask_size) = self._market.best(one)
-        told = {
+    def _ticker(self, instrument: Instrument) -> dict[str, str]:
+        full = self._market.ticker(instrument)
+        (bid, bid_size), (ask, ask_size) = self._market.best(instrument)
+        ticker = {
             "bid1Price": bid,
             "bid1Size": bid_size,
             "ask1Price": ask,
@@ -115,14 +119,14 @@ class BybitMarket:
         }
         change = f"{Decimal(full['lastPrice']) / Decimal(full['openPrice']) - 1:.4f}"
         head = {"symbol": full["symbol"], "price24hPcnt": change, "usdIndexPrice": ""}
-        return head | {name: _short(text) for name, text in told.items()}
+        return head | {name: _short(text) for name, text in ticker.items()}
 
     def _one(self, call: Call) -> Instrument:
         call.check_category()
-        found = self._state.symbols.get(call.need("symbol"))
-        if found is None:
+        instrument = self._state.symbols.get(call.need("symbol"))
+        if instrument is None:
             raise errors.bad_parameter("Symbol Is Invalid")
-        return found
+        return instrument
 
     def _chosen(self, call: Call) -> list[Instrument]:
         call.check_category()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any
 
 from aiohttp import web
 
@@ -14,7 +13,7 @@ from tidemill.venue.bybit.account import BybitAccount
 from tidemill.venue.bybit.calls import Call
 from tidemill.venue.bybit.market import BybitMarket
 from tidemill.venue.errors import VenueError
-from tidemill.venue.fault_effects import strike
+from tidemill.venue.fault_effects import apply_fault
 from tidemill.venue.hub import Hub
 from tidemill.venue.live_feed import Follower
 from tidemill.venue.market_api import MarketApi
@@ -58,15 +57,15 @@ class BybitRest:
         kind = KINDS.get(path) or ("market" if path in self._market.routes else "account")
 
         async def proceed() -> web.StreamResponse:
-            made = await self._routed(request, path, body)
+            answer = await self._routed(request, path, body)
             try:
                 await self._hub.settle()
             except TidemillError:
                 return errors.SERVER_ERROR.answer()
-            return made
+            return answer
 
         fault = self._state.faults.take_request(kind, f"{request.query_string}&{body}")
-        return await (strike(fault, request, proceed, _speak) if fault else proceed())
+        return await (apply_fault(fault, request, proceed, _render_error) if fault else proceed())
 
     async def _routed(self, request: web.Request, path: str, body: str) -> web.Response:
         try:
@@ -88,31 +87,31 @@ class BybitRest:
 
     async def _signed(self, method: str, path: str, call: Call) -> web.Response:
         key = call.check_sender(self._state.secrets, self._state.wall())
-        most = ORDERS_PER_SECOND if method == "POST" else QUERIES_PER_SECOND
-        left = self._count((key, path), most, 1.0, errors.TOO_MANY_VISITS)
+        maximum = ORDERS_PER_SECOND if method == "POST" else QUERIES_PER_SECOND
+        left = self._count((key, path), maximum, 1.0, errors.TOO_MANY_VISITS)
         if path == "order/create":
             await self._follower.before_order(call.text("symbol"))
-        made: Any = self._account.routes[method, path](key, call)
-        headers = {"X-Bapi-Limit": str(most), "X-Bapi-Limit-Status": str(left)}
+        answer: object = self._account.routes[method, path](key, call)
+        headers = {"X-Bapi-Limit": str(maximum), "X-Bapi-Limit-Status": str(left)}
         headers["X-Bapi-Limit-Reset-Timestamp"] = str(int(time.time() * 1000))
-        return web.json_response(errors.envelope(made), headers=headers)
+        return web.json_response(errors.envelope(answer), headers=headers)
 
     def _has(self, method: str, path: str) -> bool:
         return (method, path) in self._account.routes or (method == "GET" and path in self._market.routes)
 
-    def _count(self, who: tuple[str, str], most: int, seconds: float, refusal: errors.BybitError) -> int:
+    def _count(self, who: tuple[str, str], maximum: int, seconds: float, refusal: errors.BybitError) -> int:
         """Count one request of a rolling window and give what is left of it; the refusal beyond the limit."""
         if self._unlimited:
-            return most
+            return maximum
         sent, now = self._sent.setdefault(who, deque()), time.monotonic()
         while sent and now - sent[0] >= seconds:
             sent.popleft()
-        if len(sent) >= most:
+        if len(sent) >= maximum:
             raise refusal
         sent.append(now)
-        return most - len(sent)
+        return maximum - len(sent)
 
 
-def _speak(error: VenueError) -> web.Response:
+def _render_error(error: VenueError) -> web.Response:
     """A fault's error in this protocol."""
     return errors.translate(error).answer()

@@ -17,7 +17,7 @@ FIRST_ID = 10**18
 UNNAMED = "~"
 """Begins the inner name of an order that was sent without a client order id: no client can send it."""
 STATUS = {OrderState.OPEN: "New", OrderState.PARTLY_FILLED: "PartiallyFilled", OrderState.FILLED: "Filled"}
-MOST_QUANTITY, MOST_AMOUNT = "9000000000", "9000000000"
+MAX_QUANTITY, MAX_AMOUNT = "9000000000", "9000000000"
 
 
 def plain(value: Decimal) -> str:
@@ -50,13 +50,13 @@ def status_of(order: SimOrder) -> str:
     return STATUS.get(order.state) or ("PartiallyFilledCanceled" if order.filled else "Cancelled")
 
 
-def instrument_shape(one: Instrument) -> dict[str, Any]:
+def instrument_shape(instrument: Instrument) -> dict[str, Any]:
     """Trading rules of one symbol."""
-    lot = plain(one.lot_step)
+    lot = plain(instrument.lot_step)
     return {
-        "symbol": one.base + one.quote,
-        "baseCoin": one.base,
-        "quoteCoin": one.quote,
+        "symbol": instrument.base + instrument.quote,
+        "baseCoin": instrument.base,
+        "quoteCoin": instrument.quote,
         "innovation": "0",
         "status": "Trading",
         "marginTrading": "none",
@@ -64,11 +64,11 @@ def instrument_shape(one: Instrument) -> dict[str, Any]:
             "basePrecision": lot,
             "quotePrecision": "0.00000001",
             "minOrderQty": lot,
-            "maxOrderQty": MOST_QUANTITY,
-            "minOrderAmt": plain(one.min_notional),
-            "maxOrderAmt": MOST_AMOUNT,
+            "maxOrderQty": MAX_QUANTITY,
+            "minOrderAmt": plain(instrument.min_notional),
+            "maxOrderAmt": MAX_AMOUNT,
         },
-        "priceFilter": {"tickSize": plain(one.price_step)},
+        "priceFilter": {"tickSize": plain(instrument.price_step)},
     }
 
 
@@ -121,15 +121,15 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
 def fee_detail(trades: Iterable[SimTrade]) -> dict[str, str]:
     """Fees by coin."""
     sums: dict[str, Decimal] = {}
-    for one in trades:
-        sums[one.fee_asset] = sums.get(one.fee_asset, ZERO) + one.fee
+    for trade in trades:
+        sums[trade.fee_asset] = sums.get(trade.fee_asset, ZERO) + trade.fee
     return {coin: plain(amount) for coin, amount in sums.items()}
 
 
 def execution_shape(trade: SimTrade, order: SimOrder, symbol: str, fee_rate: Decimal) -> dict[str, Any]:
     """An execution of one's own."""
     ticket = order.ticket
-    done = sum((one.quantity for one in order.trades if one.trade_id <= trade.trade_id), ZERO)
+    done = sum((earlier.quantity for earlier in order.trades if earlier.trade_id <= trade.trade_id), ZERO)
     return {
         "symbol": symbol,
         "orderId": order_id_text(trade.order_id),
@@ -158,16 +158,16 @@ def execution_shape(trade: SimTrade, order: SimOrder, symbol: str, fee_rate: Dec
     }
 
 
-def coin_shape(one: Balance) -> dict[str, Any]:
+def coin_shape(balance: Balance) -> dict[str, Any]:
     """One coin of a wallet; what is only filled in for margin accounts is nothing here."""
     nothing = ("totalOrderIM", "totalPositionIM", "totalPositionMM", "unrealisedPnl", "cumRealisedPnl", "bonus")
     borrowed = ("borrowAmount", "accruedInterest", "spotBorrow", "spotHedgingQty")
-    total = plain(one.total)
+    total = plain(balance.total)
     return dict.fromkeys((*nothing, *borrowed), "0") | {
-        "coin": one.asset,
+        "coin": balance.asset,
         "equity": total,
         "walletBalance": total,
-        "locked": plain(one.locked),
+        "locked": plain(balance.locked),
         "usdValue": "",
         "free": "",
         "availableToWithdraw": "",
