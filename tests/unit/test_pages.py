@@ -9,13 +9,14 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from html import escape
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from plotly.offline import get_plotlyjs
 from runs_made import BTC, ETH, bars, fill, marks, run_record
 
@@ -24,10 +25,11 @@ from tidemill.pages import PageFacts, backtest_page, headline_rows, trial_senten
 from tidemill.pages.charts import MOST_NAMES, equity_chart, exposure_chart, is_dwarfed
 from tidemill.pages.document import make_figures, make_page
 from tidemill.pages.downsampling import keep_every, keep_shape
+from tidemill.pages.environment import render
 from tidemill.pages.formulas import formula_rows, method_sentences
-from tidemill.pages.parts import month_table, setting_rows, warning_box
 from tidemill.pages.summary import activity_rows, certainty_rows, days, money, percent, ratio
-from tidemill.pages.tables import conduct_rows, cost_rows, instrument_rows
+from tidemill.pages.tables import conduct_rows, cost_rows, instrument_rows, setting_rows
+from tidemill.pages.view import make_view, split_warnings
 from tidemill.performance import as_statistics, measure
 
 RAN = {
@@ -150,14 +152,25 @@ def test_a_page_that_cannot_be_written_is_one_sentence(measured, tmp_path: Path)
 
 
 def test_months_without_a_return_are_empty(measured) -> None:
-    table = month_table(measured.monthly)
+    table = render("months.html.j2", view=make_view(measured, FACTS))
     assert table.count("<td></td>") == 11
     assert table.count('class="gain') == 2
 
 
-def test_no_warning_is_said_too() -> None:
-    assert "None of the checks" in warning_box(())
-    assert "1 warning:" in warning_box(["Head: rest"])
+def test_no_warning_is_said_too(measured) -> None:
+    view = make_view(measured, FACTS)
+    assert "None of the checks" in render("warnings.html.j2", view=replace(view, warnings=()))
+    assert "1 warning:" in render("warnings.html.j2", view=replace(view, warnings=split_warnings(["Head: rest"])))
+
+
+def test_a_value_that_a_template_lacks_is_an_error(measured) -> None:
+    with pytest.raises(UndefinedError, match="'view' is undefined"):
+        render("months.html.j2")
+
+
+def test_every_template_escapes_what_it_is_given(measured) -> None:
+    view = replace(make_view(measured, FACTS), warnings=split_warnings(["<i>: </ul>"]))
+    assert "<li><b>&lt;i&gt;: </b>&lt;/ul&gt;</li>" in render("warnings.html.j2", view=view)
 
 
 def test_every_figure_has_its_formula_and_how_it_is_annualised(page: str, measured) -> None:
@@ -172,7 +185,7 @@ def test_every_figure_has_its_formula_and_how_it_is_annualised(page: str, measur
     }
     assert rows["Sharpe ratio"][1] == "by √365"
     assert {"drawdown", "intervals", "deflated Sharpe ratio", "turnover", "exposure", "shortfall"} <= set(rows)
-    assert all(escape(formula) in page for formula, _ in rows.values())
+    assert all(formula in unescape(page) for formula, _ in rows.values())
 
 
 def test_the_year_of_sessions_is_told_with_252_days(measured) -> None:

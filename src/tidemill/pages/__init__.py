@@ -1,10 +1,11 @@
 """Results as pages for people: one self-contained HTML file, a markdown artifact, rows for the screen."""
 
 from tidemill.pages.artifact import backtest_page
-from tidemill.pages.document import PageFacts, write_page
+from tidemill.pages.document import write_page
 from tidemill.pages.review import rerun_rows, review_page, shortfall_rows
 from tidemill.pages.summary import headline_rows, trial_sentence
 from tidemill.pages.sweeps import outcome_rows, sweep_page, verdict_lines
+from tidemill.pages.view import PageFacts
 
 __all__ = [
     "PageFacts",

@@ -74,3 +74,15 @@ def conduct_rows(ran: Mapping[str, Any]) -> list[tuple[str, str]]:
     told = [(name, f"{ran[key]:,}") for key, name in names.items() if key in ran]
     orders = [(f"orders {key.replace('_', ' ')}", f"{count:,}") for key, count in ran["orders"].items() if count]
     return [*told, *(orders or [("orders intended", "0")]), ("decisions refused", f"{len(ran['refusals']):,}")]
+
+
+def setting_rows(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Nested settings as flat rows with dotted names; ``before`` stands in front of every name."""
+    rows: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += setting_rows(value, f"{before}{name}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            rows.append((f"{before}{name}", text))
+    return rows
