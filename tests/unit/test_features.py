@@ -131,6 +131,22 @@ def test_a_late_bar_makes_its_instrument_stale_then_not_later() -> None:
     assert same(row(table, later), row(WHOLE, later))
 
 
+@pytest.mark.parametrize("place", [0, 3, 250, 399, 650])
+def test_rows_beside_a_late_or_revised_bar_are_those_of_their_point_alone(place: int) -> None:
+    """Rows far from such a bar are made all at once, those near it one by one: nobody can tell which were."""
+    late = BARS.iloc[[place]].copy()
+    late["close"] *= 1.2
+    late["knowledge_time"] += pd.Timedelta(hours=50)
+    bars = pd.concat([BARS, late], ignore_index=True)
+    table = build(bars, SCORES)
+    for hour in (1, 100, 168, 170, 250, 251, 299, 301, 399):
+        point = START + hour * HOUR.to_pytimedelta()
+        known = bars[bars["knowledge_time"] <= GRID.as_of(point)]
+        assert same(row(table, point), row(build(known, SCORES, [point]), point))
+    untouched = START + 249 * HOUR.to_pytimedelta()
+    assert same(row(table, untouched), row(WHOLE, untouched))
+
+
 def test_a_young_instrument_has_no_long_features() -> None:
     table = row(WHOLE, START + 30 * HOUR.to_pytimedelta())
     assert table["ret_168"].isna().all()

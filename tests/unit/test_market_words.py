@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -13,6 +15,7 @@ from tidemill.domain.errors import DataError
 from tidemill.domain.market import (
     DecisionGrid,
     Instrument,
+    InstrumentId,
     ceil_to_step,
     floor_to_step,
     from_micros,
@@ -104,3 +107,15 @@ def test_sessions_decide_on_the_session_before() -> None:
 def test_a_saturday_is_no_point() -> None:
     with pytest.raises(DataError, match="grid"):
         DAILY.point_of(datetime(2013, 2, 2, 0, 1, 30, tzinfo=UTC))
+
+
+def test_an_instrument_id_is_its_string_and_knows_its_parts() -> None:
+    name = InstrumentId("BTC-USDT.BINANCE")
+    assert (name.base, name.quote, name.venue) == ("BTC", "USDT", "BINANCE")
+    assert name == "BTC-USDT.BINANCE"
+    assert {name: 1}["BTC-USDT.BINANCE"] == 1
+    assert (str(name), repr(name), json.dumps(name)) == ("BTC-USDT.BINANCE", "'BTC-USDT.BINANCE'", '"BTC-USDT.BINANCE"')
+    again = pickle.loads(pickle.dumps(name))
+    assert (again, again.quote) == (name, "USDT")
+    with pytest.raises(DataError, match=r"'BTCUSDT' is not of the form BASE-QUOTE\.VENUE"):
+        InstrumentId("BTCUSDT")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tidemill.ports import SCORE_COLUMNS
+from tidemill.ports.frames import micros
+
+NO_SCORES = pd.DataFrame({name: np.empty(0) for name in SCORE_COLUMNS})
 HOUR_MICROS = 3_600_000_000
 SHORT_HOURS, LONG_HOURS = 24, 72
 
 SENTIMENT_FEATURES = (
-    "sent_mean_24h",
-    "sent_mean_72h",
-    "sent_count_24h",
+    f"sent_mean_{SHORT_HOURS}h",
+    f"sent_mean_{LONG_HOURS}h",
+    f"sent_count_{SHORT_HOURS}h",
     "sent_change",
-    "market_sent_mean_24h",
-    "market_sent_mean_72h",
-    "market_sent_count_24h",
-    "market_sent_std_72h",
+    f"market_sent_mean_{SHORT_HOURS}h",
+    f"market_sent_mean_{LONG_HOURS}h",
+    f"market_sent_count_{SHORT_HOURS}h",
+    f"market_sent_std_{LONG_HOURS}h",
 )
 
 
@@ -28,12 +32,13 @@ class ScoreWindows:
     """
 
     def __init__(self, scores: pd.DataFrame) -> None:
-        known = np.maximum(_micros(scores, "event_time"), _micros(scores, "knowledge_time"))
-        order = np.lexsort((scores["post_id"].astype(str).to_numpy() if len(scores) else known, known))
-        self._times = known[order]
-        self._values = scores["score"].to_numpy(dtype=np.float64)[order] if len(scores) else np.empty(0)
-        subjects = scores["subjects"].to_numpy()[order] if len(scores) else np.empty(0, dtype=object)
-        self._subjects = [frozenset(str(one).split(",")) for one in subjects]
+        scores = scores if len(scores) else NO_SCORES
+        known_from = np.maximum(micros(scores["event_time"]), micros(scores["knowledge_time"]))
+        # the id breaks ties, so that sums are made in one order whatever order the store gives
+        order = np.lexsort((scores["post_id"].astype(str).to_numpy(), known_from))
+        self._times = known_from[order]
+        self._values = scores["score"].to_numpy(dtype=np.float64)[order]
+        self._subjects = [frozenset(str(names).split(",")) for names in scores["subjects"].to_numpy()[order]]
         self._by_base: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def features(self, base: str, closes: np.ndarray) -> np.ndarray:
@@ -64,13 +69,6 @@ class ScoreWindows:
             named = np.array([base in subjects for subjects in self._subjects], dtype=bool)
             self._by_base[base] = (self._times[named], self._values[named])
         return self._by_base[base]
-
-
-def _micros(frame: pd.DataFrame, name: str) -> np.ndarray:
-    if not len(frame):
-        return np.empty(0, dtype=np.int64)
-    made: np.ndarray = frame[name].to_numpy("datetime64[us]").astype(np.int64)
-    return made
 
 
 def _window(times: np.ndarray, values: np.ndarray, close: int, hours: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from tidemill.domain.market.grid import (
 from tidemill.domain.market.instruments import (
     Bar,
     Instrument,
+    InstrumentId,
     split_instrument_id,
 )
 from tidemill.domain.market.steps import (
@@ -40,6 +41,7 @@ __all__ = [
     "Calendar",
     "DecisionGrid",
     "Instrument",
+    "InstrumentId",
     "Stamp",
     "ceil_to_step",
     "default_decision_delay",

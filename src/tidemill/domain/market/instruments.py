@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Self
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market.times import require_utc
@@ -42,13 +43,34 @@ class Instrument:
         return f"{self.base}-{self.quote}.{self.venue}"
 
 
+class InstrumentId(str):
+    """``BASE-QUOTE.VENUE``, for example ``BTC-USDT.BINANCE``: a string that knows its parts.
+
+    It is stored, printed, compared and hashed as the string that it is. ``venue`` is what follows the last dot,
+    ``quote`` what follows the first dash. DataError when a part is missing.
+    """
+
+    __slots__ = ("base", "quote", "venue")
+
+    base: str
+    quote: str
+    venue: str
+
+    def __new__(cls, text: str) -> Self:
+        """Take ``text`` apart once."""
+        pair, dot, venue = text.rpartition(".")
+        base, dash, quote = pair.partition("-")
+        if not (dot and dash and base and quote and venue):
+            raise DataError(f"instrument '{text}' is not of the form BASE-QUOTE.VENUE, such as BTC-USDT.BINANCE")
+        instrument_id = super().__new__(cls, text)
+        instrument_id.base, instrument_id.quote, instrument_id.venue = base, quote, venue
+        return instrument_id
+
+
 def split_instrument_id(instrument_id: str) -> tuple[str, str, str]:
     """``BTC-USDT.BINANCE`` -> (``BTC``, ``USDT``, ``BINANCE``); DataError when malformed."""
-    pair, dot, venue = instrument_id.rpartition(".")
-    base, dash, quote = pair.partition("-")
-    if not (dot and dash and base and quote and venue):
-        raise DataError(f"instrument '{instrument_id}' is not of the form BASE-QUOTE.VENUE, such as BTC-USDT.BINANCE")
-    return base, quote, venue
+    parts = InstrumentId(instrument_id)
+    return parts.base, parts.quote, parts.venue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

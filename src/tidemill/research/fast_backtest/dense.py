@@ -13,7 +13,7 @@ import numpy as np
 from tidemill.backtest import BacktestPlan
 from tidemill.domain.market import DecisionGrid, timeframe_seconds, to_micros, to_step
 from tidemill.features import LOOKBACK
-from tidemill.features.table import LARGEST_SPAN
+from tidemill.features.window_rows import LARGEST_SPAN
 from tidemill.forecasting import HOURLY_HORIZONS, REVERSION_BARS, SESSION_HORIZONS, bars_per_year
 from tidemill.kernels import MARK, bar_return, bar_volatility, make_market, make_steps, reversion_rows, trend_strength
 from tidemill.recording import Recording
