@@ -108,7 +108,8 @@ def current_texts() -> Iterator[tuple[str, str]]:
     for name, (record, facts) in (("outline.txt", full_run()), ("quiet.txt", quiet_run())):
         yield name, outline_of(make_page(measure(record), facts))
     figures = readable(make_figures(measure(full_run()[0])))
-    yield "figures.jsonl", "".join(json.dumps([name, figure], sort_keys=True) + "\n" for name, figure in figures.items())
+    lines = [json.dumps([name, figure], sort_keys=True) for name, figure in figures.items()]
+    yield "figures.jsonl", "\n".join(lines) + "\n"
 
 
 def test_the_page_reads_as_it_did() -> None:

@@ -2,14 +2,14 @@
   "use strict";
   // the library is in this file, compressed; it becomes a script of the page, which fetches nothing
   async function unpack(text) {
-    const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).text();
   }
 
   if (typeof DecompressionStream === "undefined") {
-    const told = "Charts need a browser of 2023 or later; all figures in the tables are complete without them.";
-    document.querySelectorAll("[data-figure]").forEach((place) => { place.textContent = told; });
+    const sentence = "Charts need a browser of 2023 or later; all figures in the tables are complete without them.";
+    document.querySelectorAll("[data-figure]").forEach((place) => { place.textContent = sentence; });
     return;
   }
   const library = document.createElement("script");
@@ -22,22 +22,22 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   function themed(layout) {
-    const made = structuredClone(layout);
-    made.paper_bgcolor = made.plot_bgcolor = "rgba(0,0,0,0)";
-    made.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") };
-    made.hoverlabel = { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink") } };
-    made.autosize = true;
+    const themedLayout = structuredClone(layout);
+    themedLayout.paper_bgcolor = themedLayout.plot_bgcolor = "rgba(0,0,0,0)";
+    themedLayout.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") };
+    themedLayout.hoverlabel = { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink") } };
+    themedLayout.autosize = true;
     // a finger scrolls the page; it does not zoom a chart
-    made.dragmode = narrow.matches ? false : "zoom";
+    themedLayout.dragmode = narrow.matches ? false : "zoom";
     // plotly leaves out an axis that nothing was said about; it needs the colours all the same
-    made.xaxis ??= {};
-    made.yaxis ??= {};
-    for (const name of Object.keys(made).filter((one) => /^[xy]axis/.test(one))) {
-      Object.assign(made[name], {
+    themedLayout.xaxis ??= {};
+    themedLayout.yaxis ??= {};
+    for (const name of Object.keys(themedLayout).filter((key) => /^[xy]axis/.test(key))) {
+      Object.assign(themedLayout[name], {
         gridcolor: colour("--grid"), linecolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true,
       });
     }
-    return made;
+    return themedLayout;
   }
 
   function draw(place) {
@@ -46,14 +46,14 @@
     place.style.height = layout.height + "px";
     // beside narrow bars there is no room for figures, which are in the table below
     const bare = narrow.matches ? { textposition: "none" } : {};
-    const data = figure.data.map((one) => (one.orientation === "h" ? { ...one, ...bare } : one));
+    const data = figure.data.map((trace) => (trace.orientation === "h" ? { ...trace, ...bare } : trace));
     Plotly.react(place, data, layout, { displaylogo: false, displayModeBar: false });
   }
 
   const places = [...document.querySelectorAll("[data-figure]")];
   const drawAll = () => places.forEach(draw);
   drawAll();
-  const watcher = new ResizeObserver((seen) => seen.forEach((one) => Plotly.Plots.resize(one.target)));
+  const watcher = new ResizeObserver((entries) => entries.forEach((entry) => Plotly.Plots.resize(entry.target)));
   places.forEach((place) => watcher.observe(place));
   dark.addEventListener("change", drawAll);
   narrow.addEventListener("change", drawAll);
