@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
-from postgres import running_postgres
+from support.postgres import running_postgres
 from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile(

@@ -9,7 +9,7 @@ from typing import Any
 
 import ccxt.async_support as ccxt
 import pytest
-from intercepting import INTENT, REQUEST, SENT_AT, Intercepted, Stopped
+from support.intercepting import INTENT, REQUEST, SENT_AT, Intercepted, Stopped
 
 from tidemill.adapters.ccxt._orders import NotSent, Outgoing, check_outgoing, outgoing, send_order
 from tidemill.adapters.ccxt.broker import CcxtBroker

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from binance_wire import klines, of_perpetuals, perpetual
-from wire_double import WireDouble, serving
+from support.binance_wire import klines, of_perpetuals, perpetual
+from support.wire_double import WireDouble, serving
 
 from tidemill.adapters.ccxt.market import CcxtMarket
 from tidemill.adapters.ccxt.market_events import CcxtMarketEvents

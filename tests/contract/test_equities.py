@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from shares_wire import DIVIDEND, NAME, NOW, OPENS, PAID, RATIO, RAW, SPLIT, answers, yahoo
-from wire_double import WireDouble, serving
+from support.shares_wire import DIVIDEND, NAME, NOW, OPENS, PAID, RATIO, RAW, SPLIT, answers, yahoo
+from support.wire_double import WireDouble, serving
 
 from tidemill.adapters.equities.alpha_vantage import AlphaVantageBars
 from tidemill.adapters.equities.sessions import ExchangeSessions

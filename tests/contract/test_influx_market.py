@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from influx_desk import APIS, NAME, START, Alone, Desk, bars, is_there
-from influx_double import BUCKET, ORG, TOKEN, Double, running_double
+from support.influx_desk import APIS, NAME, START, Alone, Desk, bars, is_there
+from support.influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
 from tidemill.adapters.influx.market import InfluxMarketStore, Place, _Known, _lines
 from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES, open_wire

@@ -19,8 +19,8 @@ from typing import Self
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from influx_desk import APIS, MINUTE, NAME, START, Alone, Desk, bars, is_there, some
-from influx_double import BUCKET, ORG, TOKEN, Double, running_double
+from support.influx_desk import APIS, MINUTE, NAME, START, Alone, Desk, bars, is_there, some
+from support.influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
 from tidemill.adapters.influx._write_journal import TOLD, UNDER_WAY, Told
 from tidemill.adapters.influx.market import InfluxMarketStore, Place
@@ -103,8 +103,8 @@ def _break_after_a_chunk(desk: Desk, double: Double, closes: list[float]) -> Non
 WRITER = """
 import os, signal, sys
 sys.path[:0] = sys.argv[1].split(os.pathsep)
-import influx_desk as here
-from influx_double import BUCKET, ORG, TOKEN
+from support import influx_desk as here
+from support.influx_double import BUCKET, ORG, TOKEN
 from tidemill.adapters.influx.market import InfluxMarketStore, Place
 from tidemill.adapters.sql.market.store import SqlMarketStore
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from binance_wire import klines, spot
-from wire_double import serving
+from support.binance_wire import klines, spot
+from support.wire_double import serving
 
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.ingest import PART_BARS

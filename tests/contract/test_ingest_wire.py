@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from binance_wire import klines, recorded
-from wire_double import WireDouble, serving
+from support.binance_wire import klines, recorded
+from support.wire_double import WireDouble, serving
 
 from tidemill.adapters.ccxt.calls import Patience
 from tidemill.adapters.ccxt.client import MarketAccess, SharedPace

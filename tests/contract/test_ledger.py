@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_steps import LONG, lease, opened, order, placed
-from ledger_story import BTC, NOW, STAMP, decision, intent
+from support.ledger_steps import LONG, lease, opened, order, placed
+from support.ledger_story import BTC, NOW, STAMP, decision, intent
 
 from tidemill.domain.errors import LeaseLost, OrderExpired, TradingError, TradingStopped
 from tidemill.domain.market import Stamp

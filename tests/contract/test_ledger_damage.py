@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from ledger_story import NOW, STAMP, decision, intent
+from support.ledger_story import NOW, STAMP, decision, intent
 
 import tidemill.adapters.sql
 from tidemill.adapters.sql.engine import open_engine, write

@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from ledger_story import BTC, NOW, STAMP, decision, intent
+from support.ledger_story import BTC, NOW, STAMP, decision, intent
 
 from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.domain.errors import LeaseLost, TidemillError, TradingError, TradingStopped

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from ledger_steps import LONG, fill, opened, order, placed, venue_order
-from ledger_story import BTC, NOW, STAMP, intent
+from support.ledger_steps import LONG, fill, opened, order, placed, venue_order
+from support.ledger_story import BTC, NOW, STAMP, intent
 
 from tidemill.domain.errors import LeaseLost
 from tidemill.domain.portfolio import CashEvent

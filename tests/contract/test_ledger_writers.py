@@ -13,8 +13,8 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from ledger_steps import LONG, lease, opened
-from ledger_story import NOW, STAMP, decision, intent
+from support.ledger_steps import LONG, lease, opened
+from support.ledger_story import NOW, STAMP, decision, intent
 
 from tidemill.adapters.sql import engine as _sql
 from tidemill.adapters.sql.ledger._stops import LOCK

@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from influx_double import BUCKET, ORG, TOKEN, running_double
-from influx_server import create_database, running_influx
+from support.influx_double import BUCKET, ORG, TOKEN, running_double
+from support.influx_server import create_database, running_influx
 
 from tidemill.adapters.influx.market import InfluxMarketStore, Place
 from tidemill.adapters.influx.wire import Api

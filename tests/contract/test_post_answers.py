@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from locations import need
+from support.locations import need
 
 from tidemill.adapters.posts import newsapi as newsapi_source
 from tidemill.adapters.posts import reddit as reddit_praw

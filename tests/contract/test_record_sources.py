@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import requests
-from binance_wire import of_perpetuals, perpetual, recorded
-from venue_wire import RULES
-from wire_double import serving
+from support.binance_wire import of_perpetuals, perpetual, recorded
+from support.venue_wire import RULES
+from support.wire_double import serving
 
 from tidemill.adapters.ccxt.market_events import CcxtMarketEvents
 from tidemill.domain.errors import DataError, TransientError

@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from binance_wire import recorded
-from stream_double import StreamDouble, saying
-from wire_double import serving
+from support.binance_wire import recorded
+from support.stream_double import StreamDouble, saying
+from support.wire_double import serving
 
 from tidemill.adapters.ccxt.client import MarketAccess
 from tidemill.adapters.ccxt.stream import CcxtStream

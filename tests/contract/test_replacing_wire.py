@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from ledger_story import decision, intent
+from support.ledger_story import decision, intent
 
 from tidemill.adapters.ccxt.broker import CcxtBroker
 from tidemill.adapters.clocks import WallClock

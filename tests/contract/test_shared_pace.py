@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from binance_wire import klines, spot
-from shares_wire import NAME, NOW, answers
-from wire_double import WireDouble, serving
+from support.binance_wire import klines, spot
+from support.shares_wire import NAME, NOW, answers
+from support.wire_double import WireDouble, serving
 
 from tidemill.adapters.clocks import WallClock
 from tidemill.adapters.equities.alpha_vantage import AlphaVantageBars

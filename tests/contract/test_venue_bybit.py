@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 import requests
-from venue_wire import KEY, SECRET, WAIT, admin, fault, running
+from support.venue_wire import KEY, SECRET, WAIT, admin, fault, running
 
 from tidemill.venue import UNLIMITED, Limits, VenueServer
 from tidemill.venue.bybit.errors import translate

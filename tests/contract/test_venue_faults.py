@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
-from venue_wire import admin, ask, fault, place, public, running, truly_placed
+from support.venue_wire import admin, ask, fault, place, public, running, truly_placed
 
 from tidemill.venue import FAULTS, Limits, VenueServer
 from tidemill.venue.faults import REQUEST_FAULTS, SPELL_FAULTS, STREAM_FAULTS

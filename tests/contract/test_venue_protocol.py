@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from venue_wire import KEY, RESTING, RULES, admin, ask, place, public, recording, running
+from support.venue_wire import KEY, RESTING, RULES, admin, ask, place, public, recording, running
 
 from tidemill.matching import MAX_OPEN_ORDERS
 from tidemill.venue import VenueOptions, VenueServer

@@ -115,7 +115,7 @@ def _database(kind: str) -> Iterator[str]:
     if kind == "sqlite":
         yield ""
         return
-    from postgres import running_postgres
+    from support.postgres import running_postgres
 
     with running_postgres() as url:
         if not url:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from offline import run_offline
+from support.offline import run_offline
 
 pytestmark = pytest.mark.flow_run
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from events_seen import emitted
 from prefect.testing.utilities import prefect_test_harness
+from support.events_seen import emitted
 
 from tidemill.adapters.ccxt.market import CcxtMarket
 from tidemill.adapters.clocks import VenueClock

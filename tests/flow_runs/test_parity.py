@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from locations import need
-from offline import run_offline
+from support.locations import need
+from support.offline import run_offline
 
 from tidemill.backtest import BacktestPlan, fees_in_currency, run_backtest
 from tidemill.bootstrap import Services, make_backtest_plan, rerun_recent, shortfalls

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from events_seen import emitted
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.testing.utilities import prefect_test_harness
+from support.events_seen import emitted
 
 from tidemill.bootstrap import Services, using
 from tidemill.domain.gaps import Cause, GapState

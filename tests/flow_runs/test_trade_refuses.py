@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from exact_runs import BARS, HOUR, START, make_recording
 from prefect.testing.utilities import prefect_test_harness
+from support.exact_runs import BARS, HOUR, START, make_recording
 
 from tidemill.bootstrap import Services, build_fill_rules, using
 from tidemill.domain.market import Stamp
