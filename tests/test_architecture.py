@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tools.marked import read_marked
+from tools.measure.table import BEFORE, MEASURES
+from tools.rings import PAGES, PART, draw_rings, load_rings
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "tidemill"
@@ -177,3 +182,33 @@ def test_the_import_contracts_hold() -> None:
         [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_pictures_of_the_rings_are_drawn_from_the_table() -> None:
+    drawn = draw_rings(load_rings())
+    for page in PAGES:
+        assert read_marked(page, PART) == drawn, f"{page.name} is out of date; run python -m tools.rings"
+
+
+def test_every_package_is_described() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("| package |")[2].partition("\n\n")[0]
+    names = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+    described = {name for cell in names for name in re.findall(r"`(\w+)`", cell)}
+    assert described == {name for names in RINGS for name in names}
+
+
+def test_the_ways_through_the_house_name_files_and_functions_that_exist() -> None:
+    for line in (ROOT / "docs" / "architecture.md").read_text().splitlines():
+        for name, function in re.findall(r"`([\w/]+\.py)`(?: `(\w+)`)?", line):
+            path = next((path for path in (SOURCE / name, ROOT / name) if path.is_file()), None)
+            assert path, f"docs/architecture.md names {name}, which is not there"
+            defined = {getattr(node, "name", "") for node in ast.walk(ast.parse(path.read_text()))}
+            assert not function or function in defined, f"docs/architecture.md: {name} has no {function}"
+
+
+def test_the_table_of_measures_has_every_measure() -> None:
+    rows = read_marked(ROOT / "docs" / "architecture.md", "measures").splitlines()[2:]
+    cells = [tuple(line.strip("| ").split(" | ")) for line in rows]
+    assert [(title, before, goal) for title, before, _, goal in cells] == [
+        (measure.title, BEFORE[measure.name], measure.goal) for measure in MEASURES
+    ], "run make measure ARGS=--write"

@@ -8,9 +8,9 @@ import pytest
 
 from tools.measure.allowance import load_allowance, lower_allowance
 from tools.measure.bindings import find_retired, scan_bindings
+from tools.measure.figures import count_retired, sort_by_excess
 from tools.measure.glossary import load_retired_words
 from tools.measure.source import Source
-from tools.measure.table import count_retired, sort_by_excess
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,7 +6,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.COMMENT}
@@ -32,7 +32,8 @@ class Docstring:
     """A public definition and its docstring.
 
     ``kind``: module, class, function, property, or override (a method that a base class of the same source tree
-    documents). ``lines``: of the docstring, 0 where there is none.
+    documents). ``lines``: of the docstring, 0 where there is none. ``in_private_module``: a part of the path begins
+    with an underscore.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Docstring:
     name: str
     kind: str
     lines: int
+    in_private_module: bool = False
 
 
 def count_lines(path: Path) -> Lines:
@@ -56,15 +58,18 @@ def count_lines(path: Path) -> Lines:
 
 
 def scan_docstrings(paths: list[Path], *, root: Path) -> list[Docstring]:
-    """Public modules, classes, functions, methods: no underscore in any part of the path below ``root`` or the name.
+    """Modules, and the classes, functions and methods of which no part of the name begins with an underscore.
 
-    Functions inside functions are not public. A method counts as an override when a class that is named among the
-    bases of its class, anywhere in ``paths``, has a method of that name.
+    Functions inside functions are not public. Whether a module is private is seen below ``root``. A method counts as an
+    override when a class that is named among the bases of its class, anywhere in ``paths``, has a method of that name.
     """
     trees = {path: ast.parse(path.read_text()) for path in paths}
     methods = _load_methods(list(trees.values()))
-    public = [path for path in paths if not _is_private(path.relative_to(root))]
-    return [docstring for path in public for docstring in _scan_file(path, trees[path], methods)]
+    return [
+        replace(docstring, in_private_module=_is_private(path.relative_to(root)))
+        for path in paths
+        for docstring in _scan_file(path, trees[path], methods)
+    ]
 
 
 def _scan_file(path: Path, tree: ast.Module, methods: dict[str, set[str]]) -> Iterator[Docstring]:
