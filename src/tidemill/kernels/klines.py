@@ -21,16 +21,17 @@ def read_plain(text: np.ndarray, at: int) -> tuple[int, int, int, bool]:
     while at < len(text):
         byte = text[at]
         if ZERO <= byte <= NINE:
+            # counted before it is added: the nineteenth digit may already overflow and look small
+            digits += digits > 0 or byte != ZERO
+            if digits > MOST_DIGITS:
+                break
             whole = whole * 10 + (byte - ZERO)
-            digits += whole > 0
             decimals += pointed
         elif byte == POINT and not pointed:
             pointed = True
         else:
             break
         at += 1
-        if digits > MOST_DIGITS:
-            break
     return whole, decimals, at, digits <= MOST_DIGITS and whole <= MOST_EXACT and decimals < len(POWERS)
 
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.adapters.ccxt._klines import SMALL, parse_klines, parse_large, parse_small
@@ -24,6 +24,10 @@ row = st.builds(
 )
 
 
+# nineteen digits that do not fit into 63 bits, and twenty that wrap round to a small number
+@example(
+    ['[0,"0.9230000000000000000","0.9223372036854775808","18446744073709551617","9.9999999999999999999","1"]'], ","
+)
 @given(st.lists(row, max_size=30), st.sampled_from([",", ", ", ",\n"]))
 def test_both_ways_give_the_nearest_double_of_every_number(rows: list[str], between: str) -> None:
     text = f"[{between.join(rows)}]"
