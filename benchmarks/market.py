@@ -139,7 +139,7 @@ def ingest(rest: str, *, keep: bool, days: int = 30, workers: int = WORKERS) -> 
     from tidemill.adapters.clocks import WallClock
     from tidemill.adapters.sql.market.gaps import SqlGapLedger
     from tidemill.adapters.sql.market.store import SqlMarketStore
-    from tidemill.ingest import ingest_range
+    from tidemill.ingest import BarFeed, SeriesJob, ingest_range
 
     clock = WallClock()
     with tempfile.TemporaryDirectory() as folder:
@@ -150,13 +150,14 @@ def ingest(rest: str, *, keep: bool, days: int = 30, workers: int = WORKERS) -> 
             store.write_payloads([("bars", request, body) for request, body in answers], now=clock.now())
 
         source = CcxtMarket("binance", venue="B", rest_url=rest, market_clock=clock, on_payloads=note if keep else None)
+        feed = BarFeed(source=source, store=store, ledger=gaps)
         instruments = source.fetch_instruments()
 
         def one(part: tuple[Any, int]) -> int:
             instrument, day = part
             start = START + day * timedelta(days=1)
             span = {"start": start, "end": start + timedelta(days=min(days, 30)), "now": clock.now()}
-            made = ingest_range(source, store, gaps, instrument, timeframe="1m", calendar="24x7", sessions=(), **span)
+            made = ingest_range(feed, SeriesJob(instrument=instrument, timeframe="1m"), **span)
             return made.stored
 
         began = time.perf_counter()

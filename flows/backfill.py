@@ -9,7 +9,7 @@ from prefect import flow
 
 from flows.parameters import Mode, RunName
 from tasks.artifacts import Progress, announce_bars, publish_page
-from tasks.data import backfill_bars, backfill_parts, judge_gaps, mark_series, outcomes
+from tasks.data import backfill_bars, backfill_parts, ingest_summaries, judge_gaps, mark_series
 from tasks.options import finished, run_each
 from tidemill.bootstrap import services
 from tidemill.domain.market import require_range
@@ -45,10 +45,10 @@ def backfill(
     for future in futures:
         future.wait()
         progress.advance()
-    done = sum_by_name(outcomes(series, finished(futures)))
+    done = sum_by_name(ingest_summaries(series, finished(futures)))
     mark_series(done)
     judge_gaps(begin, until)
-    results = [one.as_dict() for one in done]
+    results = [one.to_json() for one in done]
     publish_page(f"backfill-{mode}", ingest_page("Bars backfilled", results), "Bars by instrument")
     announce_bars(until, results, event="bars.repaired")
     return {"results": results}

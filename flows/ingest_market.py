@@ -11,9 +11,9 @@ from tasks.artifacts import announce_bars, publish_page
 from tasks.data import (
     fetch_and_store_bars,
     fetch_and_store_records,
+    ingest_summaries,
     judge_gaps,
     mark_series,
-    outcomes,
     watched_series,
 )
 from tasks.options import finished, patiently, run_each
@@ -38,11 +38,11 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     series, wanted = watched_series(), svc.markets.wanted_records()
     futures = run_each(fetch_and_store_bars, series)
     records = patiently(fetch_and_store_records).map(*zip(*wanted, strict=True)) if wanted else []
-    done = outcomes(series, finished(futures))
+    done = ingest_summaries(series, finished(futures))
     mark_series(done)
     judge_gaps()
-    results = [one.as_dict() for one in done]
-    told = [one.as_dict() for one in outcomes([(name, kind) for kind, name in wanted], finished(records))]
+    results = [one.to_json() for one in done]
+    told = [one.to_json() for one in ingest_summaries([(name, kind) for kind, name in wanted], finished(records))]
     publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", [*results, *told]), "Bars by instrument")
     as_of = svc.grid.upcoming_as_of(svc.market_clock.now())
     if emit and as_of is not None:

@@ -8,8 +8,8 @@ from prefect import flow
 
 from flows.parameters import Mode
 from tasks.artifacts import publish_page
-from tasks.data import fetch_and_store_posts, outcomes
-from tasks.options import patiently
+from tasks.data import fetch_and_store_posts, ingest_summaries
+from tasks.options import finished, patiently
 from tidemill.bootstrap import services
 from tidemill.reports import posts_page
 
@@ -28,8 +28,7 @@ def ingest_sentiment(mode: Mode = "paper") -> dict[str, Any]:
     svc.check_mode(mode)
     names = [source.source for source in svc.post_sources]
     futures = patiently(fetch_and_store_posts).map(names) if names else []
-    for future in futures:
-        future.wait()
-    results = [one.as_dict() for one in outcomes([(name, "") for name in names], [future.state for future in futures])]
+    summaries = ingest_summaries([(name, "") for name in names], finished(futures))
+    results = [summary.to_json() for summary in summaries]
     publish_page(f"ingest-sentiment-{mode}", posts_page(results), "Posts by source")
     return {"results": results}

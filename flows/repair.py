@@ -9,7 +9,7 @@ from prefect import flow
 
 from flows.parameters import Mode
 from tasks.artifacts import announce_bars, publish_page
-from tasks.data import judge_gaps, judge_repaired, mark_listings, repair_bars, repairs, watched_series
+from tasks.data import judge_gaps, judge_repaired, mark_listings, repair_bars, repair_summaries, watched_series
 from tasks.options import finished, run_each
 from tidemill.bootstrap import services
 from tidemill.domain.market import EPOCH, require_range
@@ -40,9 +40,9 @@ def repair(
     judge_gaps(begin, until, follow=True)
     series = watched_series()
     futures = run_each(repair_bars, [(*one, begin, until, accepted) for one in series])
-    done = repairs(series, finished(futures))
+    done = repair_summaries(series, finished(futures))
     left = judge_repaired(begin, until, done)
-    results = [{**one.done.as_dict(), "released": one.released} for one in done]
+    results = [summary.to_json() for summary in done]
     publish_page(f"repair-{mode}", repair_page(results, left), "What was repaired and what is missing still")
     announce_bars(until, results, event="bars.repaired")
     return {"results": results, "missing": sum(one.missing for one in left)}

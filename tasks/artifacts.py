@@ -18,7 +18,7 @@ from prefect.events import emit_event
 
 from tidemill.bootstrap import services
 from tidemill.domain.market import format_time
-from tidemill.ingest import Ingested
+from tidemill.ingest import IngestSummary
 from tidemill.reports import asset_key, progress_sentence
 
 
@@ -58,10 +58,10 @@ class Progress:
         )
 
 
-def tell_asset(instrument: str, timeframe: str, done: Ingested) -> None:
+def tell_asset(instrument: str, timeframe: str, done: IngestSummary) -> None:
     """Keep with the asset of a series what this run brought; nothing outside of a run."""
     if AssetContext.get() is not None:
-        counts = {name: value for name, value in done.as_dict().items() if isinstance(value, int)}
+        counts = {name: value for name, value in done.to_json().items() if isinstance(value, int)}
         add_asset_metadata(asset_key(instrument, timeframe), counts)
 
 

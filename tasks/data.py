@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +13,12 @@ from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Gap
 from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesStatus
-from tidemill.gap_repair import Repaired, SeriesGroup, measure_group, record_missing, repair_series
+from tidemill.gap_repair import RepairSummary, measure_group, record_missing, repair_series
 from tidemill.ingest import (
     PART_BARS,
-    Ingested,
+    BarFeed,
+    IngestSummary,
+    SeriesJob,
     failed,
     follow_stream,
     ingest_bars,
@@ -30,30 +31,18 @@ from tidemill.quality import SeriesCompleteness
 
 
 @materialize_step(name="ingest_bars", run_name="bars {instrument} {timeframe}", tags=["data"], retries=2)
-def fetch_and_store_bars(instrument: str, timeframe: str) -> Ingested:
+def fetch_and_store_bars(instrument: str, timeframe: str) -> IngestSummary:
     """Fetch, check and store the newest bars of one series."""
     svc = services()
-    group = group_of(instrument, timeframe)
-    chosen = svc.markets.need(instrument, timeframe)
-    done = ingest_bars(
-        svc.markets.source(group.venue),
-        svc.store,
-        svc.gaps,
-        chosen,
-        timeframe=timeframe,
-        calendar=group.calendar,
-        sessions=group.sessions,
-        now=svc.market_clock.now(),
-        history=svc.history,
-        outliers=svc.outliers,
-        look_again=svc.settings.ingest.look_again_bars,
-    )
-    tell_asset(instrument, timeframe, done)
-    return done
+    feed, job = _feed_and_job(instrument, timeframe)
+    look_again = svc.settings.ingest.look_again_bars
+    summary = ingest_bars(feed, job, now=svc.market_clock.now(), history=svc.history, look_again=look_again)
+    tell_asset(instrument, timeframe, summary)
+    return summary
 
 
 @step(name="ingest_records", run_name="{kind} {instrument}", tags=["data"], retries=2)
-def fetch_and_store_records(kind: str, instrument: str) -> Ingested:
+def fetch_and_store_records(kind: str, instrument: str) -> IngestSummary:
     """Fetch and store the newest records of one kind and instrument."""
     svc = services()
     source = svc.markets.records(instrument.rpartition(".")[2])
@@ -62,7 +51,7 @@ def fetch_and_store_records(kind: str, instrument: str) -> Ingested:
 
 
 @step(name="ingest_posts", run_name="posts {source}", tags=["data"], retries=2)
-def fetch_and_store_posts(source: str) -> Ingested:
+def fetch_and_store_posts(source: str) -> IngestSummary:
     """Fetch, check, store and score the newest posts of one source."""
     svc = services()
     chosen = next(one for one in svc.post_sources if one.source == source)
@@ -70,26 +59,12 @@ def fetch_and_store_posts(source: str) -> Ingested:
 
 
 @materialize_step(name="backfill_bars", run_name="backfill {instrument} {timeframe}", tags=["data"], retries=2)
-def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetime, again: bool) -> Ingested:
+def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetime, again: bool) -> IngestSummary:
     """Fetch, check and store the bars of one series in a range."""
-    svc = services()
-    group = group_of(instrument, timeframe)
-    done = ingest_range(
-        svc.markets.source(group.venue),
-        svc.store,
-        svc.gaps,
-        svc.markets.need(instrument, timeframe),
-        timeframe=timeframe,
-        calendar=group.calendar,
-        sessions=group.sessions,
-        start=start,
-        end=end,
-        now=svc.market_clock.now(),
-        outliers=svc.outliers,
-        again=again,
-    )
-    tell_asset(instrument, timeframe, done)
-    return done
+    feed, job = _feed_and_job(instrument, timeframe)
+    summary = ingest_range(feed, job, start=start, end=end, now=services().market_clock.now(), again=again)
+    tell_asset(instrument, timeframe, summary)
+    return summary
 
 
 @step(name="record_missing", tags=["data"], retries=2)
@@ -104,40 +79,28 @@ def judge_gaps(start: datetime | None = None, end: datetime | None = None, *, fo
 
 
 @materialize_step(name="repair_series", run_name="repair {instrument} {timeframe}", tags=["data"], retries=2)
-def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime, accepted: bool) -> Repaired:
+def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime, accepted: bool) -> RepairSummary:
     """Ask again for exactly what is missing or refused of one series."""
-    svc = services()
-    group = group_of(instrument, timeframe)
-    done = repair_series(
-        svc.markets.source(group.venue),
-        svc.store,
-        svc.gaps,
-        svc.markets.need(instrument, timeframe),
-        group,
-        now=svc.market_clock.now(),
-        start=start,
-        end=end,
-        accepted=accepted,
-        outliers=svc.outliers,
-        witness=svc.witness,
-    )
-    tell_asset(instrument, timeframe, done.done)
-    return done
+    feed, job = _feed_and_job(instrument, timeframe)
+    now = services().market_clock.now()
+    summary = repair_series(feed, job, now=now, start=start, end=end, accepted=accepted)
+    tell_asset(instrument, timeframe, summary.ingest)
+    return summary
 
 
 @step(name="mark_series", tags=["data"])
-def mark_series(results: list[Ingested]) -> list[SeriesStatus]:
-    """Record the state in which each series was found; a store that takes no mark has said so already."""
+def mark_series(summaries: list[IngestSummary]) -> list[SeriesStatus]:
+    """Record the state in which each series was found; a store that takes no status has said so already."""
     svc = services()
-    now, marks = svc.market_clock.now(), []
-    before = {one.key: one for one in svc.marks.load_statuses()}
-    for one in results:
-        newest = svc.store.latest_open(one.name, one.timeframe)
-        mark = status_of(one, newest, before.get((one.name, one.timeframe)))
+    now, statuses = svc.market_clock.now(), []
+    before = {status.key: status for status in svc.marks.load_statuses()}
+    for summary in summaries:
+        newest = svc.store.latest_open(summary.name, summary.timeframe)
+        status = status_of(summary, newest, before.get((summary.name, summary.timeframe)))
         with suppress(TransientError):
-            svc.marks.record_status(mark, now=now)
-        marks.append(mark)
-    return marks
+            svc.marks.record_status(status, now=now)
+        statuses.append(status)
+    return statuses
 
 
 @step(name="mark_listings", tags=["data"], retries=2)
@@ -147,24 +110,15 @@ def mark_listings() -> list[SeriesStatus]:
 
 
 @step(name="settle_holes", tags=["data"], retries=2)
-def judge_repaired(start: datetime, end: datetime, repaired: list[Repaired]) -> list[Gap]:
+def judge_repaired(start: datetime, end: datetime, repaired: list[RepairSummary]) -> list[Gap]:
     """Judge what a repair left; what nobody has is accepted."""
     svc = services()
-    left: list[Gap] = []
-    for group in svc.groups:
-        mine = [one for one in repaired if one.done.timeframe == group.timeframe and one.done.name in group.names]
-        left += record_missing(
-            svc.store,
-            svc.gaps,
-            group,
-            now=svc.market_clock.now(),
-            start=start,
-            end=end,
-            asked=[one.done.name for one in mine if not one.done.failure],
-            witness={one.done.name: one.witness for one in mine if one.witness is not None},
-            follow=True,
-        )
-    return left
+    now = svc.market_clock.now()
+    looks = [
+        record_missing(svc.store, svc.gaps, group, now=now, start=start, end=end, repaired=repaired, follow=True)
+        for group in svc.groups
+    ]
+    return [gap for look in looks for gap in look]
 
 
 @step(name="measure_completeness", tags=["data"], retries=2)
@@ -190,7 +144,7 @@ def follow_market(venue: str, seconds: float) -> dict[str, Any]:
     stream = svc.markets.stream(venue)
     try:
         plan = svc.stream_plan(venue, stream)
-        return asdict(follow_stream(plan, seconds=seconds))
+        return follow_stream(plan, seconds=seconds).to_json()
     finally:
         stream.close()
 
@@ -200,9 +154,11 @@ def watched_series() -> list[tuple[str, str]]:
     return [(name, group.timeframe) for group in services().groups for name in group.names]
 
 
-def group_of(instrument: str, timeframe: str) -> SeriesGroup:
-    """The group in which a series is judged."""
-    return next(one for one in services().groups if one.timeframe == timeframe and instrument in one.names)
+def _feed_and_job(instrument: str, timeframe: str) -> tuple[BarFeed, SeriesJob]:
+    """Where bars of a series come from and go, and how they are judged; SeriesError when its venue has none."""
+    svc = services()
+    group = next(group for group in svc.groups if group.timeframe == timeframe and instrument in group.names)
+    return svc.bar_feed(group.venue), group.job(svc.markets.need(instrument, timeframe))
 
 
 def backfill_parts(start: datetime, end: datetime) -> list[tuple[str, str, datetime, datetime]]:
@@ -212,22 +168,22 @@ def backfill_parts(start: datetime, end: datetime) -> list[tuple[str, str, datet
         length = PART_BARS * group.length
         starts = [start + number * length for number in range(max(1, -(-(end - start) // length)))]
         pieces += [(name, group.timeframe, begin, min(end, begin + length)) for begin in starts for name in group.names]
-    return sorted(pieces, key=lambda one: one[2])
+    return sorted(pieces, key=lambda piece: piece[2])
 
 
-def outcomes(series: list[tuple[str, str]], states: list[Any]) -> list[Ingested]:
+def ingest_summaries(series: list[tuple[str, str]], states: list[Any]) -> list[IngestSummary]:
     """What became of each series or source: its result, or the failure that it alone met."""
-    found = []
-    for (name, timeframe), state in zip(series, states, strict=True):
-        result = state.result(raise_on_failure=False)
-        found.append(result if isinstance(result, Ingested) else failed(name, timeframe, result))
-    return found
+    results = [state.result(raise_on_failure=False) for state in states]
+    return [
+        result if isinstance(result, IngestSummary) else failed(name, timeframe, result)
+        for (name, timeframe), result in zip(series, results, strict=True)
+    ]
 
 
-def repairs(series: list[tuple[str, str]], states: list[Any]) -> list[Repaired]:
+def repair_summaries(series: list[tuple[str, str]], states: list[Any]) -> list[RepairSummary]:
     """What became of each repair: its result, or the failure that it alone met."""
-    found = []
-    for (name, timeframe), state in zip(series, states, strict=True):
-        result = state.result(raise_on_failure=False)
-        found.append(result if isinstance(result, Repaired) else Repaired(done=failed(name, timeframe, result)))
-    return found
+    results = [state.result(raise_on_failure=False) for state in states]
+    return [
+        result if isinstance(result, RepairSummary) else RepairSummary(ingest=failed(name, timeframe, result))
+        for (name, timeframe), result in zip(series, results, strict=True)
+    ]

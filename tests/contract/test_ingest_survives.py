@@ -31,7 +31,7 @@ from tidemill.adapters.ccxt.market import CcxtMarket
 from tidemill.memory.clocks import ManualClock
 from tidemill.adapters.sql.market.gaps import SqlGapLedger
 from tidemill.adapters.sql.market.store import SqlMarketStore
-from tidemill.ingest import ingest_bars
+from tidemill.ingest import BarFeed, SeriesJob, ingest_bars
 
 url, home, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
 now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,13 +40,12 @@ source = CcxtMarket("binance", venue="BINANCE", rest_url=url, market_clock=Manua
 instruments = {one.id: one for one in source.fetch_instruments()}
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+feed = BarFeed(source=source, store=store, ledger=gaps)
 print("ready", flush=True)
 for name in sorted(instruments):
     try:
-        done = ingest_bars(
-            source, store, gaps, instruments[name], timeframe="1m", calendar="24x7", sessions=(), now=now,
-            history=timedelta(minutes=30000),
-        )
+        job = SeriesJob(instrument=instruments[name], timeframe="1m")
+        done = ingest_bars(feed, job, now=now, history=timedelta(minutes=30000))
         print(name, done.stored, flush=True)
     except Exception as error:
         print(name, type(error).__name__, str(error).splitlines()[0], flush=True)

@@ -9,17 +9,33 @@ from support.hourly import HOUR, START, at, bars
 
 from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import Instrument
-from tidemill.ingest import ingest_bars, note_fetch, store_checked
+from tidemill.gap_repair import RepairSummary, repair_series
+from tidemill.ingest import BarFeed, IngestSummary, SeriesJob, ingest_bars, note_fetch, store_checked
+
+
+def job(instrument: Instrument) -> SeriesJob:
+    """The hourly series of an instrument that trades around the clock."""
+    return SeriesJob(instrument=instrument, timeframe="1h")
+
+
+def repair(source, store, ledger, instrument: Instrument, *, reference=None, **options) -> RepairSummary:
+    """One repair, with a second venue if there is one."""
+    feed = BarFeed(source=source, store=store, ledger=ledger, reference_source=reference)
+    return repair_series(feed, job(instrument), **options)
+
+
+def repaired(*instruments: Instrument, opens=None) -> list[RepairSummary]:
+    """What a repair says that asked for everything of these and got nothing more."""
+    return [
+        RepairSummary(ingest=IngestSummary(name=one.id, timeframe="1h"), reference_opens=opens) for one in instruments
+    ]
 
 
 def take(store, ledger, instrument: Instrument, hours: Sequence[int], *, now: datetime, **options) -> None:
     """Import bars as a file would bring them."""
     frame = bars(instrument, hours, options.pop("prices", None))
-    store_checked(
-        frame, store, ledger, instrument, timeframe="1h", calendar="24x7", sessions=(), now=now, after=None, **options
-    )
-    end = at(max(hours) + 1)
-    note_fetch(ledger, instrument.id, "1h", at(min(hours)), end, bars=len(frame), calendar="24x7", now=now)
+    store_checked(frame, store, ledger, job(instrument), now=now, **options)
+    note_fetch(ledger, job(instrument), at(min(hours)), at(max(hours) + 1), bars=len(frame), now=now)
 
 
 def without(*gone: int, last: int = 30) -> list[int]:
@@ -34,15 +50,5 @@ def told(ledger) -> list[tuple[str, int, int, Cause, GapState]]:
 
 
 def ingest(source, store, ledger, instrument: Instrument, now: datetime, look_again: int = 0):
-    return ingest_bars(
-        source,
-        store,
-        ledger,
-        instrument,
-        timeframe="1h",
-        calendar="24x7",
-        sessions=(),
-        now=now,
-        history=timedelta(days=3),
-        look_again=look_again,
-    )
+    feed = BarFeed(source=source, store=store, ledger=ledger)
+    return ingest_bars(feed, job(instrument), now=now, history=timedelta(days=3), look_again=look_again)

@@ -52,7 +52,5 @@ def count_bars(recording: Recording, plan: BacktestPlan) -> dict[str, int]:
 
 def _count_missing(plan: BacktestPlan, inside: np.ndarray, *, first: int, last: int) -> int:
     grid = plan.rules.grid
-    expected = expected_opens(
-        grid.timeframe, from_micros(first), from_micros(last + 1), calendar=grid.calendar, sessions=grid.sessions
-    )
+    expected = expected_opens(grid.schedule, from_micros(first), from_micros(last + 1))
     return len(find_missing(expected, inside))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tidemill.backtest.values import BacktestPlan
 from tidemill.domain.market import timeframe_seconds, to_micros
-from tidemill.ingest import store_checked
+from tidemill.ingest import SeriesJob, store_checked
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.ports import BarTape
@@ -56,6 +56,13 @@ def _ingest_all(
     """One instrument through the checks in the batches of a replay; when the venue is down nothing comes."""
     grid = plan.rules.grid
     length = timedelta(seconds=timeframe_seconds(grid.timeframe))
+    job = SeriesJob(
+        instrument=plan.rules.instruments[name],
+        timeframe=grid.timeframe,
+        calendar=grid.calendar,
+        sessions=grid.sessions,
+        outliers=plan.outliers,
+    )
     store = MemoryMarketStore()
     moments = [grid.decided_open(points[0]) + grid.delay / 2, *(point + grid.delay / 2 for point in points)]
     opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
@@ -69,13 +76,9 @@ def _ingest_all(
             bars.iloc[first:end].reset_index(drop=True),
             store,
             ledger,
-            plan.rules.instruments[name],
-            timeframe=grid.timeframe,
-            calendar=grid.calendar,
-            sessions=grid.sessions,
+            job,
             now=now,
             after=store.latest_open(name, grid.timeframe),
             source="import" if not number else "ingest",
-            outliers=plan.outliers,
         )
         first = end

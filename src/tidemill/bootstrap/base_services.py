@@ -33,7 +33,7 @@ BUNDLED = Path("bundled")
 OPENED = (
     "markets",
     "market_source",
-    "witness",
+    "reference_source",
     "broker",
     "store",
     "gaps",

@@ -8,7 +8,7 @@ from tidemill.bootstrap.services import Services
 from tidemill.domain.errors import TidemillError, TransientError
 from tidemill.domain.series import SeriesError, SeriesStatus
 from tidemill.gap_repair import SeriesGroup
-from tidemill.ingest import Ingested, failed, mark_listing
+from tidemill.ingest import IngestSummary, failed, status_of_listing
 
 
 def ask_listings(svc: Services) -> list[SeriesStatus]:
@@ -21,13 +21,13 @@ def ask_listings(svc: Services) -> list[SeriesStatus]:
     marks = []
     for one in asked:
         newest = svc.store.latest_open(one.name, one.timeframe)
-        marks.append(mark_listing(one, newest, before.get((one.name, one.timeframe))))
+        marks.append(status_of_listing(one, newest, before.get((one.name, one.timeframe))))
         with suppress(TransientError):
             svc.marks.record_status(marks[-1], now=now)
     return marks
 
 
-def _ask(svc: Services, group: SeriesGroup) -> list[Ingested]:
+def _ask(svc: Services, group: SeriesGroup) -> list[IngestSummary]:
     """What the venue of a group says of each instrument, up to the first that it cannot be asked about."""
     found = []
     for name in group.names:
@@ -38,5 +38,5 @@ def _ask(svc: Services, group: SeriesGroup) -> list[Ingested]:
         except TidemillError:
             break
         else:
-            found.append(Ingested(name=name, timeframe=group.timeframe, listed_from=listed))
+            found.append(IngestSummary(name=name, timeframe=group.timeframe, listed_from=listed))
     return found

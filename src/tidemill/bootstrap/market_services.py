@@ -14,7 +14,7 @@ from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument, split_instrument_id
 from tidemill.domain.market_events import MarketEventKind
 from tidemill.gap_repair import SeriesGroup
-from tidemill.ingest import StreamPlan
+from tidemill.ingest import BarFeed, StreamPlan
 from tidemill.ports import MarketSource, MarketStream, PostSource
 from tidemill.quality import OutlierRules
 
@@ -78,28 +78,31 @@ class MarketServices(BaseServices):
         marks = self.marks.load_statuses()
         return tuple(one.listed(marks) for one in build_groups(self.markets, self.series, now, now - self.history))
 
+    def bar_feed(self, venue: str) -> BarFeed:
+        """Where bars of a venue come from and go, with the second venue that repairs ask for evidence."""
+        return BarFeed(
+            source=self.markets.source(venue),
+            store=self.store,
+            ledger=self.gaps,
+            reference_source=self.reference_source,
+        )
+
     def stream_plan(self, venue: str, stream: MarketStream) -> StreamPlan:
         """What is followed of a venue: its first timeframe, the instruments that it offers, trades if they are kept."""
         group = next(one for one in self.groups if one.venue == venue)
         trades = MarketEventKind.TRADES in self.markets.described[venue].records
         return StreamPlan(
             stream=stream,
-            source=self.markets.source(venue),
-            store=self.store,
-            ledger=self.gaps,
+            feed=self.bar_feed(venue),
             clock=self.market_clock,
-            instruments=self.markets.offered(group),
-            timeframe=group.timeframe,
+            jobs=group.jobs(self.markets.offered(group)),
             history=self.history,
-            calendar=group.calendar,
-            sessions=group.sessions,
-            outliers=self.outliers,
-            records=self.records if trades else None,
+            market_events=self.records if trades else None,
             trades=self.markets.records(venue) if trades else None,
         )
 
     @cached_property
-    def witness(self) -> MarketSource | None:
+    def reference_source(self) -> MarketSource | None:
         """A second venue that repairs ask for evidence, if the settings name one."""
         chosen = self.settings.quality.witness
         return build_live_market(chosen, chosen.upper()) if chosen else None

@@ -41,7 +41,7 @@ def build_rules(settings: Settings, grid: DecisionGrid, instruments: Mapping[str
 def build_outlier_rules(settings: Settings) -> OutlierRules:
     """When a possible bar is doubted."""
     quality = settings.quality
-    return OutlierRules(spike_fraction=quality.spike_fraction, witness_fraction=quality.witness_fraction)
+    return OutlierRules(spike_fraction=quality.spike_fraction, reference_fraction=quality.witness_fraction)
 
 
 def build_series(settings: Settings, grid: DecisionGrid) -> SeriesGroup:
@@ -52,6 +52,7 @@ def build_series(settings: Settings, grid: DecisionGrid) -> SeriesGroup:
         calendar=settings.calendar,
         sessions=tuple(grid.sessions),
         publish_delay=timedelta(seconds=settings.quality.publish_delay_seconds),
+        outliers=build_outlier_rules(settings),
     )
 
 

@@ -1,11 +1,13 @@
-"""Gaps looked for, judged and closed: what `repair` does, free of schedules and screens."""
+"""Gaps found, judged and closed: what `repair` does, free of schedules and screens."""
 
-from tidemill.gap_repair.detect import measure_group, record_missing
+from tidemill.gap_repair.completeness import measure_group
+from tidemill.gap_repair.detect import record_missing
 from tidemill.gap_repair.group import SeriesGroup
-from tidemill.gap_repair.refetch import Repaired, join_ranges, release_by_person, repair_series
+from tidemill.gap_repair.refetch import join_ranges, release_by_person, repair_series
+from tidemill.gap_repair.summary import RepairSummary
 
 __all__ = [
-    "Repaired",
+    "RepairSummary",
     "SeriesGroup",
     "join_ranges",
     "measure_group",

@@ -1,38 +1,27 @@
-"""Gaps looked for and judged with all series of a venue in view, and what is complete."""
+"""Gaps found and judged with all series of a venue in view.
+
+Whether a missing bar is the venue's outage, a time without trades or our own failure shows only beside the venue's
+other instruments: so a group is looked at as one, and every series is a neighbour in the evidence of the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
-import pandas as pd
 
-from tidemill.domain.gaps import Cause, Gap
-from tidemill.domain.market import EPOCH, to_micros
+from tidemill.domain.gaps import Gap
+from tidemill.domain.market import to_micros
 from tidemill.domain.series import FOREVER
 from tidemill.gap_repair.group import SeriesGroup
+from tidemill.gap_repair.look import Look, SeriesView
+from tidemill.gap_repair.summary import RepairSummary
 from tidemill.ports import BarStore, GapRecords
-from tidemill.quality import (
-    Evidence,
-    Neighbour,
-    SeriesCompleteness,
-    expected_opens,
-    find_gaps,
-    find_missing,
-    honour_quarantine,
-    judge_cause,
-    measure_series,
-    revise_gaps,
-)
+from tidemill.quality import Evidence, Neighbour, expected_opens, find_gaps, find_missing, judge_cause, revise_gaps
 
-# Without a fetch in this time the look begins here.
-LOOK_BACK = timedelta(days=2)
-# An instrument without a bar for longer than this proves nothing about its venue.
-LISTED_FOR = timedelta(days=7)
-MARGIN_BARS = 5
-MICRO = timedelta(microseconds=1)
+TRADED_WITHIN = timedelta(days=7)
+"""An instrument without a bar for longer than this proves nothing about its venue."""
 
 
 def record_missing(
@@ -43,195 +32,88 @@ def record_missing(
     now: datetime,
     start: datetime | None = None,
     end: datetime | None = None,
-    witness: Mapping[str, np.ndarray] | None = None,
-    asked: Sequence[str] = (),
+    repaired: Sequence[RepairSummary] = (),
     follow: bool = False,
 ) -> list[Gap]:
-    """Look for gaps with ``start`` <= open time < ``end``, judge them and record what changed; those missing now.
+    """Find the gaps with ``start`` <= open time < ``end``, judge them and record what changed.
 
-    Without ``start`` the look begins where the newest fetches did, with ``EPOCH`` at the listing. Without
-    ``end`` each series is expected up to its newest answered fetch; ``follow``: up to ``now``.
-    ``asked``: instruments for which a repair has just asked for everything in the range.
+    Without ``start`` the look begins where the newest fetches did, with ``EPOCH`` at the listing. Without ``end`` each
+    series is due up to its newest answered fetch; ``follow``: up to ``now``. ``repaired``: what a repair of the whole
+    range has just brought; an instrument whose repair did not fail was asked for everything in it.
+
+    Returns the gaps that are missing now, by series. Errors of the store pass through.
     """
-    known = {name: ledger.load_gaps([name], group.timeframe) for name in group.names}
-    begin = _begin(ledger, group, known, start, now)
-    told = {name: _beyond(store, ledger, group, name, now, follow=follow) for name in group.names}
-    beyond = {name: min(end, last) if end else last for name, last in told.items()}
-    views = {name: _view(store, ledger, group, name, begin, beyond[name]) for name in group.names}
+    look = Look(store=store, ledger=ledger, group=group, now=now, follow=follow)
+    standing = {name: ledger.load_gaps([name], group.timeframe) for name in group.names}
+    begin = look.begin_after(start, (gap for gaps in standing.values() for gap in gaps))
+    views = {name: look.view(name, begin, min(look.end_of(name), end or FOREVER)) for name in group.names}
+    neighbours = {name: _as_neighbour(look, view) for name, view in views.items()}
+    repairs = {summary.ingest.name: summary for summary in repaired if summary.ingest.timeframe == group.timeframe}
     missing: list[Gap] = []
-    lines: list[Gap] = []
+    changes: list[Gap] = []
     for name, view in views.items():
-        others = {other: _as_neighbour(one, group, now) for other, one in views.items() if other != name}
-        found = _judge(ledger, group, view, others, now=now, witness=(witness or {}).get(name))
-        before = _told_before(group, view, known[name], end or FOREVER)
-        not_due = [one.start for one in before if not group.is_due(name, one.start)]
-        lines += revise_gaps(before, found, asked_again=name in asked, stored=view.opens, not_due=not_due)
-        missing += found
-    ledger.record_gaps(lines, now=now)
+        others = {other: neighbour for other, neighbour in neighbours.items() if other != name}
+        repair = repairs.get(name)
+        gaps = _find_gaps(look, view, others, None if repair is None else repair.reference_opens)
+        earlier = _in_view(group, view, standing[name], end or FOREVER)
+        changes += revise_gaps(
+            earlier,
+            gaps,
+            asked_again=repair is not None and not repair.ingest.failure,
+            stored=view.opens,
+            not_due=[gap.start for gap in earlier if not group.is_due(name, gap.start)],
+        )
+        missing += gaps
+    ledger.record_gaps(changes, now=now)
     return missing
 
 
-def _begin(
-    ledger: GapRecords,
-    group: SeriesGroup,
-    known: Mapping[str, Sequence[Gap]],
-    start: datetime | None,
-    now: datetime,
-) -> datetime:
-    """Where the look begins: as asked, widened to gaps that reach into it or wait for their bars."""
-    begin = start
-    if begin is None:
-        newest = [ledger.load_fetches(name, group.timeframe, since=now - LOOK_BACK)[-1:] for name in group.names]
-        begin = min((some[0].start for some in newest if some), default=now - LOOK_BACK)
-    for one in (gap for gaps in known.values() for gap in gaps):
-        waits = start is None and one.cause is Cause.NOT_PUBLISHED
-        if waits or one.start < begin < one.end:
-            begin = min(begin, one.start)
-    return begin
-
-
-def _beyond(
-    store: BarStore, ledger: GapRecords, group: SeriesGroup, name: str, now: datetime, *, follow: bool
-) -> datetime:
-    """The first open time that is not expected: its bar cannot have been told, or the instrument is listed no more."""
-    until = group.listing(name).end
-    if follow:
-        return min(until, now - group.length + MICRO)
-    newest = store.latest_open(name, group.timeframe)
-    ends = [one.end for one in ledger.load_fetches(name, group.timeframe, since=now - LOOK_BACK)]
-    told = max(ends, default=EPOCH)
-    return min(until, max(told, newest + MICRO) if newest else told)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _View:
-    """The bars of one series in a range: open times in micros, without those in quarantine.
-
-    ``listed``: where its bars begin, None when that is not known.
-    """
-
-    name: str
-    begin: datetime
-    beyond: datetime
-    opens: np.ndarray
-    listed: datetime | None = None
-    refused: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-
-
-def _view(
-    store: BarStore, ledger: GapRecords, group: SeriesGroup, name: str, begin: datetime, beyond: datetime
-) -> _View:
-    refused = ledger.read_quarantine([name], group.timeframe)
-    opens = _load_opens(store, group, name, refused, max(EPOCH, begin - MARGIN_BARS * group.length), beyond)
-    if begin > EPOCH and (not len(opens) or opens[0] >= to_micros(begin)):
-        # nothing right before the range: only the whole history tells whether the series was listed by then
-        opens = _load_opens(store, group, name, refused, EPOCH, beyond)
-    times = refused["open_time"].dropna().to_numpy("datetime64[us]").astype(np.int64)
-    listed = _listed_from(ledger, group, name, opens, begin)
-    return _View(name=name, begin=begin, beyond=beyond, opens=opens, listed=listed, refused=times)
-
-
-def _listed_from(
-    ledger: GapRecords, group: SeriesGroup, name: str, opens: np.ndarray, begin: datetime
-) -> datetime | None:
-    """Where the bars of a series begin: with its listing, but not before anything was asked for; else with the first.
-
-    What nobody asked for is no gap; and bars that are there prove a listing wrong that is told to begin after them.
-    """
-    told = group.listing(name).start
-    first = EPOCH + int(opens[0]) * MICRO if len(opens) else None
-    if told == EPOCH or (first is not None and first <= max(told, begin)):
-        return first
-    asked = min((one.start for one in ledger.load_fetches(name, group.timeframe)), default=None)
-    return first if asked is None else min(max(told, asked), first or FOREVER)
-
-
-def _load_opens(
-    store: BarStore, group: SeriesGroup, name: str, refused: pd.DataFrame, start: datetime, end: datetime
-) -> np.ndarray:
-    end = max(start, end)
-    if not len(refused):
-        return store.coverage(name, group.timeframe, start, end)
-    kept = honour_quarantine(store.read_bars([name], group.timeframe, start, end), refused)
-    opens: np.ndarray = kept["open_time"].to_numpy("datetime64[us]").astype(np.int64)
-    return opens
-
-
-def _as_neighbour(view: _View, group: SeriesGroup, now: datetime) -> Neighbour:
-    if not len(view.opens) or view.listed is None:
-        return Neighbour(opens=view.opens, listed_from=0, listed_until=0)
-    newest = int(view.opens[-1])
-    recent = newest > to_micros(min(now, view.beyond) - LISTED_FOR)
-    return Neighbour(
-        opens=view.opens,
-        listed_from=to_micros(view.listed),
-        listed_until=to_micros(min(now, group.listing(view.name).end)) if recent else newest + 1,
-    )
-
-
-def _judge(
-    ledger: GapRecords,
-    group: SeriesGroup,
-    view: _View,
-    others: Mapping[str, Neighbour],
-    *,
-    now: datetime,
-    witness: np.ndarray | None,
+def _find_gaps(
+    look: Look, view: SeriesView, neighbours: Mapping[str, Neighbour], reference_opens: np.ndarray | None
 ) -> list[Gap]:
-    """Gaps of one series from its listing on."""
-    if view.listed is None:
+    """Gaps of one series from its listing on, each with its cause; none when no bar was ever due."""
+    if view.listed_from is None:
         return []
-    listed = max(view.begin, view.listed)
-    expected = expected_opens(group.timeframe, listed, view.beyond, calendar=group.calendar, sessions=group.sessions)
+    group, begin = look.group, max(view.begin, view.listed_from)
+    expected = expected_opens(group.schedule, begin, view.end)
     missing = find_missing(expected, view.opens)
     if not len(missing):
         return []
     evidence = Evidence(
-        now=now,
+        now=look.now,
         stored=view.opens,
-        listed_from=to_micros(view.listed),
-        fetches=ledger.load_fetches(view.name, group.timeframe, since=listed),
-        neighbours=others,
-        witness=witness,
-        quarantined=view.refused,
+        listed_from=to_micros(view.listed_from),
+        fetches=look.ledger.load_fetches(view.name, group.timeframe, since=begin),
+        neighbours=neighbours,
+        reference_opens=reference_opens,
+        quarantined=view.quarantined,
         publish_delay=group.publish_delay,
     )
     causes = judge_cause(missing, group.timeframe, evidence)
     return find_gaps(view.name, group.timeframe, expected, missing, causes)
 
 
-def _told_before(group: SeriesGroup, view: _View, known: Sequence[Gap], end: datetime) -> list[Gap]:
-    """Gaps told of a series before, of the range that was looked at or behind the end of its listing."""
+def _as_neighbour(look: Look, view: SeriesView) -> Neighbour:
+    """A series as evidence for the others: it says something of its venue only while it was traded there."""
+    if not len(view.opens) or view.listed_from is None:
+        return Neighbour(opens=view.opens, listed_from=0, listed_until=0)
+    newest = int(view.opens[-1])
+    # that a traded instrument lacks its newest bars is evidence of an outage; that a dead one does is none
+    is_traded = newest > to_micros(min(look.now, view.end) - TRADED_WITHIN)
+    delisted = look.group.listing(view.name).end
+    return Neighbour(
+        opens=view.opens,
+        listed_from=to_micros(view.listed_from),
+        listed_until=to_micros(min(look.now, delisted)) if is_traded else newest + 1,
+    )
+
+
+def _in_view(group: SeriesGroup, view: SeriesView, standing: Sequence[Gap], end: datetime) -> list[Gap]:
+    """The standing gaps of a series that this look may revise.
+
+    Those that begin in the range that was looked at; and those behind the end of a listing that was learned later,
+    which no look reaches any more because no bar is due there.
+    """
     delisted = group.listing(view.name).end
-    begun = [one for one in known if view.begin <= one.start]
-    return [one for one in begun if one.start < view.beyond or delisted <= one.start < end]
-
-
-def measure_group(
-    store: BarStore,
-    ledger: GapRecords,
-    group: SeriesGroup,
-    *,
-    now: datetime,
-    since: datetime = EPOCH,
-    follow: bool = False,
-) -> list[SeriesCompleteness]:
-    """Completeness of each series that has or should have bars, from ``since`` or its listing on."""
-    measured = []
-    for name in group.names:
-        beyond = _beyond(store, ledger, group, name, now, follow=follow)
-        view = _view(store, ledger, group, name, since, beyond)
-        done = measure_series(
-            name,
-            group.timeframe,
-            view.opens,
-            listed=view.listed,
-            start=since,
-            end=beyond,
-            gaps=ledger.load_gaps([name], group.timeframe),
-            history=[event.gap for event in ledger.load_gap_events(name, group.timeframe)],
-            calendar=group.calendar,
-            sessions=group.sessions,
-        )
-        measured += [done] if done else []
-    return measured
+    begun = [gap for gap in standing if view.begin <= gap.start]
+    return [gap for gap in begun if gap.start < view.end or delisted <= gap.start < end]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from tidemill.domain.market import EPOCH, Calendar, timeframe_seconds
+from tidemill.domain.market import EPOCH, BarSchedule, Calendar, Instrument
 from tidemill.domain.series import FOREVER, Listing, SeriesStatus
+from tidemill.ingest import SeriesJob
+from tidemill.quality import OutlierRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesGroup:
     """The series of one venue and timeframe whose gaps are judged together.
 
-    ``publish_delay``: how long after its close the source may take to tell a bar. ``listings``: of the names for
-    which it is known, when they are listed; nothing is expected outside.
+    ``publish_delay``: how long after its close the source may take to publish a bar. ``outliers``: when a possible bar
+    is doubted. ``listings``: of the names for which they are known; nothing is expected outside.
     """
 
     names: tuple[str, ...]
@@ -23,39 +25,62 @@ class SeriesGroup:
     calendar: Calendar = "24x7"
     sessions: Sequence[datetime] = ()
     publish_delay: timedelta = timedelta(0)
+    outliers: OutlierRules = field(default_factory=OutlierRules)
     listings: Mapping[str, Listing] = field(default_factory=dict)
+
+    @property
+    def schedule(self) -> BarSchedule:
+        """When the bars of its series are due."""
+        return BarSchedule(timeframe=self.timeframe, calendar=self.calendar, sessions=self.sessions)
 
     @property
     def length(self) -> timedelta:
         """One bar."""
-        return timedelta(seconds=timeframe_seconds(self.timeframe))
+        return self.schedule.length
 
     @property
     def venue(self) -> str:
         """The venue of the names."""
         return self.names[0].rpartition(".")[2]
 
+    def job(self, instrument: Instrument) -> SeriesJob:
+        """The series of one instrument, as its stages work on it."""
+        return SeriesJob(
+            instrument=instrument,
+            timeframe=self.timeframe,
+            calendar=self.calendar,
+            sessions=self.sessions,
+            outliers=self.outliers,
+        )
+
+    def jobs(self, instruments: Iterable[Instrument]) -> tuple[SeriesJob, ...]:
+        """The series of several instruments."""
+        return tuple(self.job(instrument) for instrument in instruments)
+
     def listing(self, name: str) -> Listing:
-        """When an instrument is listed; always, unless told."""
+        """When an instrument is listed; always, when nobody says."""
         return self.listings.get(name, ALWAYS)
 
     def is_due(self, name: str, moment: datetime) -> bool:
-        """Whether a bar of ``name`` may open at ``moment``: listed then, and not between two known sessions."""
-        listing, known = self.listing(name), self.sessions
+        """Whether a bar of ``name`` may open at ``moment``: listed then, and not between two recorded sessions.
+
+        Before the first and after the last session the calendar says nothing, and so does not rule a bar out.
+        """
+        listing, sessions = self.listing(name), self.sessions
         if not listing.start <= moment < listing.end:
             return False
-        between = self.calendar == "as-recorded" and bool(known) and known[0] <= moment <= known[-1]
-        return not between or moment in known
+        is_told = self.calendar == "as-recorded" and bool(sessions) and sessions[0] <= moment <= sessions[-1]
+        return not is_told or moment in sessions
 
-    def listed(self, marks: Sequence[SeriesStatus]) -> SeriesGroup:
-        """The group with the listings that the marks of its series tell."""
-        mine = [one for one in marks if one.timeframe == self.timeframe and one.instrument in self.names]
-        return replace(self, listings={one.instrument: _listing(one) for one in mine})
+    def listed(self, statuses: Sequence[SeriesStatus]) -> SeriesGroup:
+        """The group with the listings that the statuses of its series tell."""
+        own = [status for status in statuses if status.timeframe == self.timeframe and status.instrument in self.names]
+        return replace(self, listings={status.instrument: _listing(status) for status in own})
 
 
-def _listing(mark: SeriesStatus) -> Listing:
+def _listing(status: SeriesStatus) -> Listing:
     """When an instrument is listed; a beginning that is told behind the end cannot be meant."""
-    start, end = mark.listed_from or EPOCH, mark.listed_until or FOREVER
+    start, end = status.listed_from or EPOCH, status.listed_until or FOREVER
     return Listing(start=start, end=end) if start < end else Listing(end=end)
 
 

@@ -2,172 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
-from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
+from tidemill.domain.market import MICROSECOND
 from tidemill.domain.series import NotKept, SeriesError, SeriesState
+from tidemill.ingest.jobs import BarFeed, SeriesJob
 from tidemill.ingest.storage import as_backfilled, note_fetch, store_checked
-from tidemill.ingest.values import Ingested, sum_by_name
-from tidemill.ports import BarStore, GapRecords, MarketSource
-from tidemill.quality import OutlierRules, expected_opens
+from tidemill.ingest.values import IngestSummary, sum_by_name
+from tidemill.ports.frames import OHLCV
+from tidemill.quality import expected_opens
 
 PART_BARS = 20_000
 """Bars fetched and stored at once: what a crash costs, and what memory holds."""
 RESUME_AFTER = timedelta(days=1)
-MICRO = timedelta(microseconds=1)
-NUMBERS = ("open", "high", "low", "close", "volume")
+"""A series whose newest bar is older than this, and was backfilled, goes on being backfilled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Series:
-    """Where bars of one series come from, where they go, and how they are judged."""
+class _Fetcher:
+    """Parts of one series fetched and stored at the moment ``now``; ``past``: as known after their close."""
 
-    source: MarketSource
-    store: BarStore
-    ledger: GapRecords
-    instrument: Instrument
-    timeframe: str
-    calendar: Calendar
-    sessions: Sequence[datetime]
+    feed: BarFeed
+    job: SeriesJob
     now: datetime
-    outliers: OutlierRules | None
+    past: bool
 
-    @property
-    def length(self) -> timedelta:
-        return timedelta(seconds=timeframe_seconds(self.timeframe))
-
-    @property
-    def nothing(self) -> Ingested:
-        """What came of it before anything was asked for."""
-        name, listed = self.instrument.id, self.instrument.listed_from
-        return Ingested(name=name, timeframe=self.timeframe, listed_from=listed)
-
-    def take(self, start: datetime, end: datetime, *, past: bool, after: datetime | None, source: str) -> Ingested:
+    def fetch_part(self, start: datetime, end: datetime, *, after: datetime | None, source: str) -> IngestSummary:
         """Fetch one part, note that it was answered, check and store it."""
-        name, timeframe = self.instrument.id, self.timeframe
-        bars = need_numbers(self.source.fetch_bars(name, timeframe, start, end), name)
-        note_fetch(
-            self.ledger,
-            name,
-            timeframe,
-            start,
-            min(end, self.now),
-            bars=len(bars),
-            calendar=self.calendar,
-            now=self.now,
-        )
+        feed, job = self.feed, self.job
+        bars = need_numbers(feed.source.fetch_bars(job.name, job.timeframe, start, end), job.name)
+        note_fetch(feed.ledger, job, start, min(end, self.now), bars=len(bars), now=self.now)
         return store_checked(
-            as_backfilled(bars, timeframe) if past else bars,
-            self.store,
-            self.ledger,
-            self.instrument,
-            timeframe=timeframe,
-            calendar=self.calendar,
-            sessions=[one for one in self.sessions if start <= one < end],
+            as_backfilled(bars, job.timeframe) if self.past else bars,
+            feed.store,
+            feed.ledger,
+            job.between(start, end),
             now=self.now,
             after=after,
             source=source,
-            outliers=self.outliers,
         )
+
+    def resume(self, start: datetime) -> IngestSummary:
+        """Fetch from ``start`` to now, each part following on what is stored.
+
+        Of a series that begins with what the source keeps nothing is missing: the part then begins there.
+        """
+        parts = [_nothing(self.job)]
+        while start < self.now:
+            newest = self.feed.store.latest_open(self.job.name, self.job.timeframe)
+            end = min(self.now, start + PART_BARS * self.job.length)
+            try:
+                parts.append(self.fetch_part(start, end, after=newest, source="ingest"))
+            except NotKept as error:
+                if newest is not None or not start < error.first < self.now:
+                    raise
+                end = error.first
+            start = end
+        return sum_by_name(parts)[0]
+
+    def fill(self, start: datetime, end: datetime) -> IngestSummary:
+        """Fetch [start, end); the source must have kept it all."""
+        parts = [_nothing(self.job)]
+        while start < end:
+            beyond = min(end, start + PART_BARS * self.job.length)
+            parts.append(self.fetch_part(start, beyond, after=None, source="backfill"))
+            start = beyond
+        return sum_by_name(parts)[0]
 
 
 def ingest_bars(
-    source: MarketSource,
-    store: BarStore,
-    ledger: GapRecords,
-    instrument: Instrument,
-    *,
-    timeframe: str,
-    calendar: Calendar,
-    sessions: Sequence[datetime],
-    now: datetime,
-    history: timedelta,
-    outliers: OutlierRules | None = None,
-    look_again: int = 0,
-) -> Ingested:
+    feed: BarFeed, job: SeriesJob, *, now: datetime, history: timedelta, look_again: int = 0
+) -> IngestSummary:
     """Fetch bars from the newest stored one (or ``history`` back) to ``now``, check and store them part by part.
 
     ``look_again``: that many of the newest stored bars are asked for once more, for venues revise them.
     Each part is stored before the next is asked for: a run that died is taken on from what is stored.
     TransientError and DataError of the source pass through: the caller lets this instrument fail alone.
     """
-    series = _Series(
-        source=source,
-        store=store,
-        ledger=ledger,
-        instrument=instrument,
-        timeframe=timeframe,
-        calendar=calendar,
-        sessions=sessions,
-        now=now,
-        outliers=outliers,
-    )
-    newest = store.latest_open(instrument.id, timeframe)
-    past = newest is None or _was_backfilling(series, newest)
-    start = newest + (1 - look_again) * series.length if newest else now - history
-    return _take_parts(series, start, now, past=past, resumes=True)
+    newest = feed.store.latest_open(job.name, job.timeframe)
+    past = newest is None or _was_backfilling(feed, job, newest, now)
+    start = newest + (1 - look_again) * job.length if newest else now - history
+    return _Fetcher(feed=feed, job=job, now=now, past=past).resume(start)
 
 
 def ingest_range(
-    source: MarketSource,
-    store: BarStore,
-    ledger: GapRecords,
-    instrument: Instrument,
+    feed: BarFeed,
+    job: SeriesJob,
     *,
-    timeframe: str,
-    calendar: Calendar,
-    sessions: Sequence[datetime],
     start: datetime,
     end: datetime,
     now: datetime,
-    outliers: OutlierRules | None = None,
     again: bool = True,
     past: bool = True,
-) -> Ingested:
+) -> IngestSummary:
     """Fetch the bars with ``start`` <= open time < ``end``, check and store them; equal ones add nothing.
 
     Without ``again`` nothing is asked for when every bar of the range is stored: so a backfill that died is
     taken on where it stopped. ``past``: the bars are taken as known after their close, not now.
+    TransientError and DataError of the source pass through, NotKept when it has no bars so old.
     """
-    series = _Series(
-        source=source,
-        store=store,
-        ledger=ledger,
-        instrument=instrument,
-        timeframe=timeframe,
-        calendar=calendar,
-        sessions=sessions,
-        now=now,
-        outliers=outliers,
-    )
-    if not again and _is_stored(series, start, min(end, now - series.length + MICRO)):
-        return series.nothing
-    return _take_parts(series, start, end, past=past, resumes=False)
-
-
-def _take_parts(series: _Series, start: datetime, end: datetime, *, past: bool, resumes: bool) -> Ingested:
-    """Take [start, end) in pieces of at most ``PART_BARS`` bars, oldest first.
-
-    ``resumes``: they follow on what is stored, and of a series that begins with what the source keeps nothing is
-    missing; else the source must have kept them all (NotKept).
-    """
-    done = [series.nothing]
-    while start < end:
-        newest = series.store.latest_open(series.instrument.id, series.timeframe) if resumes else None
-        beyond = min(end, start + PART_BARS * series.length)
-        try:
-            done.append(series.take(start, beyond, past=past, after=newest, source="ingest" if resumes else "backfill"))
-        except NotKept as error:
-            if not resumes or newest is not None or not start < error.first < end:
-                raise
-            beyond = error.first
-        start = beyond
-    return sum_by_name(done)[0]
+    if not again and _is_stored(feed, job, start, min(end, now - job.length + MICROSECOND)):
+        return _nothing(job)
+    return _Fetcher(feed=feed, job=job, now=now, past=past).fill(start, end)
 
 
 def need_numbers(bars: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -175,7 +115,7 @@ def need_numbers(bars: pd.DataFrame, name: str) -> pd.DataFrame:
 
     SeriesError then; a single bar without a number is left to the checks.
     """
-    if len(bars) > 1 and np.isnan(bars[list(NUMBERS)].to_numpy(np.float64)).any(axis=1).all():
+    if len(bars) > 1 and np.isnan(bars[list(OHLCV)].to_numpy(np.float64)).any(axis=1).all():
         raise SeriesError(
             f"no bar of {name} has all its numbers: the answer changed its shape; nothing of it was stored",
             state=SeriesState.CHANGED_SHAPE,
@@ -183,16 +123,21 @@ def need_numbers(bars: pd.DataFrame, name: str) -> pd.DataFrame:
     return bars
 
 
-def _was_backfilling(series: _Series, newest: datetime) -> bool:
+def _nothing(job: SeriesJob) -> IngestSummary:
+    """What came of a series before anything was asked for."""
+    return IngestSummary(name=job.name, timeframe=job.timeframe, listed_from=job.instrument.listed_from)
+
+
+def _was_backfilling(feed: BarFeed, job: SeriesJob, newest: datetime, now: datetime) -> bool:
     """Whether the newest stored bar was fetched long after its time, and the next ones will be as well."""
-    if series.now - newest < max(RESUME_AFTER, 2 * series.length):
+    if now - newest < max(RESUME_AFTER, 2 * job.length):
         return False
-    kept = series.store.read_bars([series.instrument.id], series.timeframe, newest, newest + MICRO)
-    return bool(kept["assumed"].all())
+    bars = feed.store.read_bars([job.name], job.timeframe, newest, newest + MICROSECOND)
+    return bool(bars["assumed"].all())
 
 
-def _is_stored(series: _Series, start: datetime, end: datetime) -> bool:
-    expected = expected_opens(series.timeframe, start, end, calendar=series.calendar, sessions=series.sessions)
+def _is_stored(feed: BarFeed, job: SeriesJob, start: datetime, end: datetime) -> bool:
+    expected = expected_opens(job.schedule, start, end)
     if not len(expected):
         return False
-    return bool(np.isin(expected, series.store.coverage(series.instrument.id, series.timeframe, start, end)).all())
+    return bool(np.isin(expected, feed.store.coverage(job.name, job.timeframe, start, end)).all())

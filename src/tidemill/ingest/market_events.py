@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from tidemill.domain.market_events import MarketEventKind
-from tidemill.ingest.values import Ingested
+from tidemill.ingest.values import IngestSummary
 from tidemill.ports import MarketEventSource, MarketEventStore
 
 PART = {
@@ -27,7 +27,7 @@ def ingest_market_events(
     *,
     now: datetime,
     history: timedelta,
-) -> Ingested:
+) -> IngestSummary:
     """Fetch records from the newest stored one (or ``history`` back) to ``now`` and store them part by part.
 
     Of books the one that stands now. What is of before the first fetch was not known to us when it happened: it
@@ -35,7 +35,7 @@ def ingest_market_events(
     """
     if kind is MarketEventKind.BOOKS:
         book = source.fetch_market_events(kind, instrument, now, now)
-        return Ingested(name=instrument, fetched=len(book), stored=store.write_market_events(kind, book, now=now))
+        return IngestSummary(name=instrument, fetched=len(book), stored=store.write_market_events(kind, book, now=now))
     newest = store.latest_event(kind, instrument)
     # what comes again with the newest time adds nothing, what was missing at that time does
     start = now - history if newest is None else newest
@@ -47,7 +47,7 @@ def ingest_market_events(
         fetched += len(told)
         stored += store.write_market_events(kind, told, now=now)
         start = end
-    return Ingested(name=instrument, fetched=fetched, stored=stored)
+    return IngestSummary(name=instrument, fetched=fetched, stored=stored)
 
 
 def as_past(records: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tidemill.ingest.values import Ingested
+from tidemill.ingest.values import IngestSummary
 from tidemill.ports import PostSource, PostStore
 from tidemill.quality import check_posts
 from tidemill.scoring import score_posts
@@ -18,14 +18,14 @@ POST_LOOKBACK = timedelta(days=7)
 REPEAT_WINDOW = timedelta(hours=1)
 
 
-def ingest_posts(source: PostSource, store: PostStore, *, bases: Sequence[str], now: datetime) -> Ingested:
+def ingest_posts(source: PostSource, store: PostStore, *, bases: Sequence[str], now: datetime) -> IngestSummary:
     """Fetch posts since the newest known of this source (at most a week back), check, store and score them."""
     recent = store.read_posts(now - POST_LOOKBACK, now)
     times: Any = recent.loc[recent["source"] == source.source, "event_time"] if len(recent) else []
     start = max(times).to_pydatetime() if len(times) else now - POST_LOOKBACK
     fetched = source.fetch_posts(start, now)
     stored, rejected, scores = store_posts(fetched, store, bases=bases, now=now)
-    return Ingested(name=source.source, fetched=len(fetched), stored=stored, rejected=rejected, scores=scores)
+    return IngestSummary(name=source.source, fetched=len(fetched), stored=stored, rejected=rejected, scores=scores)
 
 
 def _posts_before(posts: pd.DataFrame, store: PostStore, now: datetime) -> pd.DataFrame | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
 from tidemill.domain.gaps import Fetch
-from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
-from tidemill.ingest.values import Ingested
+from tidemill.domain.market import MICROSECOND, BarSchedule, timeframe_seconds
+from tidemill.ingest.jobs import SeriesJob
+from tidemill.ingest.values import IngestSummary
 from tidemill.ports import BarStore, GapRecords
-from tidemill.quality import OutlierRules, check_bars, find_outliers, to_quarantine, trust
+from tidemill.quality import check_bars, find_outliers, to_quarantine, trust
 
 BACKFILL_DELAY = timedelta(seconds=1)
 # how a repair releases a bar from quarantine; any other reason is a person's
@@ -21,23 +22,14 @@ REPAIRED = "a repair brought a good bar"
 CONTEXT_SLACK = 3
 
 
-def note_fetch(
-    ledger: GapRecords,
-    instrument: str,
-    timeframe: str,
-    start: datetime,
-    end: datetime,
-    *,
-    bars: int,
-    calendar: Calendar,
-    now: datetime,
-) -> None:
+def note_fetch(ledger: GapRecords, job: SeriesJob, start: datetime, end: datetime, *, bars: int, now: datetime) -> None:
     """Keep that a source (or a file) answered for [start, end), as far as its bars had closed by ``now``."""
-    closed = now - timedelta(seconds=timeframe_seconds(timeframe)) + timedelta(microseconds=1)
-    end = min(end, closed)
+    end = min(end, now - job.length + MICROSECOND)
     if end > start:
-        told = Fetch(instrument=instrument, timeframe=timeframe, start=start, end=end, bars=bars, calendar=calendar)
-        ledger.record_fetch(told, now=now)
+        fetch = Fetch(
+            instrument=job.name, timeframe=job.timeframe, start=start, end=end, bars=bars, calendar=job.calendar
+        )
+        ledger.record_fetch(fetch, now=now)
 
 
 def as_backfilled(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
@@ -54,56 +46,55 @@ def store_checked(
     bars: pd.DataFrame,
     store: BarStore,
     ledger: GapRecords,
-    instrument: Instrument,
+    job: SeriesJob,
     *,
-    timeframe: str,
-    calendar: Calendar,
-    sessions: Sequence[datetime],
     now: datetime,
-    after: datetime | None,
+    after: datetime | None = None,
     source: str = "ingest",
-    outliers: OutlierRules | None = None,
-    witness: pd.DataFrame | None = None,
-) -> Ingested:
+    reference_bars: pd.DataFrame | None = None,
+) -> IngestSummary:
     """Check BARS: the good ones are stored, the bad and the doubtful go into quarantine with their reasons.
 
-    ``missing`` counts bars absent since the one that opened at ``after``. ``witness``: BARS of a second
-    venue. Their causes are judged later, when all instruments of the venue are known.
+    ``after``: open time since which absent bars are counted as ``missing``; None: from the first good bar on. Their
+    causes are judged later, when all instruments of the venue are at hand. ``source``: which step met the bars.
+    ``reference_bars``: BARS of the same market at a second venue. Errors of the store pass through.
     """
-    length = timedelta(seconds=timeframe_seconds(timeframe))
-    expected = [one for one in sessions if (after is None or one > after) and one + length <= now]
     checked = check_bars(
         bars,
-        instrument=instrument,
-        timeframe=timeframe,
+        instrument=job.instrument,
+        schedule=_closed_since(job, after, now),
         as_of=now,
-        calendar=calendar,
-        expected_from=after + length if after and len(bars) else None,
-        sessions=expected,
+        expected_from=after + job.length if after and len(bars) else None,
     )
-    kept, doubtful = _part_doubtful(checked.good, store, ledger, timeframe, outliers or OutlierRules(), witness)
-    refused = pd.concat([one for one in (checked.rejected, doubtful) if len(one)] or [checked.rejected])
-    stored = store.write_bars(timeframe, kept, now=now)
-    quarantined = ledger.write_quarantine(to_quarantine(refused, timeframe, source), now=now) if len(refused) else 0
-    return Ingested(
-        name=instrument.id,
-        timeframe=timeframe,
+    accepted, doubtful = _part_doubtful(checked.good, store, ledger, job, reference_bars)
+    refused = pd.concat([part for part in (checked.rejected, doubtful) if len(part)] or [checked.rejected])
+    stored = store.write_bars(job.timeframe, accepted, now=now)
+    quarantined = 0
+    if len(refused):
+        quarantined = ledger.write_quarantine(to_quarantine(refused, job.timeframe, source), now=now)
+    doubted = len(checked.good) - len(accepted)
+    return IngestSummary(
+        name=job.name,
+        timeframe=job.timeframe,
         fetched=len(bars),
         stored=stored,
-        rejected=len(checked.rejected) + len(checked.good) - len(kept),
-        missing=int(checked.gaps["missing"].sum()) + len(checked.good) - len(kept),
+        rejected=len(checked.rejected) + doubted,
+        missing=int(checked.gaps["missing"].sum()) + doubted,
         quarantined=quarantined,
-        listed_from=instrument.listed_from,
+        listed_from=job.instrument.listed_from,
     )
+
+
+def _closed_since(job: SeriesJob, after: datetime | None, now: datetime) -> BarSchedule:
+    """The schedule with the sessions after ``after`` that have closed: no other bar of a calendar can be missing."""
+    sessions = [
+        session for session in job.sessions if (after is None or session > after) and session + job.length <= now
+    ]
+    return replace(job.schedule, sessions=sessions)
 
 
 def _part_doubtful(
-    good: pd.DataFrame,
-    store: BarStore,
-    ledger: GapRecords,
-    timeframe: str,
-    rules: OutlierRules,
-    witness: pd.DataFrame | None,
+    good: pd.DataFrame, store: BarStore, ledger: GapRecords, job: SeriesJob, reference_bars: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The bars to store, and the doubtful ones with ``reason``.
 
@@ -111,16 +102,16 @@ def _part_doubtful(
     """
     if not len(good):
         return good, good.assign(reason="")
-    bars, is_new, edges = _among_stored(good, store, timeframe, rules.neighbours)
-    reasons = find_outliers(bars, rules=rules, witness=witness)
+    bars, is_new, edges = _among_stored(good, store, job.timeframe, job.outliers.neighbours)
+    reasons = find_outliers(bars, rules=job.outliers, reference_bars=reference_bars)
     reasons[edges] = ""
     if (reasons != "").any():
-        history = ledger.read_quarantine([str(good["instrument"].iloc[0])], timeframe, every=True)
+        history = ledger.read_quarantine([job.name], job.timeframe, every=True)
         by_person = history["released_at"].notna() & (history["because"] != REPAIRED)
         reasons = trust(bars, reasons, list(history.loc[by_person, "payload_hash"]))
     doubted = reasons != ""
-    kept = bars[is_new & ~doubted].reset_index(drop=True)
-    return kept, bars[doubted].assign(reason=reasons[doubted])
+    accepted = bars[is_new & ~doubted].reset_index(drop=True)
+    return accepted, bars[doubted].assign(reason=reasons[doubted])
 
 
 def _among_stored(

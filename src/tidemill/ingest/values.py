@@ -18,8 +18,8 @@ COUNTS = ("fetched", "stored", "rejected", "missing", "quarantined", "scores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingested:
-    """What came of one series or source; ``failure`` says why nothing did, ``state`` how its series is marked.
+class IngestSummary:
+    """What came of one series or source; ``failure`` says why nothing did, ``state`` the state of its series.
 
     ``listed_from``: since when the instrument is traded, as its venue tells.
     """
@@ -36,62 +36,61 @@ class Ingested:
     state: SeriesState = SeriesState.FINE
     listed_from: datetime | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """JSON-ready form."""
         listed = format_time(self.listed_from) if self.listed_from else ""
         return {**asdict(self), "state": str(self.state), "listed_from": listed}
 
 
-def sum_by_name(parts: Sequence[Ingested]) -> list[Ingested]:
+def sum_by_name(parts: Sequence[IngestSummary]) -> list[IngestSummary]:
     """What came of each series or source over all its parts; the first failure is told."""
-    sums: dict[tuple[str, str], Ingested] = {}
+    sums: dict[tuple[str, str], IngestSummary] = {}
     for part in parts:
         before = sums.get((part.name, part.timeframe))
         sums[part.name, part.timeframe] = part if before is None else _sum(before, part)
     return list(sums.values())
 
 
-def _sum(before: Ingested, more: Ingested) -> Ingested:
-    told = before if before.failure else more
-    counts = {name: getattr(before, name) + getattr(more, name) for name in COUNTS}
-    return replace(told, **counts)
+def _sum(before: IngestSummary, after: IngestSummary) -> IngestSummary:
+    counts = {name: getattr(before, name) + getattr(after, name) for name in COUNTS}
+    return replace(before if before.failure else after, **counts)
 
 
-def failed(name: str, timeframe: str, error: object) -> Ingested:
+def failed(name: str, timeframe: str, error: object) -> IngestSummary:
     """A series that met ``error`` alone."""
     state = error.state if isinstance(error, SeriesError) else SeriesState.FAILED
-    return Ingested(name=name, timeframe=timeframe, failure=str(error), state=state)
+    return IngestSummary(name=name, timeframe=timeframe, failure=str(error), state=state)
 
 
-def status_of(done: Ingested, newest: datetime | None, before: SeriesStatus | None = None) -> SeriesStatus:
-    """How a series is marked after this; ``newest``: open time of its newest stored bar, ``before``: its mark so far.
+def status_of(summary: IngestSummary, newest: datetime | None, before: SeriesStatus | None = None) -> SeriesStatus:
+    """The status of a series after an ingest; ``newest``: open time of its newest stored bar, ``before``: so far.
 
-    An instrument that is not known, but of which there are bars, was known once: it is delisted, and its
-    listing ends with that bar. Since when it is listed stays known when its venue no longer tells, and so does until
-    when, while nothing came of asking.
+    An instrument that is unknown, but of which there are bars, was known once: it is delisted, and its listing ends
+    with that bar. Since when it is listed stays when its venue no longer tells, and so does until when, while nothing
+    came of asking.
     """
-    state = done.state
+    state = summary.state
     if state is SeriesState.UNKNOWN_SYMBOL and newest is not None:
         state = SeriesState.DELISTED
     until = before.listed_until if before and state in SILENT else None
     if state is SeriesState.DELISTED and newest is not None:
-        until = newest + timedelta(seconds=timeframe_seconds(done.timeframe))
+        until = newest + timedelta(seconds=timeframe_seconds(summary.timeframe))
     return SeriesStatus(
-        instrument=done.name,
-        timeframe=done.timeframe,
+        instrument=summary.name,
+        timeframe=summary.timeframe,
         state=state,
-        why=done.failure,
-        listed_from=done.listed_from or (before.listed_from if before else None),
+        why=summary.failure,
+        listed_from=summary.listed_from or (before.listed_from if before else None),
         listed_until=until,
     )
 
 
-def mark_listing(done: Ingested, newest: datetime | None, before: SeriesStatus | None) -> SeriesStatus:
-    """How a series is marked after its venue was asked whether it offers the instrument, and for no bar.
+def status_of_listing(summary: IngestSummary, newest: datetime | None, before: SeriesStatus | None) -> SeriesStatus:
+    """The status of a series after its venue was asked whether it offers the instrument, and for no bar.
 
     What asking for bars had shown stands, unless it was that there is no such instrument or that a clock was off.
     """
-    mark = status_of(done, newest, before)
-    if done.failure or before is None or before.state in NOT_OFFERED:
-        return mark
-    return replace(mark, state=before.state, why=before.why)
+    status = status_of(summary, newest, before)
+    if summary.failure or before is None or before.state in NOT_OFFERED:
+        return status
+    return replace(status, state=before.state, why=before.why)

@@ -25,7 +25,7 @@ from tidemill.domain.market import (
 )
 from tidemill.domain.market_events import MARKET_EVENT_SHAPES, MarketEventKind
 from tidemill.gap_repair import SeriesGroup, measure_group, record_missing, release_by_person
-from tidemill.ingest import note_fetch, store_checked, store_posts
+from tidemill.ingest import SeriesJob, note_fetch, store_checked, store_posts
 from tidemill.quality import to_quarantine
 from tidemill.quality.gaps import is_missing
 from tidemill.recording import Recording, load_recording, read_bars_file, resample_bars, to_bars, write_bars_file
@@ -99,22 +99,17 @@ def _store(
 ) -> dict[str, Any]:
     calendar: Calendar = recording.calendar if recording is not None else "24x7"
     now = svc.market_clock.now()
-    done = store_checked(
-        bars,
-        svc.store,
-        svc.gaps,
-        instrument,
+    job = SeriesJob(
+        instrument=instrument,
         timeframe=timeframe,
         calendar=calendar,
         sessions=recording.sessions if recording is not None and calendar == "as-recorded" else (),
-        now=now,
-        after=None,
-        source="import",
         outliers=svc.outliers,
     )
+    done = store_checked(bars, svc.store, svc.gaps, job, now=now, source="import")
     first, last = bars["open_time"].iloc[0].to_pydatetime(), bars["open_time"].iloc[-1].to_pydatetime()
     end = min(now, last + timedelta(seconds=timeframe_seconds(timeframe)))
-    note_fetch(svc.gaps, instrument.id, timeframe, first, end, bars=len(bars), calendar=calendar, now=now)
+    note_fetch(svc.gaps, job, first, end, bars=len(bars), now=now)
     return {
         "name": f"{instrument.id} {timeframe}",
         "instrument": instrument.id,
@@ -223,7 +218,7 @@ def known_completeness() -> dict[str, Any]:
     measured = [one for group in stored_groups(svc) for one in measure_group(svc.store, svc.gaps, group, now=now)]
     marks = svc.marks.load_statuses()
     return {
-        "series": [{**one.as_dict(), "state": series_state(one, marks)} for one in measured],
+        "series": [{**one.to_json(), "state": series_state(one, marks)} for one in measured],
         "days": completeness_days(measured),
     }
 
@@ -247,9 +242,8 @@ def release_bar(instrument: str, timeframe: str, moment: datetime, because: str)
         where = f"{instrument} {timeframe} at {format_time(moment)}"
         raise DataError(f"no bar of {where} stands in quarantine; list them with: tidemill data quarantine")
     chosen = svc.instruments[instrument] if instrument in svc.settings.universe else _plain_instrument(instrument)
-    return release_by_person(
-        svc.store, svc.gaps, chosen, timeframe, moment, because=because, now=svc.market_clock.now()
-    )
+    job = SeriesJob(instrument=chosen, timeframe=timeframe, outliers=svc.outliers)
+    return release_by_person(svc.store, svc.gaps, job, moment, because=because, now=svc.market_clock.now())
 
 
 def _quarantine_row(bar: Mapping[Any, Any]) -> dict[str, Any]:

@@ -10,13 +10,16 @@ import pandas as pd
 
 from tidemill.domain.errors import DataError
 
-BAR_COLUMNS = ("instrument", "open_time", "open", "high", "low", "close", "volume", "knowledge_time", "assumed")
+PRICE_COLUMNS = ("open", "high", "low", "close")
+OHLCV = (*PRICE_COLUMNS, "volume")
+BAR_COLUMNS = ("instrument", "open_time", *OHLCV, "knowledge_time", "assumed")
 POST_COLUMNS = ("source", "post_id", "channel", "event_time", "knowledge_time", "assumed", "title", "text")
 SCORE_COLUMNS = ("source", "post_id", "scorer", "score", "subjects", "event_time", "knowledge_time")
 GAP_COLUMNS = ("instrument", "timeframe", "start", "end", "missing", "cause")
 QUARANTINE_COLUMNS = ("timeframe", *BAR_COLUMNS, "reason", "source", "payload_hash")
 TIME_COLUMNS = frozenset({"open_time", "event_time", "knowledge_time"})
-NUMBER_COLUMNS = frozenset({"open", "high", "low", "close", "volume", "score"})
+NUMBER_COLUMNS = frozenset({*OHLCV, "score"})
+MICROS_PER_SECOND = 1_000_000
 COLUMNS = {"bars": BAR_COLUMNS, "posts": POST_COLUMNS, "scores": SCORE_COLUMNS}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import Calendar, Instrument, format_time, from_micros, timeframe_seconds, to_micros
+from tidemill.domain.market import BarSchedule, Instrument, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.ports import BAR_COLUMNS, GAP_COLUMNS
 
 PRICES = ("open", "high", "low", "close")
@@ -46,12 +46,10 @@ def check_bars(
     bars: pd.DataFrame,
     *,
     instrument: Instrument,
-    timeframe: str,
+    schedule: BarSchedule,
     as_of: datetime | None = None,
-    calendar: Calendar = "24x7",
     expected_from: datetime | None = None,
     expected_until: datetime | None = None,
-    sessions: Sequence[datetime] = (),
     down: Outages | None = None,
 ) -> CheckedBars:
     """Judge BARS of one instrument, in any order.
@@ -63,25 +61,26 @@ def check_bars(
     counted, one that differs is rejected.
 
     Gaps are the slots without a good bar between ``expected_from`` (default the first good bar) and
-    ``expected_until`` (exclusive; default the last good bar); nothing is filled. The slots are every
-    timeframe (24x7) or ``sessions`` (as-recorded; without sessions no gap can be known). Their cause is
+    ``expected_until`` (exclusive; default the last good bar); nothing is filled. The slots are those of the
+    schedule (as-recorded without sessions: no gap can be known). Their cause is
     ``venue down`` where ``down`` says so of the slot, else ``unknown``.
 
     DataError when a column is missing or open_time has no zone.
     """
     frame = _ordered(bars)
-    length = timeframe_seconds(timeframe) * MICROS
+    length = timeframe_seconds(schedule.timeframe) * MICROS
+    sessions = _micros(schedule.sessions) if schedule.calendar == "as-recorded" else None
     opens = frame["open_time"].to_numpy("datetime64[us]").astype(np.int64)
-    grid = _grid_of(length, calendar, sessions)
+    grid = _Grid(length=length, sessions=_micros(()) if sessions is None else sessions)
     reasons, repeated = _judge(frame, opens, _judgements(frame, opens, instrument, grid, as_of))
     refused = reasons != ""
     kept = ~refused & ~repeated
-    slots = _Slots(length=length, sessions=_micros(sessions) if calendar == "as-recorded" else None)
+    slots = _Slots(length=length, sessions=sessions)
     gaps = slots.find_gaps(opens[kept], expected_from, expected_until, down)
     return CheckedBars(
         good=frame[kept].reset_index(drop=True),
         rejected=frame[refused].assign(reason=pd.Series(reasons[refused], dtype="str").array).reset_index(drop=True),
-        gaps=_make_gaps(gaps, instrument.id, timeframe),
+        gaps=_make_gaps(gaps, instrument.id, schedule.timeframe),
         repeated=int(repeated.sum()),
     )
 
@@ -119,10 +118,6 @@ class _Grid:
     def is_off(self, opens: np.ndarray) -> np.ndarray:
         off: np.ndarray = (opens % self.length != 0) & ~np.isin(opens, self.sessions)
         return off
-
-
-def _grid_of(length: int, calendar: Calendar, sessions: Sequence[datetime]) -> _Grid:
-    return _Grid(length=length, sessions=_micros(sessions if calendar == "as-recorded" else ()))
 
 
 def _judgements(

@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 
 from tidemill.domain.gaps import Cause, Gap
-from tidemill.domain.market import EPOCH, Calendar, DecisionGrid, format_time, from_micros, timeframe_seconds, to_micros
-from tidemill.quality.gaps import MICROS, expected_opens
+from tidemill.domain.market import (
+    EPOCH,
+    BarSchedule,
+    DecisionGrid,
+    format_time,
+    from_micros,
+    timeframe_seconds,
+    to_micros,
+)
+from tidemill.ports.frames import MICROS_PER_SECOND as MICROS
+from tidemill.quality.gaps import expected_opens
 
 DAY = 86_400 * MICROS
 
@@ -52,7 +61,7 @@ class SeriesCompleteness:
         """Stored of expected; 1 when nothing is expected."""
         return self.stored / self.expected if self.expected else 1.0
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """JSON-ready form; days that are complete are left out."""
         return {
             "instrument": self.instrument,
@@ -68,20 +77,20 @@ class SeriesCompleteness:
             "days": len(self.days),
             "incomplete_days": [
                 {
-                    "day": one.day.isoformat(),
-                    "expected": one.expected,
-                    "stored": one.stored,
-                    "complete": f"{one.fraction:.4%}",
+                    "day": day.day.isoformat(),
+                    "expected": day.expected,
+                    "stored": day.stored,
+                    "complete": f"{day.fraction:.4%}",
                 }
-                for one in self.days
-                if one.stored < one.expected
+                for day in self.days
+                if day.stored < day.expected
             ],
         }
 
 
 def measure_series(
     instrument: str,
-    timeframe: str,
+    schedule: BarSchedule,
     stored: np.ndarray,
     *,
     end: datetime,
@@ -89,30 +98,29 @@ def measure_series(
     listed: datetime | None = None,
     gaps: Sequence[Gap],
     history: Sequence[Gap],
-    calendar: Calendar = "24x7",
-    sessions: Sequence[datetime] = (),
 ) -> SeriesCompleteness | None:
     """Completeness from the listing, or ``start``, to ``end`` (exclusive).
 
     ``stored``: open times in micros, ascending. ``listed``: where its bars begin; None: with the first stored one.
-    ``gaps``: those missing now; what none of them tells counts as unknown. ``history``: every state a gap was
+    ``gaps``: those missing now; what lies in none of them counts as unknown. ``history``: every state a gap was
     ever in. None when nothing is stored and nothing is known to be missing.
     """
     if not len(stored) and listed is None:
         return None
     begin = max(start, listed or from_micros(int(stored[0])))
-    expected = expected_opens(timeframe, begin, end, calendar=calendar, sessions=sessions)
-    kept = expected[np.isin(expected, stored)]
-    gone = expected[~np.isin(expected, stored)]
+    expected = expected_opens(schedule, begin, end)
+    is_stored = np.isin(expected, stored)
+    # to have waited for a bar that was not published yet is no repair
+    repairable = [gap for gap in history if gap.cause is not Cause.NOT_PUBLISHED]
     return SeriesCompleteness(
         instrument=instrument,
-        timeframe=timeframe,
+        timeframe=schedule.timeframe,
         start=begin,
-        end=_close_of_last(expected, timeframe, end),
+        end=_close_of_last(expected, schedule.timeframe, end),
         expected=len(expected),
-        stored=len(kept),
-        repaired=_count_inside(kept, [one for one in history if one.cause is not Cause.NOT_PUBLISHED]),
-        missing=_count_causes(gone, gaps),
+        stored=int(is_stored.sum()),
+        repaired=_count_inside(expected[is_stored], repairable),
+        missing=_count_causes(expected[~is_stored], gaps),
         days=tuple(measure_days(expected, stored)),
     )
 
@@ -125,10 +133,10 @@ def _close_of_last(expected: np.ndarray, timeframe: str, end: datetime) -> datet
 def measure_days(expected: np.ndarray, stored: np.ndarray) -> list[DayCompleteness]:
     """Expected and stored bars of every UTC day in which one is expected, by open time."""
     days, counts = np.unique(expected // DAY, return_counts=True)
-    kept, have = np.unique(expected[np.isin(expected, stored)] // DAY, return_counts=True)
-    found = dict(zip(kept.tolist(), have.tolist(), strict=True))
+    stored_days, stored_counts = np.unique(expected[np.isin(expected, stored)] // DAY, return_counts=True)
+    stored_on = dict(zip(stored_days.tolist(), stored_counts.tolist(), strict=True))
     return [
-        DayCompleteness(day=from_micros(day * DAY).date(), expected=count, stored=found.get(day, 0))
+        DayCompleteness(day=from_micros(day * DAY).date(), expected=count, stored=stored_on.get(day, 0))
         for day, count in zip(days.tolist(), counts.tolist(), strict=True)
     ]
 
@@ -145,16 +153,17 @@ def _count_inside(opens: np.ndarray, gaps: Sequence[Gap]) -> int:
     return int(inside.sum())
 
 
-def _count_causes(gone: np.ndarray, gaps: Sequence[Gap]) -> dict[Cause, int]:
+def _count_causes(missing: np.ndarray, gaps: Sequence[Gap]) -> dict[Cause, int]:
+    """Missing bars by the cause of the first gap that holds them; those in none are unknown."""
     counts: dict[Cause, int] = {}
-    told = np.zeros(len(gone), dtype=bool)
+    counted = np.zeros(len(missing), dtype=bool)
     for gap in gaps:
-        inside = _inside(gone, gap) & ~told
-        told |= inside
+        inside = _inside(missing, gap) & ~counted
+        counted |= inside
         if inside.any():
             counts[gap.cause] = counts.get(gap.cause, 0) + int(inside.sum())
-    if not told.all():
-        counts[Cause.UNKNOWN] = counts.get(Cause.UNKNOWN, 0) + int((~told).sum())
+    if not counted.all():
+        counts[Cause.UNKNOWN] = counts.get(Cause.UNKNOWN, 0) + int((~counted).sum())
     return counts
 
 
@@ -169,5 +178,5 @@ def window_fraction(opens: np.ndarray, grid: DecisionGrid, point: datetime, *, b
     recent = opens[-bars:]
     start = from_micros(int(recent[0]))
     end = grid.decided_open(point) + timedelta(seconds=timeframe_seconds(grid.timeframe))
-    expected = expected_opens(grid.timeframe, start, end, calendar=grid.calendar, sessions=grid.sessions)
+    expected = expected_opens(grid.schedule, start, end)
     return len(np.intersect1d(recent, expected)) / len(expected) if len(expected) else 0.0

@@ -6,31 +6,27 @@ Open times are int64 microseconds here. Nothing is filled; a gap is told, judged
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 
 from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Gap, GapState
-from tidemill.domain.market import Calendar, format_time, from_micros, timeframe_seconds, to_micros
+from tidemill.domain.market import MICROSECOND, BarSchedule, format_time, from_micros, timeframe_seconds, to_micros
+from tidemill.ports.frames import MICROS_PER_SECOND as MICROS
 
-MICROS = 1_000_000
 
+def expected_opens(schedule: BarSchedule, start: datetime, end: datetime) -> np.ndarray:
+    """Open times t with ``start`` <= t < ``end`` that bars should have, ascending int64 micros.
 
-def expected_opens(
-    timeframe: str, start: datetime, end: datetime, *, calendar: Calendar = "24x7", sessions: Sequence[datetime] = ()
-) -> np.ndarray:
-    """Open times t with ``start`` <= t < ``end`` that bars should have, ascending.
-
-    24x7: every multiple of the timeframe since 1970; as-recorded: the sessions. The caller gives the
-    listing period as the range.
+    The caller gives the listing period as the range.
     """
     low, high = to_micros(start), to_micros(end)
-    if calendar == "as-recorded":
-        opens = np.array([to_micros(one) for one in sessions], dtype=np.int64)
+    if schedule.calendar == "as-recorded":
+        opens = np.array([to_micros(session) for session in schedule.sessions], dtype=np.int64)
         return opens[(opens >= low) & (opens < high)]
-    length = timeframe_seconds(timeframe) * MICROS
+    length = timeframe_seconds(schedule.timeframe) * MICROS
     return np.arange(-(-low // length) * length, high, length, dtype=np.int64)
 
 
@@ -53,11 +49,10 @@ class Neighbour:
 class Evidence:
     """What a cause is judged by.
 
-    ``stored``: the series' own open times. ``listed_from``: where they begin, None: with
-    the first. ``fetches``: ranges for which the source has answered.
-    ``neighbours``: the venue's other instruments. ``witness``: open times at a second venue, None when
-    it was not asked. ``quarantined``: open times whose bar was refused. ``publish_delay``: how long
-    after its close the source may take to tell a bar.
+    ``stored``: the series' own open times. ``listed_from``: where they begin, None: with the first. ``fetches``: ranges
+    for which the source has answered. ``neighbours``: the venue's other instruments. ``reference_opens``: open times
+    at the reference source, None when it was not asked. ``quarantined``: open times whose bar was refused.
+    ``publish_delay``: how long after its close the source may take to publish a bar.
     """
 
     now: datetime
@@ -65,7 +60,7 @@ class Evidence:
     listed_from: int | None = None
     fetches: Sequence[Fetch] = ()
     neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
-    witness: np.ndarray | None = None
+    reference_opens: np.ndarray | None = None
     quarantined: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     publish_delay: timedelta = timedelta(0)
 
@@ -80,13 +75,13 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
     length = timeframe_seconds(timeframe) * MICROS
     asked = _covered(missing, evidence.fetches)
     refused = np.isin(missing, evidence.quarantined)
-    fresh = missing + length + evidence.publish_delay // timedelta(microseconds=1) > to_micros(evidence.now)
+    fresh = missing + length + evidence.publish_delay // MICROSECOND > to_micros(evidence.now)
     listed, having = _count_neighbours(missing, evidence.neighbours)
     inside = _is_inside(missing, evidence)
-    seen = None if evidence.witness is None else np.isin(missing, evidence.witness)
+    notes = _reference_notes(missing, evidence.reference_opens)
     causes: list[tuple[Cause, str]] = []
+    # the order matters: what we know for certain of a bar comes before what its neighbours let us suppose
     for row in range(len(missing)):
-        told = "" if seen is None else f"; the witness {'has' if seen[row] else 'lacks'} it"
         if refused[row]:
             causes.append((Cause.QUARANTINED, "its bar failed a check"))
         elif fresh[row]:
@@ -94,17 +89,27 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
         elif not asked[row]:
             causes.append((Cause.OUR_OUTAGE, "nothing was fetched for it"))
         else:
-            causes.append(_judge_asked(int(listed[row]), int(having[row]), bool(inside[row]), told))
+            cause, why = _judge_asked(int(listed[row]), int(having[row]), bool(inside[row]))
+            causes.append((cause, why + notes[row]))
     return causes
 
 
-def _judge_asked(listed: int, having: int, inside: bool, told: str) -> tuple[Cause, str]:
+def _reference_notes(missing: np.ndarray, reference_opens: np.ndarray | None) -> list[str]:
+    """What the reference source says of each open time, as the end of a reason; nothing when it was not asked."""
+    if reference_opens is None:
+        return [""] * len(missing)
+    return [f"; the witness {'has' if there else 'lacks'} it" for there in np.isin(missing, reference_opens)]
+
+
+def _judge_asked(listed: int, having: int, inside: bool) -> tuple[Cause, str]:
+    """Cause of a bar that the source was asked for and does not have, by ``having`` of ``listed`` neighbours."""
     if listed and not having:
-        return Cause.VENUE_OUTAGE, f"{_others(listed)} of the venue lack{'s' if listed == 1 else ''} it{told}"
+        return Cause.VENUE_OUTAGE, f"{_others(listed)} of the venue lack{'s' if listed == 1 else ''} it"
     if having and inside:
-        return Cause.NO_TRADES, f"{having} of {listed} other instruments have it, and bars stand around it{told}"
-    alone = "no other instrument to compare with" if not listed else "others have it, but no bar follows or precedes"
-    return Cause.UNKNOWN, alone + told
+        return Cause.NO_TRADES, f"{having} of {listed} other instruments have it, and bars stand around it"
+    return Cause.UNKNOWN, (
+        "no other instrument to compare with" if not listed else "others have it, but no bar follows or precedes"
+    )
 
 
 def _others(listed: int) -> str:
@@ -113,22 +118,23 @@ def _others(listed: int) -> str:
 
 def _covered(missing: np.ndarray, fetches: Sequence[Fetch]) -> np.ndarray:
     asked = np.zeros(len(missing), dtype=bool)
-    for one in fetches:
-        asked |= (missing >= to_micros(one.start)) & (missing < to_micros(one.end))
+    for fetch in fetches:
+        asked |= (missing >= to_micros(fetch.start)) & (missing < to_micros(fetch.end))
     return asked
 
 
 def _count_neighbours(missing: np.ndarray, neighbours: Mapping[str, Neighbour]) -> tuple[np.ndarray, np.ndarray]:
     """For each open time: neighbours listed then, and those of them that have a bar."""
     listed, having = np.zeros(len(missing), dtype=np.int64), np.zeros(len(missing), dtype=np.int64)
-    for one in neighbours.values():
-        then = (missing >= one.listed_from) & (missing < one.listed_until)
+    for neighbour in neighbours.values():
+        then = (missing >= neighbour.listed_from) & (missing < neighbour.listed_until)
         listed += then
-        having += then & np.isin(missing, one.opens)
+        having += then & np.isin(missing, neighbour.opens)
     return listed, having
 
 
 def _is_inside(missing: np.ndarray, evidence: Evidence) -> np.ndarray:
+    """Which open times have a bar (or the listing) before them and a bar after them."""
     stored = evidence.stored
     if not len(stored):
         return np.zeros(len(missing), dtype=bool)
@@ -167,8 +173,8 @@ def find_gaps(
 
 
 def revise_gaps(
-    known: Sequence[Gap],
-    found: Sequence[Gap],
+    standing: Sequence[Gap],
+    current: Sequence[Gap],
     *,
     asked_again: bool,
     stored: np.ndarray,
@@ -176,55 +182,45 @@ def revise_gaps(
 ) -> list[Gap]:
     """The lines that a look at a range adds to the history.
 
-    ``known``: gaps of the range told as missing before; ``found``: those seen now. A gap no longer seen
-    is merged when another now covers its start, repaired when a bar is ``stored`` there, withdrawn when its start is
-    ``not_due`` any more; else it stays as it was told, with what is seen inside it. With ``asked_again`` (a repair
-    found nothing more) an outage of the venue or a time without trades is accepted; what was accepted stays so while
-    nothing about it changes.
+    ``standing``: gaps of the range that the ledger holds as missing; ``current``: those that the look finds. A standing
+    gap that is not found again is merged when a current one covers its start, repaired when a bar is ``stored`` there
+    (open times in micros), withdrawn when its start is ``not_due`` any more; else it stays as it is, with whatever is
+    found inside it. With ``asked_again`` (a repair got nothing more) an outage of the venue or a time without trades
+    is accepted; what was accepted stays so while nothing about it changes.
     """
-    before = {one.key: one for one in known}
-    now = {one.key: one for one in found}
-    gone = [_closed(one, found, stored, not_due) for key, one in before.items() if key not in now]
-    stays = [one for one in gone if before[one.key] == one]
-    new = [one for one in found if not any(told.start < one.start < told.end for told in stays)]
-    lines = [_settled(one, before.get(one.key), asked_again=asked_again) for one in new]
-    return [one for one in lines + gone if before.get(one.key) != one]
+    before = {gap.key: gap for gap in standing}
+    keys = {gap.key for gap in current}
+    closed = [_close(gap, current, stored, not_due) for key, gap in before.items() if key not in keys]
+    # a gap that could not be closed still tells of its whole range; a second line for a part would count bars twice
+    unclosed = [gap for gap in closed if before[gap.key] == gap]
+    beside = [gap for gap in current if not any(whole.start < gap.start < whole.end for whole in unclosed)]
+    judged = [_judge_state(gap, before.get(gap.key), asked_again=asked_again) for gap in beside]
+    return [gap for gap in judged + closed if before.get(gap.key) != gap]
 
 
-def _settled(gap: Gap, before: Gap | None, *, asked_again: bool) -> Gap:
-    kept = before is not None and before.state is GapState.ACCEPTED and _same(before, gap)
-    final = gap.cause in {Cause.VENUE_OUTAGE, Cause.NO_TRADES}
-    if kept and before is not None and not asked_again:
+def _judge_state(gap: Gap, before: Gap | None, *, asked_again: bool) -> Gap:
+    """A gap as it is recorded now, open or accepted; ``before``: its newest line, None when it is new."""
+    if before is None:  # a repair cannot have asked for what no look had found
+        return gap
+    was_accepted = before.state is GapState.ACCEPTED and _is_same(before, gap)
+    if was_accepted and not asked_again:
         return before
-    # what is seen for the first time was not asked for by the repair
-    settled = final and before is not None and (asked_again or kept)
-    return _with(gap, GapState.ACCEPTED, gap.why) if settled else gap
+    is_final = gap.cause in {Cause.VENUE_OUTAGE, Cause.NO_TRADES}
+    return replace(gap, state=GapState.ACCEPTED) if is_final and (asked_again or was_accepted) else gap
 
 
-def _same(one: Gap, other: Gap) -> bool:
-    return (one.start, one.end, one.missing, one.cause) == (other.start, other.end, other.missing, other.cause)
+def _is_same(gap: Gap, other: Gap) -> bool:
+    return (gap.start, gap.end, gap.missing, gap.cause) == (other.start, other.end, other.missing, other.cause)
 
 
-def _closed(gap: Gap, found: Sequence[Gap], stored: np.ndarray, not_due: Collection[datetime]) -> Gap:
-    for one in found:
-        if one.instrument == gap.instrument and one.timeframe == gap.timeframe and one.start < gap.start < one.end:
-            return _with(gap, GapState.MERGED, f"told by the hole from {format_time(one.start)}")
+def _close(gap: Gap, current: Sequence[Gap], stored: np.ndarray, not_due: Collection[datetime]) -> Gap:
+    """A gap that is not found again, with what became of it; unchanged when nothing shows that."""
+    for other in current:
+        if other.key[:2] == gap.key[:2] and other.start < gap.start < other.end:
+            return replace(gap, state=GapState.MERGED, why=f"told by the hole from {format_time(other.start)}")
     if to_micros(gap.start) in stored:
-        return _with(gap, GapState.REPAIRED, "its first bars are stored")
-    return _with(gap, GapState.WITHDRAWN, "no bar was due then") if gap.start in not_due else gap
-
-
-def _with(gap: Gap, state: GapState, why: str) -> Gap:
-    return Gap(
-        instrument=gap.instrument,
-        timeframe=gap.timeframe,
-        start=gap.start,
-        end=gap.end,
-        missing=gap.missing,
-        cause=gap.cause,
-        state=state,
-        why=why,
-    )
+        return replace(gap, state=GapState.REPAIRED, why="its first bars are stored")
+    return replace(gap, state=GapState.WITHDRAWN, why="no bar was due then") if gap.start in not_due else gap
 
 
 def is_missing(gap: Gap) -> bool:

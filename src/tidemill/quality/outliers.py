@@ -13,7 +13,7 @@ from tidemill.domain.errors import DataError
 from tidemill.ports import QUARANTINE_COLUMNS
 
 PRICES = ("open", "high", "low", "close")
-SPIKE, REPEAT, WITNESSED = "spike against its neighbours", "stale repeat of the bar before", "far off the witness"
+SPIKE, REPEAT, OFF_REFERENCE = "spike against its neighbours", "stale repeat of the bar before", "far off the witness"
 # an unfinished bar is no fault: it is dropped and fetched again when it has closed
 UNFINISHED = "not closed at"
 FLAT_RUN = 3
@@ -24,35 +24,35 @@ class OutlierRules:
     """When a possible bar is doubted.
 
     ``spike_fraction``: open or close this far (relative, either way) off the median of its neighbours'
-    closes, which agree among themselves to half of it. ``witness_fraction``: a close this far off the
+    closes, which agree among themselves to half of it. ``reference_fraction``: a close this far off the
     second venue's. ``neighbours``: bars looked at on each side.
     """
 
     spike_fraction: float = 0.5
-    witness_fraction: float = 0.1
+    reference_fraction: float = 0.1
     neighbours: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("spike_fraction", "witness_fraction"):
+        for name in ("spike_fraction", "reference_fraction"):
             if not getattr(self, name) > 0:
                 raise DataError(f"{name} must be > 0, not {getattr(self, name)!r}")
         if self.neighbours < 1:
             raise DataError(f"neighbours must be at least 1, not {self.neighbours}")
 
 
-def find_outliers(bars: pd.DataFrame, *, rules: OutlierRules, witness: pd.DataFrame | None = None) -> np.ndarray:
+def find_outliers(bars: pd.DataFrame, *, rules: OutlierRules, reference_bars: pd.DataFrame | None = None) -> np.ndarray:
     """Reason of doubt per row of ``bars`` ("" where there is none).
 
-    ``bars``: good BARS of one instrument, ascending. ``witness``: BARS of the same market at a second
+    ``bars``: good BARS of one instrument, ascending. ``reference_bars``: BARS of the same market at a second
     venue; where it has the bar, it decides instead of the neighbours. The newest bar has no neighbour
-    after it, so that without a witness a real crash is never taken for a spike; the next look judges it.
+    after it, so that without a reference a real crash is never taken for a spike; the next look judges it.
     """
     values = bars[[*PRICES, "volume"]].to_numpy(np.float64)
     reasons = np.full(len(values), "", dtype=object)
     reasons[_repeats(values)] = REPEAT
     reasons[_spikes(values, rules)] = SPIKE
-    if witness is not None and len(witness):
-        _ask_witness(bars, witness, reasons, rules.witness_fraction)
+    if reference_bars is not None and len(reference_bars):
+        _compare_reference(bars, reference_bars, reasons, rules.reference_fraction)
     return reasons
 
 
@@ -126,15 +126,15 @@ def _repeats(values: np.ndarray) -> np.ndarray:
     return repeats
 
 
-def _ask_witness(bars: pd.DataFrame, witness: pd.DataFrame, reasons: np.ndarray, fraction: float) -> None:
+def _compare_reference(bars: pd.DataFrame, reference_bars: pd.DataFrame, reasons: np.ndarray, fraction: float) -> None:
     """Let the second venue decide wherever it has the bar."""
-    closes = witness.drop_duplicates("open_time", keep="last").set_index("open_time")["close"]
+    closes = reference_bars.drop_duplicates("open_time", keep="last").set_index("open_time")["close"]
     there = bars["open_time"].map(closes).to_numpy(np.float64)
     seen = np.isfinite(there) & (there > 0)
     ends = bars[["open", "close"]].to_numpy(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         off = np.abs(np.log(ends[:, 1] / there)) > np.log1p(fraction)
-    reasons[seen & off] = WITNESSED
+    reasons[seen & off] = OFF_REFERENCE
     cleared = seen & ~off & (reasons == SPIKE) & (np.abs(np.log(ends[:, 0] / ends[:, 1])) <= np.log1p(fraction))
     reasons[cleared] = ""
 

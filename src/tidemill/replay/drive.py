@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from tidemill.bootstrap import Services, using
-from tidemill.domain.market import EPOCH, timeframe_seconds
+from tidemill.domain.market import EPOCH, MICROSECOND
 from tidemill.gap_repair import record_missing
-from tidemill.ingest import Ingested, note_fetch, store_checked, store_posts
+from tidemill.ingest import IngestSummary, SeriesJob, note_fetch, store_checked, store_posts
 from tidemill.operations.prefect_server import quiet_prefect
 from tidemill.recording import Recording
 from tidemill.replay.plan import ReplayPlan
@@ -83,26 +83,18 @@ def import_history(services: Services, plan: ReplayPlan, *, now: datetime) -> di
     return counts
 
 
-def _import_bars(services: Services, plan: ReplayPlan, name: str, now: datetime) -> Ingested:
-    timeframe, calendar = plan.grid.timeframe, plan.grid.calendar
-    length = timedelta(seconds=timeframe_seconds(timeframe))
-    bars = plan.recording.as_bars(name, plan.recording.first_open, now - length + timedelta(microseconds=1))
-    if len(bars):
-        begun = bars["open_time"].iloc[0].to_pydatetime()
-        note_fetch(services.gaps, name, timeframe, begun, now, bars=len(bars), calendar=calendar, now=now)
-    return store_checked(
-        bars,
-        services.store,
-        services.gaps,
-        services.instruments[name],
-        timeframe=timeframe,
-        calendar=calendar,
+def _import_bars(services: Services, plan: ReplayPlan, name: str, now: datetime) -> IngestSummary:
+    job = SeriesJob(
+        instrument=services.instruments[name],
+        timeframe=plan.grid.timeframe,
+        calendar=plan.grid.calendar,
         sessions=plan.grid.sessions,
-        now=now,
-        after=None,
-        source="import",
         outliers=services.outliers,
     )
+    bars = plan.recording.as_bars(name, plan.recording.first_open, now - job.length + MICROSECOND)
+    if len(bars):
+        note_fetch(services.gaps, job, bars["open_time"].iloc[0].to_pydatetime(), now, bars=len(bars), now=now)
+    return store_checked(bars, services.store, services.gaps, job, now=now, source="import")
 
 
 def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, progress: Progress) -> StepLog:

@@ -80,7 +80,7 @@ def completeness_rows(
     """
     rows = []
     for one in measured:
-        told = one.as_dict()
+        told = one.to_json()
         causes = ", ".join(f"{count} {cause}" for cause, count in told["causes"].items()) or "none"
         rows.append(
             {

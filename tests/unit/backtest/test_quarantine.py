@@ -17,7 +17,7 @@ from tidemill.backtest.history import History
 from tidemill.decision import PlainSteps, load_market
 from tidemill.domain.market import to_micros
 from tidemill.features import SENTIMENT_FEATURES
-from tidemill.ingest import store_checked
+from tidemill.ingest import SeriesJob, store_checked
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.quality import OutlierRules, find_outliers, may_doubt
@@ -72,13 +72,9 @@ def test_each_decision_sees_what_a_run_would_see(every: int) -> None:
                 some.reset_index(drop=True),
                 store,
                 ledger,
-                rules.instruments[str(name)],
-                timeframe="1h",
-                calendar="24x7",
-                sessions=(),
+                SeriesJob(instrument=rules.instruments[str(name)], timeframe="1h", outliers=plan.outliers),
                 now=now,
                 after=done if point else None,
-                outliers=plan.outliers,
             )
         done = new["open_time"].max().to_pydatetime() if len(new) else done
         if point:

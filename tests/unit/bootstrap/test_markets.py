@@ -124,7 +124,7 @@ def klines(query: dict[str, str]) -> list[list[Any]]:
 
 @pytest.mark.wire
 def test_two_exchanges_at_once_over_the_wire_each_series_for_itself(tmp_path: Path) -> None:
-    from tasks.data import fetch_and_store_bars, judge_gaps, outcomes, watched_series
+    from tasks.data import fetch_and_store_bars, ingest_summaries, judge_gaps, watched_series
 
     def venue(*symbols: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -165,7 +165,7 @@ def test_two_exchanges_at_once_over_the_wire_each_series_for_itself(tmp_path: Pa
 
         with using(known):
             series = watched_series()
-            done = outcomes(series, [State(one) for one in series])
+            done = ingest_summaries(series, [State(one) for one in series])
             judge_gaps.fn()
         assert [(one.name, one.stored, str(one.state)) for one in done] == [
             ("BTC-USDT.BINANCE", 239, "fine"),

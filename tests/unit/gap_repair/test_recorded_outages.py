@@ -9,7 +9,7 @@ from support.locations import need
 from tidemill.domain.gaps import Cause
 from tidemill.domain.market import EPOCH
 from tidemill.gap_repair import SeriesGroup, measure_group, record_missing
-from tidemill.ingest import note_fetch, store_checked
+from tidemill.ingest import SeriesJob, note_fetch, store_checked
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.recording import load_recording, to_bars
@@ -33,11 +33,11 @@ def test_the_six_real_outages_of_the_exchange_are_named_as_such(store, ledger, n
     end = recording.last_close
     for one in recording.series:
         frame = to_bars(one.instrument.id, timeframe, one.bars)
-        options = {"timeframe": timeframe, "calendar": "24x7", "sessions": (), "now": end, "after": None}
-        done = store_checked(frame, store, ledger, one.instrument, **options)
+        job = SeriesJob(instrument=one.instrument, timeframe=timeframe)
+        done = store_checked(frame, store, ledger, job, now=end)
         assert done.quarantined == 0
         start = frame["open_time"].iloc[0].to_pydatetime()
-        note_fetch(ledger, one.instrument.id, timeframe, start, end, bars=len(frame), calendar="24x7", now=end)
+        note_fetch(ledger, job, start, end, bars=len(frame), now=end)
     names = tuple(one.instrument.id for one in recording.series)
     group = SeriesGroup(names=names, timeframe=timeframe)
     record_missing(store, ledger, group, now=end, start=EPOCH)
@@ -71,10 +71,10 @@ def test_one_series_taken_out_of_a_real_outage_has_a_time_without_trades(store, 
     for number, one in enumerate(recording.series):
         frame = to_bars(one.instrument.id, "1h", one.bars)
         frame = frame[frame["open_time"] != removed] if number == 0 else frame
-        options = {"timeframe": "1h", "calendar": "24x7", "sessions": (), "now": end, "after": None}
-        store_checked(frame, store, ledger, one.instrument, **options)
+        job = SeriesJob(instrument=one.instrument, timeframe="1h")
+        store_checked(frame, store, ledger, job, now=end)
         start = frame["open_time"].iloc[0].to_pydatetime()
-        note_fetch(ledger, one.instrument.id, "1h", start, end, bars=len(frame), calendar="24x7", now=end)
+        note_fetch(ledger, job, start, end, bars=len(frame), now=end)
     group = SeriesGroup(names=tuple(one.instrument.id for one in recording.series), timeframe="1h")
     record_missing(store, ledger, group, now=end, start=EPOCH)
     alone = [one for one in ledger.load_gaps() if one.cause is not Cause.VENUE_OUTAGE]

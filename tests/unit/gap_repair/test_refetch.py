@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hourly import BTC, ETH, GROUP, HOUR, START, Source, at, bars
-from support.repair_desk import ingest, take, told, without
+from support.repair_desk import ingest, job, repair, repaired, take, told, without
 
 from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import EPOCH, Instrument, to_micros
-from tidemill.gap_repair import join_ranges, measure_group, record_missing, repair_series
-from tidemill.ingest import ingest_range, note_fetch, sum_by_name
+from tidemill.gap_repair import join_ranges, measure_group, record_missing
+from tidemill.ingest import BarFeed, ingest_range, note_fetch, sum_by_name
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 
@@ -99,12 +99,12 @@ def test_a_repair_asks_for_the_holes_only_and_accepts_what_nobody_has(store, led
     changed = source.frames[0]["open_time"] == at(10)
     source.frames[0].loc[changed, "volume"] = 999.0
     now = at(41)
-    done = [repair_series(source, store, ledger, one, GROUP, now=now) for one in (BTC, ETH)]
-    assert [one.done.stored for one in done] == [1, 0]
+    done = [repair(source, store, ledger, one, now=now) for one in (BTC, ETH)]
+    assert [one.ingest.stored for one in done] == [1, 0]
     assert source.asked == [(BTC.id, at(5), at(21)), (ETH.id, at(5), at(7))]
     kept = store.read_bars([BTC.id], "1h", at(10), at(11), revisions=True)
     assert list(kept["volume"]) == [11.0], "a bar that was not missing is left alone"
-    record_missing(store, ledger, GROUP, now=now, start=EPOCH, asked=[BTC.id, ETH.id])
+    record_missing(store, ledger, GROUP, now=now, start=EPOCH, repaired=repaired(BTC, ETH))
     assert told(ledger) == [
         ("BTC", 5, 2, Cause.VENUE_OUTAGE, GapState.ACCEPTED),
         ("ETH", 5, 2, Cause.VENUE_OUTAGE, GapState.ACCEPTED),
@@ -113,9 +113,9 @@ def test_a_repair_asks_for_the_holes_only_and_accepts_what_nobody_has(store, led
     assert (btc.expected, btc.stored, btc.repaired, btc.missing) == (30, 28, 1, {Cause.VENUE_OUTAGE: 2})
     assert (eth.stored, eth.repaired) == (28, 0)
     asked = len(source.asked)
-    repair_series(source, store, ledger, BTC, GROUP, now=now)
+    repair(source, store, ledger, BTC, now=now)
     assert len(source.asked) == asked, "what is accepted is not asked for again"
-    repair_series(source, store, ledger, BTC, GROUP, now=now, accepted=True)
+    repair(source, store, ledger, BTC, now=now, accepted=True)
     assert len(source.asked) == asked + 1
 
 
@@ -123,7 +123,7 @@ def test_a_repaired_bar_is_known_after_its_close_and_stored_now(store, ledger) -
     take(store, ledger, BTC, without(5), now=at(30))
     mark = store.watermark()
     record_missing(store, ledger, GROUP, now=at(40), start=EPOCH)
-    repair_series(Source([bars(BTC, range(30))]), store, ledger, BTC, GROUP, now=at(41))
+    repair(Source([bars(BTC, range(30))]), store, ledger, BTC, now=at(41))
     (row,) = store.read_bars([BTC.id], "1h", at(5), at(6)).to_dict("records")
     assert row["knowledge_time"] == at(6) + timedelta(seconds=1)
     assert row["assumed"]
@@ -136,7 +136,7 @@ def test_a_venue_that_does_not_answer_is_no_evidence(store, ledger) -> None:
     record_missing(store, ledger, GROUP, now=at(40), start=EPOCH)
     fetches = len(ledger.load_fetches(BTC.id, "1h"))
     with pytest.raises(TransientError):
-        repair_series(Source([], down=True), store, ledger, BTC, GROUP, now=at(41))
+        repair(Source([], down=True), store, ledger, BTC, now=at(41))
     assert len(ledger.load_fetches(BTC.id, "1h")) == fetches
 
 
@@ -146,13 +146,13 @@ def test_a_witness_is_told_and_its_silence_is_no_failure(store, ledger) -> None:
     other = Instrument(venue="W", base="BTC", quote="USDT", price_step=Decimal("0.1"), lot_step=Decimal("0.001"))
     ours = Source([bars(BTC, without(5, 6))])
     witness = Source([bars(other, range(30))], instruments=(other,))
-    done = repair_series(ours, store, ledger, BTC, GROUP, now=at(41), witness=witness)
-    assert done.witness is not None
-    assert list(done.witness) == [to_micros(at(5)), to_micros(at(6))]
-    record_missing(store, ledger, GROUP, now=at(41), start=EPOCH, witness={BTC.id: done.witness})
+    done = repair(ours, store, ledger, BTC, now=at(41), reference=witness)
+    assert done.reference_opens is not None
+    assert list(done.reference_opens) == [to_micros(at(5)), to_micros(at(6))]
+    record_missing(store, ledger, GROUP, now=at(41), start=EPOCH, repaired=[done])
     assert "the witness has it" in ledger.load_gaps()[0].why
-    silent = repair_series(ours, store, ledger, BTC, GROUP, now=at(42), witness=Source([], (other,), down=True))
-    assert silent.witness is None
+    silent = repair(ours, store, ledger, BTC, now=at(42), reference=Source([], (other,), down=True))
+    assert silent.reference_opens is None
 
 
 looks = st.lists(
@@ -173,16 +173,22 @@ def test_after_any_looks_the_ledger_tells_exactly_what_is_missing(plan) -> None:
     """Whatever came in between, the standing holes never overlap and cover just the missing bars."""
     store, ledger = MemoryMarketStore(), MemoryGapLedger()
     now = at(50)
-    for name in GROUP.names:
-        note_fetch(ledger, name, "1h", at(0), at(48), bars=0, calendar="24x7", now=now)
+    for one in (BTC, ETH):
+        note_fetch(ledger, job(one), at(0), at(48), bars=0, now=now)
     for kind, btc, eth, start in plan:
         for one, hours in ((BTC, btc), (ETH, eth)):
             if hours:
                 store.write_bars("1h", bars(one, sorted(hours)), now=now)
         options = {"look": {"start": EPOCH}, "follow": {"start": EPOCH}, "part": {"start": at(start)}}
-        asked = GROUP.names if kind == "asked" else ()
+        asked = repaired(BTC, ETH) if kind == "asked" else ()
         record_missing(
-            store, ledger, GROUP, now=now, follow=kind == "follow", asked=asked, **options.get(kind, {"start": EPOCH})
+            store,
+            ledger,
+            GROUP,
+            now=now,
+            follow=kind == "follow",
+            repaired=asked,
+            **options.get(kind, {"start": EPOCH}),
         )
     record_missing(store, ledger, GROUP, now=now, start=EPOCH, follow=True)
     for one in (BTC, ETH):
@@ -203,13 +209,8 @@ def test_parts_of_a_backfill_are_summed_by_name(store, ledger) -> None:
     source = Source([bars(BTC, range(30))])
     parts = [
         ingest_range(
-            source,
-            store,
-            ledger,
-            BTC,
-            timeframe="1h",
-            calendar="24x7",
-            sessions=(),
+            BarFeed(source=source, store=store, ledger=ledger),
+            job(BTC),
             start=at(first),
             end=at(first + 10),
             now=at(30),

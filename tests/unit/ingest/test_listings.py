@@ -11,14 +11,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from support.hourly import BTC, ETH, GROUP, HOUR, START, Source, at, bars
+from support.repair_desk import job, repair, repaired
 
 from tidemill.bootstrap import Services, ask_listings
 from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import EPOCH, Instrument
 from tidemill.domain.series import Listing, SeriesError, SeriesState, SeriesStatus
-from tidemill.gap_repair import SeriesGroup, measure_group, record_missing, repair_series
-from tidemill.ingest import Ingested, failed, ingest_bars, mark_listing, note_fetch, status_of
+from tidemill.gap_repair import SeriesGroup, measure_group, record_missing
+from tidemill.ingest import (
+    BarFeed,
+    IngestSummary,
+    SeriesJob,
+    failed,
+    ingest_bars,
+    note_fetch,
+    status_of,
+    status_of_listing,
+)
 from tidemill.memory.clocks import ManualClock
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
@@ -41,18 +51,9 @@ class Desk:
         marks = [status_of(one, self.store.latest_open(one.name, "1h")) for one in done]
         self.group: SeriesGroup = GROUP.listed(marks)
 
-    def ingest(self, instrument: Instrument) -> Ingested:
-        return ingest_bars(
-            self.source,
-            self.store,
-            self.ledger,
-            instrument,
-            timeframe="1h",
-            calendar="24x7",
-            sessions=(),
-            now=self.now,
-            history=timedelta(days=3),
-        )
+    def ingest(self, instrument: Instrument) -> IngestSummary:
+        feed = BarFeed(source=self.source, store=self.store, ledger=self.ledger)
+        return ingest_bars(feed, job(instrument), now=self.now, history=timedelta(days=3))
 
     def look(self) -> list[tuple[str, int, int, Cause]]:
         found = record_missing(self.store, self.ledger, self.group, now=self.now, start=EPOCH, follow=True)
@@ -67,8 +68,8 @@ def test_a_hole_at_the_very_beginning_counts_when_the_venue_tells_its_listing() 
     desk = Desk(range(30), range(-40, 30), listed=LISTED)
     assert desk.look() == [("BTC", -20, 20, Cause.NO_TRADES)]
     assert desk.complete() == {"BTC": (50, 30), "ETH": (70, 70)}
-    repair_series(desk.source, desk.store, desk.ledger, desk.btc, desk.group, now=desk.now)
-    record_missing(desk.store, desk.ledger, desk.group, now=desk.now, start=EPOCH, asked=[BTC.id], follow=True)
+    repair(desk.source, desk.store, desk.ledger, desk.btc, now=desk.now)
+    record_missing(desk.store, desk.ledger, desk.group, now=desk.now, start=EPOCH, repaired=repaired(BTC), follow=True)
     assert [one.state for one in desk.ledger.load_gaps()] == [GapState.ACCEPTED], "nobody has it"
 
 
@@ -82,7 +83,7 @@ def test_a_beginning_that_the_venue_has_after_all_is_repaired() -> None:
     desk = Desk(range(30), range(-40, 30), listed=LISTED)
     desk.look()
     desk.source.frames = [bars(BTC, range(-20, 30)), bars(ETH, range(-40, 30))]
-    repair_series(desk.source, desk.store, desk.ledger, desk.btc, desk.group, now=desk.now)
+    repair(desk.source, desk.store, desk.ledger, desk.btc, now=desk.now)
     assert desk.look() == []
     assert desk.complete()["BTC"] == (50, 50)
 
@@ -114,7 +115,7 @@ def test_expected_is_the_first_bar_that_opens_after_the_listing(begin: datetime)
 
 
 def test_a_mark_keeps_the_listing_when_the_venue_no_longer_tells_it() -> None:
-    done = Ingested(name=BTC.id, timeframe="1h", listed_from=LISTED)
+    done = IngestSummary(name=BTC.id, timeframe="1h", listed_from=LISTED)
     fine = status_of(done, START)
     assert fine.listed_from == LISTED
     gone = status_of(failed(BTC.id, "1h", "no answer"), START, fine)
@@ -123,29 +124,29 @@ def test_a_mark_keeps_the_listing_when_the_venue_no_longer_tells_it() -> None:
     assert (listing.start, listing.end) == (LISTED, at(10))
     odd = SeriesStatus(instrument=BTC.id, timeframe="1h", listed_from=at(10), listed_until=at(5))
     assert GROUP.listed([odd]).listing(BTC.id).end == at(5), "a beginning behind the end is passed over"
-    assert pd.Timestamp(done.as_dict()["listed_from"]) == pd.Timestamp(LISTED)
+    assert pd.Timestamp(done.to_json()["listed_from"]) == pd.Timestamp(LISTED)
 
 
 def test_until_when_it_was_listed_stays_known_while_nothing_came_of_asking() -> None:
-    gone = status_of(Ingested(name=BTC.id, timeframe="1h", state=SeriesState.UNKNOWN_SYMBOL), at(9))
+    gone = status_of(IngestSummary(name=BTC.id, timeframe="1h", state=SeriesState.UNKNOWN_SYMBOL), at(9))
     assert (gone.state, gone.listed_until) == (SeriesState.DELISTED, at(10))
     for state in (SeriesState.FAILED, SeriesState.CLOCK_OFF, SeriesState.CHANGED_SHAPE):
-        silent = status_of(Ingested(name=BTC.id, timeframe="1h", failure="nothing", state=state), at(9), gone)
+        silent = status_of(IngestSummary(name=BTC.id, timeframe="1h", failure="nothing", state=state), at(9), gone)
         assert (silent.state, silent.listed_until) == (state, at(10))
-    back = status_of(Ingested(name=BTC.id, timeframe="1h"), at(9), gone)
+    back = status_of(IngestSummary(name=BTC.id, timeframe="1h"), at(9), gone)
     assert (back.state, back.listed_until) == (SeriesState.FINE, None), "its venue offers it again"
 
 
 def test_asking_for_the_listing_alone_says_nothing_of_the_bars() -> None:
-    offered = Ingested(name=BTC.id, timeframe="1h", listed_from=LISTED)
+    offered = IngestSummary(name=BTC.id, timeframe="1h", listed_from=LISTED)
     for state in (SeriesState.CHANGED_SHAPE, SeriesState.NO_TIMEFRAME, SeriesState.FAILED):
         before = SeriesStatus(instrument=BTC.id, timeframe="1h", state=state, why="because")
-        mark = mark_listing(offered, at(9), before)
+        mark = status_of_listing(offered, at(9), before)
         assert (mark.state, mark.why, mark.listed_from) == (state, "because", LISTED)
-    gone = mark_listing(failed(BTC.id, "1h", SeriesError("gone", state=SeriesState.UNKNOWN_SYMBOL)), at(9), mark)
+    gone = status_of_listing(failed(BTC.id, "1h", SeriesError("gone", state=SeriesState.UNKNOWN_SYMBOL)), at(9), mark)
     assert (gone.state, gone.listed_from, gone.listed_until) == (SeriesState.DELISTED, LISTED, at(10))
-    assert mark_listing(offered, at(9), gone).state is SeriesState.FINE
-    assert mark_listing(offered, at(9), None).state is SeriesState.FINE
+    assert status_of_listing(offered, at(9), gone).state is SeriesState.FINE
+    assert status_of_listing(offered, at(9), None).state is SeriesState.FINE
 
 
 def told(desk: Desk) -> list[tuple[str, int, int, GapState]]:
@@ -191,7 +192,8 @@ def test_sessions_that_do_not_reach_back_to_a_hole_do_not_close_it() -> None:
     desk.group = replace(GROUP, calendar="as-recorded", sessions=days, names=(BTC.id,), timeframe="1d")
     daily = bars(BTC, [0, 72])
     desk.store.write_bars("1d", daily, now=at(100))
-    note_fetch(desk.ledger, BTC.id, "1d", at(0), at(100), bars=2, calendar="as-recorded", now=at(200))
+    daily = SeriesJob(instrument=BTC, timeframe="1d", calendar="as-recorded")
+    note_fetch(desk.ledger, daily, at(0), at(100), bars=2, now=at(200))
     record_missing(desk.store, desk.ledger, desk.group, now=at(200), start=EPOCH)
     assert told(desk) == [("BTC", 24, 2, GapState.OPEN)]
     record_missing(desk.store, desk.ledger, replace(desk.group, sessions=days[2:]), now=at(200), start=EPOCH)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import Instrument
-from tidemill.ingest import StreamPlan, follow_stream
+from tidemill.ingest import BarFeed, SeriesJob, StreamPlan, follow_stream
 from tidemill.memory.clocks import ManualClock
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
@@ -72,12 +72,9 @@ def follow(told: Sequence[int], cuts: Sequence[int], down: Sequence[int] = ()) -
 
     plan = StreamPlan(
         stream=Live(()),
-        source=venue,
-        store=store,
-        ledger=MemoryGapLedger(),
+        feed=BarFeed(source=venue, store=store, ledger=MemoryGapLedger()),
         clock=clock,
-        instruments=(BTC,),
-        timeframe="1h",
+        jobs=(SeriesJob(instrument=BTC, timeframe="1h"),),
         history=timedelta(days=1),
     )
     log = follow_stream(plan, seconds=1)
@@ -116,7 +113,7 @@ def test_control_without_requests_the_leap_stays() -> None:
     hours, log, _ = follow([hour for hour in range(5, LAST) if hour not in {9, 10}], (), down=range(1, 999))
     assert 9 not in hours
     assert 10 not in hours
-    assert log.failures == ["the venue does not answer"]
+    assert list(log.failures) == ["the venue does not answer"]
 
 
 def test_only_asked_instruments_are_told_by_the_memory_stream() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.locations import need
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import Instrument
+from tidemill.domain.market import BarSchedule, Instrument
 from tidemill.ports import BAR_COLUMNS, GAP_COLUMNS
 from tidemill.quality import CheckedBars, check_bars
 from tidemill.recording import load_recording, to_bars
@@ -44,7 +44,9 @@ def changed(row: int, **values: object) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, **options: object) -> CheckedBars:
-    return check_bars(frame, **{"instrument": BTC, "timeframe": "1h", **options})  # type: ignore[arg-type]
+    due = {name: options.pop(name) for name in ("timeframe", "calendar", "sessions") if name in options}
+    schedule = BarSchedule(**{"timeframe": "1h", **due})  # type: ignore[arg-type]
+    return check_bars(frame, **{"instrument": BTC, "schedule": schedule, **options})  # type: ignore[arg-type]
 
 
 def spans(checked: CheckedBars) -> list[tuple[datetime, datetime, int, str]]:
@@ -234,7 +236,7 @@ def test_the_outages_of_the_recording_are_six_gaps_of_eleven_bars() -> None:
         checked = check_bars(
             frame,
             instrument=instrument,
-            timeframe="1h",
+            schedule=BarSchedule(timeframe="1h"),
             as_of=recording.last_close,
             expected_from=recording.first_open,
             expected_until=recording.last_close,

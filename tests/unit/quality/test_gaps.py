@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.gaps import Cause, Fetch, Gap, GapState
-from tidemill.domain.market import DecisionGrid, to_micros
+from tidemill.domain.market import BarSchedule, DecisionGrid, to_micros
 from tidemill.quality.completeness import measure_days, measure_series, window_fraction
 from tidemill.quality.gaps import (
     Evidence,
@@ -27,6 +28,11 @@ from tidemill.quality.gaps import (
 START = datetime(2021, 4, 19, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BTC = "BTC-USDT.BINANCE"
+HOURLY = BarSchedule(timeframe="1h")
+
+
+def daily_of(sessions: Sequence[datetime]) -> BarSchedule:
+    return BarSchedule(timeframe="1d", calendar="as-recorded", sessions=sessions)
 
 
 def at(hour: float) -> datetime:
@@ -59,9 +65,9 @@ def gap(first: int, beyond: int, cause: Cause = Cause.UNKNOWN, **changes: object
 
 
 def test_a_round_clock_expects_every_step_and_sessions_expect_themselves() -> None:
-    assert list(expected_opens("1h", at(0.5), at(3))) == list(opens(1, 2))
+    assert list(expected_opens(HOURLY, at(0.5), at(3))) == list(opens(1, 2))
     sessions = [at(0), at(24), at(96)]
-    daily = expected_opens("1d", at(0), at(96), calendar="as-recorded", sessions=sessions)
+    daily = expected_opens(daily_of(sessions), at(0), at(96))
     assert list(daily) == list(opens(0, 24))
 
 
@@ -85,13 +91,13 @@ def test_an_instrument_that_was_not_listed_proves_nothing() -> None:
 
 
 def test_the_witness_is_told_in_the_reason() -> None:
-    evidence = Evidence(now=at(20), stored=opens(3, 5), fetches=[fetched(0, 9)], witness=opens(4))
+    evidence = Evidence(now=at(20), stored=opens(3, 5), fetches=[fetched(0, 9)], reference_opens=opens(4))
     assert "the witness has it" in judge_cause(opens(4), "1h", evidence)[0][1]
-    assert "the witness lacks it" in judge_cause(opens(4), "1h", replace(evidence, witness=opens()))[0][1]
+    assert "the witness lacks it" in judge_cause(opens(4), "1h", replace(evidence, reference_opens=opens()))[0][1]
 
 
 def test_missing_bars_side_by_side_are_one_hole_until_the_cause_changes() -> None:
-    expected = expected_opens("1h", at(0), at(10))
+    expected = expected_opens(HOURLY, at(0), at(10))
     missing = find_missing(expected, opens(0, 1, 5, 9))
     causes = [(Cause.NO_TRADES, "")] * 2 + [(Cause.VENUE_OUTAGE, "")] * 4
     found = find_gaps(BTC, "1h", expected, missing, causes)
@@ -104,7 +110,7 @@ def test_missing_bars_side_by_side_are_one_hole_until_the_cause_changes() -> Non
 
 def test_a_weekend_between_two_missing_sessions_does_not_cut_the_hole() -> None:
     sessions = [at(0), at(24), at(96), at(120)]
-    expected = expected_opens("1d", at(0), at(200), calendar="as-recorded", sessions=sessions)
+    expected = expected_opens(daily_of(sessions), at(0), at(200))
     missing = find_missing(expected, opens(0, 120))
     found = find_gaps(BTC, "1d", expected, missing, [(Cause.UNKNOWN, "")] * 2)
     assert [(one.start, one.end, one.missing) for one in found] == [(at(24), at(120), 2)]
@@ -147,16 +153,16 @@ def test_a_series_adds_up_with_its_causes_and_days() -> None:
     stored = opens(*(hour for hour in range(48) if hour not in {5, 6, 30}))
     gaps = [gap(5, 7, Cause.VENUE_OUTAGE)]
     done = measure_series(
-        BTC, "1h", stored, end=at(48), gaps=gaps, history=[*gaps, gap(10, 12), gap(20, 21, Cause.NOT_PUBLISHED)]
+        BTC, HOURLY, stored, end=at(48), gaps=gaps, history=[*gaps, gap(10, 12), gap(20, 21, Cause.NOT_PUBLISHED)]
     )
     assert done is not None
     assert (done.expected, done.stored, done.repaired) == (48, 45, 2)
     assert done.missing == {Cause.VENUE_OUTAGE: 2, Cause.UNKNOWN: 1}
     assert [(one.expected, one.stored) for one in done.days] == [(24, 22), (24, 23)]
-    told = done.as_dict()
+    told = done.to_json()
     assert told["complete"] == "93.7500%"
     assert [one["day"] for one in told["incomplete_days"]] == ["2021-04-19", "2021-04-20"]
-    assert measure_series(BTC, "1h", opens(), end=at(1), gaps=[], history=[]) is None
+    assert measure_series(BTC, HOURLY, opens(), end=at(1), gaps=[], history=[]) is None
 
 
 def test_the_window_of_a_decision() -> None:
@@ -168,7 +174,7 @@ def test_the_window_of_a_decision() -> None:
 
 @given(have=st.sets(st.integers(0, 60)), cuts=st.lists(st.sampled_from([Cause.UNKNOWN, Cause.NO_TRADES]), min_size=60))
 def test_holes_and_stored_bars_make_up_what_is_expected(have: set[int], cuts: list[Cause]) -> None:
-    expected = expected_opens("1h", at(0), at(60))
+    expected = expected_opens(HOURLY, at(0), at(60))
     stored = opens(*sorted(have))
     missing = find_missing(expected, stored)
     found = find_gaps(BTC, "1h", expected, missing, [(cause, "") for cause in cuts[: len(missing)]])

@@ -14,7 +14,7 @@ from support.locations import need
 from tidemill.domain.errors import DataError
 from tidemill.ports import QUARANTINE_COLUMNS
 from tidemill.quality import OutlierRules, find_outliers, hash_bars, honour_quarantine, to_quarantine, trust
-from tidemill.quality.outliers import REPEAT, SPIKE, WITNESSED
+from tidemill.quality.outliers import OFF_REFERENCE, REPEAT, SPIKE
 from tidemill.recording import load_recording, read_bars_file, to_bars
 
 START = datetime(2021, 4, 19, tzinfo=UTC)
@@ -71,11 +71,11 @@ def test_the_newest_bar_is_not_judged_without_a_witness_and_the_next_look_judges
 
 def test_the_witness_decides_where_it_has_the_bar() -> None:
     spike = bars([*CALM[:4], 10.0, *CALM[5:]])
-    assert outliers(spike, witness=spike.assign(close=spike["close"] * 1.01)) == {}
+    assert outliers(spike, reference_bars=spike.assign(close=spike["close"] * 1.01)) == {}
     newest = bars([*CALM, 70.0])
     other = bars([*CALM, 100.0])
-    assert outliers(newest, witness=other) == {len(CALM): WITNESSED}
-    assert outliers(newest, witness=other.iloc[:3]) == {}, "a witness that lacks the bar proves nothing"
+    assert outliers(newest, reference_bars=other) == {len(CALM): OFF_REFERENCE}
+    assert outliers(newest, reference_bars=other.iloc[:3]) == {}, "a witness that lacks the bar proves nothing"
 
 
 def test_stale_repeats_are_told_and_flat_ones_only_in_a_run() -> None:

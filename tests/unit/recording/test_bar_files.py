@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.locations import need
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import Instrument, timeframe_seconds
+from tidemill.domain.market import BarSchedule, Instrument, timeframe_seconds
 from tidemill.ports import BAR_COLUMNS
 from tidemill.quality import check_bars
 from tidemill.recording import ImportedBars, read_bars_file, resample_bars, to_bars
@@ -243,7 +243,10 @@ def test_of_two_vintages_the_bar_that_was_not_cut_off_stays() -> None:
 def test_the_messy_file_then_passes_the_check_and_equals_the_other_source() -> None:
     read = read_bars_file(need("crypto_cryptodatadownload_raw/Binance_BTCUSDT_1h.csv.gz"), instrument=BTC)
     checked = check_bars(
-        read.bars, instrument=BTC, timeframe=read.timeframe, as_of=datetime(2021, 6, 10, 1, tzinfo=UTC)
+        read.bars,
+        instrument=BTC,
+        schedule=BarSchedule(timeframe=read.timeframe),
+        as_of=datetime(2021, 6, 10, 1, tzinfo=UTC),
     )
     assert (len(checked.good), checked.reasons, checked.repeated) == (33_413, {}, 0)
     assert (len(checked.gaps), int(checked.gaps["missing"].sum()), int(checked.gaps["missing"].max())) == (8, 16, 4)

@@ -1,7 +1,6 @@
 """Instruments, timeframes, bars, and the grid of moments at which decisions are made."""
 
 from tidemill.domain.market.grid import (
-    Calendar,
     DecisionGrid,
     default_decision_delay,
 )
@@ -11,6 +10,7 @@ from tidemill.domain.market.instruments import (
     InstrumentId,
     split_instrument_id,
 )
+from tidemill.domain.market.schedule import BarSchedule, Calendar
 from tidemill.domain.market.steps import (
     STEP_TOLERANCE,
     ceil_to_step,
@@ -38,6 +38,7 @@ __all__ = [
     "STEP_TOLERANCE",
     "TIMEFRAME_SECONDS",
     "Bar",
+    "BarSchedule",
     "Calendar",
     "DecisionGrid",
     "Instrument",

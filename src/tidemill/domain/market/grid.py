@@ -6,12 +6,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
 from tidemill.domain.errors import DataError
+from tidemill.domain.market.schedule import BarSchedule, Calendar
 from tidemill.domain.market.times import EPOCH, format_time, require_utc, timeframe_seconds
 
-Calendar = Literal["24x7", "as-recorded"]
 HOUR_SECONDS = 3600
 
 
@@ -44,6 +43,11 @@ class DecisionGrid:
             raise DataError(f"a decision every {self.every_seconds} s does not fit bars of {self.timeframe}")
         if not 0 < self.delay_seconds < bar_seconds:
             raise DataError(f"decision_delay {self.delay_seconds} s must lie between 0 and one bar of {self.timeframe}")
+
+    @property
+    def schedule(self) -> BarSchedule:
+        """When the bars that are decided on are due."""
+        return BarSchedule(timeframe=self.timeframe, calendar=self.calendar, sessions=self.sessions)
 
     @property
     def delay(self) -> timedelta:
