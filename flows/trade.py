@@ -14,7 +14,7 @@ from tasks.artifacts import publish_page
 from tasks.models import load_champion
 from tasks.options import patiently
 from tidemill.bootstrap import services
-from tidemill.decision import DecisionInputs, TradingRun, open_run, think, why_refused
+from tidemill.decision import VENUE_DOWN, DecisionInputs, TradingRun, open_run, think, why_refused
 from tidemill.domain.errors import StrategyError, TransientError
 from tidemill.domain.trading import Decision, LedgerOrder, Side
 from tidemill.reports import decision_page, decision_summary, skipped_page, skipped_summary
@@ -65,7 +65,7 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
     except TransientError as error:
         if services().settings.mode != "replay":
             raise  # nothing is stored; the run may be tried again until max_lag
-        return decide.record_refusal(key, f"venue down: {error}", epoch)
+        return decide.record_refusal(key, f"{VENUE_DOWN}: {error}", epoch)
     market = decide.load_market(key.as_of)
     champion = load_champion()
     if reason := why_refused(market, doubtful, [one.sentence for one in account.differences], account.stopped):

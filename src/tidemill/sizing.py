@@ -20,9 +20,12 @@ from tidemill.domain.market import Instrument, floor_to_step, to_step
 from tidemill.domain.portfolio import Portfolio
 from tidemill.domain.trading import Dropped, Forecast, TargetPosition
 
-FRACTION_STEP = Decimal("0.000001")
+# the fast backtest computes the same formula in float64 and is handed these
+FRACTION_DIGITS = 6
+FRACTION_STEP = Decimal(1).scaleb(-FRACTION_DIGITS)
 LARGEST_DIVERSIFICATION = 2.0
 SMALLEST_VOLATILITY = 0.01
+UNKNOWN_VOLATILITY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +93,12 @@ def _wanted(
     forecast: Forecast, instrument: Instrument, price: Decimal, equity: Decimal, count: int, policy: SizingPolicy
 ) -> Decimal:
     share = min(math.sqrt(count), LARGEST_DIVERSIFICATION) / count
-    volatility = max(forecast.volatility_annual or 1.0, SMALLEST_VOLATILITY)
+    volatility = max(forecast.volatility_annual or UNKNOWN_VOLATILITY, SMALLEST_VOLATILITY)
     full = min(policy.max_instrument_fraction, policy.volatility_target_annual / volatility * share)
-    fraction = to_step(round(max(forecast.strength, 0.0) * full, 6), FRACTION_STEP)
+    fraction = to_step(round(max(forecast.strength, 0.0) * full, FRACTION_DIGITS), FRACTION_STEP)
     return floor_to_step(max(equity, Decimal(0)) * fraction / price, instrument.lot_step)
 
 
 def _inside_buffer(wanted: Decimal, held: Decimal, policy: SizingPolicy) -> bool:
-    band = to_step(round(policy.buffer_fraction, 6), FRACTION_STEP) * max(abs(wanted), abs(held))
+    band = to_step(round(policy.buffer_fraction, FRACTION_DIGITS), FRACTION_STEP) * max(abs(wanted), abs(held))
     return abs(wanted - held) <= band

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+from dense_rules import SIZING
 
 from tidemill.domain.market import Bar, Instrument
 from tidemill.domain.portfolio import Portfolio
@@ -141,7 +142,11 @@ def fast_rules(case: Case) -> tuple[Costs, Sizing, Bounds]:
         fee_in_quote=fills.fee_asset == "quote",
         fee_step=1e-8,
     )
-    sizing = Sizing(policy.volatility_target_annual, policy.max_instrument_fraction, policy.buffer_fraction)
+    sizing = SIZING._replace(
+        volatility_target=policy.volatility_target_annual,
+        max_fraction=policy.max_instrument_fraction,
+        buffer=policy.buffer_fraction,
+    )
     bounds = Bounds(
         float(limits.max_gross_fraction),
         float(limits.max_position_fraction),

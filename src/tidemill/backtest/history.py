@@ -16,15 +16,13 @@ from tidemill.backtest.tracks import Rows, Tracks
 from tidemill.backtest.values import BacktestPlan
 from tidemill.domain.market import DecisionGrid, to_micros
 from tidemill.features import SENTIMENT_FEATURES, build_features
+from tidemill.forecasting import PRICE_RULES
 from tidemill.ingest import store_posts
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.quality import check_posts, honour_quarantine
 from tidemill.recording import Recording
 from tidemill.recording.tape import RecordedTape
-
-# rules whose inputs are prices alone: to score a year of posts for them would take minutes and change nothing
-WITHOUT_POSTS = ("trend", "reversion")
 
 
 class History:
@@ -38,7 +36,8 @@ class History:
         self, recording: Recording, plan: BacktestPlan, points: Sequence[datetime], tape: RecordedTape
     ) -> None:
         self._rules = plan.rules
-        self._reads_posts = plan.rules.own is not None or plan.rules.strategy not in WITHOUT_POSTS
+        # to score a year of posts for a rule that reads prices alone would take minutes and change nothing
+        self._reads_posts = plan.rules.own is not None or plan.rules.strategy not in PRICE_RULES
         self._span = seen_span(plan)
         self.store = MemoryMarketStore()
         self.bars = self._load(recording, plan)

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from tidemill.backtest.tracks import Tracks
-from tidemill.decision import DecisionRules
+from tidemill.decision import BAR_FIELDS, DecisionRules
 from tidemill.domain.errors import StrategyError
 from tidemill.domain.market import format_time
 from tidemill.recording.tape import RecordedTape
 
-BAR_FIELDS = ["instrument", "open_time", "open", "high", "low", "close", "volume"]
 ASKED_ALL_THE_SAME = 64
 CUTS = 8
 Speaks = Callable[[pd.DataFrame, pd.DatetimeIndex], Any]
@@ -54,7 +53,7 @@ def plan_points(
     if speaks is None or rules.grid.calendar != "24x7":
         return decide_all(len(micros))
     times = pd.DatetimeIndex(micros.astype("datetime64[us]")).tz_localize("UTC")
-    shown = bars[BAR_FIELDS]
+    shown = bars[list(BAR_FIELDS)]
     spoken = _ask(rules, speaks, shown, times)
     _check_past(rules, speaks, shown, times, spoken)
     sure = ~spoken & tracks.are_fresh(micros) & ~tape.are_down(micros + rules.grid.delay_seconds * 1_000_000)

@@ -20,7 +20,7 @@ from tidemill.backtest.funding import Funding
 from tidemill.backtest.history import History
 from tidemill.backtest.steps import BacktestSteps
 from tidemill.backtest.values import BacktestPlan, BacktestResult, fees_in_currency
-from tidemill.decision import DecisionInputs, build_decision, build_refusal, mark_equity, think, why_refused
+from tidemill.decision import VENUE_DOWN, DecisionInputs, build_decision, build_refusal, mark_equity, think, why_refused
 from tidemill.domain.errors import DataError, StrategyError
 from tidemill.domain.market import format_time
 from tidemill.domain.portfolio import Account
@@ -143,7 +143,7 @@ class _Run:
         self.move(point + grid.delay / 2)
         self.move(as_of)
         champion = self.champions.at(as_of)
-        decision = self.refuse(as_of, "venue down") if self.tape.is_down(as_of) else self.decide(as_of, champion)
+        decision = self.refuse(as_of, VENUE_DOWN) if self.tape.is_down(as_of) else self.decide(as_of, champion)
         if decision.outcome == "decided":
             self.carry_out(decision.decision_id)
         self.mark(point)

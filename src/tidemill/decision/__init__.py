@@ -2,6 +2,7 @@
 
 from tidemill.decision.draft import DecisionInputs, Draft, FeatureTable, Steps, think
 from tidemill.decision.market import (
+    ALL_STALE,
     LastBar,
     MarketView,
     find_incomplete,
@@ -22,9 +23,13 @@ from tidemill.decision.record import (
 )
 from tidemill.decision.rules import DecisionRules, mark_equity, rule_in_use
 from tidemill.decision.steps import FlatSteps, PlainSteps, only_complete, rows_at, without_incomplete
-from tidemill.decision.trading_run import TradingRun, missing_decisions, open_run, why_refused
+from tidemill.decision.strategy_view import BAR_FIELDS
+from tidemill.decision.trading_run import VENUE_DOWN, TradingRun, missing_decisions, open_run, why_refused
 
 __all__ = [
+    "ALL_STALE",
+    "BAR_FIELDS",
+    "VENUE_DOWN",
     "DecisionInputs",
     "DecisionRules",
     "Draft",

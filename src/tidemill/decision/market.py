@@ -20,6 +20,7 @@ from tidemill.quality import AdjustedBars, adjust_as_of, honour_quarantine, wind
 WINDOW_SLACK = 1.2
 DAYS_PER_SESSION = 1.6
 NO_ROWS = pd.DataFrame()
+ALL_STALE = "stale: of no instrument is the decided bar known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +179,7 @@ def _why_stale(bar: LastBar | None, decided: datetime) -> str:
 
 def _why_nothing(rules: DecisionRules, stale: Mapping[str, str], incomplete: Mapping[str, str]) -> str:
     if len(stale) == len(rules.universe):
-        return "stale: of no instrument is the decided bar known"
+        return ALL_STALE
     left = set(rules.universe) - set(stale) - set(incomplete)
     return "" if left else f"incomplete: {next(iter(incomplete))}, {next(iter(incomplete.values()))}"
 

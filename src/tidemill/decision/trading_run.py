@@ -13,6 +13,8 @@ from tidemill.domain.market import DecisionGrid, format_time, require_utc
 from tidemill.domain.trading import Decision, LedgerOrder
 from tidemill.execution.order_plan import DecisionKey
 
+VENUE_DOWN = "venue down"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingRun:

@@ -13,17 +13,21 @@ from tidemill.domain.errors import StrategyError
 from tidemill.forecasting.forecasts import Forecasts, make_forecasts
 from tidemill.forecasting.rows import FeatureRows, as_rows
 from tidemill.forecasting.shipped import (
+    FULL_DEVIATIONS,
     HOURLY_HORIZONS,
+    PRICE_RULES,
     REVERSION_BARS,
     SESSION_HORIZONS,
     SHIPPED,
     STRATEGIES,
     VOLATILITY,
+    VOLATILITY_BARS,
     Model,
     Reversion,
     Trend,
     bars_per_year,
     find_shipped,
+    horizons,
     model_strengths,
     reversion_strengths,
     trend_strengths,
@@ -31,12 +35,15 @@ from tidemill.forecasting.shipped import (
 from tidemill.forecasting.strategy import Holdings, Strategy, Targets, View, Wish
 
 __all__ = [
+    "FULL_DEVIATIONS",
     "HOURLY_HORIZONS",
+    "PRICE_RULES",
     "REVERSION_BARS",
     "SESSION_HORIZONS",
     "SHIPPED",
     "STRATEGIES",
     "VOLATILITY",
+    "VOLATILITY_BARS",
     "FeatureRows",
     "Forecasts",
     "Holdings",
@@ -51,6 +58,7 @@ __all__ = [
     "as_rows",
     "bars_per_year",
     "find_shipped",
+    "horizons",
     "make_forecasts",
     "model_strengths",
     "reversion_strengths",

@@ -24,7 +24,8 @@ FULL_DEVIATIONS = 2.0
 HOURLY_HORIZONS = (24, 72, 168)
 SESSION_HORIZONS = (20, 60, 120)
 REVERSION_BARS = 24
-VOLATILITY = "vol_72"
+VOLATILITY_BARS = 72
+VOLATILITY = f"vol_{VOLATILITY_BARS}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,8 @@ class Model:
 
 SHIPPED: Mapping[str, Strategy] = {one.name: one for one in (Trend(), Reversion(), Model())}
 STRATEGIES = tuple(SHIPPED)
+PRICE_RULES = (Trend().name, Reversion().name)
+"""The strategies whose features are made of prices and volumes alone."""
 
 
 def find_shipped(name: str) -> Strategy:

@@ -13,7 +13,6 @@ from tidemill.kernels.compilation import compiled
 
 SNAP = 1e-12
 NEAR = 1e-9
-MILLION = 1e6
 
 
 @compiled
@@ -85,14 +84,14 @@ def is_near_step(value: float, step: float) -> int:
 
 
 @compiled
-def round_millionth(value: float) -> float:
-    """``value`` rounded to a millionth."""
-    whole: float = np.rint(value * MILLION)
-    return whole / MILLION
+def round_fraction(value: float, parts: float) -> float:
+    """``value`` rounded to a whole number of 1 / ``parts``."""
+    whole: float = np.rint(value * parts)
+    return whole / parts
 
 
 @compiled
-def is_near_tie(value: float) -> int:
-    """1 when :func:`round_millionth` of ``value`` >= 0 lies within NEAR of a tie, else 0."""
-    units = value * MILLION
+def is_near_tie(value: float, parts: float) -> int:
+    """1 when :func:`round_fraction` of ``value`` >= 0 lies within NEAR of a tie, else 0."""
+    units = value * parts
     return 1 if abs(units - np.floor(units) - 0.5) <= NEAR * max(1.0, units) else 0

@@ -8,17 +8,15 @@ import numpy as np
 
 from tidemill.kernels.compilation import compiled
 
-FULL_DEVIATIONS = 2.0
-
 
 @compiled
 def trend_strength(
-    logs: np.ndarray, broken: np.ndarray, horizons: np.ndarray, window: int
+    logs: np.ndarray, broken: np.ndarray, horizons: np.ndarray, window: int, full_deviations: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Strength in [-1, +1] and volatility per bar of one instrument, (N,) each, NaN where not known.
 
     ``logs`` are log closes, ascending; ``broken`` marks bars whose window is full of holes. The mean over
-    ``horizons`` (bars) of the return in standard deviations, each clipped at two and halved.
+    ``horizons`` (bars) of the return in standard deviations, each over ``full_deviations`` and clipped.
     """
     moves = bar_volatility(logs, broken, window)
     strength = np.full(len(logs), np.nan)
@@ -29,7 +27,7 @@ def trend_strength(
         for horizon in horizons:
             scale = moves[i] * math.sqrt(horizon)
             off = (logs[i] - logs[i - horizon]) / scale if scale > 0.0 else 0.0
-            total += min(max(off, -FULL_DEVIATIONS), FULL_DEVIATIONS) / FULL_DEVIATIONS
+            total += min(max(off, -full_deviations), full_deviations) / full_deviations
         strength[i] = total / len(horizons)
     return strength, moves
 
@@ -61,8 +59,8 @@ def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
 
 
 @compiled
-def reversion_rows(moved: np.ndarray) -> np.ndarray:
-    """Minus half the z-score across the instruments of a row, 0 to 1, of returns (R, S) with NaN = none."""
+def reversion_rows(moved: np.ndarray, full_deviations: float) -> np.ndarray:
+    """Minus the z-score across a row of returns (R, S), NaN = none, over ``full_deviations`` and clipped to 0 to 1."""
     made = np.full(moved.shape, np.nan)
     for row in range(len(moved)):
         known = moved[row][~np.isnan(moved[row])]
@@ -73,7 +71,7 @@ def reversion_rows(moved: np.ndarray) -> np.ndarray:
         for s in range(moved.shape[1]):
             if not np.isnan(moved[row, s]):
                 off = (moved[row, s] - mean) / spread if spread > 0.0 else 0.0
-                made[row, s] = min(max(-off / FULL_DEVIATIONS, 0.0), 1.0)
+                made[row, s] = min(max(-off / full_deviations, 0.0), 1.0)
     return made
 
 

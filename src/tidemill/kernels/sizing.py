@@ -15,12 +15,9 @@ from tidemill.kernels.rounding import (
     is_near_step,
     is_near_tie,
     is_over,
-    round_millionth,
+    round_fraction,
 )
 from tidemill.kernels.values import FORECASTS, LOT, NEAR_CASES, PRICE, VETOED, VOLUME, Bounds, Sizing
-
-SMALLEST_VOLATILITY = 0.01
-LARGEST_DIVERSIFICATION = 2.0
 
 
 @compiled
@@ -43,7 +40,7 @@ def size_row(
     for s in range(len(strength)):
         count += not np.isnan(strength[s])
     tally[FORECASTS] += count
-    share = min(math.sqrt(count), LARGEST_DIVERSIFICATION) / max(count, 1)
+    share = min(math.sqrt(count), sizing.largest_diversification) / max(count, 1)
     for s in range(len(strength)):
         wanted[s] = np.nan
         if not np.isnan(strength[s]):
@@ -59,10 +56,11 @@ def _wanted(
     strength: float, volatility: float, full: float, share: float, lot: float, sizing: Sizing
 ) -> tuple[float, int]:
     """Whole lots wanted, and near cases; ``full`` is what all of equity would buy."""
-    moves = max(volatility if volatility != 0.0 else 1.0, SMALLEST_VOLATILITY)
+    moves = max(volatility if volatility != 0.0 else sizing.unknown_volatility, sizing.smallest_volatility)
     fraction = max(strength, 0.0) * min(sizing.max_fraction, sizing.volatility_target / moves * share)
-    quantity = full * round_millionth(fraction)
-    return floor_step(quantity, lot), is_near_tie(fraction) + is_near_step(quantity, lot)
+    quantity = full * round_fraction(fraction, sizing.fraction_parts)
+    near = is_near_tie(fraction, sizing.fraction_parts) + is_near_step(quantity, lot)
+    return floor_step(quantity, lot), near
 
 
 @compiled

@@ -34,11 +34,20 @@ class Costs(NamedTuple):
 
 
 class Sizing(NamedTuple):
-    """Volatility target per year, most of equity in one instrument, and the no-trade band."""
+    """Volatility target per year, most of equity in one instrument, the no-trade band, and constants of the formula.
+
+    The constants are those of the stage `sizing`, which has them once and hands them in: ``unknown_volatility`` stands
+    in for a volatility of 0, ``smallest_volatility`` bounds it from below, ``largest_diversification`` the credit for
+    many instruments from above; a fraction of equity is a whole number of 1 / ``fraction_parts``.
+    """
 
     volatility_target: float
     max_fraction: float
     buffer: float
+    unknown_volatility: float
+    smallest_volatility: float
+    largest_diversification: float
+    fraction_parts: float
 
 
 class Bounds(NamedTuple):

@@ -19,7 +19,6 @@ from tidemill.kernels import (
     STAKE,
     VETOED,
     WEIGHT,
-    Sizing,
     State,
     inverse_volatility,
     make_market,
@@ -112,7 +111,7 @@ def test_a_tie_is_counted() -> None:
     """The buffer of exactly half what is held: exact keeps, and so does fast, and says that it was close."""
     market = make_market(price=matrix((100.0,)), volume=matrix((1e6,)), traded=matrix((1e6,)))
     state, trail = State(money=np.array([800.0, 0.0, 0.0]), held=np.array([2.0])), make_trail(1, 1)
-    steps, sizing = make_steps(np.zeros(1), np.zeros(1), np.zeros(1)), Sizing(0.25, 0.4, 0.5)
+    steps, sizing = make_steps(np.zeros(1), np.zeros(1), np.zeros(1)), SIZING._replace(buffer=0.5)
     one = np.ones((1, 1))
     run_forecasts(one, one * 0.5, np.array([True]), market, steps, FREE, sizing, BOUNDS, state, trail)
     assert trail.sent[0, 0] == 0.0

@@ -11,19 +11,16 @@ from decimal import Decimal
 import numpy as np
 
 from tidemill.backtest import BacktestPlan
+from tidemill.decision import ALL_STALE, VENUE_DOWN
 from tidemill.domain.market import DecisionGrid, timeframe_seconds, to_micros, to_step
-from tidemill.features import LOOKBACK
-from tidemill.features.window_rows import LARGEST_SPAN
-from tidemill.forecasting import HOURLY_HORIZONS, REVERSION_BARS, SESSION_HORIZONS, bars_per_year
+from tidemill.features import LARGEST_SPAN, LOOKBACK
+from tidemill.forecasting import FULL_DEVIATIONS, REVERSION_BARS, VOLATILITY_BARS, bars_per_year, horizons
 from tidemill.kernels import MARK, bar_return, bar_volatility, make_market, make_steps, reversion_rows, trend_strength
 from tidemill.recording import Recording
 from tidemill.recording.values import BAR_DELAY
 from tidemill.research.fast_backtest.coverage import refuse_late, refuse_shared_bar
 
 MICROS = 1_000_000
-VOLATILITY_BARS = 72
-VENUE_DOWN = "venue down"
-ALL_STALE = "stale: of no instrument is the decided bar known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +81,7 @@ def build_dense(recording: Recording, plan: BacktestPlan, points: Sequence[datet
         np.stack(part, axis=-1) for part in zip(*columns, strict=True)
     )
     if plan.rules.strategy == "reversion":
-        strength = reversion_rows(np.where(np.isnan(spread), np.nan, moved))
+        strength = reversion_rows(np.where(np.isnan(spread), np.nan, moved), FULL_DEVIATIONS)
     met = {name: _met(recording, name, plan, rows) for name in recording.instruments}
     buy, sell, traded = (np.stack([met[name][k] for name in names], axis=-1) for k in range(3))
     return DenseMarket(
@@ -142,8 +139,7 @@ def _signals(
     steps = np.arange(len(opens)) - first
     round_the_clock = grid.calendar == "24x7"
     broken = (opens - opens[first] > LARGEST_SPAN * steps * length) & round_the_clock
-    horizons = np.array(HOURLY_HORIZONS if round_the_clock else SESSION_HORIZONS)
-    strength, _ = trend_strength(logs, broken, horizons, VOLATILITY_BARS)
+    strength, _ = trend_strength(logs, broken, np.array(horizons(grid)), VOLATILITY_BARS, FULL_DEVIATIONS)
     return bar_return(logs, broken, REVERSION_BARS), strength, bar_volatility(logs, broken, VOLATILITY_BARS)
 
 

@@ -33,6 +33,7 @@ from tidemill.recording import Recording
 from tidemill.reports import ORDER_COUNTS
 from tidemill.research.fast_backtest.coverage import check_subset
 from tidemill.research.fast_backtest.dense import DenseMarket, build_dense
+from tidemill.sizing import FRACTION_DIGITS, LARGEST_DIVERSIFICATION, SMALLEST_VOLATILITY, UNKNOWN_VOLATILITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,7 +156,11 @@ def make_sizing(plan: BacktestPlan) -> Sizing:
     return Sizing(
         volatility_target=policy.volatility_target_annual,
         max_fraction=policy.max_instrument_fraction,
-        buffer=round(policy.buffer_fraction, 6),
+        buffer=round(policy.buffer_fraction, FRACTION_DIGITS),
+        unknown_volatility=UNKNOWN_VOLATILITY,
+        smallest_volatility=SMALLEST_VOLATILITY,
+        largest_diversification=LARGEST_DIVERSIFICATION,
+        fraction_parts=10.0**FRACTION_DIGITS,
     )
 
 
