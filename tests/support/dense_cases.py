@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-from dense_rules import SIZING
+from support.dense_rules import SIZING
 
 from tidemill.domain.market import Bar, Instrument
 from tidemill.domain.portfolio import Portfolio
