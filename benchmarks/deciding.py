@@ -90,9 +90,11 @@ def decision_of_fifty() -> float:
 
 def backtest_of_the_bundle() -> float:
     """Seconds of the exact backtest of 12 bundled sessions with the trend rule."""
-    from tidemill.bootstrap import backtest_recording
+    from tidemill.backtest import run_backtest
+    from tidemill.bootstrap import prepare_backtest
+    from tidemill.research.requests import BacktestRequest
     from tidemill.settings import load_settings
 
     settings = load_settings()
-    run = {"data": None, "start": None, "end": None, "strategy": "trend", "every": None}
-    return median_seconds(lambda: backtest_recording(settings, **run), runs=3)
+    request = BacktestRequest(data=None, start=None, end=None, strategy="trend", every=None)
+    return median_seconds(lambda: run_backtest(*prepare_backtest(settings, request)), runs=3)

@@ -16,7 +16,7 @@ from benchmarks.timing import median_seconds
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.kernels import Trail
 from tidemill.performance import Performance, RunRecord, as_statistics, measure
-from tidemill.research.fast_backtest import tell_trades
+from tidemill.research.fast_backtest import make_trades
 
 NAME = "A-USD.T"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,7 +49,7 @@ def measure_p1(read: pd.DataFrame) -> Performance:
     trail = cross_engine(given, crosses)
     opens = pd.DatetimeIndex(read["open_time"])
     rows = np.flatnonzero(crosses[:-1]) + 1
-    fills, orders = tell_trades(
+    fills, orders = make_trades(
         trail,
         opens[rows].to_pydatetime().tolist(),
         [NAME],

@@ -15,8 +15,7 @@ from benchmarks.timing import Options, Row
 from tidemill.bootstrap import keep_compiled_code, make_backtest_plan
 from tidemill.domain.market import DecisionGrid, Instrument
 from tidemill.recording import RecordedSeries, Recording
-from tidemill.research.sweeps import Outcome, open_engine, parameter_grid
-from tidemill.research.sweeps.engines import try_params
+from tidemill.research.parameter_sets import Outcome, parameter_grid
 from tidemill.settings import load_settings
 
 TITLE = "Sweeps"
@@ -45,6 +44,8 @@ def rows(_options: Options) -> list[Row]:
     universe = tuple(one.instrument.id for one in recording.series)
     settings = load_settings(universe=universe, timeframe="1h", strategy="trend")
     keep_compiled_code(settings)
+    from tidemill.research.parameter_sets.engines import open_engine, try_params
+
     grid = DecisionGrid(timeframe="1h", delay_seconds=90)
     plan = make_backtest_plan(settings, recording, grid, start=recording.first_open, end=recording.last_close)
     plan = replace(plan, start=recording.first_open + timedelta(hours=1))

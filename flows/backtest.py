@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from prefect import flow
@@ -12,6 +13,7 @@ from tasks.artifacts import publish_page
 from tasks.backtest import make_backtest
 from tidemill.bootstrap import services
 from tidemill.pages import backtest_page
+from tidemill.research.requests import BacktestRequest
 
 
 @flow(name="backtest", flow_run_name=RunName("backtest-{strategy}-{start}"), log_prints=False)
@@ -39,6 +41,14 @@ def backtest(
 
     """
     services().check_mode(mode, live=services().settings.live)
-    result = make_backtest(start, end, strategy, every, recording, speed, report)
+    request = BacktestRequest(
+        data=Path(recording) if recording else None,
+        start=start,
+        end=end,
+        strategy=strategy,
+        every=every or None,
+        speed=speed,
+    )
+    result = make_backtest(request, report)
     publish_page("backtest", backtest_page(result), "Backtest")
     return result

@@ -12,9 +12,11 @@ from pydantic import Field
 from flows.parameters import Mode
 from tasks.artifacts import publish_page
 from tasks.sweep import chosen_runner, sweep_on_runner
-from tidemill.bootstrap import SweepRequest, WalkForward, services
+from tidemill.bootstrap import services
 from tidemill.domain.errors import DataError
 from tidemill.pages import sweep_page
+from tidemill.research.requests import BacktestRequest
+from tidemill.research.walk_forward import SweepOptions, WindowLengths
 
 Days = Annotated[float, Field(ge=0)]
 
@@ -55,18 +57,17 @@ def sweep(
     """
     services().check_mode(mode, live=services().settings.live)
     data = Path(recording) if recording else None
-    request = SweepRequest(data=data, start=start, end=end, strategy=strategy, every=every or None, speed=speed)
+    request = BacktestRequest(data=data, start=start, end=end, strategy=strategy, every=every or None, speed=speed)
     if bool(train_days) != bool(test_days):
         raise DataError("walking forward needs both train_days and test_days")
-    lengths = WalkForward(train_days=train_days, test_days=test_days, purge_bars=purge_bars) if train_days else None
-    told = try_all_sets.with_options(task_runner=chosen_runner())(request, values or [], ranges or [], trials, lengths)
-    publish_page("sweep", sweep_page(told), "Sweep")
-    return told
+    windows = WindowLengths(train_days=train_days, test_days=test_days, purge_bars=purge_bars) if train_days else None
+    options = SweepOptions(values=values or (), ranges=ranges or (), trials=trials, windows=windows)
+    report = try_all_sets.with_options(task_runner=chosen_runner())(request, options)
+    publish_page("sweep", sweep_page(report), "Sweep")
+    return report
 
 
 @flow(name="try_all_sets", flow_run_name="sets", log_prints=False, validate_parameters=False)
-def try_all_sets(
-    request: SweepRequest, values: list[str], ranges: list[str], trials: int, lengths: WalkForward | None
-) -> dict[str, Any]:
+def try_all_sets(request: BacktestRequest, options: SweepOptions) -> dict[str, Any]:
     """Every set on the task runner that the settings name, with a progress artifact."""
-    return sweep_on_runner(request, values, ranges, trials, lengths)
+    return sweep_on_runner(request, options).to_json()

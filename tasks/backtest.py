@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tasks.options import step
-from tidemill.bootstrap import ReportOptions, Speed, report_backtest, services
+from tidemill.bootstrap import SettingsPlanLoader, services
+from tidemill.pages.output_files import need_writable
+from tidemill.research.report import Backtester
+from tidemill.research.requests import BacktestRequest
 
 
-@step(name="run_backtest", run_name="backtest {strategy}", tags=["backtest"])
-def make_backtest(
-    start: datetime | None, end: datetime | None, strategy: str, every: str, recording: str, speed: Speed, report: str
-) -> dict[str, Any]:
+@step(name="run_backtest", run_name="backtest {request.strategy}", tags=["backtest"])
+def make_backtest(request: BacktestRequest, report: str) -> dict[str, Any]:
     """Every decision of the range, with the settings' fees, slippage and limits; the summary, counted as a trial."""
-    page = Path(report) if report else None
-    return report_backtest(
-        services().settings,
-        services().trials,
-        ReportOptions(clock=services().wall_clock, page=page, speed=speed),
-        data=Path(recording) if recording else None,
-        start=start,
-        end=end,
-        strategy=services().settings.strategy if strategy == "settings" else strategy,
-        every=every or None,
-    )
+    svc = services()
+    if request.strategy == "settings":
+        request = replace(request, strategy=svc.settings.strategy)
+    page = need_writable(Path(report), "report") if report else None
+    backtester = Backtester(plan_loader=SettingsPlanLoader.of(svc.settings), trials=svc.trials, clock=svc.wall_clock)
+    return backtester.report(request, page=page).to_json()

@@ -25,7 +25,7 @@ def target(what: str) -> Any:
     """A callback that refuses a file which cannot be written before the work whose outcome it is to take."""
 
     def check(path: Path | None) -> Path | None:
-        from tidemill.bootstrap import need_writable
+        from tidemill.pages.output_files import need_writable
 
         return None if path is None else need_writable(path, what)
 
@@ -55,7 +55,7 @@ JsonPath = Annotated[
 
 def write_json(path: Path | None, result: Any) -> None:
     """Write one object; money in it is text already."""
-    from tidemill.bootstrap import write_text
+    from tidemill.pages.output_files import write_text
 
     if path is not None:
         write_text(path, json.dumps(result, indent=2, default=str) + "\n", "JSON file")

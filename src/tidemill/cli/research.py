@@ -51,40 +51,48 @@ def sweep(
     A sweep that was stopped goes on where it was when it is started again. A set that fails is skipped and named.
     With --train-days and --test-days the best set of each train window is told on the test window after it.
     """
-    from tidemill.bootstrap import Services, Sweeper, SweepRequest, WalkForward, open_fan, run_wanted
+    from tidemill.bootstrap import Services, SettingsPlanLoader
     from tidemill.pages import outcome_rows
+    from tidemill.research.jobs import open_job_runner
+    from tidemill.research.requests import BacktestRequest
+    from tidemill.research.sweep import Sweeper
+    from tidemill.research.walk_forward import SweepOptions, WindowLengths, run_options
 
     if bool(train_days) != bool(test_days):
         raise DataError("walking forward needs both --train-days and --test-days")
     services = Services(load_settings())
-    request = SweepRequest(data=data, start=start, end=end, strategy=strategy, every=every, speed=speed)
-    lengths = WalkForward(train_days=train_days, test_days=test_days, purge_bars=purge_bars) if train_days else None
+    request = BacktestRequest(data=data, start=start, end=end, strategy=strategy, every=every, speed=speed)
+    windows = WindowLengths(train_days=train_days, test_days=test_days, purge_bars=purge_bars) if train_days else None
+    options = SweepOptions(values=values or (), ranges=ranges or (), trials=trials, windows=windows)
     columns = (TextColumn("trying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    chosen = services.settings
-    spread = open_fan(chosen.task_runner, speed, workers, chosen.dask_address)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, spread as fan:
+    settings = services.settings
+    runner = open_job_runner(settings.task_runner, speed, workers, settings.dask_address)
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with progress as bar, runner as run_jobs:
         task = bar.add_task("trying", total=None)
         sweeper = Sweeper(
-            settings=services.settings,
+            plan_loader=SettingsPlanLoader.of(settings),
             trials=services.trials,
-            fan=fan,
+            run_jobs=run_jobs,
             now=services.wall_clock.now,
+            journals=settings.home / "sweeps",
             on_trial=lambda done, total: bar.update(task, completed=done, total=total),
         )
-        told = run_wanted(sweeper, request, values or [], ranges or [], trials, lengths)
+        report = run_options(sweeper, request, options).to_json()
     services.close()
-    write_json(json, told)
-    _show(told, outcome_rows(told["trials"]) if "trials" in told else [])
+    write_json(json, report)
+    _show(report, outcome_rows(report["trials"]) if "trials" in report else [])
 
 
-def _show(told: dict[str, Any], rows: list[dict[str, str]]) -> None:
+def _show(report: dict[str, Any], rows: list[dict[str, str]]) -> None:
     from tidemill.pages import verdict_lines
     from tidemill.replay.screen import plain_table
 
     if rows:
         console.print(plain_table(rows))
-    for line in verdict_lines(told):
+    for line in verdict_lines(report):
         console.print(line, highlight=False, soft_wrap=True)
     if not rows:
-        for one in told["windows"]:
-            console.print(f"{one['test'][0]} to {one['test'][1]}: {one['chosen']}", highlight=False, soft_wrap=True)
+        for window in report["windows"]:
+            test = " to ".join(window["test"])
+            console.print(f"{test}: {window['chosen']}", highlight=False, soft_wrap=True)

@@ -165,23 +165,23 @@ def backtest(
     Verdicts and the page use exact; fast is for looking and comparing, and says how often it was a close call.
     Every run is counted as a trial: the more were made on the same data, the better a result must be.
     """
-    from tidemill.bootstrap import ReportOptions, Services, report_backtest
+    from tidemill.bootstrap import Services, SettingsPlanLoader
     from tidemill.replay.screen import show_backtest
+    from tidemill.research.report import Backtester
+    from tidemill.research.requests import BacktestRequest
 
     services = Services(load_settings())
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("deciding", total=None)
-        result = report_backtest(
-            services.settings,
-            services.trials,
-            ReportOptions(clock=services.wall_clock, page=report, speed=speed),
-            data=data,
-            start=start,
-            end=end,
-            strategy=strategy,
-            every=every,
-            on_step=lambda done, total: progress.update(task, completed=done, total=total),
+        backtester = Backtester(
+            plan_loader=SettingsPlanLoader.of(services.settings), trials=services.trials, clock=services.wall_clock
         )
+        request = BacktestRequest(data=data, start=start, end=end, strategy=strategy, every=every, speed=speed)
+        result = backtester.report(
+            request,
+            page=report,
+            on_step=lambda done, total: progress.update(task, completed=done, total=total),
+        ).to_json()
     services.close()
     write_json(json, result)
     show_backtest(console, result)

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import DecisionGrid, timeframe_seconds
+from tidemill.domain.market import TRADING_DAYS_PER_YEAR, DecisionGrid, timeframe_seconds
 from tidemill.forecasting.strategy import Strategy, View
 from tidemill.ports import FittedModel
 
-YEAR_SECONDS = 365 * 86400
-SESSIONS_PER_YEAR = 252
+DAY_SECONDS = 86400
 # A return of this many standard deviations over the horizon is a full forecast.
 FULL_DEVIATIONS = 2.0
 HOURLY_HORIZONS = (24, 72, 168)
@@ -146,9 +145,7 @@ def model_strengths(table: pd.DataFrame, champion: FittedModel) -> np.ndarray:
 
 def bars_per_year(grid: DecisionGrid) -> float:
     """Bars in a year: by the clock on a 24x7 grid, 252 sessions on a recorded one."""
-    if grid.calendar == "as-recorded":
-        return SESSIONS_PER_YEAR * 86400 / timeframe_seconds(grid.timeframe)
-    return YEAR_SECONDS / timeframe_seconds(grid.timeframe)
+    return TRADING_DAYS_PER_YEAR[grid.calendar] * DAY_SECONDS / timeframe_seconds(grid.timeframe)
 
 
 def horizons(grid: DecisionGrid) -> Sequence[int]:

@@ -15,12 +15,12 @@ from tidemill.bootstrap import (
     check_served,
     check_venue_address,
     examine_setting,
-    make_folder,
     recorded_settings,
     store_damage,
 )
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.market import format_time, from_micros
+from tidemill.pages.output_files import make_folder
 from tidemill.ports import StoreHealth
 from tidemill.recording.traded import load_traded_recording, make_grid
 from tidemill.settings import Settings, settings_file

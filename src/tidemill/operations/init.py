@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from tidemill.bootstrap import need_writable, write_text
 from tidemill.domain.errors import DataError
+from tidemill.pages.output_files import need_writable, write_text
 from tidemill.settings import FILE_NAME, Settings
 
 MODES = ("paper", "sandbox", "live")

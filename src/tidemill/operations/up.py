@@ -22,13 +22,13 @@ from tidemill.bootstrap import (
     build_live_market,
     check_served,
     home_lock,
-    make_folder,
     publish_up_info,
 )
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.operations.init import deployments_file
 from tidemill.operations.ledger_opening import open_ledger
 from tidemill.operations.prefect_server import PrefectServer
+from tidemill.pages.output_files import make_folder
 from tidemill.recording import Recording
 from tidemill.settings import Settings, load_settings
 from tidemill.strategies import choose_strategy

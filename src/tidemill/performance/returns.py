@@ -18,9 +18,8 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
-from tidemill.domain.market import to_micros
+from tidemill.domain.market import CALENDAR_DAYS_PER_YEAR, to_micros
 
-DAYS_PER_YEAR = 365.0
 DAY_SECONDS = 86400.0
 Array = np.ndarray
 
@@ -57,10 +56,10 @@ def make_returns(curve: pd.Series[float]) -> Array:
 
 def elapsed_years(curve: pd.Series[float]) -> float:
     """Calendar time from first to last mark, in years of 365 days whatever the market's calendar."""
-    return float((curve.index[-1] - curve.index[0]).total_seconds()) / (DAYS_PER_YEAR * DAY_SECONDS)
+    return float((curve.index[-1] - curve.index[0]).total_seconds()) / (CALENDAR_DAYS_PER_YEAR * DAY_SECONDS)
 
 
-def periods_per_year(curve: pd.Series[float], days_per_year: float = DAYS_PER_YEAR) -> float:
+def periods_per_year(curve: pd.Series[float], days_per_year: float = CALENDAR_DAYS_PER_YEAR) -> float:
     """Periods of the grid in a year: ``days_per_year`` days over the median distance of two marks.
 
     365 suits what trades every day, 252 what has sessions. NaN with fewer than two marks.

@@ -13,10 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using, write_text
+from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using
 from tidemill.domain.errors import TidemillError
 from tidemill.operations.ledger_opening import open_ledger
 from tidemill.operations.prefect_server import PrefectServer, quiet_prefect
+from tidemill.pages.output_files import write_text
 from tidemill.replay.drive import StepLog, import_history, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run

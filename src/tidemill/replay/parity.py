@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from tidemill.backtest import BacktestResult, run_backtest
-from tidemill.bootstrap import Services, make_backtest_plan, write_text
+from tidemill.bootstrap import Services, make_backtest_plan
+from tidemill.pages.output_files import write_text
 from tidemill.replay.compare import RunTold, compare_runs, is_equal
 from tidemill.replay.demo import replay_recording
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tidemill.bootstrap import BUNDLED, make_folder
+from tidemill.bootstrap import BUNDLED
 from tidemill.domain.market import DecisionGrid
+from tidemill.pages.output_files import make_folder
 from tidemill.recording import SPOT_ONLY, Recording
 from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
 from tidemill.settings import FILE_NAME, Settings, load_settings

@@ -29,12 +29,12 @@ from support.funded_runs import (
 
 from tidemill.backtest import BacktestResult, run_backtest
 from tidemill.backtest.run import _Run
-from tidemill.bootstrap.reporting import make_record
 from tidemill.domain.portfolio import ZERO, Portfolio
 from tidemill.matching import Exchange
 from tidemill.matching.clearing import funding_amount
 from tidemill.pages.tables import cost_rows
 from tidemill.performance import as_statistics, measure
+from tidemill.research.run_records import make_exact_record
 
 
 def check_day(result: BacktestResult) -> None:
@@ -78,7 +78,7 @@ def test_the_result_tells_it_beside_the_fees_and_among_the_costs(tmp_path: Path)
     result = run_backtest(recording, plan)
     summary = result.as_dict("own")
     assert (summary["funding"], summary["funding_unsettled"]) == ("-0.06999999", [])
-    statistics = as_statistics(measure(make_record(recording, plan, result)))
+    statistics = as_statistics(measure(make_exact_record(recording, plan, result)))
     assert statistics["costs"]["funding"] == "-0.06999999"
     assert next(row["amount"] for row in cost_rows(statistics, 1000.0) if row["cost"] == "funding") == "-0.07"
     assert json.dumps(summary)
@@ -114,7 +114,7 @@ def test_a_position_that_no_bar_values_is_not_settled_and_told() -> None:
     assert result.as_dict("trend")["funding_unsettled"] == [
         {"instrument": "BBB-USD.TEST", "event_time": (first - 30 * MINUTE).strftime("%Y-%m-%dT%H:%M:%SZ")}
     ]
-    record = make_record(recording, plan, result)
+    record = make_exact_record(recording, plan, result)
     assert any(one.startswith("Funding is missing: 1 settlement of") for one in measure(record).warnings)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap import make_backtest_plan
-from tidemill.bootstrap.backtests import recorded_settings
+from tidemill.bootstrap.plans import recorded_settings
 from tidemill.domain.errors import StrategyError
 from tidemill.domain.market import Instrument
 from tidemill.forecasting import Targets, View

@@ -17,7 +17,7 @@ from support.views import make_view
 
 from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
 from tidemill.bootstrap import keep_compiled_code, make_backtest_plan
-from tidemill.bootstrap.backtests import recorded_settings
+from tidemill.bootstrap.plans import recorded_settings
 from tidemill.decision import load_recorded_portfolio
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Instrument

@@ -11,14 +11,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from tidemill.bootstrap import ReportOptions, report_backtest
+from tasks.backtest import make_backtest
+from tidemill.bootstrap import Services, SettingsPlanLoader, using
 from tidemill.cli import app
 from tidemill.domain.errors import ConfigurationError
 from tidemill.memory.clocks import ManualClock
 from tidemill.memory.trials import MemoryTrialLedger
 from tidemill.recording import hash_recording, load_recording
 from tidemill.reports import ORDER_COUNTS
+from tidemill.research.report import Backtester
+from tidemill.research.requests import BacktestRequest
 from tidemill.settings import load_settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,8 +66,10 @@ def data(tmp_path: Path) -> Path:
 
 def report(trials: MemoryTrialLedger, data: Path, *, page: Path | None = None, **changes: object) -> dict:
     told = {"data": data, "start": FROM, "end": TO, "strategy": "trend", "every": "12h"}
-    settings = load_settings(**changes.pop("settings", {}))
-    return report_backtest(settings, trials, ReportOptions(clock=ManualClock(NOW), page=page), **{**told, **changes})
+    loader = SettingsPlanLoader.of(load_settings(**changes.pop("settings", {})))
+    backtester = Backtester(plan_loader=loader, trials=trials, clock=changes.pop("clock", ManualClock(NOW)))
+    on_step = changes.pop("on_step", None)
+    return backtester.report(BacktestRequest(**{**told, **changes}), page=page, on_step=on_step).to_json()
 
 
 def test_the_statistics_agree_with_the_run(data: Path, tmp_path: Path) -> None:
@@ -109,17 +115,24 @@ def test_the_data_hash_tells_data_and_not_names(data: Path) -> None:
 
 
 def test_a_page_without_a_folder_is_refused_before_anything_runs(data: Path, tmp_path: Path) -> None:
+    """At both doors: the task, called as a function, and the command."""
+    request = BacktestRequest(data=data, start=FROM, end=TO, strategy="trend", every="12h")
+    page = str(tmp_path / "no" / "page.html")
     trials = MemoryTrialLedger()
-    with pytest.raises(ConfigurationError, match="make it first"):
-        report(trials, data, page=tmp_path / "no" / "page.html")
+    with (
+        using(Services(load_settings(home=tmp_path), trials=trials)),
+        pytest.raises(ConfigurationError, match="make it first"),
+    ):
+        make_backtest.fn(request, page)
     assert trials.load_trials() == []
+    done = CliRunner().invoke(app, ["backtest", "--data", str(data), "--report", page])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "make it first" in str(done.exception)
 
 
 def test_the_command_writes_page_statistics_and_warnings(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from typer.testing import CliRunner
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDEMILL_HOME", str(tmp_path / "home"))
     command = ["backtest", "--data", str(data), "--from", "2021-01-12T00:00:00Z", "--to", "2021-01-20T00:00:00Z"]
@@ -166,15 +179,11 @@ def test_both_speeds_count_the_same_bars_and_both_are_timed(data: Path) -> None:
     made = with_hole_and_posts(data)
     for speed in ("exact", "fast"):
         clock = ManualClock(NOW)
-        told = report_backtest(
-            load_settings(),
+        told = report(
             MemoryTrialLedger(),
-            ReportOptions(clock=clock, speed=speed),
-            data=made,
-            start=FROM,
-            end=TO,
-            strategy="trend",
-            every="12h",
+            made,
+            clock=clock,
+            speed=speed,
             on_step=lambda done, every, clock=clock: clock.move_to(NOW + timedelta(seconds=2.5 * done / every)),
         )
         assert (told["speed"], told["bars"], told["gaps"], told["seconds"]) == (speed, 178, 3, 2.5)
@@ -184,11 +193,7 @@ def test_the_fast_speed_tells_the_statistics_of_the_exact_one(data: Path) -> Non
     """Both are measured by the same functions from their own fills; here they differ by less than a lot in all."""
     told = {}
     for speed in ("exact", "fast"):
-        options = ReportOptions(clock=ManualClock(NOW), speed=speed)
-        told[speed] = report_backtest(
-            load_settings(), MemoryTrialLedger(), options,
-            data=data, start=FROM, end=TO, strategy="trend", every="4h",
-        )["statistics"]  # fmt: skip
+        told[speed] = report(MemoryTrialLedger(), data, speed=speed, every="4h")["statistics"]
     exact, fast = told["exact"], told["fast"]
     assert fast.keys() == exact.keys()
     assert fast["trades"]["closed"] == exact["trades"]["closed"] > 0

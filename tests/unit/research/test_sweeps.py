@@ -17,35 +17,28 @@ import pandas as pd
 import pytest
 
 from tidemill.adapters.sql.ledger.trials import SqlTrialLedger
-from tidemill.bootstrap import (
-    Sweeper,
-    SweepJob,
-    SweepRequest,
-    WalkForward,
-    keep_compiled_code,
-    open_fan,
-    run_job,
-    run_sweep,
-    run_wanted,
-)
-from tidemill.bootstrap.sweep_jobs import sweep_plan
+from tidemill.bootstrap import SettingsPlanLoader, keep_compiled_code
 from tidemill.domain.errors import DataError
 from tidemill.domain.trials import distinct_trials
 from tidemill.memory.trials import MemoryTrialLedger
 from tidemill.research.fast_backtest import run_fast_backtest
-from tidemill.research.sweeps import (
-    Failed,
-    Found,
+from tidemill.research.jobs import SweepJob, load_plan, open_job_runner, run_job
+from tidemill.research.parameter_sets import (
+    FailedSet,
     Journal,
     Search,
+    SetResult,
     join_returns,
     make_windows,
     parameter_grid,
     plan_with,
     propose,
 )
-from tidemill.research.sweeps.journal import params_key
-from tidemill.research.sweeps.outcomes import make_outcome
+from tidemill.research.parameter_sets.journal import params_key
+from tidemill.research.parameter_sets.outcomes import make_outcome
+from tidemill.research.requests import BacktestRequest
+from tidemill.research.sweep import Sweeper, run_sweep
+from tidemill.research.walk_forward import SweepOptions, WindowLengths, run_options
 from tidemill.settings import Settings, load_settings
 
 keep_compiled_code(load_settings())
@@ -85,18 +78,32 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def request(data: Path, *, days: int = 8, **changes: object) -> SweepRequest:
-    made = SweepRequest(data=data, start=START, end=START + days * DAY, strategy="trend", every=None)
+def request(data: Path, *, days: int = 8, **changes: object) -> BacktestRequest:
+    made = BacktestRequest(data=data, start=START, end=START + days * DAY, strategy="trend", every=None, speed="fast")
     return replace(made, **changes)
 
 
-def here(jobs: Sequence[SweepJob]) -> Iterator[list[Found]]:
+def here(jobs: Sequence[SweepJob]) -> Iterator[list[SetResult]]:
     yield from map(run_job, jobs)
 
 
 def sweeper(home: Path, trials: MemoryTrialLedger | None = None, **changes: object) -> Sweeper:
-    made = Sweeper(settings=load_settings(home=home), trials=trials or MemoryTrialLedger(), fan=here, now=lambda: NOW)
+    made = Sweeper(
+        plan_loader=SettingsPlanLoader.of(load_settings(home=home)),
+        trials=trials or MemoryTrialLedger(),
+        run_jobs=here,
+        now=lambda: NOW,
+        journals=home / "sweeps",
+    )
     return replace(made, **changes)
+
+
+def run_wanted(
+    sweeper: Sweeper, request: BacktestRequest, values: list[str], ranges: list[str], trials: int, windows: object
+) -> dict:
+    """The report as the command writes it."""
+    options = SweepOptions(values=values, ranges=ranges, trials=trials, windows=windows)
+    return run_options(sweeper, request, options).to_json()
 
 
 # -- grids
@@ -106,7 +113,7 @@ def test_every_set_is_the_plan_run_with_its_values(tmp_path: Path, data: Path) -
     used = sweeper(tmp_path)
     told = run_wanted(used, request(data), GRID, [], 1, None)
     assert (told["sets"], told["resumed"], told["skipped"]) == (6, 0, [])
-    recording, plan = sweep_plan(used.text, request(data))
+    recording, plan = load_plan(used.plan_loader, request(data))
     for one in told["trials"]:
         whole = run_fast_backtest(recording, plan_with(plan, one["params"]))
         assert one["equity_end"] == f"{whole.equity[-1]:.8f}"
@@ -119,13 +126,13 @@ def test_every_set_is_the_plan_run_with_its_values(tmp_path: Path, data: Path) -
 def test_threads_and_processes_and_this_thread_agree(tmp_path: Path, data: Path) -> None:
     told = []
     wanted = request(data, days=3)
-    with open_fan("threads", "fast", 3) as fan:
-        told.append(run_wanted(sweeper(tmp_path / "a", fan=fan), wanted, GRID, [], 1, None))
+    with open_job_runner("threads", "fast", 3) as run_jobs:
+        told.append(run_wanted(sweeper(tmp_path / "a", run_jobs=run_jobs), wanted, GRID, [], 1, None))
     told.append(run_wanted(sweeper(tmp_path / "b", job_size=4), wanted, GRID, [], 1, None))
     assert told[0]["trials"] == told[1]["trials"]
     exact = replace(wanted, speed="exact", end=START + DAY)
-    with open_fan("threads", "exact", 1) as fan:
-        told.append(run_wanted(sweeper(tmp_path / "c", fan=fan), exact, GRID[1:], [], 1, None))
+    with open_job_runner("threads", "exact", 1) as run_jobs:
+        told.append(run_wanted(sweeper(tmp_path / "c", run_jobs=run_jobs), exact, GRID[1:], [], 1, None))
     told.append(run_wanted(sweeper(tmp_path / "d"), exact, GRID[1:], [], 1, None))
     assert told[2]["trials"] == told[3]["trials"]
 
@@ -133,16 +140,17 @@ def test_threads_and_processes_and_this_thread_agree(tmp_path: Path, data: Path)
 WITHOUT_DASK = """
 import sys
 sys.modules["distributed"] = sys.modules["prefect_dask"] = None
-from tidemill.bootstrap import Services, open_fan, using
+from tidemill.bootstrap import Services, using
 from tidemill.domain.errors import ConfigurationError
 from tidemill.settings import Settings
 from tasks.sweep import chosen_runner
+from tidemill.research.jobs import open_job_runner
 
 def from_the_settings():
     with using(Services(Settings(home=sys.argv[1], task_runner="dask"))):
         chosen_runner()
 
-for attempt in (lambda: open_fan("dask", "fast", 1).__enter__(), from_the_settings):
+for attempt in (lambda: open_job_runner("dask", "fast", 1).__enter__(), from_the_settings):
     try:
         attempt()
     except ConfigurationError as error:
@@ -162,8 +170,8 @@ def test_dask_that_is_not_installed_is_said_so(tmp_path: Path) -> None:
 def test_workers_of_dask_agree_with_threads(tmp_path: Path, data: Path) -> None:
     told = []
     for runner in ("threads", "dask"):
-        with open_fan(runner, "fast", 2) as fan:
-            told.append(run_wanted(sweeper(tmp_path / runner, fan=fan), request(data), GRID, [], 1, None))
+        with open_job_runner(runner, "fast", 2) as run_jobs:
+            told.append(run_wanted(sweeper(tmp_path / runner, run_jobs=run_jobs), request(data), GRID, [], 1, None))
     assert told[0]["sets"] > 2
     assert told[0] == told[1]
 
@@ -171,7 +179,7 @@ def test_workers_of_dask_agree_with_threads(tmp_path: Path, data: Path) -> None:
 def test_a_set_that_fails_is_skipped_and_named(tmp_path: Path, data: Path) -> None:
     trials = MemoryTrialLedger()
     sets = [{"buffer_fraction": 0.1}, {"buffer_fraction": -1.0}, {"strategy": "nowhere.py"}]
-    told = run_sweep(sweeper(tmp_path, trials), request(data, days=2), sets)
+    told = run_sweep(sweeper(tmp_path, trials), request(data, days=2), sets).to_json()
     assert told["sets"] == 3
     assert [one["params"] for one in told["skipped"]] == sets[1:]
     assert "buffer_fraction -1.0 must lie between 0 and 1" in told["skipped"][0]["reason"]
@@ -222,12 +230,12 @@ def test_a_kill_in_the_middle_repeats_and_loses_no_trial(tmp_path: Path, data: P
     grid = ["buffer_fraction=" + ",".join(f"{0.01 * n:.2f}" for n in range(1, 26)), "volatility_target_annual=0.1,0.3"]
     code = (
         "import sys, time\n"
-        "from tidemill.bootstrap import sweep_jobs\n"
-        "slow = sweep_jobs.try_params\n"
+        "from tidemill.research.parameter_sets import engines\n"
+        "slow = engines.try_params\n"
         "def tried(*given):\n"
         "    time.sleep(0.05)\n"
         "    return slow(*given)\n"
-        "sweep_jobs.try_params = tried\n"
+        "engines.try_params = tried\n"
         "from tidemill.cli import main\n"
         "main(sys.argv[1:])\n"
     )
@@ -251,8 +259,7 @@ def test_a_kill_in_the_middle_repeats_and_loses_no_trial(tmp_path: Path, data: P
         torn.write(b'{"kind": "tried", "par')
     trials = SqlTrialLedger(f"sqlite:///{tmp_path}/.tidemill/ops.db")
     assert done - 1 <= len(trials.load_trials()) <= done
-    wanted = SweepRequest(data=data, start=START, end=START + 2 * DAY, strategy="trend", every=None)
-    used = Sweeper(settings=load_settings(home=tmp_path / ".tidemill"), trials=trials, fan=here, now=lambda: NOW)
+    wanted, used = request(data, days=2), sweeper(tmp_path / ".tidemill", trials)
     told = run_wanted(used, wanted, grid, [], 1, None)
     assert (told["sets"], told["resumed"]) == (50, done)
     assert len(trials.load_trials()) == len(distinct_trials(trials.load_trials())) == 50
@@ -270,14 +277,14 @@ def test_the_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     made = [
         make_outcome({"a": 1.0}, np.array([100.0, 110.0, 99.0]), 1.5, fees=1.25, orders=3, filled=2, near=1),
         make_outcome({"strategy": "trend"}, np.array([1.0, 1.0]), float("nan"), fees=0.0, orders=0, filled=0, near=0),
-        Failed(params={"a": 2.0}, reason="it could not be"),
+        FailedSet(params={"a": 2.0}, reason="it could not be"),
     ]
     journal = Journal(tmp_path / "one.jsonl")
     for one in made:
         journal.write(one)
     journal.close()
     again = Journal(tmp_path / "one.jsonl")
-    assert [params_key(one.params) for one in again.found()] == [params_key(one.params) for one in made]
+    assert [params_key(one.params) for one in again.results()] == [params_key(one.params) for one in made]
     assert again.find({"a": 1.0}) == made[0]
     assert again.find({"a": 2.0}) == made[2]
     assert again.find({"a": 3.0}) is None
@@ -300,7 +307,7 @@ def test_a_search_tries_so_many_and_goes_on_from_what_it_has(tmp_path: Path, dat
 def test_proposals_follow_what_was_good() -> None:
     """Of a hundred sets most lie near the best value, which no grid knows."""
     search = Search(ranges={"buffer_fraction": (0.0, 1.0)}, choices={}, count=100, batch=5)
-    found: list[Found] = []
+    found: list[SetResult] = []
     while batch := propose(search, found):
         for params in batch:
             good = -abs(float(params["buffer_fraction"]) - 0.2)
@@ -327,7 +334,7 @@ def test_windows_follow_one_another_with_a_gap() -> None:
 
 def test_only_what_came_after_is_reported(tmp_path: Path, data: Path) -> None:
     trials = MemoryTrialLedger()
-    lengths = WalkForward(train_days=5, test_days=4, purge_bars=24)
+    lengths = WindowLengths(train_days=5, test_days=4, purge_bars=24)
     used, wanted = sweeper(tmp_path, trials), request(data, days=20)
     told = run_wanted(used, wanted, GRID, [], 1, lengths)
     assert len(told["windows"]) == 3
@@ -337,7 +344,7 @@ def test_only_what_came_after_is_reported(tmp_path: Path, data: Path) -> None:
         best = run_wanted(sweeper(tmp_path / "b"), train, GRID, [], 1, None)["best"]
         assert one["chosen"] == best["params"]
         test = replace(wanted, start=_time(one["test"][0]), end=_time(one["test"][1]))
-        recording, plan = sweep_plan(used.text, test)
+        recording, plan = load_plan(used.plan_loader, test)
         alone = run_fast_backtest(recording, plan_with(plan, one["chosen"]))
         assert one["out_of_sample"]["equity_end"] == f"{alone.equity[-1]:.8f}"
     compounded = np.prod([1 + one["out_of_sample"]["total_return"] for one in told["windows"]]) - 1
@@ -348,7 +355,7 @@ def test_only_what_came_after_is_reported(tmp_path: Path, data: Path) -> None:
 
 def test_what_comes_after_the_train_windows_changes_no_choice(tmp_path: Path, data: Path) -> None:
     """The same recording with other prices after the last train window: the same sets are chosen."""
-    lengths = WalkForward(train_days=5, test_days=4, purge_bars=24)
+    lengths = WindowLengths(train_days=5, test_days=4, purge_bars=24)
     told = run_wanted(sweeper(tmp_path), request(data, days=10), GRID, [], 1, lengths)
     bars = pd.read_csv(data.parent / "BTC.csv")
     late = bars["open_time"] >= told["windows"][0]["train"][1]
@@ -376,7 +383,7 @@ def test_a_grid_turns_its_last_name_fastest() -> None:
 
 
 def test_settings_reach_a_worker_without_their_secrets(tmp_path: Path) -> None:
-    text = sweeper(tmp_path).text
+    text = sweeper(tmp_path).plan_loader.settings
     assert Settings.model_validate_json(text).home == tmp_path
     assert "secret" not in json.dumps([one for one in json.loads(text).values() if isinstance(one, str)])
 

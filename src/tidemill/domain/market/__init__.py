@@ -1,6 +1,7 @@
 """Instruments, timeframes, bars, and the grid of moments at which decisions are made."""
 
 from tidemill.domain.market.grid import (
+    TRADING_DAYS_PER_YEAR,
     DecisionGrid,
     default_decision_delay,
 )
@@ -19,6 +20,7 @@ from tidemill.domain.market.steps import (
     to_step,
 )
 from tidemill.domain.market.times import (
+    CALENDAR_DAYS_PER_YEAR,
     EPOCH,
     MICROSECOND,
     TIMEFRAME_SECONDS,
@@ -33,10 +35,12 @@ from tidemill.domain.market.times import (
 )
 
 __all__ = [
+    "CALENDAR_DAYS_PER_YEAR",
     "EPOCH",
     "MICROSECOND",
     "STEP_TOLERANCE",
     "TIMEFRAME_SECONDS",
+    "TRADING_DAYS_PER_YEAR",
     "Bar",
     "BarSchedule",
     "Calendar",

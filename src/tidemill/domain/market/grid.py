@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market.schedule import BarSchedule, Calendar
-from tidemill.domain.market.times import EPOCH, format_time, require_utc, timeframe_seconds
+from tidemill.domain.market.times import CALENDAR_DAYS_PER_YEAR, EPOCH, format_time, require_utc, timeframe_seconds
 
 HOUR_SECONDS = 3600
+# Days on which the market trades in a year: every day, or the sessions of an exchange.
+TRADING_DAYS_PER_YEAR = {"24x7": CALENDAR_DAYS_PER_YEAR, "as-recorded": 252}
 
 
 def default_decision_delay(timeframe: str) -> int:

@@ -21,6 +21,7 @@ TIMEFRAME_SECONDS = {
     "1d": 86400,
 }
 MICROSECOND = timedelta(microseconds=1)
+CALENDAR_DAYS_PER_YEAR = 365
 
 
 def require_utc(moment: datetime, name: str) -> datetime:

@@ -15,7 +15,7 @@ from tidemill.research.fast_backtest.run import (
     run_dense,
     run_fast_backtest,
 )
-from tidemill.research.fast_backtest.trades import tell_trades
+from tidemill.research.fast_backtest.trades import make_trades
 
 __all__ = [
     "DenseMarket",
@@ -25,7 +25,7 @@ __all__ = [
     "make_bounds",
     "make_costs",
     "make_sizing",
+    "make_trades",
     "run_dense",
     "run_fast_backtest",
-    "tell_trades",
 ]

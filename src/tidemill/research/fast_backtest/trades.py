@@ -18,7 +18,7 @@ from tidemill.performance import DecidedOrder
 NEARLY = 0.99
 
 
-def tell_trades(
+def make_trades(
     trail: Trail,
     moments: Sequence[datetime],
     names: Sequence[str],
@@ -26,13 +26,13 @@ def tell_trades(
     prices: np.ndarray,
     volumes: np.ndarray,
     fee_in_quote: bool,
-    most_volume: float = math.inf,
+    max_volume_fraction: float = math.inf,
 ) -> tuple[list[Fill], list[DecidedOrder]]:
     """Fills and orders of ``trail``, in the order of its rows, then of its columns.
 
     ``moments`` (R,) are when orders were sent, ``prices`` and ``volumes`` (R, S) the bars decided on (a volume of
-    infinity: not known). An order at ``most_volume`` of it was capped there. Quantities and money are the shortest
-    decimals of their floats.
+    infinity: not known). An order at ``max_volume_fraction`` of it was capped there. Quantities and money are the
+    shortest decimals of their floats.
     """
     rows, columns = np.nonzero(trail.sent)
     told = [_numbers(one[rows, columns]) for one in (trail.sent, trail.filled, trail.price, trail.fee, prices, volumes)]
@@ -49,7 +49,7 @@ def tell_trades(
                 quantity=abs(sent),
                 price=decided,
                 volume=known,
-                capped=known is not None and float(abs(sent)) > NEARLY * most_volume * float(known),
+                capped=known is not None and float(abs(sent)) > NEARLY * max_volume_fraction * float(known),
             )
         )
         if filled:

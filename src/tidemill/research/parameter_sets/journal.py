@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.domain.errors import DataError
-from tidemill.research.sweeps.outcomes import Failed, Found, Outcome
-from tidemill.research.sweeps.spaces import Params
+from tidemill.research.parameter_sets.outcomes import FailedSet, Outcome, SetResult
+from tidemill.research.parameter_sets.spaces import Params
 
 
 class Journal:
@@ -31,7 +31,7 @@ class Journal:
             raise DataError(
                 f"another run of this sweep is under way and writes {path}; wait for it, or stop it"
             ) from None
-        self._found: dict[str, Found] = {}
+        self._results: dict[str, SetResult] = {}
         self._file.truncate(self._load())
 
     def _load(self) -> int:
@@ -39,30 +39,30 @@ class Journal:
         whole = 0
         for line in self.path.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
-                one = _read(line)
-                self._found[params_key(one.params)] = one
+                result = _read(line)
+                self._results[params_key(result.params)] = result
                 whole += len(line)
         return whole
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._results)
 
-    def find(self, params: Params) -> Found | None:
+    def find(self, params: Params) -> SetResult | None:
         """What came of a set, None when it has not been tried."""
-        return self._found.get(params_key(params))
+        return self._results.get(params_key(params))
 
-    def found(self) -> Iterator[Found]:
+    def results(self) -> Iterator[SetResult]:
         """Everything tried, in the order in which it was done."""
-        yield from self._found.values()
+        yield from self._results.values()
 
-    def write(self, found: Found) -> None:
+    def write(self, result: SetResult) -> None:
         """Keep one set, durably."""
-        kind = "failed" if isinstance(found, Failed) else "tried"
-        told = found.as_dict() | ({"returns": found.returns} if isinstance(found, Outcome) else {})
-        self._file.write(json.dumps({"kind": kind, **told}, sort_keys=True).encode() + b"\n")
+        kind = "failed" if isinstance(result, FailedSet) else "tried"
+        fields = result.to_json() | ({"returns": result.returns} if isinstance(result, Outcome) else {})
+        self._file.write(json.dumps({"kind": kind, **fields}, sort_keys=True).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._found[params_key(found.params)] = found
+        self._results[params_key(result.params)] = result
 
     def close(self) -> None:
         """Close the file."""
@@ -74,10 +74,10 @@ def params_key(params: Params) -> str:
     return json.dumps(dict(params), sort_keys=True)
 
 
-def _read(line: bytes) -> Found:
-    told: dict[str, Any] = json.loads(line)
-    if told.pop("kind") == "failed":
-        return Failed(**told)
-    count, total, squares = told.pop("returns")
-    told |= {name: float(told[name]) for name in ("equity_end", "fees")}
-    return Outcome(**told, returns=(count, total, squares))
+def _read(line: bytes) -> SetResult:
+    fields: dict[str, Any] = json.loads(line)
+    if fields.pop("kind") == "failed":
+        return FailedSet(**fields)
+    count, total, squares = fields.pop("returns")
+    fields |= {name: float(fields[name]) for name in ("equity_end", "fees")}
+    return Outcome(**fields, returns=(count, total, squares))

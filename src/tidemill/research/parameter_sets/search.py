@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tidemill.research.sweeps.outcomes import Found, Outcome
-from tidemill.research.sweeps.spaces import Params
+from tidemill.research.parameter_sets.outcomes import Outcome, SetResult
+from tidemill.research.parameter_sets.spaces import Params
 
 WORST = -1e9
 
@@ -25,27 +25,28 @@ class Search:
     seed: int = 0
 
 
-def propose(search: Search, found: Iterable[Found]) -> list[Params]:
-    """The next batch of sets, after ``found``; empty when ``search.count`` have been tried.
+def propose(search: Search, results: Iterable[SetResult]) -> list[Params]:
+    """The next batch of sets, after ``results``; empty when ``search.count`` have been tried.
 
     Tree-structured Parzen estimator; a set that failed, or has no Sharpe ratio, counts as the worst.
     """
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-    tried = list(found)
-    left = min(search.batch, search.count - len(tried))
-    if left <= 0:
+    tried = list(results)
+    missing = min(search.batch, search.count - len(tried))
+    if missing <= 0:
         return []
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space: dict[str, BaseDistribution] = {name: FloatDistribution(*ends) for name, ends in search.ranges.items()}
     space |= {name: CategoricalDistribution(values) for name, values in search.choices.items()}
     sampler = optuna.samplers.TPESampler(seed=search.seed + len(tried), constant_liar=True)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    for one in tried:
-        study.add_trial(optuna.trial.create_trial(params=dict(one.params), distributions=space, value=_value(one)))
-    return [dict(study.ask(space).params) for _ in range(left)]
+    for result in tried:
+        trial = optuna.trial.create_trial(params=dict(result.params), distributions=space, value=_value(result))
+        study.add_trial(trial)
+    return [dict(study.ask(space).params) for _ in range(missing)]
 
 
-def _value(found: Found) -> float:
-    return WORST if not isinstance(found, Outcome) or found.sharpe is None else found.sharpe
+def _value(result: SetResult) -> float:
+    return WORST if not isinstance(result, Outcome) or result.sharpe is None else result.sharpe

@@ -1,14 +1,13 @@
-"""A backtest with the settings' own rules."""
+"""The plan of a backtest with the settings' own rules."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from tidemill.backtest import BacktestPlan, BacktestResult, run_backtest
+from tidemill.backtest import BacktestPlan
 from tidemill.bootstrap.environment import this_environment
 from tidemill.bootstrap.policies import (
     build_fill_rules,
@@ -21,22 +20,26 @@ from tidemill.bootstrap.strategies import require_sound
 from tidemill.domain.market import DecisionGrid
 from tidemill.recording import Recording
 from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
+from tidemill.research.requests import BacktestRequest
 from tidemill.settings import Settings
 
 
-def backtest_recording(
-    settings: Settings,
-    *,
-    data: Path | None,
-    start: datetime | None,
-    end: datetime | None,
-    strategy: str,
-    every: str | None,
-    on_step: Callable[[int, int], None] | None = None,
-) -> BacktestResult:
-    """Backtest a recording (the bundled one when ``data`` is None) under the settings' fees and limits."""
-    recording, plan = prepare_backtest(settings, data=data, start=start, end=end, strategy=strategy, every=every)
-    return run_backtest(recording, plan, on_step=on_step)
+@dataclass(frozen=True, slots=True)
+class SettingsPlanLoader:
+    """Plans under the settings' fees, limits and training. ``settings`` are JSON, so that any worker can read them."""
+
+    settings: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> SettingsPlanLoader:
+        """A loader with these settings."""
+        return cls(settings.model_dump_json())
+
+    def __call__(self, request: BacktestRequest) -> tuple[Recording, BacktestPlan]:
+        """Recording and plan of ``request``; compiled code is kept in HOME from then on."""
+        settings = Settings.model_validate_json(self.settings)
+        keep_compiled_code(settings)
+        return prepare_backtest(settings, request)
 
 
 def keep_compiled_code(settings: Settings) -> None:
@@ -52,22 +55,14 @@ def keep_compiled_code(settings: Settings) -> None:
         config.reload_config()
 
 
-def prepare_backtest(
-    settings: Settings,
-    *,
-    data: Path | None,
-    start: datetime | None,
-    end: datetime | None,
-    strategy: str,
-    every: str | None,
-) -> tuple[Recording, BacktestPlan]:
-    """The recording (the bundled one when ``data`` is None) and the plan of its backtest, which both speeds take."""
-    recording = load_traded_recording(data)
-    grid = make_grid(recording, every, settings.decision_delay_seconds)
-    points, until = traded_part(recording, grid, start, end)
-    chosen = recorded_settings(settings, recording, strategy)
-    require_sound(chosen, recording, grid)
-    return recording, make_backtest_plan(chosen, recording, grid, start=points[0], end=until)
+def prepare_backtest(settings: Settings, request: BacktestRequest) -> tuple[Recording, BacktestPlan]:
+    """The recording of a request and the plan of its backtest, which both speeds take."""
+    recording = load_traded_recording(request.data)
+    grid = make_grid(recording, request.every, settings.decision_delay_seconds)
+    points, until = traded_part(recording, grid, request.start, request.end)
+    recorded = recorded_settings(settings, recording, request.strategy)
+    require_sound(recorded, recording, grid)
+    return recording, make_backtest_plan(recorded, recording, grid, start=points[0], end=until)
 
 
 def recorded_settings(settings: Settings, recording: Recording, strategy: str) -> Settings:

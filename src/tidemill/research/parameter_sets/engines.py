@@ -16,8 +16,8 @@ from tidemill.kernels import open_state
 from tidemill.performance import curve_sharpe
 from tidemill.recording import Recording
 from tidemill.research.fast_backtest import build_dense, check_subset, make_bounds, make_costs, make_sizing, run_dense
-from tidemill.research.sweeps.outcomes import Failed, Found, Outcome, make_outcome, tell_failure
-from tidemill.research.sweeps.spaces import Params, plan_with
+from tidemill.research.parameter_sets.outcomes import FailedSet, Outcome, SetResult, failure_text, make_outcome
+from tidemill.research.parameter_sets.spaces import Params, plan_with
 
 log = logging.getLogger(__name__)
 Marks = list[tuple[datetime, Decimal]]
@@ -37,17 +37,17 @@ def open_engine(
     recording: Recording, plan: BacktestPlan, *, speed: Literal["exact", "fast"], days_per_year: float
 ) -> Engine:
     """An engine for ``plan``; DataError when there is nothing to decide, or for what the fast speed does not cover."""
-    made: Callable[[Recording, BacktestPlan, float], Engine] = FastEngine if speed == "fast" else ExactEngine
-    return made(recording, plan, days_per_year)
+    engine: Callable[[Recording, BacktestPlan, float], Engine] = FastEngine if speed == "fast" else ExactEngine
+    return engine(recording, plan, days_per_year)
 
 
-def try_params(engine: Engine, params: Params) -> Found:
+def try_params(engine: Engine, params: Params) -> SetResult:
     """The outcome of a set, or why there is none: one bad set must not take the others with it."""
     try:
         return engine.run(params)[0]
     except Exception as error:  # noqa: BLE001 - named with its reason, and the sweep goes on
         log.info("parameter set %s is skipped: %s", dict(params), error)
-        return Failed(params=dict(params), reason=tell_failure(error))
+        return FailedSet(params=dict(params), reason=failure_text(error))
 
 
 class FastEngine:
@@ -64,7 +64,7 @@ class FastEngine:
         self._moments = [*points, min(plan.end, recording.last_close)]
 
     def run(self, params: Params) -> tuple[Outcome, Marks]:
-        """See the protocol."""
+        """One call of the kernels; DataError for values out of bounds."""
         plan = plan_with(self.plan, params)
         state = open_state(float(plan.start_cash), len(self._dense.names))
         result = run_dense(
@@ -72,7 +72,7 @@ class FastEngine:
         )
         equity = result.equity
         moments = [self._moments[0], *self._moments]
-        marks = [(when, Decimal(repr(one))) for when, one in zip(moments, equity.tolist(), strict=True)]
+        marks = [(when, Decimal(repr(value))) for when, value in zip(moments, equity.tolist(), strict=True)]
         counts = result.order_counts()
         outcome = make_outcome(
             params,
@@ -95,17 +95,17 @@ class ExactEngine:
         self._days_per_year = days_per_year
 
     def run(self, params: Params) -> tuple[Outcome, Marks]:
-        """See the protocol."""
+        """One exact backtest; DataError for values out of bounds."""
         result = run_backtest(self._recording, plan_with(self.plan, params))
         marks = list(result.equity)
-        told = result.as_dict(self.plan.rules.strategy)
+        counts = result.as_dict(self.plan.rules.strategy)["orders"]
         outcome = make_outcome(
             params,
             np.array([float(value) for _, value in marks]),
             curve_sharpe(marks, self._days_per_year),
             fees=float(result.fees),
-            orders=told["orders"]["intended"],
-            filled=told["orders"]["filled"],
+            orders=counts["intended"],
+            filled=counts["filled"],
             near=0,
         )
         return outcome, marks

@@ -30,20 +30,20 @@ def make_windows(
     """
     if min(train, test) <= timedelta(0) or purge < timedelta(0):
         raise DataError("train and test windows must be longer than nothing, and the gap between them not negative")
-    made = []
+    windows = []
     first = start
     while first + train + purge + test <= end:
         test_start = first + train + purge
-        made.append(
+        windows.append(
             Window(train_start=first, train_end=first + train, test_start=test_start, test_end=test_start + test)
         )
         first += test
-    if not made:
+    if not windows:
         raise DataError(
             f"{_days(train + purge + test)} of train, gap and test do not fit into {_days(end - start)}; "
             "make them shorter"
         )
-    return made
+    return windows
 
 
 def _days(length: timedelta) -> str:

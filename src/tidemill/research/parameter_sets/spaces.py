@@ -34,17 +34,17 @@ PARAMETERS: Mapping[str, tuple[str, float, float]] = {
 
 def parameter_grid(values: Mapping[str, Sequence[float | str]]) -> Iterator[dict[str, float | str]]:
     """Every combination of the values, the last name turning fastest."""
-    for chosen in itertools.product(*values.values()):
-        yield dict(zip(values, chosen, strict=True))
+    for combination in itertools.product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
 
 
 def read_values(text: str) -> tuple[str, tuple[float | str, ...]]:
     """``name=v1,v2,...`` as a name and its values; DataError names what is wrong."""
     name, listed = _split(text, "name=value,value,...")
-    parts = [one.strip() for one in listed.split(",") if one.strip()]
+    parts = [part.strip() for part in listed.split(",") if part.strip()]
     if not parts:
         raise DataError(f"'{text}' has no values; write {name}=value,value,...")
-    return name, tuple(parts) if name == STRATEGY else tuple(_number(name, one) for one in parts)
+    return name, tuple(parts) if name == STRATEGY else tuple(_number(name, part) for part in parts)
 
 
 def read_range(text: str) -> tuple[str, tuple[float, float]]:
@@ -53,10 +53,10 @@ def read_range(text: str) -> tuple[str, tuple[float, float]]:
     low, colon, high = ends.partition(":")
     if not colon or name == STRATEGY:
         raise DataError(f"'{text}' is no range; write name=low:high, with numbers")
-    found = _number(name, low), _number(name, high)
-    if not found[0] < found[1]:
+    bounds = _number(name, low), _number(name, high)
+    if not bounds[0] < bounds[1]:
         raise DataError(f"the range of {name} is empty: {low} is not below {high}")
-    return name, found
+    return name, bounds
 
 
 def _split(text: str, form: str) -> tuple[str, str]:
@@ -87,9 +87,9 @@ def check_params(params: Params) -> None:
             continue
         if name not in PARAMETERS:
             raise _unknown(name)
-        _, least, most = PARAMETERS[name]
-        if isinstance(value, str) or not least <= value <= most:
-            raise DataError(f"{name} {value!r} must lie between {least:g} and {most:g}")
+        _, lowest, highest = PARAMETERS[name]
+        if isinstance(value, str) or not lowest <= value <= highest:
+            raise DataError(f"{name} {value!r} must lie between {lowest:g} and {highest:g}")
 
 
 def plan_with(plan: BacktestPlan, params: Params) -> BacktestPlan:

@@ -7,91 +7,75 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from importlib.util import find_spec
 from multiprocessing import get_context
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tidemill.backtest import BacktestPlan
-from tidemill.bootstrap.backtests import keep_compiled_code, prepare_backtest
-from tidemill.bootstrap.reporting import DAYS_PER_YEAR, Speed
 from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.market import TRADING_DAYS_PER_YEAR
 from tidemill.recording import Recording
-from tidemill.research.sweeps import STRATEGY, Engine, Found, Params, open_engine
-from tidemill.research.sweeps.engines import try_params
-from tidemill.research.sweeps.outcomes import Failed, tell_failure
-from tidemill.settings import Settings
+from tidemill.research.parameter_sets import STRATEGY, FailedSet, Params, SetResult, failure_text
+from tidemill.research.requests import BacktestRequest, PlanLoader, Speed
 
-ENGINES_KEPT = 4
+if TYPE_CHECKING:
+    from tidemill.research.parameter_sets.engines import Engine
+
+CACHED_ENGINES = 4
 _opening = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepRequest:
-    """One period of one recording (the bundled one when ``data`` is None), at one speed."""
-
-    data: Path | None
-    start: datetime | None
-    end: datetime | None
-    strategy: str
-    every: str | None
-    speed: Speed = "fast"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepJob:
     """Sets to be tried one after another by one worker. It carries all it needs, so it may be sent anywhere."""
 
-    settings: str
-    request: SweepRequest
+    plan_loader: PlanLoader
+    request: BacktestRequest
     sets: tuple[Params, ...]
 
 
-Fan = Callable[[Sequence[SweepJob]], Iterator[list[Found]]]
+JobRunner = Callable[[Sequence[SweepJob]], Iterator[list[SetResult]]]
 """Runs jobs, several at a time, and gives what came of each as soon as it is done, in any order."""
 
 
-def run_job(job: SweepJob) -> list[Found]:
+def run_job(job: SweepJob) -> list[SetResult]:
     """Try every set of ``job``."""
     return [_try(job, params) for params in job.sets]
 
 
-def _try(job: SweepJob, params: Params) -> Found:
+def _try(job: SweepJob, params: Params) -> SetResult:
     request = replace(job.request, strategy=str(params.get(STRATEGY, job.request.strategy)))
     try:
-        engine = sweep_engine(job.settings, request)
+        engine = load_engine(job.plan_loader, request)
     except Exception as error:  # noqa: BLE001 - a strategy that cannot be loaded fails its own sets only
-        return Failed(params=dict(params), reason=tell_failure(error))
-    return try_params(engine, params)
+        return FailedSet(params=dict(params), reason=failure_text(error))
+    from tidemill.research.parameter_sets import engines
+
+    return engines.try_params(engine, params)
 
 
-def sweep_engine(settings: str, request: SweepRequest) -> Engine:
-    """The engine of a period, made once in each process; ``settings`` as JSON."""
+def load_engine(plan_loader: PlanLoader, request: BacktestRequest) -> Engine:
+    """The engine of a period, made once in each process and shared by its threads."""
+    # without the lock two threads that miss the cache together would both build the arrays
     with _opening:
-        return _engine(settings, request)
+        return _engine(plan_loader, request)
 
 
-@lru_cache(maxsize=ENGINES_KEPT)
-def _engine(settings: str, request: SweepRequest) -> Engine:
-    recording, plan = sweep_plan(settings, request)
-    calendar = plan.rules.grid.calendar
-    return open_engine(recording, plan, speed=request.speed, days_per_year=DAYS_PER_YEAR[calendar])
+@lru_cache(maxsize=CACHED_ENGINES)
+def _engine(plan_loader: PlanLoader, request: BacktestRequest) -> Engine:
+    recording, plan = load_plan(plan_loader, request)
+    # after the plan was loaded: the kernels ask where compiled code is kept when they are imported
+    from tidemill.research.parameter_sets.engines import open_engine
+
+    days = float(TRADING_DAYS_PER_YEAR[plan.rules.grid.calendar])
+    return open_engine(recording, plan, speed=request.speed, days_per_year=days)
 
 
-@lru_cache(maxsize=ENGINES_KEPT)
-def sweep_plan(settings: str, request: SweepRequest) -> tuple[Recording, BacktestPlan]:
-    """Recording and plan of a request."""
-    chosen = Settings.model_validate_json(settings)
-    keep_compiled_code(chosen)
-    return prepare_backtest(
-        chosen,
-        data=request.data,
-        start=request.start,
-        end=request.end,
-        strategy=request.strategy,
-        every=request.every,
-    )
+@lru_cache(maxsize=CACHED_ENGINES)
+def load_plan(plan_loader: PlanLoader, request: BacktestRequest) -> tuple[Recording, BacktestPlan]:
+    """Recording and plan of a request, loaded once in each process."""
+    return plan_loader(request)
 
 
 # Workers on this machine: as many as threads would be, on loopback, and no page of Dask's own beside Prefect's.
@@ -99,24 +83,24 @@ LOCAL_CLUSTER = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": N
 
 
 @contextmanager
-def open_fan(runner: str, speed: Speed, workers: int, address: str = "") -> Iterator[Fan]:
-    """Workers on this machine, or those of Dask (at ``address``, if given) where the settings' task runner says so.
+def open_job_runner(runner: str, speed: Speed, workers: int, address: str = "") -> Iterator[JobRunner]:
+    """Workers on this machine, or those of Dask (at ``address``, if given) where ``runner`` is "dask".
 
     The fast speed computes without the interpreter's lock, so threads share its arrays; the exact one holds it and
-    gets processes.
+    gets processes. ConfigurationError where Dask is not installed.
     """
     with _executor(runner, speed, workers, address) as pool:
 
-        def fan(jobs: Sequence[SweepJob]) -> Iterator[list[Found]]:
-            waiting = [pool.submit(run_job, job) for job in jobs]
+        def run_jobs(jobs: Sequence[SweepJob]) -> Iterator[list[SetResult]]:
+            futures = [pool.submit(run_job, job) for job in jobs]
             try:
-                for done in as_completed(waiting):
+                for done in as_completed(futures):
                     yield done.result()
             finally:
-                for one in waiting:
-                    one.cancel()
+                for future in futures:
+                    future.cancel()
 
-        yield fan
+        yield run_jobs
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from tidemill.domain.errors import TidemillError
-from tidemill.research.sweeps.spaces import Params
+from tidemill.research.parameter_sets.spaces import Params
 
 
-def tell_failure(error: Exception) -> str:
+def failure_text(error: Exception) -> str:
     """Why a set could not be tried; errors of ours are sentences already, others need their kind."""
     return str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
 
@@ -37,26 +37,26 @@ class Outcome:
     near_threshold: int
     returns: tuple[int, float, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """JSON-ready; money as decimal strings."""
-        told = asdict(self) | {"params": dict(self.params)}
-        told.pop("returns")
-        return told | {"equity_end": f"{self.equity_end:.8f}", "fees": f"{self.fees:.8f}"}
+        fields = asdict(self) | {"params": dict(self.params)}
+        fields.pop("returns")
+        return fields | {"equity_end": f"{self.equity_end:.8f}", "fees": f"{self.fees:.8f}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class FailedSet:
     """A parameter set that could not be tried, with the reason."""
 
     params: Params
     reason: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """JSON-ready."""
         return {"params": dict(self.params), "reason": self.reason}
 
 
-Found = Outcome | Failed
+SetResult = Outcome | FailedSet
 
 
 def make_outcome(
@@ -79,18 +79,15 @@ def make_outcome(
     )
 
 
-def rank_outcomes(found: Iterable[Found]) -> list[Outcome]:
+def rank_outcomes(results: Iterable[SetResult]) -> list[Outcome]:
     """Outcomes by Sharpe ratio, the best first; equal ones by return, then as they came. Without a ratio: last."""
-    tried = [one for one in found if isinstance(one, Outcome)]
-    return sorted(
-        tried, key=lambda one: (-math.inf if one.sharpe is None else one.sharpe, one.total_return), reverse=True
-    )
+    return sorted((result for result in results if isinstance(result, Outcome)), key=_rank, reverse=True)
 
 
-def _rank(one: Outcome) -> tuple[float, float]:
-    return (-math.inf if one.sharpe is None else one.sharpe), one.total_return
+def _rank(outcome: Outcome) -> tuple[float, float]:
+    return (-math.inf if outcome.sharpe is None else outcome.sharpe), outcome.total_return
 
 
-def best_of(found: Iterable[Found]) -> Outcome | None:
+def best_of(results: Iterable[SetResult]) -> Outcome | None:
     """The outcome that ranks first, None when no set could be tried."""
-    return next(iter(rank_outcomes(found)), None)
+    return next(iter(rank_outcomes(results)), None)
