@@ -34,7 +34,7 @@ def marks(*values: float | str, first: float = 0) -> list[tuple[datetime, Decima
 
 
 def fill(day: float, side: str, quantity: str, price: str, **changes: object) -> Fill:
-    told = {
+    values = {
         "trade_id": f"{day}",
         "venue_order_id": f"o{day}",
         "instrument": BTC,
@@ -45,7 +45,7 @@ def fill(day: float, side: str, quantity: str, price: str, **changes: object) ->
         "fee_asset": "USDT",
         "traded_at": at(day),
     }
-    return Fill(**{**told, **changes})
+    return Fill(**{**values, **changes})
 
 
 def bars(closes: dict[str, Sequence[float]], volume: float = 1000.0) -> pd.DataFrame:
@@ -105,7 +105,7 @@ def order(day: float, quantity: str, instrument: str = BTC) -> LedgerOrder:
 
 def run_record(**changes: object) -> RunRecord:
     """Bought 10 at 100 with fee 1 on day 0, sold 5 at 110 with fee 0.5 on day 1; closes 100, 110, 121 (BTC alone)."""
-    told = {
+    values = {
         "strategy": "trend",
         "currency": "USDT",
         "equity": marks(2000, "2098.5", "2153.5"),
@@ -119,6 +119,6 @@ def run_record(**changes: object) -> RunRecord:
         "bars": bars({BTC: [100.0, 110.0, 121.0]}),
         "timeframe": "1d",
     }
-    told |= changes
-    told["orders"] = decided_orders(told["orders"], told.pop("decisions"))
-    return RunRecord(**told)
+    values |= changes
+    values["orders"] = decided_orders(values["orders"], values.pop("decisions"))
+    return RunRecord(**values)

@@ -43,7 +43,7 @@ def backtest_page(result: Mapping[str, Any]) -> str:
 
 def _measured(result: Mapping[str, Any]) -> list[str]:
     statistics = result["statistics"]
-    warnings = "\n".join(f"- {one}" for one in statistics["warnings"]) or "none"
+    warnings = "\n".join(f"- {warning}" for warning in statistics["warnings"]) or "none"
     currency = statistics["currency"]
     costs = cost_rows(statistics, float(result["equity_start"]))
     formulas = [dict(zip(FORMULA_COLUMNS, row, strict=True)) for row in formula_rows(statistics)]

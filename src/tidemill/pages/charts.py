@@ -98,8 +98,8 @@ def _merge_smallest(exposure: pd.DataFrame) -> pd.DataFrame:
     if len(exposure.columns) <= MOST_NAMES:
         return exposure
     ranked = list(exposure.abs().mean().sort_values(ascending=False, kind="stable").index)
-    shown, rest = ranked[: MOST_NAMES - 1], ranked[MOST_NAMES - 1 :]
-    return exposure[shown].assign(**{f"{len(rest)} others": exposure[rest].sum(axis=1)})
+    largest, rest = ranked[: MOST_NAMES - 1], ranked[MOST_NAMES - 1 :]
+    return exposure[largest].assign(**{f"{len(rest)} others": exposure[rest].sum(axis=1)})
 
 
 def periods_in_bar(count: int) -> int:
@@ -146,12 +146,12 @@ def price_chart(measured: Performance, instrument: str) -> Figure:
     figure = _figure(height=400, y_title=f"price, {split_instrument_id(instrument)[1]}")
     figure.add_trace(_line(closes, "close", OTHER, width=1.4))
     for side, symbol, colour in ((Side.BUY, "triangle-up", GAIN), (Side.SELL, "triangle-down", LOSS)):
-        fills = [one for one in record.fills if one.instrument == instrument and one.side is side]
+        fills = [fill for fill in record.fills if fill.instrument == instrument and fill.side is side]
         figure.add_trace(
             go.Scatter(
-                x=[one.traded_at.strftime("%Y-%m-%dT%H:%M:%S") for one in fills],
-                y=[float(one.price) for one in fills],
-                text=[f"{side.lower()} {one.quantity:f} at {one.price:f}" for one in fills],
+                x=[fill.traded_at.strftime("%Y-%m-%dT%H:%M:%S") for fill in fills],
+                y=[float(fill.price) for fill in fills],
+                text=[f"{side.lower()} {fill.quantity:f} at {fill.price:f}" for fill in fills],
                 hoverinfo="x+text",
                 name="bought" if side is Side.BUY else "sold",
                 mode="markers",
@@ -200,7 +200,7 @@ def _sideways(names: list[str], values: list[float], unit: str, *, costs: bool) 
             x=values,
             y=names,
             orientation="h",
-            marker={"color": [GAIN if one else LOSS for one in good], "line": {"width": 0}},
+            marker={"color": [GAIN if is_good else LOSS for is_good in good], "line": {"width": 0}},
             text=[money(value) for value in values],
             textposition="outside",
         )

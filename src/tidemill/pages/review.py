@@ -15,20 +15,20 @@ MOST_DIFFERENCES = 5
 NO_DECISION = "There was no decision in this time."
 
 
-def review_page(reruns: Sequence[Mapping[str, Any]], found: Sequence[Shortfall]) -> str:
+def review_page(reruns: Sequence[Mapping[str, Any]], shortfalls: Sequence[Shortfall]) -> str:
     """Markdown: how many decisions came out the same, and the shortfall by cause and by instrument."""
-    other = [one for one in reruns if not one["same"]]
+    other = [rerun for rerun in reruns if not rerun["same"]]
     parts = [
         "# Decisions and their cost\n",
         f"{len(reruns) - len(other)} of {len(reruns)} decisions came out the same." if reruns else NO_DECISION,
     ]
-    for one in other:
-        parts.append(f"\n**{one['decision_id']}** at {one['as_of']}: DIFFERENT ({one['promise']})\n")
-        parts += [f"- {difference}" for difference in one["differences"][:MOST_DIFFERENCES]]
+    for rerun in other:
+        parts.append(f"\n**{rerun['decision_id']}** at {rerun['as_of']}: DIFFERENT ({rerun['promise']})\n")
+        parts += [f"- {difference}" for difference in rerun["differences"][:MOST_DIFFERENCES]]
     parts.append("\n## Implementation shortfall\n")
-    if not found:
+    if not shortfalls:
         return "\n".join([*parts, "no order has come to its end"])
-    parts.append(table(shortfall_sums(found), ("instrument", "orders", "notional", *CAUSES, "basis points")))
+    parts.append(table(shortfall_sums(shortfalls), ("instrument", "orders", "notional", *CAUSES, "basis points")))
     parts.append(
         "\nIn quote units, above 0 a cost. delay: the price moved before the order arrived; execution: the fills "
         "against the price on arrival; opportunity: what was not filled, at the price when the order ended. "
@@ -41,25 +41,26 @@ def rerun_rows(reruns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row per decision that was made again."""
     return [
         {
-            "decision": one["decision_id"],
-            "as of": one["as_of"],
-            "came out": "the same" if one["same"] else "DIFFERENT",
-            "promise": one["promise"],
-            "features": one["features"],
-            "intents": one["intents"],
-            "differences": "; ".join(one["differences"][:MOST_DIFFERENCES]),
+            "decision": rerun["decision_id"],
+            "as of": rerun["as_of"],
+            "came out": "the same" if rerun["same"] else "DIFFERENT",
+            "promise": rerun["promise"],
+            "features": rerun["features"],
+            "intents": rerun["intents"],
+            "differences": "; ".join(rerun["differences"][:MOST_DIFFERENCES]),
         }
-        for one in reruns
+        for rerun in reruns
     ]
 
 
-def shortfall_sums(found: Sequence[Shortfall]) -> list[dict[str, Any]]:
+def shortfall_sums(shortfalls: Sequence[Shortfall]) -> list[dict[str, Any]]:
     """One row per instrument, then one of all."""
-    names = sorted({one.instrument for one in found})
-    groups = {name: [one for one in found if one.instrument == name] for name in names} | {"all": list(found)}
+    by_instrument: dict[str, list[Shortfall]] = {}
+    for shortfall in sorted(shortfalls, key=lambda shortfall: shortfall.instrument):
+        by_instrument.setdefault(shortfall.instrument, []).append(shortfall)
     rows = []
-    for name, some in groups.items():
-        total = sum_shortfalls(some)
+    for name, group in (*by_instrument.items(), ("all", shortfalls)):
+        total = sum_shortfalls(group)
         rows.append(
             {
                 "instrument": name,
@@ -72,19 +73,19 @@ def shortfall_sums(found: Sequence[Shortfall]) -> list[dict[str, Any]]:
     return rows
 
 
-def shortfall_rows(found: Sequence[Shortfall]) -> list[dict[str, Any]]:
+def shortfall_rows(shortfalls: Sequence[Shortfall]) -> list[dict[str, Any]]:
     """One row per order, exact, for a table and for JSON."""
     plain = ("intent_id", "instrument", "side", "state", "quantity", "filled")
     prices = ("decision_price", "arrival_price", "fill_price", "final_price")
     return [
-        {name: str(getattr(one, name)) for name in plain}
-        | {name: _told(getattr(one, name)) for name in (*prices, *CAUSES)}
-        | {"basis points": str(one.basis_points)}
-        for one in found
+        {name: str(getattr(shortfall, name)) for name in plain}
+        | {name: _price_text(getattr(shortfall, name)) for name in (*prices, *CAUSES)}
+        | {"basis points": str(shortfall.basis_points)}
+        for shortfall in shortfalls
     ]
 
 
-def _told(value: Decimal | None) -> str:
+def _price_text(value: Decimal | None) -> str:
     return "not known" if value is None else format(value, "f")
 
 

@@ -48,13 +48,13 @@ HEADLINE: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 def headline_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
     """Figure, strategy, equal-weight buy and hold."""
     own, benchmark = statistics["strategy"], statistics["benchmark"]
-    told = [
+    rows = [
         {"figure": name, "strategy": tell(own[key]), "buy and hold": tell(benchmark[key])}
         for name, key, tell in HEADLINE
     ]
     for name, key in (("beta to buy and hold", "beta"), ("correlation with it", "correlation")):
-        told.append({"figure": name, "strategy": ratio(statistics[key]), "buy and hold": ratio(1.0)})
-    return told
+        rows.append({"figure": name, "strategy": ratio(statistics[key]), "buy and hold": ratio(1.0)})
+    return rows
 
 
 def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:

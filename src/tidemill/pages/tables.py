@@ -16,12 +16,12 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 def cost_parts(costs: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Each cause and its money; slippage and drift together where they cannot be told apart."""
     split = costs["slippage"] is not None and costs["drift"] is not None
-    told = (
+    shortfall_parts = (
         [("slippage and spread", costs["slippage"]), ("drift until the fill", costs["drift"])]
         if split
         else [("shortfall against the decided close", costs["shortfall"])]
     )
-    return [("fees", costs["fees"]), *told, ("funding", costs["funding"])]
+    return [("fees", costs["fees"]), *shortfall_parts, ("funding", costs["funding"])]
 
 
 def cost_rows(statistics: Mapping[str, Any], start_equity: float) -> list[dict[str, str]]:
@@ -41,14 +41,14 @@ def cost_rows(statistics: Mapping[str, Any], start_equity: float) -> list[dict[s
 
 def instrument_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
     """Profit of each instrument and what it is made of, the best first."""
-    ranked = sorted(statistics["instruments"], key=lambda one: -float(one["profit"]))
+    ranked = sorted(statistics["instruments"], key=lambda book: -float(book["profit"]))
     return [
         {
-            "instrument": one["instrument"],
-            **{name: money(one[name]) for name in INSTRUMENT_COLUMNS[1:6]},
-            **{name: f"{one[name]:,}" for name in INSTRUMENT_COLUMNS[6:]},
+            "instrument": book["instrument"],
+            **{name: money(book[name]) for name in INSTRUMENT_COLUMNS[1:6]},
+            **{name: f"{book[name]:,}" for name in INSTRUMENT_COLUMNS[6:]},
         }
-        for one in ranked
+        for book in ranked
     ]
 
 
@@ -71,9 +71,9 @@ def conduct_rows(ran: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was decided and what became of the orders; states that no order ended in are left out."""
     names = {"steps": "decisions", "bars": "bars seen", "gaps": "bars missing", "posts": "posts", "scores": "scores"}
     names |= {"forecasts": "forecasts", "vetoed": "vetoed by a limit", "dropped": "dropped as dust"}
-    told = [(name, f"{ran[key]:,}") for key, name in names.items() if key in ran]
+    counts = [(name, f"{ran[key]:,}") for key, name in names.items() if key in ran]
     orders = [(f"orders {key.replace('_', ' ')}", f"{count:,}") for key, count in ran["orders"].items() if count]
-    return [*told, *(orders or [("orders intended", "0")]), ("decisions refused", f"{len(ran['refusals']):,}")]
+    return [*counts, *(orders or [("orders intended", "0")]), ("decisions refused", f"{len(ran['refusals']):,}")]
 
 
 def setting_rows(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

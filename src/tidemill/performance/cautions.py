@@ -31,8 +31,8 @@ def too_few_closings(closings: int, limits: Thresholds = DEFAULTS) -> str:
     """Warn below the fewest closings."""
     if closings >= limits.fewest_closings:
         return ""
-    told = "no order" if closings == 0 else "only 1 order" if closings == 1 else f"only {closings} orders"
-    return f"Too few trades: {told} closed a position; below {limits.fewest_closings} the figures are mostly chance."
+    closed = "no order" if closings == 0 else "only 1 order" if closings == 1 else f"only {closings} orders"
+    return f"Too few trades: {closed} closed a position; below {limits.fewest_closings} the figures are mostly chance."
 
 
 def too_short(years: float, limits: Thresholds = DEFAULTS) -> str:
@@ -48,38 +48,40 @@ def too_short(years: float, limits: Thresholds = DEFAULTS) -> str:
 def one_makes_it(books: Sequence[InstrumentBook]) -> str:
     """Warn when the whole profit is no more than what one closing or one open position made."""
     total = sum((book.profit for book in books), ZERO)
-    parts = [(one.profit, f"one order of {one.instrument}") for book in books for one in book.closings]
+    parts = [(closing.profit, f"one order of {closing.instrument}") for book in books for closing in book.closings]
     parts += [(book.unrealised, f"the position in {book.instrument} that is open still") for book in books]
     if total <= 0 or len(parts) < 2:
         return ""
-    most, what = max(parts, key=lambda part: part[0])
-    if most < total:
+    largest, what = max(parts, key=lambda part: part[0])
+    if largest < total:
         return ""
-    return f"One trade makes the profit: {what} made {most:,.2f} of {total:,.2f}; without it the run would have lost."
+    return (
+        f"One trade makes the profit: {what} made {largest:,.2f} of {total:,.2f}; without it the run would have lost."
+    )
 
 
 def too_large(capacity: Capacity, capital: float, currency: str) -> str:
     """Warn when orders were large for the market, and say from which capital on; ``capital`` is the run's own."""
     if not capacity.above:
         return ""
-    known = math.isfinite(capacity.largest)
-    largest = f"the largest {capacity.largest:,.2%}" if known else "one of them on a bar without any"
+    has_volume = math.isfinite(capacity.largest)
+    largest = f"the largest {capacity.largest:,.2%}" if has_volume else "one of them on a bar without any"
     least = "below" if capacity.capped else "of about"
     begins = f" It begins to bind at a capital {least} {capacity.capital:,.0f} {currency}; this run had {capital:,.0f}."
-    told = (
+    sentence = (
         f"Capacity: {capacity.above:,} of {capacity.orders:,} orders wanted more than {capacity.fraction:.0%} of their "
         f"bar's volume ({largest}); with more money, or in truth, fills would be worse."
     )
-    return told if math.isnan(capacity.capital) else told + begins
+    return sentence if math.isnan(capacity.capital) else sentence + begins
 
 
 def survivors_only(ended: int, instruments: int) -> str:
     """Warn when none of the instruments stopped trading before the end."""
     if ended:
         return ""
-    told = "the one instrument was" if instruments == 1 else f"all {instruments} instruments were"
+    subject = "the one instrument was" if instruments == 1 else f"all {instruments} instruments were"
     return (
-        f"Survivorship: {told} still traded at the end; those that failed meanwhile are not in the data, "
+        f"Survivorship: {subject} still traded at the end; those that failed meanwhile are not in the data, "
         f"which flatters the result."
     )
 
@@ -89,11 +91,11 @@ def perhaps_zero(sharpe: Interval) -> str:
     if math.isnan(sharpe.low):
         return "The Sharpe ratio cannot be told from zero: there are too few returns for an interval."
     if not sharpe.contains(0.0):
-        return "" if sharpe.low > 0 else f"The Sharpe ratio is below zero: {_told(sharpe)}."
-    return f"The Sharpe ratio cannot be told from zero: {_told(sharpe)}."
+        return "" if sharpe.low > 0 else f"The Sharpe ratio is below zero: {_interval_text(sharpe)}."
+    return f"The Sharpe ratio cannot be told from zero: {_interval_text(sharpe)}."
 
 
-def _told(interval: Interval) -> str:
+def _interval_text(interval: Interval) -> str:
     return f"its {interval.level:.0%} interval is {interval.low:.2f} to {interval.high:.2f}"
 
 
@@ -127,7 +129,8 @@ def not_settled(count: int) -> str:
     """Warn when funding of held positions could not be settled."""
     if not count:
         return ""
-    told = "1 settlement" if count == 1 else f"{count} settlements"
+    settlements = "1 settlement" if count == 1 else f"{count} settlements"
     return (
-        f"Funding is missing: {told} of held positions had no bar before them to be valued at, and cost nothing here."
+        f"Funding is missing: {settlements} of held positions had no bar before them to be valued at, "
+        f"and cost nothing here."
     )

@@ -56,7 +56,7 @@ def attribute_costs(
     orders do; a resting order that filled at its limit would be told too dear, with as much less drift.
     None: not modelled, not recorded.
     """
-    prices = {(one.venue_order_id, one.instrument): one.price for one in orders}
+    prices = {(order.venue_order_id, order.instrument): order.price for order in orders}
     shortfall = ZERO
     unexplained = 0
     for fill in fills:
@@ -68,7 +68,7 @@ def attribute_costs(
     return Costs(
         fees=sum((movements_of(fill)[2] for fill in fills), ZERO),
         shortfall=shortfall,
-        slippage=None if slippage_rate is None else sum((_slipped(one, slippage_rate) for one in fills), ZERO),
+        slippage=None if slippage_rate is None else sum((_slipped(fill, slippage_rate) for fill in fills), ZERO),
         funding=funding,
         traded=sum((fill.price * fill.quantity for fill in fills), ZERO),
         unexplained_fills=unexplained,

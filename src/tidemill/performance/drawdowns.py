@@ -74,5 +74,5 @@ class Falls:
         )
 
     def _moment(self, row: int) -> datetime:
-        found: datetime = self._curve.index[row].to_pydatetime()
-        return found
+        moment: datetime = self._curve.index[row].to_pydatetime()
+        return moment

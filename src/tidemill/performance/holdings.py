@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -21,13 +22,13 @@ def closes_at(bars: pd.DataFrame, times: pd.DatetimeIndex, names: Sequence[str],
 
     ``bars`` has instrument, open_time and close. NaN before an instrument's first bar has closed.
     """
-    wanted = _micros(times)
+    moments = _micros(times)
     columns = {}
     for name in names:
         own = bars[bars["instrument"] == name].sort_values("open_time", kind="stable")
         closed = own["open_time"].to_numpy("datetime64[us]").astype(np.int64) + bar_seconds * 1_000_000
         closes = np.concatenate([[np.nan], own["close"].to_numpy(dtype="float64")])
-        columns[name] = closes[np.searchsorted(closed, wanted, side="right")]
+        columns[name] = closes[np.searchsorted(closed, moments, side="right")]
     return pd.DataFrame(columns, index=times, columns=list(names))
 
 
@@ -39,12 +40,10 @@ def positions_at(fills: Sequence[Fill], times: pd.DatetimeIndex, names: Sequence
     cuts = np.append(_micros(times)[1:], np.iinfo(np.int64).max)
     columns = {}
     for name in names:
-        own = sorted((one for one in fills if one.instrument == name), key=lambda one: one.traded_at)
-        held = [ZERO]
-        for fill in own:
-            held.append(held[-1] + movements_of(fill)[0])
-        when = np.array([to_micros(one.traded_at) for one in own], dtype=np.int64)
-        columns[name] = np.array([float(one) for one in held])[np.searchsorted(when, cuts, side="left")]
+        own = sorted((fill for fill in fills if fill.instrument == name), key=lambda fill: fill.traded_at)
+        held = list(accumulate((movements_of(fill)[0] for fill in own), initial=ZERO))
+        when = np.array([to_micros(fill.traded_at) for fill in own], dtype=np.int64)
+        columns[name] = np.array([float(quantity) for quantity in held])[np.searchsorted(when, cuts, side="left")]
     return pd.DataFrame(columns, index=times, columns=list(names))
 
 

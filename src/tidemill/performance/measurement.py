@@ -130,7 +130,7 @@ def make_activity(record: RunRecord, curve: pd.Series[float], closes: pd.DataFra
 def make_trading(record: RunRecord, closes: pd.DataFrame) -> Trading:
     """Profit and cost of the fills, open positions valued at the last of ``closes``."""
     books = book_fills(record.fills, _last_prices(closes))
-    profits = [one.profit for book in books for one in book.closings]
+    profits = [closing.profit for book in books for closing in book.closings]
     return Trading(
         books=books,
         closings=len(profits),
@@ -164,7 +164,7 @@ def make_headline(curve: pd.Series[float], days_per_year: float) -> Headline:
 def make_warnings(measured: Performance) -> tuple[str, ...]:
     """Every warning that applies, the gravest kind first."""
     record = measured.record
-    told = (
+    sentences = (
         cautions.benchmark_wins(measured.own.total_return, measured.benchmark.total_return),
         cautions.perhaps_zero(measured.certainty.intervals.sharpe),
         cautions.perhaps_luck(measured.certainty.deflated),
@@ -176,7 +176,7 @@ def make_warnings(measured: Performance) -> tuple[str, ...]:
         cautions.too_large(measured.capacity, float(measured.curves.own.iloc[0]), record.currency),
         cautions.survivors_only(count_ended(record), len(record.instruments)),
     )
-    return tuple(one for one in told if one)
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def _profit(measured: Performance) -> Decimal:
@@ -189,8 +189,8 @@ def volume_shares(orders: Sequence[DecidedOrder]) -> list[float]:
 
     Infinite for an order on a bar without volume.
     """
-    known = [(one.quantity + one.cut, one.volume) for one in orders if one.volume is not None]
-    return [float(quantity / volume) if volume else math.inf for quantity, volume in known]
+    sizes = [(order.quantity + order.cut, order.volume) for order in orders if order.volume is not None]
+    return [float(quantity / volume) if volume else math.inf for quantity, volume in sizes]
 
 
 def make_capacity(
@@ -198,14 +198,14 @@ def make_capacity(
 ) -> Capacity:
     """What the ``orders`` of a start with ``capital`` say of how much more there could be."""
     shares = volume_shares(orders)
-    largest = max((one for one in shares if math.isfinite(one)), default=math.nan)
+    largest = max((share for share in shares if math.isfinite(share)), default=math.nan)
     return Capacity(
         fraction=fraction,
         orders=len(shares),
-        above=sum(one > fraction for one in shares),
+        above=sum(share > fraction for share in shares),
         largest=max(shares, default=math.nan),
         capital=capital * fraction / largest if largest > 0 else math.nan,
-        capped=any(one.capped for one in orders),
+        capped=any(order.capped for order in orders),
     )
 
 

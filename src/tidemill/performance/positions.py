@@ -87,13 +87,13 @@ class _Line:
 
     def _close(self, fill: Fill, closed: Decimal, profit: Decimal) -> None:
         self.realised += profit
-        known = self.closings.get(fill.venue_order_id)
+        earlier = self.closings.get(fill.venue_order_id)
         self.closings[fill.venue_order_id] = Closing(
             instrument=fill.instrument,
             venue_order_id=fill.venue_order_id,
             closed_at=fill.traded_at,
-            quantity=closed + (known.quantity if known else ZERO),
-            profit=profit + (known.profit if known else ZERO),
+            quantity=closed + (earlier.quantity if earlier else ZERO),
+            profit=profit + (earlier.profit if earlier else ZERO),
         )
 
 
@@ -143,13 +143,13 @@ def book_fills(fills: Sequence[Fill], prices: Mapping[str, Decimal]) -> tuple[In
 
 def hit_rate(profits: Sequence[Decimal]) -> float:
     """Share of closings with a profit above 0. NaN without closings."""
-    return sum(one > 0 for one in profits) / len(profits) if profits else math.nan
+    return sum(profit > 0 for profit in profits) / len(profits) if profits else math.nan
 
 
 def profit_factor(profits: Sequence[Decimal]) -> float:
     """Sum of profits over sum of losses; infinite without a loss. NaN when there is neither."""
-    gained = sum((one for one in profits if one > 0), ZERO)
-    lost = -sum((one for one in profits if one < 0), ZERO)
+    gained = sum((profit for profit in profits if profit > 0), ZERO)
+    lost = -sum((profit for profit in profits if profit < 0), ZERO)
     if not lost:
         return math.inf if gained else math.nan
     return float(gained / lost)

@@ -66,8 +66,8 @@ def rolling_window(returns: int, periods: float, days_per_year: float) -> int:
     """Periods in a rolling window: 30 days, at most a third of the ``returns`` there are, at least 5."""
     if math.isnan(periods):
         return FEWEST_IN_WINDOW
-    wanted = round(ROLLING_DAYS * periods / days_per_year)
-    return max(FEWEST_IN_WINDOW, min(wanted, returns // 3))
+    target = round(ROLLING_DAYS * periods / days_per_year)
+    return max(FEWEST_IN_WINDOW, min(target, returns // 3))
 
 
 def window_days(window: int, curve: pd.Series[float]) -> float:

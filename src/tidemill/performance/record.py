@@ -36,12 +36,12 @@ class DecidedOrder:
 
 def decided_orders(orders: Iterable[LedgerOrder], decisions: Iterable[Decision]) -> list[DecidedOrder]:
     """The orders of a ledger beside the records of their decisions."""
-    known = {one.decision_id: one.record for one in decisions}
-    made = []
+    records = {decision.decision_id: decision.record for decision in decisions}
+    decided = []
     for order in orders:
-        record, name = known.get(order.intent.decision_id, {}), order.intent.instrument
+        record, name = records.get(order.intent.decision_id, {}), order.intent.instrument
         price, volume = (record.get(field, {}).get(name) for field in ("prices", "volumes"))
-        made.append(
+        decided.append(
             DecidedOrder(
                 venue_order_id=order.venue_order_id,
                 instrument=name,
@@ -51,15 +51,15 @@ def decided_orders(orders: Iterable[LedgerOrder], decisions: Iterable[Decision])
                 cut=_cut(record, name),
             )
         )
-    return made
+    return decided
 
 
 def _cut(record: Mapping[str, Any], instrument: str) -> Decimal:
     """What the limit on volume took from a target, where no other limit took more."""
-    vetoes = [one for one in record.get("vetoes", ()) if one["instrument"] == instrument]
-    approved = [one["quantity"] for one in record.get("approved", ()) if one["instrument"] == instrument]
-    ours = [one for one in vetoes if one["limit"] == "volume" and one["allowed"] in approved]
-    return sum((abs(Decimal(one["wanted"]) - Decimal(one["allowed"])) for one in ours), ZERO)
+    vetoes = [veto for veto in record.get("vetoes", ()) if veto["instrument"] == instrument]
+    approved = [target["quantity"] for target in record.get("approved", ()) if target["instrument"] == instrument]
+    volume_vetoes = [veto for veto in vetoes if veto["limit"] == "volume" and veto["allowed"] in approved]
+    return sum((abs(Decimal(veto["wanted"]) - Decimal(veto["allowed"])) for veto in volume_vetoes), ZERO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

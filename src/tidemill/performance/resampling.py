@@ -63,7 +63,7 @@ def default_block(count: int) -> float:
 
 
 def resampled_rows(count: int, *, resamples: int, mean_block: float, seed: int) -> Iterator[np.ndarray]:
-    """Row numbers of ``resamples`` series of ``count`` returns, as int64 arrays (some, count).
+    """Row numbers of ``resamples`` series of ``count`` returns, as int64 arrays (series of a chunk, count).
 
     At each place a new block starts with probability 1 / ``mean_block``, else the next row follows, the first after
     the last. DataError for a mean block below 1.
@@ -71,29 +71,29 @@ def resampled_rows(count: int, *, resamples: int, mean_block: float, seed: int) 
     if mean_block < 1:
         raise DataError(f"a mean block of {mean_block} returns is too short; use 1 (independent returns) or more")
     random = np.random.default_rng(seed)
-    left = resamples
-    while left:
-        some = min(left, max(1, CHUNK_CELLS // count))
-        begun = _block_starts(random, some, count, mean_block)
+    remaining = resamples
+    while remaining:
+        chunk = min(remaining, max(1, CHUNK_CELLS // count))
+        begun = _block_starts(random, chunk, count, mean_block)
         shift = random.integers(0, count, size=len(begun)) - begun % count
-        places = np.tile(np.arange(count), some) + np.repeat(shift, np.diff(np.append(begun, some * count)))
-        yield (places % count).reshape(some, count)
-        left -= some
+        places = np.tile(np.arange(count), chunk) + np.repeat(shift, np.diff(np.append(begun, chunk * count)))
+        yield (places % count).reshape(chunk, count)
+        remaining -= chunk
 
 
-def _block_starts(random: np.random.Generator, some: int, count: int, mean_block: float) -> np.ndarray:
-    """Where blocks begin in ``some`` series of ``count`` laid end to end, ascending; each series begins with one."""
-    total, ends = some * count, [0]
+def _block_starts(random: np.random.Generator, series: int, count: int, mean_block: float) -> np.ndarray:
+    """Ascending starts of blocks in ``series`` runs of ``count`` returns laid end to end; each run begins with one."""
+    total, ends = series * count, [0]
     while ends[-1] < total:
         more = random.geometric(1.0 / mean_block, size=int(1.1 * (total - ends[-1]) / mean_block) + 10)
         ends.extend((ends[-1] + np.cumsum(more)).tolist())
     begun = np.array(ends)
-    return np.union1d(begun[begun < total], np.arange(some) * count)
+    return np.union1d(begun[begun < total], np.arange(series) * count)
 
 
-def compound(returns: Array, most: int = MOST_RETURNS) -> tuple[Array, int]:
-    """At most ``most`` returns, each of so many neighbours as the second tells (the last of what is left)."""
-    size = -(-len(returns) // most)
+def compound(returns: Array, max_returns: int = MOST_RETURNS) -> tuple[Array, int]:
+    """At most ``max_returns`` returns, each of so many neighbours as the second tells (the last of what is left)."""
+    size = -(-len(returns) // max_returns)
     if size <= 1:
         return returns, 1
     return np.expm1(np.add.reduceat(np.log1p(returns), np.arange(0, len(returns), size))), size
@@ -115,13 +115,13 @@ def bootstrap_intervals(
     """
     drawn, size = compound(returns)
     block = default_block(len(drawn)) if mean_block is None else max(1.0, mean_block / size)
-    made: list[tuple[Array, ...]] = [(np.empty(0),) * 3]
+    chunks: list[tuple[Array, ...]] = [(np.empty(0),) * 3]
     if len(returns) >= FEWEST_RETURNS:
         rows = resampled_rows(len(drawn), resamples=resamples, mean_block=block, seed=seed)
-        made = [_figures(drawn, some, periods / size) for some in rows]
+        chunks = [_figures(drawn, chunk_rows, periods / size) for chunk_rows in rows]
     sharpe, total, fall = (
         Interval(low=low, high=high, level=level, resamples=resamples, mean_block=block * size)
-        for low, high in (_percentiles(np.concatenate(one), level) for one in zip(*made, strict=True))
+        for low, high in (_percentiles(np.concatenate(parts), level) for parts in zip(*chunks, strict=True))
     )
     return Intervals(sharpe=sharpe, total_return=total, max_drawdown=fall)
 

@@ -36,12 +36,12 @@ def make_curve(marks: Sequence[tuple[datetime, Decimal]]) -> pd.Series[float]:
     micros = [to_micros(when) for when, _ in marks]
     if any(later < earlier for earlier, later in pairwise(micros)):
         raise DataError("the marks of equity run back in time; give them in ascending order")
-    kept: dict[int, float] = {}
+    equity_at: dict[int, float] = {}
     for when, (_, value) in zip(micros, marks, strict=True):
-        if when != micros[0] or when not in kept:
-            kept[when] = float(value)
-    index = pd.DatetimeIndex(np.array(list(kept), dtype="datetime64[us]")).tz_localize("UTC")
-    curve = pd.Series(list(kept.values()), index=index, dtype="float64")
+        if when != micros[0] or when not in equity_at:
+            equity_at[when] = float(value)
+    index = pd.DatetimeIndex(np.array(list(equity_at), dtype="datetime64[us]")).tz_localize("UTC")
+    curve = pd.Series(list(equity_at.values()), index=index, dtype="float64")
     wrong = curve[~(np.isfinite(curve) & (curve > 0))]
     if len(wrong):
         raise DataError(f"equity at {wrong.index[0].isoformat()} is {wrong.iloc[0]}; returns need equity above 0")

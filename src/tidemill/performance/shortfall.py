@@ -126,15 +126,15 @@ def measure_shortfall(
     )
 
 
-def sum_shortfalls(found: Sequence[Shortfall]) -> ShortfallSum:
+def sum_shortfalls(shortfalls: Sequence[Shortfall]) -> ShortfallSum:
     """All of them together; what is not known counts 0."""
     return ShortfallSum(
-        orders=len(found),
-        notional=sum((one.quantity * one.decision_price for one in found), ZERO),
-        delay=sum((one.delay or ZERO for one in found), ZERO),
-        execution=sum((one.execution for one in found), ZERO),
-        fees=sum((one.fees for one in found), ZERO),
-        opportunity=sum((one.opportunity or ZERO for one in found), ZERO),
+        orders=len(shortfalls),
+        notional=sum((shortfall.quantity * shortfall.decision_price for shortfall in shortfalls), ZERO),
+        delay=sum((shortfall.delay or ZERO for shortfall in shortfalls), ZERO),
+        execution=sum((shortfall.execution for shortfall in shortfalls), ZERO),
+        fees=sum((shortfall.fees for shortfall in shortfalls), ZERO),
+        opportunity=sum((shortfall.opportunity or ZERO for shortfall in shortfalls), ZERO),
     )
 
 

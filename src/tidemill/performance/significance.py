@@ -85,9 +85,9 @@ def deflated_sharpe(returns: Array, periods: float, trial_sharpes: Sequence[floa
     independent, which is cautious: variants of one idea are worth less than their number.
     """
     count = max(1, len(trial_sharpes))
-    known = [one for one in trial_sharpes if one is not None and math.isfinite(one)]
-    if len(known) >= 2:
-        variance = float(np.var(known, ddof=1))
+    ratios = [ratio for ratio in trial_sharpes if ratio is not None and math.isfinite(ratio)]
+    if len(ratios) >= 2:
+        variance = float(np.var(ratios, ddof=1))
     else:
         variance = periods / (len(returns) - 1) if len(returns) > 1 else math.nan
     best = expected_best_sharpe(count, variance)

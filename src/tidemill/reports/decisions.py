@@ -19,13 +19,18 @@ def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
     if decision.outcome == "refused":
         return head + f"**Refused**: {decision.reason}\n"
     record = decision.record
-    wanted = [{**one, "quantity": plain(one["quantity"]), "price": plain(one["price"])} for one in record["wanted"]]
-    left = [{**one, "quantity": plain(one["quantity"])} for one in (*record["kept"], *record["dropped"])]
+    targets = [
+        {**target, "quantity": plain(target["quantity"]), "price": plain(target["price"])}
+        for target in record["wanted"]
+    ]
+    unsent = [
+        {**position, "quantity": plain(position["quantity"])} for position in (*record["kept"], *record["dropped"])
+    ]
     lists = {
-        "Forecasts": ([_forecast_row(one) for one in record["forecasts"]], FORECAST_COLUMNS),
-        "Targets": (wanted, ("instrument", "quantity", "price", "reason")),
+        "Forecasts": ([_forecast_row(forecast) for forecast in record["forecasts"]], FORECAST_COLUMNS),
+        "Targets": (targets, ("instrument", "quantity", "price", "reason")),
         "Refused or cut by limits": (record["vetoes"], ("instrument", "limit", "wanted", "allowed", "reason")),
-        "Kept or dropped": (left, ("instrument", "quantity", "reason")),
+        "Kept or dropped": (unsent, ("instrument", "quantity", "reason")),
         "Orders": ([order_row(order) for order in orders], ORDER_COLUMNS),
     }
     parts = [f"## {name}\n\n{table(rows, columns) if rows else 'none'}\n" for name, (rows, columns) in lists.items()]
@@ -35,10 +40,10 @@ def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
 FORECAST_COLUMNS = ("instrument", "strength", "volatility a year", "expires_at")
 
 
-def _forecast_row(one: Mapping[str, Any]) -> dict[str, Any]:
-    volatility = one.get("volatility_annual")
-    told = "" if volatility is None else f"{volatility:.1%}"
-    return {**one, "strength": f"{one['strength']:+.3f}", "volatility a year": told}
+def _forecast_row(forecast: Mapping[str, Any]) -> dict[str, Any]:
+    volatility = forecast.get("volatility_annual")
+    volatility_text = "" if volatility is None else f"{volatility:.1%}"
+    return {**forecast, "strength": f"{forecast['strength']:+.3f}", "volatility a year": volatility_text}
 
 
 def _decided_by(decision: Decision) -> str:
@@ -101,7 +106,7 @@ def monitor_page(undecided: Sequence[str], stops: Sequence[Mapping[str, str]], r
     """Page of a health check."""
     parts = ["# Health\n"]
     parts.append(f"{len(undecided)} moments without a decision in the last day" + (": " if undecided else "."))
-    parts += [f"- {one}" for one in undecided]
+    parts += [f"- {moment}" for moment in undecided]
     parts.append("\n## Stops in force\n")
     parts.append(table(stops, ("scope", "reason", "since")) if stops else "none")
     parts.append("\n## Newest decision made again\n")
@@ -110,5 +115,5 @@ def monitor_page(undecided: Sequence[str], stops: Sequence[Mapping[str, str]], r
     else:
         verdict = "same" if rerun["same"] else "DIFFERENT"
         parts.append(f"{rerun['decision']}: {verdict} ({rerun['promise']})")
-        parts += [f"- {one}" for one in rerun["differences"]]
+        parts += [f"- {difference}" for difference in rerun["differences"]]
     return "\n".join(parts)

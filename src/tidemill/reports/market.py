@@ -33,17 +33,17 @@ def asset_key(instrument: str, timeframe: str) -> str:
     return f"tidemill://bars/{venue}/{pair}/{timeframe}"
 
 
-def stream_page(venue: str, told: Mapping[str, Any]) -> str:
+def stream_page(venue: str, result: Mapping[str, Any]) -> str:
     """Page of a stream: what it brought, how often it was cut, and what was fetched to mend that."""
     counts = ("bars", "trades", "breaks", "healed")
-    failures = "\n".join(f"- {one}" for one in told["failures"]) or "- none"
-    return f"# Stream of {venue}\n\n" + table([told], counts) + "\n\n## Could not be mended at once\n\n" + failures
+    failures = "\n".join(f"- {failure}" for failure in result["failures"]) or "- none"
+    return f"# Stream of {venue}\n\n" + table([result], counts) + "\n\n## Could not be mended at once\n\n" + failures
 
 
-def repair_page(results: Sequence[Mapping[str, Any]], left: Sequence[Gap]) -> str:
+def repair_page(results: Sequence[Mapping[str, Any]], gaps: Sequence[Gap]) -> str:
     """Page of a repair: what each instrument got, and every gap that is left with its cause."""
     columns = ("name", "timeframe", "fetched", "stored", "quarantined", "released", "failure")
-    missing = table([gap_row(one) for one in left], GAP_ROW_COLUMNS) if left else "nothing"
+    missing = table([gap_row(gap) for gap in gaps], GAP_ROW_COLUMNS) if gaps else "nothing"
     return "# Bars repaired\n\n" + table(results, columns) + "\n\n## Missing still\n\n" + missing
 
 
@@ -67,8 +67,8 @@ def gap_row(gap: Gap) -> dict[str, Any]:
 
 def series_state(series: SeriesCompleteness, marks: Sequence[SeriesStatus]) -> str:
     """How a series is marked; ``fine`` unless told otherwise."""
-    told = {one.key: str(one.state) for one in marks}
-    return told.get((series.instrument, series.timeframe), str(SeriesState.FINE))
+    states = {status.key: str(status.state) for status in marks}
+    return states.get((series.instrument, series.timeframe), str(SeriesState.FINE))
 
 
 def completeness_rows(
@@ -79,15 +79,15 @@ def completeness_rows(
     What matters comes first: a table cuts on the right what its screen has no room for.
     """
     rows = []
-    for one in measured:
-        told = one.to_json()
-        causes = ", ".join(f"{count} {cause}" for cause, count in told["causes"].items()) or "none"
+    for series in measured:
+        values = series.to_json()
+        causes = ", ".join(f"{count} {cause}" for cause, count in values["causes"].items()) or "none"
         rows.append(
             {
-                **{name: told[name] for name in ("instrument", "timeframe", "complete", "missing")},
+                **{name: values[name] for name in ("instrument", "timeframe", "complete", "missing")},
                 "causes": causes,
-                "state": series_state(one, marks),
-                **{name: told[name] for name in ("expected", "stored", "repaired", "start", "end")},
+                "state": series_state(series, marks),
+                **{name: values[name] for name in ("expected", "stored", "repaired", "start", "end")},
             }
         )
     return rows
@@ -97,10 +97,10 @@ def completeness_days(measured: Sequence[SeriesCompleteness]) -> list[dict[str, 
     """Per day, newest first: expected and stored of all series together, and the figure."""
     days: dict[str, list[int]] = {}
     for series in measured:
-        for one in series.days:
-            sums = days.setdefault(one.day.isoformat(), [0, 0])
-            sums[0] += one.expected
-            sums[1] += one.stored
+        for day in series.days:
+            sums = days.setdefault(day.day.isoformat(), [0, 0])
+            sums[0] += day.expected
+            sums[1] += day.stored
     return [
         {"day": day, "expected": expected, "stored": stored, "complete": f"{stored / expected:.4%}"}
         for day, (expected, stored) in sorted(days.items(), reverse=True)
@@ -109,6 +109,6 @@ def completeness_days(measured: Sequence[SeriesCompleteness]) -> list[dict[str, 
 
 def progress_sentence(what: str, done: int, parts: int, elapsed: timedelta) -> str:
     """How far a long run is, and about how long the rest takes at the pace so far."""
-    left = elapsed / done * (parts - done) if done else timedelta(0)
-    rest = f"about {timedelta(seconds=round(left.total_seconds()))} left" if done < parts else f"done in {elapsed}"
+    remaining = elapsed / done * (parts - done) if done else timedelta(0)
+    rest = f"about {timedelta(seconds=round(remaining.total_seconds()))} left" if done < parts else f"done in {elapsed}"
     return f"{what}: {done} of {parts} parts, {rest}"

@@ -71,17 +71,17 @@ def without_library(page: str) -> str:
 
 def test_the_page_asks_no_network(page: str) -> None:
     assert "default-src 'none'" in page
-    ours = without_library(page)
-    assert "http://" not in ours
-    assert "https://" not in ours
-    assert not re.search(r"<(link|img|iframe|script[^>]*\ssrc)", ours)
+    own_part = without_library(page)
+    assert "http://" not in own_part
+    assert "https://" not in own_part
+    assert not re.search(r"<(link|img|iframe|script[^>]*\ssrc)", own_part)
 
 
 def test_the_library_is_there_once_whole_and_with_its_notice(page: str) -> None:
     assert page.count("plotly.js v") == 1
     assert "Licensed under the MIT license" in page
     packed = re.findall(r'<script type="application/gzip" id="library">(.*?)</script>', page, flags=re.DOTALL)
-    assert [gzip.decompress(base64.b64decode(one)).decode() for one in packed] == [get_plotlyjs()]
+    assert [gzip.decompress(base64.b64decode(library)).decode() for library in packed] == [get_plotlyjs()]
     assert len(page) < 2_500_000
 
 
@@ -90,8 +90,8 @@ def test_the_page_of_the_same_run_is_the_same(measured, page: str) -> None:
 
 
 def test_every_place_has_its_figure_and_every_instrument_its_prices(page: str) -> None:
-    found = re.search(r'id="figures">(.*?)</script>', page, flags=re.DOTALL)
-    figures = json.loads(found[1])
+    match = re.search(r'id="figures">(.*?)</script>', page, flags=re.DOTALL)
+    figures = json.loads(match[1])
     places = set(re.findall(r'data-figure="([^"]+)"', page))
     assert places <= set(figures)
     assert {f"price:{BTC}", f"price:{ETH}"} <= set(figures)
@@ -113,8 +113,8 @@ def test_what_is_given_is_escaped(page: str) -> None:
 
 def test_no_script_can_be_smuggled_in(measured) -> None:
     record = replace(measured.record, strategy="</script><b>")
-    told = make_page(replace(measured, record=record), FACTS)
-    assert "</script><b>" not in told
+    other_page = make_page(replace(measured, record=record), FACTS)
+    assert "</script><b>" not in other_page
 
 
 def test_settings_are_told_flat(page: str) -> None:
@@ -133,7 +133,7 @@ def test_a_run_without_orders_has_a_page() -> None:
 
 def test_short_positions_are_drawn_below_zero() -> None:
     short = measure(run_record(fills=[fill(0.1, "SELL", "5", "100")]))
-    drawn = {one.name: list(one.y) for one in exposure_chart(short).data}
+    drawn = {trace.name: list(trace.y) for trace in exposure_chart(short).data}
     assert drawn == {f"{BTC} short": pytest.approx(list(short.activity.exposure[BTC]))}
     assert max(drawn[f"{BTC} short"]) < 0
 
@@ -191,13 +191,13 @@ def test_every_figure_has_its_formula_and_how_it_is_annualised(page: str, measur
 def test_the_year_of_sessions_is_told_with_252_days(measured) -> None:
     sessions = as_statistics(measure(replace(measured.record, days_per_year=252.0)))
     assert ("Sharpe ratio", "by √252") in {(name, annual) for name, _, annual in formula_rows(sessions)}
-    assert any("252 trading days" in one for one in method_sentences(sessions))
+    assert any("252 trading days" in sentence for sentence in method_sentences(sessions))
 
 
 def test_the_page_tells_decisions_orders_and_refusals(page: str) -> None:
-    told = dict(conduct_rows(RAN))
-    assert (told["decisions"], told["bars missing"], told["orders partly filled"]) == ("1,200", "7", "1")
-    assert "orders expired" not in told
+    rows = dict(conduct_rows(RAN))
+    assert (rows["decisions"], rows["bars missing"], rows["orders partly filled"]) == ("1,200", "7", "1")
+    assert "orders expired" not in rows
     assert "<td>orders partly filled</td><td>1</td>" in page
     assert "venue &lt;down&gt;" in page
 
@@ -242,7 +242,7 @@ def test_a_strategy_that_is_flat_beside_the_benchmark_has_a_panel_of_its_own() -
     quiet = measure(run_record(equity=marks(2000, 2001, 2002), bars=bars({BTC: [100.0, 110.0, 121.0]})))
     assert is_dwarfed(quiet)
     figure = equity_chart(quiet)
-    assert [(one.name, one.yaxis, one.showlegend) for one in figure.data] == [
+    assert [(trace.name, trace.yaxis, trace.showlegend) for trace in figure.data] == [
         ("buy and hold", "y", True),
         ("trend", "y", True),
         ("trend", "y2", False),
@@ -255,7 +255,7 @@ def test_of_many_instruments_the_smallest_are_drawn_together() -> None:
     fills = [fill(0.001 + n / 1000, "BUY", "1", str(n + 1), instrument=name) for n, name in enumerate(names)]
     closes = bars({name: [float(n + 1)] * 3 for n, name in enumerate(names)})
     many = measure(run_record(instruments=names, fills=fills, orders=[], decisions=[], bars=closes))
-    drawn = {one.name: one.y for one in exposure_chart(many).data}
+    drawn = {trace.name: trace.y for trace in exposure_chart(many).data}
     assert len(drawn) == MOST_NAMES
     # the three cheapest, worth 1 + 2 + 3 of an equity of 2,000
     assert drawn["3 others"][0] == pytest.approx(6 / 2000)
@@ -293,13 +293,13 @@ def test_the_markdown_page_has_warnings_headline_and_refusals(measured) -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400), st.integers(4, 60))
-def test_thinning_keeps_ends_peaks_and_troughs(values: list[float], most: int) -> None:
+def test_thinning_keeps_ends_peaks_and_troughs(values: list[float], max_points: int) -> None:
     array = np.array(values)
-    rows = keep_shape(array, most)
+    rows = keep_shape(array, max_points)
     assert rows[0] == 0
     assert rows[-1] == len(values) - 1
     assert np.all(np.diff(rows) > 0)
-    assert len(rows) <= max(most, 1) + 2
+    assert len(rows) <= max(max_points, 1) + 2
     assert array[rows].max() == array.max()
     assert array[rows].min() == array.min()
 

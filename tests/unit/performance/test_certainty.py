@@ -30,8 +30,8 @@ def deepest(returns: np.ndarray) -> float:
     """Largest drawdown of equity that begins at 1, told apart from the code under test."""
     peak = equity = 1.0
     worst = 0.0
-    for one in returns.tolist():
-        equity *= 1 + one
+    for change in returns.tolist():
+        equity *= 1 + change
         peak = max(peak, equity)
         worst = max(worst, 1 - equity / peak)
     return worst
@@ -41,8 +41,8 @@ def test_the_deflated_sharpe_ratio_of_the_paper() -> None:
     """Bailey and Lopez de Prado (2014), the numerical example: 100 trials, variance 1/2, 1250 daily returns."""
     best = expected_best_sharpe(100, 0.5 / 250)
     assert best == pytest.approx(0.1132, abs=5e-5)
-    told = sharpe_confidence(2.5 / math.sqrt(250), best, count=1250, skew=-3, kurtosis=10)
-    assert told == pytest.approx(0.9004, abs=5e-4)
+    confidence = sharpe_confidence(2.5 / math.sqrt(250), best, count=1250, skew=-3, kurtosis=10)
+    assert confidence == pytest.approx(0.9004, abs=5e-4)
 
 
 def test_confidence_by_hand() -> None:
@@ -53,9 +53,9 @@ def test_confidence_by_hand() -> None:
 
 
 def test_the_best_of_many_rises_with_their_number() -> None:
-    told = [expected_best_sharpe(count, 1.0) for count in (1, 2, 10, 100, 1000)]
-    assert told[0] == 0.0
-    assert told == sorted(told)
+    expected = [expected_best_sharpe(count, 1.0) for count in (1, 2, 10, 100, 1000)]
+    assert expected[0] == 0.0
+    assert expected == sorted(expected)
     assert expected_best_sharpe(10, 4.0) == pytest.approx(2 * expected_best_sharpe(10, 1.0))
     with pytest.raises(DataError, match="trials"):
         expected_best_sharpe(0, 1.0)
@@ -81,8 +81,8 @@ def test_one_trial_is_not_deflated_and_more_are() -> None:
 
 
 def test_trials_of_unknown_ratio_are_counted_with_the_variance_of_chance() -> None:
-    told = deflated_sharpe(normal(101), 365, [None, None, 0.3])
-    assert told.expected_best == pytest.approx(expected_best_sharpe(3, 365 / 100))
+    deflated = deflated_sharpe(normal(101), 365, [None, None, 0.3])
+    assert deflated.expected_best == pytest.approx(expected_best_sharpe(3, 365 / 100))
 
 
 @pytest.mark.parametrize("returns", [[], [0.1], [0.1, 0.1, 0.1], [0.1, 0.2]])
@@ -119,15 +119,15 @@ def test_the_same_returns_give_the_same_interval() -> None:
 
 def test_memory_chunks_change_nothing_in_shape() -> None:
     rows = list(resampled_rows(3_000_000, resamples=2, mean_block=100.0, seed=1))
-    assert [one.shape for one in rows] == [(1, 3_000_000)] * 2
+    assert [chunk.shape for chunk in rows] == [(1, 3_000_000)] * 2
 
 
 def test_intervals_hold_the_figure_and_narrow_with_data() -> None:
     short, long = (bootstrap_intervals(normal(count, 0.001), 365) for count in (60, 2000))
-    for returns, made in ((normal(60, 0.001), short), (normal(2000, 0.001), long)):
-        assert made.sharpe.contains(sharpe_ratio(returns, 365))
-        assert made.total_return.contains(float(np.prod(1 + returns) - 1))
-        assert made.max_drawdown.contains(deepest(returns))
+    for returns, intervals in ((normal(60, 0.001), short), (normal(2000, 0.001), long)):
+        assert intervals.sharpe.contains(sharpe_ratio(returns, 365))
+        assert intervals.total_return.contains(float(np.prod(1 + returns) - 1))
+        assert intervals.max_drawdown.contains(deepest(returns))
     assert long.sharpe.high - long.sharpe.low < short.sharpe.high - short.sharpe.low
 
 
@@ -164,24 +164,24 @@ def test_the_drawdown_interval_is_that_of_the_drawn_paths() -> None:
     returns = normal(40, 0.001)
     rows = next(resampled_rows(40, resamples=200, mean_block=2.0, seed=9))
     falls = [deepest(returns[row]) for row in rows]
-    made = bootstrap_intervals(returns, 365, resamples=200, mean_block=2.0, seed=9).max_drawdown
-    assert (made.low, made.high) == pytest.approx(tuple(np.quantile(falls, [0.025, 0.975])))
+    interval = bootstrap_intervals(returns, 365, resamples=200, mean_block=2.0, seed=9).max_drawdown
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(falls, [0.025, 0.975])))
     nothing = bootstrap_intervals(np.full(20, 0.01), 365).max_drawdown
     assert (nothing.low, nothing.high) == (0.0, 0.0)
 
 
 def test_long_runs_are_compounded_to_spans_and_keep_their_total() -> None:
     returns = normal(20_011, 0.0001)
-    made, size = compound(returns)
-    assert (len(made), size) == (4003, 5)
-    assert np.prod(1 + made) == pytest.approx(np.prod(1 + returns))
-    assert made[0] == pytest.approx(np.prod(1 + returns[:5]) - 1)
+    compounded, size = compound(returns)
+    assert (len(compounded), size) == (4003, 5)
+    assert np.prod(1 + compounded) == pytest.approx(np.prod(1 + returns))
+    assert compounded[0] == pytest.approx(np.prod(1 + returns[:5]) - 1)
     short, whole = compound(normal(5000))
     assert (len(short), whole) == (5000, 1)
-    told = bootstrap_intervals(returns, 365 * 1440)
-    assert told.sharpe.contains(sharpe_ratio(returns, 365 * 1440))
-    assert told.max_drawdown.contains(deepest(returns))
-    assert told.sharpe.mean_block == pytest.approx(default_block(4003) * 5)
+    intervals = bootstrap_intervals(returns, 365 * 1440)
+    assert intervals.sharpe.contains(sharpe_ratio(returns, 365 * 1440))
+    assert intervals.max_drawdown.contains(deepest(returns))
+    assert intervals.sharpe.mean_block == pytest.approx(default_block(4003) * 5)
 
 
 def test_trials_of_another_length_count_and_do_not_widen_the_bar() -> None:
@@ -194,9 +194,9 @@ def test_trials_of_another_length_count_and_do_not_widen_the_bar() -> None:
 
     year = [trial(0.1 * number, 365, number) for number in range(5)]
     week = [trial(20.0, 7, 6), trial(-25.0, 7, 7)]
-    told = comparable_sharpes([*year, *week], start=year[0].start, end=year[0].end)
-    assert told == [0.1 * number for number in range(5)] + [None, None]
-    judged = deflated_sharpe(normal(365, 0.001), 365, told)
+    ratios = comparable_sharpes([*year, *week], start=year[0].start, end=year[0].end)
+    assert ratios == [0.1 * number for number in range(5)] + [None, None]
+    judged = deflated_sharpe(normal(365, 0.001), 365, ratios)
     assert judged.trials == 7
     assert (
         judged.expected_best < deflated_sharpe(normal(365, 0.001), 365, [0.1, 0.2, 0.3, 0.4, 20, -25]).expected_best / 5

@@ -46,12 +46,12 @@ def test_returns_are_simple_and_one_fewer_than_marks() -> None:
 
 def test_the_first_mark_is_the_first_told_later_ones_the_last() -> None:
     """The start and the mark after the first decision have one time; what its orders cost must not be lost."""
-    told = [(at(0), Decimal(100)), (at(0), Decimal(99)), (at(1), Decimal(98)), (at(1), Decimal(97))]
-    assert list(make_curve(told)) == [100.0, 97.0]
+    equity = [(at(0), Decimal(100)), (at(0), Decimal(99)), (at(1), Decimal(98)), (at(1), Decimal(97))]
+    assert list(make_curve(equity)) == [100.0, 97.0]
 
 
 @pytest.mark.parametrize(
-    ("told", "text"),
+    ("equity", "text"),
     [
         ([], "no mark"),
         (marks(100, 101)[::-1], "run back"),
@@ -60,9 +60,9 @@ def test_the_first_mark_is_the_first_told_later_ones_the_last() -> None:
         ([(datetime(2025, 1, 1), Decimal(1))], "time zone"),
     ],
 )
-def test_marks_that_cannot_be_are_refused(told: list, text: str) -> None:
+def test_marks_that_cannot_be_are_refused(equity: list, text: str) -> None:
     with pytest.raises(DataError, match=text):
-        make_curve(told)
+        make_curve(equity)
 
 
 def test_a_year_is_told_by_the_grid() -> None:
@@ -76,8 +76,8 @@ def test_a_year_is_told_by_the_grid() -> None:
 
 def test_sessions_count_by_their_median_distance() -> None:
     """Over a weekend three days pass; a year has 252 sessions all the same."""
-    told = [(at(day), Decimal(1)) for day in (0, 1, 2, 3, 6, 7)]
-    assert periods_per_year(make_curve(told), 252) == 252
+    equity = [(at(day), Decimal(1)) for day in (0, 1, 2, 3, 6, 7)]
+    assert periods_per_year(make_curve(equity), 252) == 252
 
 
 def test_annual_return_compounds_over_calendar_time() -> None:
@@ -143,14 +143,14 @@ def test_what_never_falls_has_no_drawdown() -> None:
 @given(equities)
 def test_drawdowns_agree_with_their_curve(curve: pd.Series) -> None:
     falls = Falls(curve).all()
-    assert max([one.depth for one in falls], default=0.0) == pytest.approx(drawdown_curve(curve).max(), abs=1e-12)
-    assert all(0 < one.depth < 1 and one.peak < one.trough for one in falls)
+    assert max([fall.depth for fall in falls], default=0.0) == pytest.approx(drawdown_curve(curve).max(), abs=1e-12)
+    assert all(0 < fall.depth < 1 and fall.peak < fall.trough for fall in falls)
 
 
 def looked_for_one_by_one(curve: pd.Series) -> list[Drawdown]:
     """Every fall by its definition, mark after mark."""
-    values, times = curve.tolist(), [one.to_pydatetime() for one in curve.index]
-    found, peak, lowest = [], 0, None
+    values, times = curve.tolist(), [moment.to_pydatetime() for moment in curve.index]
+    falls, peak, lowest = [], 0, None
     for row, value in enumerate(values):
         if value < values[peak]:
             lowest = row if lowest is None or value < values[lowest] else lowest
@@ -163,23 +163,23 @@ def looked_for_one_by_one(curve: pd.Series) -> list[Drawdown]:
                 recovered=until if value >= values[peak] else None,
                 length=until - times[peak],
             )
-            found.append(fall)
+            falls.append(fall)
             lowest = None
         peak = row if value >= values[peak] else peak
-    return found
+    return falls
 
 
 @given(equities)
 def test_falls_are_those_of_the_definition_to_the_last_bit(curve: pd.Series) -> None:
     falls, slow = Falls(curve), looked_for_one_by_one(curve)
     assert list(falls.all()) == slow
-    assert falls.deepest() == max(slow, key=lambda one: one.depth, default=None)
-    assert falls.longest() == max(slow, key=lambda one: one.length, default=None)
+    assert falls.deepest() == max(slow, key=lambda fall: fall.depth, default=None)
+    assert falls.longest() == max(slow, key=lambda fall: fall.length, default=None)
 
 
 def test_the_falls_of_a_long_curve_are_what_they_were() -> None:
     walk = 1000 * np.exp(np.cumsum(np.random.default_rng(7).normal(0.001, 0.01, 2000)))
-    falls = Falls(make_curve(marks(*(round(float(one), 6) for one in walk))))
+    falls = Falls(make_curve(marks(*(round(float(value), 6) for value in walk))))
     deepest, longest = falls.deepest(), falls.longest()
     assert deepest is not None
     assert longest is not None
@@ -221,14 +221,14 @@ def test_the_window_is_thirty_days_or_a_third() -> None:
 
 def test_months_by_hand() -> None:
     """Equity at midnight of the 1st closes the month before."""
-    told = [
+    equity = [
         (datetime(2024, 12, 30, tzinfo=UTC), Decimal(100)),
         (datetime(2025, 1, 1, tzinfo=UTC), Decimal(110)),
         (datetime(2025, 1, 15, tzinfo=UTC), Decimal(50)),
         (datetime(2025, 2, 1, tzinfo=UTC), Decimal(99)),
         (datetime(2025, 3, 1, tzinfo=UTC), Decimal(198)),
     ]
-    table = monthly_table(make_curve(told))
+    table = monthly_table(make_curve(equity))
     assert list(table.index) == [2024, 2025]
     assert table.loc[2024, 12] == pytest.approx(0.1)
     assert table.loc[2025, 1] == pytest.approx(-0.1)

@@ -51,13 +51,13 @@ def test_profit_by_instrument_adds_up_to_the_change_of_equity() -> None:
 
 
 def test_statistics_are_json_without_nan_and_money_is_text() -> None:
-    told = as_statistics(measure(run_record()))
-    text = json.dumps(told, allow_nan=False)
-    assert json.loads(text) == told
-    assert told["costs"]["fees"] == "1.5"
-    assert told["instruments"][0]["profit"] == "153.5"
-    assert told["trades"]["profit_factor"] is None
-    assert told["period"] == {
+    statistics = as_statistics(measure(run_record()))
+    text = json.dumps(statistics, allow_nan=False)
+    assert json.loads(text) == statistics
+    assert statistics["costs"]["fees"] == "1.5"
+    assert statistics["instruments"][0]["profit"] == "153.5"
+    assert statistics["trades"]["profit_factor"] is None
+    assert statistics["period"] == {
         "start": "2025-01-01T00:00:00Z",
         "end": "2025-01-03T00:00:00Z",
         "years": pytest.approx(2 / 365),
@@ -69,11 +69,11 @@ def test_statistics_are_json_without_nan_and_money_is_text() -> None:
 
 def test_a_run_that_did_nothing_is_told_too() -> None:
     measured = measure(run_record(equity=marks(2000), fills=[], orders=[], decisions=[]))
-    told = as_statistics(measured)
-    json.dumps(told, allow_nan=False)
-    assert told["strategy"]["sharpe"] is None
-    assert told["strategy"]["total_return"] == 0.0
-    assert any(one.startswith("Too few trades: no order") for one in told["warnings"])
+    statistics = as_statistics(measured)
+    json.dumps(statistics, allow_nan=False)
+    assert statistics["strategy"]["sharpe"] is None
+    assert statistics["strategy"]["total_return"] == 0.0
+    assert any(warning.startswith("Too few trades: no order") for warning in statistics["warnings"])
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_orders_are_compared_with_their_bars_volume() -> None:
 
 def cut_by(limit: str, allowed: str) -> list[DecidedOrder]:
     """An order of 5 on a bar of 250 whose target was 10 and was approved with 5."""
-    made = decision(1.001, {BTC: "110"}, {BTC: "250"})
+    decided = decision(1.001, {BTC: "110"}, {BTC: "250"})
     veto = {"instrument": BTC, "limit": limit, "reason": "", "wanted": "10", "allowed": allowed}
-    made.record.update(vetoes=[veto], approved=[{"instrument": BTC, "quantity": "5"}])
-    return list(run_record(orders=[order(1.001, "5")], decisions=[made]).orders)
+    decided.record.update(vetoes=[veto], approved=[{"instrument": BTC, "quantity": "5"}])
+    return list(run_record(orders=[order(1.001, "5")], decisions=[decided]).orders)
 
 
 def test_what_the_limit_on_volume_took_counts_for_capacity() -> None:
@@ -110,7 +110,7 @@ def test_the_capital_from_which_capacity_binds_by_hand() -> None:
     measured = measure(run_record())
     assert measured.capacity.capital == pytest.approx(1000)
     assert (measured.capacity.above, measured.capacity.orders) == (1, 2)
-    assert any("begins to bind at a capital of about 1,000 USDT" in one for one in measured.warnings)
+    assert any("begins to bind at a capital of about 1,000 USDT" in warning for warning in measured.warnings)
     twice = make_capacity(run_record().orders, 4000.0)
     assert twice.capital == pytest.approx(2000)
     assert math.isnan(make_capacity([], 1000.0).capital)
@@ -121,7 +121,7 @@ def test_beta_and_correlation_by_hand() -> None:
     benchmark = np.array([0.01, -0.02, 0.03])
     assert beta_and_correlation(2 * benchmark + 0.01, benchmark) == pytest.approx((2.0, 1.0))
     assert beta_and_correlation(-benchmark, benchmark) == pytest.approx((-1.0, -1.0))
-    assert all(math.isnan(one) for one in beta_and_correlation(benchmark, np.zeros(3)))
+    assert all(math.isnan(value) for value in beta_and_correlation(benchmark, np.zeros(3)))
     flat = beta_and_correlation(np.zeros(3), benchmark)
     assert flat[0] == 0.0
     assert math.isnan(flat[1])
@@ -169,7 +169,7 @@ def test_one_trade_that_makes_the_profit_warns() -> None:
 
 
 def test_orders_too_large_for_the_market_warn() -> None:
-    def told(*shares: str, capped: bool = False) -> str:
+    def caution(*shares: str, capped: bool = False) -> str:
         orders = [
             DecidedOrder(
                 venue_order_id=None, instrument=BTC, quantity=Decimal(share) if share else Decimal(1), price=None,
@@ -179,14 +179,14 @@ def test_orders_too_large_for_the_market_warn() -> None:
         ]  # fmt: skip
         return cautions.too_large(make_capacity(orders, 1000.0), 1000.0, "USDT")
 
-    assert told("0.01", "0.001") == ""
-    assert told() == ""
-    assert "1 of 2 orders wanted more than 1% of their bar's volume (the largest 3.00%)" in told("0.03", "0.001")
-    assert "begins to bind at a capital of about 333 USDT; this run had 1,000" in told("0.03", "0.001")
-    assert "begins to bind at a capital below 333 USDT" in told("0.03", "0.001", capped=True)
-    assert "on a bar without any" in told("", "0.001")
-    assert "begins to bind at a capital of about 10,000 USDT" in told("", "0.001")
-    assert "begins" not in told("")
+    assert caution("0.01", "0.001") == ""
+    assert caution() == ""
+    assert "1 of 2 orders wanted more than 1% of their bar's volume (the largest 3.00%)" in caution("0.03", "0.001")
+    assert "begins to bind at a capital of about 333 USDT; this run had 1,000" in caution("0.03", "0.001")
+    assert "begins to bind at a capital below 333 USDT" in caution("0.03", "0.001", capped=True)
+    assert "on a bar without any" in caution("", "0.001")
+    assert "begins to bind at a capital of about 10,000 USDT" in caution("", "0.001")
+    assert "begins" not in caution("")
 
 
 def test_survivors_warn() -> None:
@@ -203,11 +203,11 @@ def test_a_sharpe_that_may_be_zero_warns() -> None:
 
 
 def test_luck_among_many_trials_warns() -> None:
-    told = Deflated(trials=20, expected_best=1.5, above_zero=0.99, probability=0.6)
-    assert "Luck of 20 trials" in cautions.perhaps_luck(told)
-    assert cautions.perhaps_luck(replace(told, probability=0.95)) == ""
-    assert cautions.perhaps_luck(replace(told, trials=1)) == ""
-    assert cautions.perhaps_luck(replace(told, probability=math.nan)) == ""
+    deflated = Deflated(trials=20, expected_best=1.5, above_zero=0.99, probability=0.6)
+    assert "Luck of 20 trials" in cautions.perhaps_luck(deflated)
+    assert cautions.perhaps_luck(replace(deflated, probability=0.95)) == ""
+    assert cautions.perhaps_luck(replace(deflated, trials=1)) == ""
+    assert cautions.perhaps_luck(replace(deflated, probability=math.nan)) == ""
 
 
 def test_a_better_benchmark_warns() -> None:

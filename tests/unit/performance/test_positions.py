@@ -39,36 +39,36 @@ def book(*fills, price: str = "100"):
 
 def test_average_cost_by_hand() -> None:
     """10 at 100 and 10 at 120 cost 110 each; 5 sold at 130 make 100, the 15 left lose 30 at 108."""
-    made = book(fill(1, "BUY", "10", "100"), fill(2, "BUY", "10", "120"), fill(3, "SELL", "5", "130"), price="108")
-    assert (made.quantity, made.cost) == (15, 1650)
-    assert (made.realised, made.unrealised, made.profit) == (100, -30, 70)
-    assert [(one.quantity, one.profit) for one in made.closings] == [(5, 100)]
-    assert made.traded == 1000 + 1200 + 650
+    position = book(fill(1, "BUY", "10", "100"), fill(2, "BUY", "10", "120"), fill(3, "SELL", "5", "130"), price="108")
+    assert (position.quantity, position.cost) == (15, 1650)
+    assert (position.realised, position.unrealised, position.profit) == (100, -30, 70)
+    assert [(closing.quantity, closing.profit) for closing in position.closings] == [(5, 100)]
+    assert position.traded == 1000 + 1200 + 650
 
 
 def test_fees_on_both_sides_count() -> None:
-    made = book(fill(1, "BUY", "1", "100", fee=Decimal(1)), fill(2, "SELL", "1", "100", fee=Decimal(2)))
-    assert (made.realised, made.fees, made.quantity, made.cost) == (-3, 3, 0, 0)
+    position = book(fill(1, "BUY", "1", "100", fee=Decimal(1)), fill(2, "SELL", "1", "100", fee=Decimal(2)))
+    assert (position.realised, position.fees, position.quantity, position.cost) == (-3, 3, 0, 0)
 
 
 def test_a_fee_in_base_reduces_the_position() -> None:
     bought = fill(1, "BUY", "1", "100", fee=Decimal("0.1"), fee_asset="BTC")
     assert movements_of(bought) == (Decimal("0.9"), Decimal(-100), Decimal(10))
-    made = book(bought, price="100")
-    assert (made.quantity, made.unrealised, made.fees) == (Decimal("0.9"), Decimal(-10), Decimal(10))
+    position = book(bought, price="100")
+    assert (position.quantity, position.unrealised, position.fees) == (Decimal("0.9"), Decimal(-10), Decimal(10))
 
 
 def test_a_position_may_turn_over_through_zero() -> None:
     """Sold 3 of 1 held: the first closes with 10 of profit, two are short at 110 and lose when it rises."""
-    made = book(fill(1, "BUY", "1", "100"), fill(2, "SELL", "3", "110"), fill(3, "BUY", "2", "115"), price="1")
-    assert [one.profit for one in made.closings] == [10, -10]
-    assert (made.quantity, made.cost, made.profit) == (0, 0, 0)
+    position = book(fill(1, "BUY", "1", "100"), fill(2, "SELL", "3", "110"), fill(3, "BUY", "2", "115"), price="1")
+    assert [closing.profit for closing in position.closings] == [10, -10]
+    assert (position.quantity, position.cost, position.profit) == (0, 0, 0)
 
 
 def test_fills_of_one_order_are_one_closing() -> None:
     sold = [fill(day, "SELL", "1", "110", venue_order_id="one") for day in (2, 3)]
-    made = book(fill(1, "BUY", "2", "100"), *sold)
-    assert [(one.quantity, one.profit) for one in made.closings] == [(2, 20)]
+    position = book(fill(1, "BUY", "2", "100"), *sold)
+    assert [(closing.quantity, closing.profit) for closing in position.closings] == [(2, 20)]
 
 
 def test_a_fee_in_a_third_asset_is_refused() -> None:
@@ -88,23 +88,23 @@ some_fills = st.lists(
 
 
 @given(some_fills, amounts)
-def test_profit_is_what_fills_changed_in_equity(told: list, last: Decimal) -> None:
+def test_profit_is_what_fills_changed_in_equity(movements: list, last: Decimal) -> None:
     fills = [
         fill(day, side, str(quantity), str(price), fee=quantity / 1000, fee_asset=asset)
-        for day, (side, quantity, price, asset) in enumerate(told)
+        for day, (side, quantity, price, asset) in enumerate(movements)
     ]
-    made = book_fills(fills, {BTC: last})[0]
-    held = sum((movements_of(one)[0] for one in fills), Decimal(0))
-    cash = sum((movements_of(one)[1] for one in fills), Decimal(0))
-    assert made.quantity == held
-    assert float(made.profit) == pytest.approx(float(cash + held * last), abs=1e-6)
-    assert float(sum((one.profit for one in made.closings), Decimal(0))) == pytest.approx(
-        float(made.realised), abs=1e-6
+    position = book_fills(fills, {BTC: last})[0]
+    held = sum((movements_of(fill)[0] for fill in fills), Decimal(0))
+    cash = sum((movements_of(fill)[1] for fill in fills), Decimal(0))
+    assert position.quantity == held
+    assert float(position.profit) == pytest.approx(float(cash + held * last), abs=1e-6)
+    assert float(sum((closing.profit for closing in position.closings), Decimal(0))) == pytest.approx(
+        float(position.realised), abs=1e-6
     )
 
 
 def test_hit_rate_and_profit_factor_by_hand() -> None:
-    profits = [Decimal(one) for one in (30, -10, 0, -5)]
+    profits = [Decimal(profit) for profit in (30, -10, 0, -5)]
     assert hit_rate(profits) == 0.25
     assert profit_factor(profits) == 2.0
     assert profit_factor(profits[:1]) == math.inf
@@ -113,10 +113,10 @@ def test_hit_rate_and_profit_factor_by_hand() -> None:
 
 
 def test_closes_are_the_last_known() -> None:
-    told = pd.concat([bars({BTC: [1.0, 2.0, 3.0]}), bars({ETH: [9.0]}).assign(open_time=pd.Timestamp(at(0)))])
-    known = closes_at(told, times(4), [BTC, ETH], 86400)
-    assert list(known[BTC]) == [1, 2, 3, 3]
-    assert known[ETH].isna().tolist() == [True, False, False, False]
+    frame = pd.concat([bars({BTC: [1.0, 2.0, 3.0]}), bars({ETH: [9.0]}).assign(open_time=pd.Timestamp(at(0)))])
+    closes = closes_at(frame, times(4), [BTC, ETH], 86400)
+    assert list(closes[BTC]) == [1, 2, 3, 3]
+    assert closes[ETH].isna().tolist() == [True, False, False, False]
 
 
 def test_positions_are_those_held_until_the_next_mark() -> None:

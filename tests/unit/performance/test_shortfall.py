@@ -27,8 +27,8 @@ D = Decimal
 
 
 def order(side: Side = Side.BUY, quantity: str = "2", filled: str = "0") -> LedgerOrder:
-    made = intent(side=side, quantity=quantity)
-    return LedgerOrder(intent=made, state=OrderState.EXPIRED, quantity=made.quantity, filled=D(filled))
+    order_intent = intent(side=side, quantity=quantity)
+    return LedgerOrder(intent=order_intent, state=OrderState.EXPIRED, quantity=order_intent.quantity, filled=D(filled))
 
 
 def fill(price: str, quantity: str, fee: str = "0", asset: str = "USDT", side: Side = Side.BUY) -> Fill:
@@ -48,41 +48,50 @@ def fill(price: str, quantity: str, fee: str = "0", asset: str = "USDT", side: S
 def test_a_buy_by_hand() -> None:
     # wanted 2 at 100; the market was at 101 on arrival; 1.5 were bought for 152.25; the price ended at 104
     fills = [fill("101", "0.5", "0.05"), fill("101.75", "1", "0.001", "BTC")]
-    found = measure_shortfall(order(), fills, decision_price=D(100), arrival_price=D(101), final_price=D(104))
-    assert found.fill_price == D("152.25") / D("1.5") == D("101.5")
-    assert found.delay == D("1.5")
-    assert found.execution == D("0.75")
-    assert found.fees == D("0.05") + D("0.101750")
-    assert found.opportunity == D("2.0")
-    assert found.total == D("4.401750")
-    assert found.basis_points == D("220.09")
+    shortfall = measure_shortfall(order(), fills, decision_price=D(100), arrival_price=D(101), final_price=D(104))
+    assert shortfall.fill_price == D("152.25") / D("1.5") == D("101.5")
+    assert shortfall.delay == D("1.5")
+    assert shortfall.execution == D("0.75")
+    assert shortfall.fees == D("0.05") + D("0.101750")
+    assert shortfall.opportunity == D("2.0")
+    assert shortfall.total == D("4.401750")
+    assert shortfall.basis_points == D("220.09")
 
 
 def test_a_sell_by_hand() -> None:
     # wanted to sell 2 at 100; 99 on arrival; 1 sold at 98; the price fell to 90, so the other one lost 10
     fills = [fill("98", "1", "0.098", side=Side.SELL)]
-    found = measure_shortfall(order(Side.SELL), fills, decision_price=D(100), arrival_price=D(99), final_price=D(90))
-    assert (found.delay, found.execution, found.fees, found.opportunity) == (D(1), D(1), D("0.098"), D(10))
-    assert found.total == D("12.098")
+    shortfall = measure_shortfall(
+        order(Side.SELL), fills, decision_price=D(100), arrival_price=D(99), final_price=D(90)
+    )
+    assert (shortfall.delay, shortfall.execution, shortfall.fees, shortfall.opportunity) == (
+        D(1),
+        D(1),
+        D("0.098"),
+        D(10),
+    )
+    assert shortfall.total == D("12.098")
 
 
 def test_what_was_missed_may_have_been_lucky() -> None:
-    found = measure_shortfall(order(), [], decision_price=D(100), arrival_price=None, final_price=D(95))
-    assert (found.total, found.fill_price, found.delay) == (D(-10), None, None)
-    assert found.basis_points == D("-500.00")
+    shortfall = measure_shortfall(order(), [], decision_price=D(100), arrival_price=None, final_price=D(95))
+    assert (shortfall.total, shortfall.fill_price, shortfall.delay) == (D(-10), None, None)
+    assert shortfall.basis_points == D("-500.00")
 
 
 def test_without_an_arrival_price_execution_holds_the_delay() -> None:
-    found = measure_shortfall(order(), [fill("103", "2")], decision_price=D(100), arrival_price=None, final_price=None)
-    assert (found.delay, found.execution, found.opportunity, found.total) == (None, D(6), D(0), D(6))
+    shortfall = measure_shortfall(
+        order(), [fill("103", "2")], decision_price=D(100), arrival_price=None, final_price=None
+    )
+    assert (shortfall.delay, shortfall.execution, shortfall.opportunity, shortfall.total) == (None, D(6), D(0), D(6))
 
 
 def test_a_missed_rest_without_final_price_is_not_known() -> None:
-    found = measure_shortfall(
+    shortfall = measure_shortfall(
         order(), [fill("100", "1")], decision_price=D(100), arrival_price=D(100), final_price=None
     )
-    assert (found.opportunity, found.total) == (None, D(0))
-    assert shortfall_rows([found])[0]["opportunity"] == "not known"
+    assert (shortfall.opportunity, shortfall.total) == (None, D(0))
+    assert shortfall_rows([shortfall])[0]["opportunity"] == "not known"
 
 
 def test_what_cannot_be_measured_is_named() -> None:
@@ -107,11 +116,13 @@ def test_the_parts_add_up_to_paper_minus_reality(
     side: Side, parts: list[tuple[Decimal, Decimal, Decimal]], decided: Decimal, arrived: Decimal | None, final: Decimal
 ) -> None:
     fills = [fill(str(price), str(quantity), str(fee), side=side) for price, quantity, fee in parts]
-    found = measure_shortfall(order(side, "5"), fills, decision_price=decided, arrival_price=arrived, final_price=final)
+    shortfall = measure_shortfall(
+        order(side, "5"), fills, decision_price=decided, arrival_price=arrived, final_price=final
+    )
     sign = 1 if side is Side.BUY else -1
     paper = sign * 5 * (final - decided)
-    real = sum((sign * one.quantity * (final - one.price) - one.fee for one in fills), D(0))
-    assert found.total == paper - real
+    real = sum((sign * fill.quantity * (final - fill.price) - fill.fee for fill in fills), D(0))
+    assert shortfall.total == paper - real
 
 
 def test_sums_are_of_all_orders() -> None:
@@ -154,7 +165,7 @@ def traded_ledger() -> MemoryLedger:
     record = {"timeframe": "1h", "prices": {BTC: "100"}, "instruments": {BTC: rules}}
     ledger.record_decision(replace(decision(), record=record), [intent()], epoch=epoch or 0)
     sent = ledger.begin_submit("i0l0", epoch=epoch or 0, window_ms=1000, stamp=at(90))
-    told = VenueOrder(
+    venue_order = VenueOrder(
         venue_order_id="7",
         client_order_id=sent.intent.client_order_id,
         instrument=BTC,
@@ -165,7 +176,7 @@ def traded_ledger() -> MemoryLedger:
         limit_price=D("100.5"),
         placed_at=NOW,
     )
-    ledger.record_state("i0l0", OrderState.EXPIRED, stamp=at(90), order=told)
+    ledger.record_state("i0l0", OrderState.EXPIRED, stamp=at(90), order=venue_order)
     ledger.record_fills("a", [replace(fill("101", "1", "0.101"), venue_order_id="7")], stamp=at(90))
     return ledger
 
@@ -178,19 +189,29 @@ def test_arrival_and_final_prices_come_from_the_stored_bars() -> None:
     ledger, bars = traded_ledger(), stored_bars()
     decisions = ledger.load_decisions("a")
     assert review_orders(decisions, ledger=ledger, bars=bars, now=NOW + timedelta(minutes=59)) == []
-    (found,) = review_orders(decisions, ledger=ledger, bars=bars, now=NOW + timedelta(hours=1))
-    assert (found.decision_price, found.arrival_price, found.final_price) == (D(100), D("100.5"), D(102))
-    assert (found.delay, found.execution, found.fees, found.opportunity) == (D("0.5"), D("0.5"), D("0.101"), D(2))
-    page = review_page([], [found])
+    (shortfall,) = review_orders(decisions, ledger=ledger, bars=bars, now=NOW + timedelta(hours=1))
+    assert (shortfall.decision_price, shortfall.arrival_price, shortfall.final_price) == (D(100), D("100.5"), D(102))
+    assert (shortfall.delay, shortfall.execution, shortfall.fees, shortfall.opportunity) == (
+        D("0.5"),
+        D("0.5"),
+        D("0.101"),
+        D(2),
+    )
+    page = review_page([], [shortfall])
     assert "| all | 1 | 200.00 | 0.50 | 0.50 | 0.10 | 2.00 | 3.10 | 155.05 |" in page
 
 
 def test_without_bars_the_prices_are_not_known() -> None:
     ledger = traded_ledger()
-    (found,) = review_orders(
+    (shortfall,) = review_orders(
         ledger.load_decisions("a"), ledger=ledger, bars=MemoryMarketStore(), now=NOW + timedelta(hours=1)
     )
-    assert (found.arrival_price, found.final_price, found.opportunity, found.execution) == (None, None, None, D(1))
+    assert (shortfall.arrival_price, shortfall.final_price, shortfall.opportunity, shortfall.execution) == (
+        None,
+        None,
+        None,
+        D(1),
+    )
 
 
 def test_a_decision_that_came_out_otherwise_is_told() -> None:

@@ -50,12 +50,12 @@ def test_a_monitor_asks_for_decisions_since_the_account_was_opened(tmp_path: Pat
     from tasks.monitor import find_undecided
 
     ledger, clock = MemoryLedger(), ManualClock(NOW)
-    known = Services(
+    svc = Services(
         Settings(home=tmp_path, recording=tmp_path / "some.toml"), ledger=ledger, market_clock=clock, recording=None
     )
     account = Account(account="main", venue="BINANCE", currency="USDT", opened_at=NOW - timedelta(hours=2))
-    ledger.open_account(account, {"USDT": Decimal(1)}, stamp=known.stamp())
-    with using(known):
+    ledger.open_account(account, {"USDT": Decimal(1)}, stamp=svc.stamp())
+    with using(svc):
         assert find_undecided.fn() == ["2021-04-22T11:01:30Z", "2021-04-22T12:01:30Z"]
 
 
@@ -71,13 +71,13 @@ def test_an_account_is_opened_at_the_market_time(tmp_path: Path) -> None:
 
 
 def test_training_on_an_empty_store_tells_what_is_missing(tmp_path: Path) -> None:
-    known = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_clock=ManualClock(NOW))
-    universe, grid = known.settings.universe, known.grid
+    svc = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_clock=ManualClock(NOW))
+    universe, grid = svc.settings.universe, svc.grid
     data = learning.load_training_data(
-        known.store, known.store, universe=universe, grid=grid, scorer="s", as_of=NOW, window_days=9
+        svc.store, svc.store, universe=universe, grid=grid, scorer="s", as_of=NOW, window_days=9
     )
     table = learning.build_training_table(data, universe=universe, grid=grid, horizon=24)
-    candidate = learning.train_candidate(table, params=known.training, as_of=NOW, name="m")
+    candidate = learning.train_candidate(table, params=svc.training, as_of=NOW, name="m")
     verdict = learning.judge(candidate, data, universe=universe, grid=grid, promotion="paper")
     assert verdict.text == "refused"
     assert "only 0 rows with a known label" in verdict.reasons[0]
@@ -111,10 +111,10 @@ def test_forms_refuse_numbers_that_cannot_be_meant() -> None:
 
 
 def test_a_stream_of_a_market_that_is_not_there(tmp_path: Path) -> None:
-    known = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_source=None)
+    svc = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_source=None)
     with pytest.raises(ConfigurationError, match="no market 'ABSENT'; there are BINANCE"):
-        known.markets.stream("ABSENT")
-    known.close()
+        svc.markets.stream("ABSENT")
+    svc.close()
 
 
 def test_the_page_of_a_decision_is_read_by_people() -> None:
