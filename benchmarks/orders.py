@@ -234,7 +234,7 @@ def flows_of_fifty(ours: Desks) -> list[float]:
     from prefect import flow
 
     from tasks import orders
-    from tidemill.bootstrap import Services, using
+    from tidemill.bootstrap import Overrides, Services, using
     from tidemill.settings import Settings
 
     @flow(name="fifty", log_prints=False)
@@ -245,7 +245,7 @@ def flows_of_fifty(ours: Desks) -> list[float]:
         assert all(one.venue_order_id for one in placed)
         return time.perf_counter() - began
 
-    with using(Services(Settings(home=Path("bench")), desk=ours.desk)):
+    with using(Services(Settings(home=Path("bench")), Overrides(desk=ours.desk))):
         return [fifty(number) for number in range(FLEET_RUNS + 1)][1:]
 
 

@@ -36,7 +36,7 @@ def backfill(
 
     """
     svc = services()
-    svc.check_mode(mode)
+    svc.trading.check_mode(mode)
     begin, until = require_range(start, end)
     pieces = backfill_parts(begin, until)
     series = [(name, timeframe) for name, timeframe, _, _ in pieces]

@@ -40,7 +40,7 @@ def backtest(
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
-    services().check_mode(mode, live=services().settings.live)
+    services().trading.check_mode(mode, live=services().settings.live)
     request = BacktestRequest(
         data=Path(recording) if recording else None,
         start=start,

@@ -35,7 +35,7 @@ def halt(
     """
     if not because.strip():
         raise DataError("a halt needs a reason; give it as 'because'")
-    services().check_mode(mode, live=services().settings.live)
+    services().trading.check_mode(mode, live=services().settings.live)
     sold: list[str] = []
     try:
         if flatten:

@@ -25,8 +25,8 @@ def ingest_sentiment(mode: Mode = "paper") -> dict[str, Any]:
 
     """
     svc = services()
-    svc.check_mode(mode)
-    names = [source.source for source in svc.post_sources]
+    svc.trading.check_mode(mode)
+    names = [source.source for source in svc.markets.post_sources]
     futures = patiently(fetch_and_store_posts).map(names) if names else []
     summaries = ingest_summaries([(name, "") for name in names], finished(futures))
     results = [summary.to_json() for summary in summaries]

@@ -26,14 +26,17 @@ def monitor(mode: Mode = "paper") -> dict[str, Any]:
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
-    services().check_mode(mode, live=services().settings.live)
+    services().trading.check_mode(mode, live=services().settings.live)
     undecided = find_undecided()
     stops = find_stops()
     rerun = rerun_sample()
     publish_page(f"monitor-{mode}", monitor_page(undecided, stops, rerun), "Health")
     judge_gaps(follow=True)
     measured = measure_completeness(COMPLETENESS_DAYS)
-    series, days = completeness_rows(measured, services().marks.load_statuses()), completeness_days(measured)
+    series, days = (
+        completeness_rows(measured, services().stores.series_status.load_statuses()),
+        completeness_days(measured),
+    )
     publish_table(f"completeness-{mode}", series, "Per series: expected, stored, repaired, missing with cause")
     publish_table(f"completeness-days-{mode}", days, "Per day: expected, stored, figure")
     return {"undecided": undecided, "stops": stops, "rerun": rerun, "completeness": series}

@@ -24,7 +24,7 @@ def prune(mode: Mode = "paper") -> dict[str, Any]:
 
     """
     svc = services()
-    svc.check_mode(mode, live=svc.settings.live)
+    svc.trading.check_mode(mode, live=svc.settings.live)
     days = svc.settings.retention.payload_days
     done = prune_answers(days)
     told = f"Raw answers older than {days:g} days" if days else "All raw answers are kept (retention.payload_days is 0)"

@@ -24,7 +24,7 @@ def reconcile(mode: Mode = "paper") -> dict[str, Any]:
 
     """
     svc = services()
-    svc.check_mode(mode)
+    svc.trading.check_mode(mode)
     with orders.hold_account() as epoch:
         try:
             doubtful = patiently(orders.resolve_open_orders)(epoch)

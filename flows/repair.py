@@ -34,8 +34,8 @@ def repair(
 
     """
     svc = services()
-    svc.check_mode(mode)
-    begin, until = require_range(start or EPOCH, end or svc.market_clock.now())
+    svc.trading.check_mode(mode)
+    begin, until = require_range(start or EPOCH, end or svc.clocks.market.now())
     mark_listings()
     judge_gaps(begin, until, follow=True)
     series = watched_series()

@@ -36,8 +36,8 @@ def retrain(
 
     """
     svc = services()
-    svc.check_mode(mode)
-    moment = as_of or svc.market_clock.now()
+    svc.trading.check_mode(mode)
+    moment = as_of or svc.clocks.market.now()
     champion = load_champion()
     if not force and not is_due(champion, moment, svc.settings.training.retrain_every_days):
         return {"trained": False, "champion": describe(champion)}

@@ -30,7 +30,7 @@ def shortfall(
         most: How many decisions to make again at most, evenly spread.
 
     """
-    services().check_mode(mode, live=services().settings.live)
+    services().trading.check_mode(mode, live=services().settings.live)
     reruns = rerun_decisions(days, most)
     found = measure_shortfalls(days)
     publish_page(f"shortfall-{mode}", review_page(reruns, found), "Decisions made again and what they cost")

@@ -29,7 +29,7 @@ def stream_market(
 
     """
     svc = services()
-    svc.check_mode(mode)
+    svc.trading.check_mode(mode)
     chosen = venue or svc.settings.venue.name
     told = follow_market(chosen, seconds)
     judge_gaps()

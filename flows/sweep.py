@@ -55,7 +55,7 @@ def sweep(
         mode: Must be the mode of the settings; a run of another mode is refused.
 
     """
-    services().check_mode(mode, live=services().settings.live)
+    services().trading.check_mode(mode, live=services().settings.live)
     data = Path(recording) if recording else None
     request = BacktestRequest(data=data, start=start, end=end, strategy=strategy, every=every or None, speed=speed)
     if bool(train_days) != bool(test_days):

@@ -35,13 +35,13 @@ def trade(
 
     """
     svc = services()
-    svc.check_mode(mode, live=live)
+    svc.trading.check_mode(mode, live=live)
     run = open_run(
-        svc.rules,
+        svc.trading.rules,
         as_of=as_of,
         attempt=attempt,
         because=because,
-        now=svc.market_clock.now(),
+        now=svc.clocks.market.now(),
         max_lag_seconds=svc.settings.max_lag_seconds,
     )
     orders.wait_until(run.key.as_of)

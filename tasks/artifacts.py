@@ -24,13 +24,13 @@ from tidemill.reports import asset_key, progress_sentence
 
 def publish_page(key: str, page: str, description: str) -> None:
     """Publish one markdown artifact, unless a replay asked for silence."""
-    if services().artifacts:
+    if services().publishes_artifacts:
         create_markdown_artifact(markdown=page, key=key, description=description)
 
 
 def publish_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
     """Publish one table artifact, unless a replay asked for silence."""
-    if services().artifacts:
+    if services().publishes_artifacts:
         create_table_artifact(table=[dict(row) for row in rows], key=key, description=description)
 
 
@@ -41,8 +41,8 @@ class Progress:
         self._what = what
         self._parts = parts
         self._done = 0
-        self._began = services().wall_clock.now()
-        shown = services().artifacts and parts > 0
+        self._began = services().clocks.wall.now()
+        shown = services().publishes_artifacts and parts > 0
         self._artifact = create_progress_artifact(progress=0.0, description=what) if shown else None
 
     def advance(self, parts: int = 1) -> None:
@@ -50,7 +50,7 @@ class Progress:
         self._done += parts
         if self._artifact is None:
             return
-        elapsed = services().wall_clock.now() - self._began
+        elapsed = services().clocks.wall.now() - self._began
         update_progress_artifact(
             artifact_id=self._artifact,  # type: ignore[arg-type]
             progress=100.0 * self._done / self._parts,

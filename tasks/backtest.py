@@ -20,5 +20,7 @@ def make_backtest(request: BacktestRequest, report: str) -> dict[str, Any]:
     if request.strategy == "settings":
         request = replace(request, strategy=svc.settings.strategy)
     page = need_writable(Path(report), "report") if report else None
-    backtester = Backtester(plan_loader=SettingsPlanLoader.of(svc.settings), trials=svc.trials, clock=svc.wall_clock)
+    backtester = Backtester(
+        plan_loader=SettingsPlanLoader.of(svc.settings), trials=svc.stores.trials, clock=svc.clocks.wall
+    )
     return backtester.report(request, page=page).to_json()

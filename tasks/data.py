@@ -36,7 +36,7 @@ def fetch_and_store_bars(instrument: str, timeframe: str) -> IngestSummary:
     svc = services()
     feed, job = _feed_and_job(instrument, timeframe)
     look_again = svc.settings.ingest.look_again_bars
-    summary = ingest_bars(feed, job, now=svc.market_clock.now(), history=svc.history, look_again=look_again)
+    summary = ingest_bars(feed, job, now=svc.clocks.market.now(), history=svc.markets.history, look_again=look_again)
     tell_asset(instrument, timeframe, summary)
     return summary
 
@@ -45,24 +45,26 @@ def fetch_and_store_bars(instrument: str, timeframe: str) -> IngestSummary:
 def fetch_and_store_records(kind: str, instrument: str) -> IngestSummary:
     """Fetch and store the newest records of one kind and instrument."""
     svc = services()
-    source = svc.markets.records(instrument.rpartition(".")[2])
-    now, history = svc.market_clock.now(), timedelta(hours=svc.settings.ingest.record_history_hours)
-    return ingest_market_events(source, svc.records, MarketEventKind(kind), instrument, now=now, history=history)
+    source = svc.markets.sources.market_events(instrument.rpartition(".")[2])
+    now, history = svc.clocks.market.now(), timedelta(hours=svc.settings.ingest.record_history_hours)
+    return ingest_market_events(
+        source, svc.stores.market_events, MarketEventKind(kind), instrument, now=now, history=history
+    )
 
 
 @step(name="ingest_posts", run_name="posts {source}", tags=["data"], retries=2)
 def fetch_and_store_posts(source: str) -> IngestSummary:
     """Fetch, check, store and score the newest posts of one source."""
     svc = services()
-    chosen = next(one for one in svc.post_sources if one.source == source)
-    return ingest_posts(chosen, svc.store, bases=svc.bases, now=svc.market_clock.now())
+    chosen = next(one for one in svc.markets.post_sources if one.source == source)
+    return ingest_posts(chosen, svc.stores.market, bases=svc.markets.bases, now=svc.clocks.market.now())
 
 
 @materialize_step(name="backfill_bars", run_name="backfill {instrument} {timeframe}", tags=["data"], retries=2)
 def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetime, again: bool) -> IngestSummary:
     """Fetch, check and store the bars of one series in a range."""
     feed, job = _feed_and_job(instrument, timeframe)
-    summary = ingest_range(feed, job, start=start, end=end, now=services().market_clock.now(), again=again)
+    summary = ingest_range(feed, job, start=start, end=end, now=services().clocks.market.now(), again=again)
     tell_asset(instrument, timeframe, summary)
     return summary
 
@@ -71,9 +73,10 @@ def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetim
 def judge_gaps(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Gap]:
     """Look for gaps, judge their causes with all instruments of a venue in view, and record what changed."""
     svc = services()
-    now = svc.market_clock.now()
+    now = svc.clocks.market.now()
     looks = [
-        record_missing(svc.store, svc.gaps, group, now=now, start=start, end=end, follow=follow) for group in svc.groups
+        record_missing(svc.stores.market, svc.stores.gaps, group, now=now, start=start, end=end, follow=follow)
+        for group in svc.markets.groups
     ]
     return [gap for look in looks for gap in look]
 
@@ -82,7 +85,7 @@ def judge_gaps(start: datetime | None = None, end: datetime | None = None, *, fo
 def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime, accepted: bool) -> RepairSummary:
     """Ask again for exactly what is missing or refused of one series."""
     feed, job = _feed_and_job(instrument, timeframe)
-    now = services().market_clock.now()
+    now = services().clocks.market.now()
     summary = repair_series(feed, job, now=now, start=start, end=end, accepted=accepted)
     tell_asset(instrument, timeframe, summary.ingest)
     return summary
@@ -92,13 +95,13 @@ def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime,
 def mark_series(summaries: list[IngestSummary]) -> list[SeriesStatus]:
     """Record the state in which each series was found; a store that takes no status has said so already."""
     svc = services()
-    now, statuses = svc.market_clock.now(), []
-    before = {status.key: status for status in svc.marks.load_statuses()}
+    now, statuses = svc.clocks.market.now(), []
+    before = {status.key: status for status in svc.stores.series_status.load_statuses()}
     for summary in summaries:
-        newest = svc.store.latest_open(summary.name, summary.timeframe)
+        newest = svc.stores.market.latest_open(summary.name, summary.timeframe)
         status = status_of(summary, newest, before.get((summary.name, summary.timeframe)))
         with suppress(TransientError):
-            svc.marks.record_status(status, now=now)
+            svc.stores.series_status.record_status(status, now=now)
         statuses.append(status)
     return statuses
 
@@ -113,10 +116,12 @@ def mark_listings() -> list[SeriesStatus]:
 def judge_repaired(start: datetime, end: datetime, repaired: list[RepairSummary]) -> list[Gap]:
     """Judge what a repair left; what nobody has is accepted."""
     svc = services()
-    now = svc.market_clock.now()
+    now = svc.clocks.market.now()
     looks = [
-        record_missing(svc.store, svc.gaps, group, now=now, start=start, end=end, repaired=repaired, follow=True)
-        for group in svc.groups
+        record_missing(
+            svc.stores.market, svc.stores.gaps, group, now=now, start=start, end=end, repaired=repaired, follow=True
+        )
+        for group in svc.markets.groups
     ]
     return [gap for look in looks for gap in look]
 
@@ -125,9 +130,12 @@ def judge_repaired(start: datetime, end: datetime, repaired: list[RepairSummary]
 def measure_completeness(days: int) -> list[SeriesCompleteness]:
     """Completeness of every series that is kept over the last ``days``."""
     svc = services()
-    now = svc.market_clock.now()
+    now = svc.clocks.market.now()
     since = now - timedelta(days=days)
-    measured = [measure_group(svc.store, svc.gaps, group, now=now, since=since, follow=True) for group in svc.groups]
+    measured = [
+        measure_group(svc.stores.market, svc.stores.gaps, group, now=now, since=since, follow=True)
+        for group in svc.markets.groups
+    ]
     return [one for some in measured for one in some]
 
 
@@ -141,9 +149,9 @@ def prune_answers(days: float) -> dict[str, Any]:
 def follow_market(venue: str, seconds: float) -> dict[str, Any]:
     """Follow one venue's stream and mend what it loses; what came of it, JSON-ready."""
     svc = services()
-    stream = svc.markets.stream(venue)
+    stream = svc.markets.sources.stream(venue)
     try:
-        plan = svc.stream_plan(venue, stream)
+        plan = svc.markets.stream_plan(venue, stream)
         return follow_stream(plan, seconds=seconds).to_json()
     finally:
         stream.close()
@@ -151,20 +159,20 @@ def follow_market(venue: str, seconds: float) -> dict[str, Any]:
 
 def watched_series() -> list[tuple[str, str]]:
     """Every series to keep as (instrument, timeframe), those that are decided on first."""
-    return [(name, group.timeframe) for group in services().groups for name in group.names]
+    return [(name, group.timeframe) for group in services().markets.groups for name in group.names]
 
 
 def _feed_and_job(instrument: str, timeframe: str) -> tuple[BarFeed, SeriesJob]:
     """Where bars of a series come from and go, and how they are judged; SeriesError when its venue has none."""
     svc = services()
-    group = next(group for group in svc.groups if group.timeframe == timeframe and instrument in group.names)
-    return svc.bar_feed(group.venue), group.job(svc.markets.need(instrument, timeframe))
+    group = next(group for group in svc.markets.groups if group.timeframe == timeframe and instrument in group.names)
+    return svc.markets.bar_feed(group.venue), group.job(svc.markets.sources.need(instrument, timeframe))
 
 
 def backfill_parts(start: datetime, end: datetime) -> list[tuple[str, str, datetime, datetime]]:
     """The pieces of a backfill, oldest first: instrument, timeframe, start and end."""
     pieces = []
-    for group in services().groups:
+    for group in services().markets.groups:
         length = PART_BARS * group.length
         starts = [start + number * length for number in range(max(1, -(-(end - start) // length)))]
         pieces += [(name, group.timeframe, begin, min(end, begin + length)) for begin in starts for name in group.names]

@@ -24,13 +24,20 @@ from tidemill.sizing import Sizing
 def load_market(as_of: datetime) -> deciding.MarketView:
     """Bars and scores known and stored at ``as_of``."""
     svc = services()
-    return deciding.load_market(svc.rules, as_of, svc.store, svc.store, quarantine=svc.gaps, records=svc.records)
+    return deciding.load_market(
+        svc.trading.rules,
+        as_of,
+        svc.stores.market,
+        svc.stores.market,
+        quarantine=svc.stores.gaps,
+        records=svc.stores.market_events,
+    )
 
 
 @step(name="build_features", tags=["trade"])
 def build_features(as_of: datetime, market: deciding.MarketView) -> deciding.FeatureTable:
     """The feature rows of this decision."""
-    return deciding.PlainSteps(services().rules).build_features(as_of, market)
+    return deciding.PlainSteps(services().trading.rules).build_features(as_of, market)
 
 
 @step(name="make_forecasts", tags=["trade"])
@@ -42,13 +49,13 @@ def make_forecasts(
     portfolio: Portfolio,
 ) -> Forecasts:
     """What the strategy says: signed strengths or targets, or why there is none."""
-    return deciding.PlainSteps(services().rules).make_forecasts(as_of, table, champion, market, portfolio)
+    return deciding.PlainSteps(services().trading.rules).make_forecasts(as_of, table, champion, market, portfolio)
 
 
 @step(name="size_positions", tags=["trade"])
 def size_positions(forecasts: Forecasts, portfolio: Portfolio, market: deciding.MarketView) -> Sizing:
     """Target positions."""
-    return deciding.PlainSteps(services().rules).size_positions(forecasts, portfolio, market)
+    return deciding.PlainSteps(services().trading.rules).size_positions(forecasts, portfolio, market)
 
 
 @step(name="apply_limits", tags=["trade"])
@@ -56,26 +63,27 @@ def apply_limits(
     sizing: Sizing, portfolio: Portfolio, market: deciding.MarketView, stopped: Mapping[str, str]
 ) -> Approved:
     """What the limits leave of the targets."""
-    return deciding.PlainSteps(services().rules).apply_limits(sizing, portfolio, market, stopped)
+    return deciding.PlainSteps(services().trading.rules).apply_limits(sizing, portfolio, market, stopped)
 
 
 @step(name="plan_orders", tags=["trade"])
 def plan_orders(key: DecisionKey, approved: Approved, portfolio: Portfolio) -> OrderPlan:
     """Intents, sells first."""
-    return deciding.PlainSteps(services().rules).plan_orders(key, approved, portfolio)
+    return deciding.PlainSteps(services().trading.rules).plan_orders(key, approved, portfolio)
 
 
 @step(name="find_decision", tags=["trade"], retries=2)
 def find_decision(key: DecisionKey) -> Decision | None:
     """The decision, when an earlier run recorded it."""
-    found: Decision | None = services().ledger.load_decision(key.decision_id)
-    return found
+    return services().stores.ledger.load_decision(key.decision_id)
 
 
 def load_recorded(key: DecisionKey) -> Decision:
-    """The decision as the ledger has it, whoever recorded it first."""
-    found: Decision = services().ledger.load_decision(key.decision_id)
-    return found
+    """The decision as the ledger has it, whoever recorded it first; LookupError when nobody did."""
+    decision = services().stores.ledger.load_decision(key.decision_id)
+    if decision is None:
+        raise LookupError(f"the ledger has no decision {key.decision_id}")
+    return decision
 
 
 @step(name="record_decision", run_name="record {key.as_of}", tags=["trade", "ledger"], retries=2)
@@ -83,11 +91,11 @@ def record_decision(key: DecisionKey, draft: deciding.Draft, stopped: Mapping[st
     """Commit the decision and all its intents before anything is sent."""
     svc = services()
     decision = deciding.build_decision(
-        svc.rules, key, draft, stamp=svc.stamp(), environment=svc.environment, stopped=stopped
+        svc.trading.rules, key, draft, stamp=svc.clocks.stamp(), environment=svc.trading.environment, stopped=stopped
     )
-    if svc.rules.own is not None:
-        svc.keep_payload("strategy", svc.rules.own.name, svc.rules.own.source.encode())
-    svc.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
+    if svc.trading.rules.own is not None:
+        svc.stores.keep_payload("strategy", svc.trading.rules.own.name, svc.trading.rules.own.source.encode())
+    svc.stores.ledger.record_decision(decision, draft.plan.intents, epoch=epoch)
     return load_recorded(key)
 
 
@@ -95,6 +103,8 @@ def record_decision(key: DecisionKey, draft: deciding.Draft, stopped: Mapping[st
 def record_refusal(key: DecisionKey, reason: str, epoch: int) -> Decision:
     """Commit that nothing was decided, and why."""
     svc = services()
-    decision = deciding.build_refusal(svc.rules, key, reason, stamp=svc.stamp(), environment=svc.environment)
-    svc.ledger.record_decision(decision, (), epoch=epoch)
+    decision = deciding.build_refusal(
+        svc.trading.rules, key, reason, stamp=svc.clocks.stamp(), environment=svc.trading.environment
+    )
+    svc.stores.ledger.record_decision(decision, (), epoch=epoch)
     return load_recorded(key)

@@ -17,14 +17,14 @@ LOOK_BACK = timedelta(days=1)
 def find_undecided() -> list[str]:
     """Every as_of of the last day, past its lag, since the account was opened, that has no decision."""
     svc = services()
-    now = svc.market_clock.now()
-    decided = svc.ledger.load_decisions(svc.settings.account, since=now - LOOK_BACK)
-    opened = svc.ledger.load_account(svc.settings.account)
+    now = svc.clocks.market.now()
+    decided = svc.stores.ledger.load_decisions(svc.settings.account, since=now - LOOK_BACK)
+    opened = svc.stores.ledger.load_account(svc.settings.account)
     if opened is None:
         return []
     start = max(now - LOOK_BACK, opened.opened_at)
     end = now - timedelta(seconds=svc.settings.max_lag_seconds)
-    return [format_time(as_of) for as_of in missing_decisions(svc.grid, decided, start, end)]
+    return [format_time(as_of) for as_of in missing_decisions(svc.markets.grid, decided, start, end)]
 
 
 @step(name="find_stops", tags=["monitor"], retries=2)
@@ -32,7 +32,7 @@ def find_stops() -> list[dict[str, str]]:
     """Freezes and halts in force."""
     return [
         {"scope": one.scope, "reason": one.reason, "since": format_time(one.since)}
-        for one in services().ledger.load_freezes()
+        for one in services().stores.ledger.load_freezes()
     ]
 
 
@@ -40,9 +40,9 @@ def find_stops() -> list[dict[str, str]]:
 def rerun_sample() -> dict[str, Any]:
     """Make the newest decision of the last day again from stored inputs and compare."""
     svc = services()
-    since = svc.market_clock.now() - LOOK_BACK
-    decided = svc.ledger.load_decisions(svc.settings.account, since=since)
-    computed = [one for one in decided if one.outcome == "decided" and one.strategy == svc.strategy_name]
+    since = svc.clocks.market.now() - LOOK_BACK
+    decided = svc.stores.ledger.load_decisions(svc.settings.account, since=since)
+    computed = [one for one in decided if one.outcome == "decided" and one.strategy == svc.trading.strategy_name]
     if not computed:
         return {"decision": None}
     done = rerun_recorded(svc, computed[-1])

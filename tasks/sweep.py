@@ -38,9 +38,9 @@ def sweep_on_runner(request: BacktestRequest, options: SweepOptions) -> SweepRep
     svc = services()
     sweeper = Sweeper(
         plan_loader=SettingsPlanLoader.of(svc.settings),
-        trials=svc.trials,
+        trials=svc.stores.trials,
         run_jobs=run_jobs,
-        now=svc.wall_clock.now,
+        now=svc.clocks.wall.now,
         journals=svc.settings.home / "sweeps",
         job_size=SETS_PER_TASK if request.speed == "fast" else 1,
         on_trial=_SetProgress().reach,

@@ -68,13 +68,13 @@ def run(*arguments: str) -> int | str | None:
 
 
 def held(asset: str = "USD") -> Decimal:
-    return services().ledger.load_portfolio(services().settings.account).quantity(asset)
+    return services().stores.ledger.load_portfolio(services().settings.account).quantity(asset)
 
 
 def differences() -> list[str]:
     known = services()
-    found = compare_account(known.desk, [AAPL], since=datetime.now(UTC) - timedelta(days=1))
-    freeze_differences(known.desk, found)
+    found = compare_account(known.trading.desk, [AAPL], since=datetime.now(UTC) - timedelta(days=1))
+    freeze_differences(known.trading.desk, found)
     return [one.kind for one in found]
 
 
@@ -128,13 +128,13 @@ def test_a_person_takes_the_venue_over_and_it_stays_taken(
         sent_at=datetime.now(UTC),
         window_ms=5000,
     )
-    assert services().broker.place_order(by_hand).outcome == "acked"
+    assert services().trading.broker.place_order(by_hand).outcome == "acked"
     assert sorted(differences()) == ["balance", "balance", "unknown order"]
-    assert {one.scope for one in services().ledger.load_freezes()} == {AAPL, services().settings.account}
+    assert {one.scope for one in services().stores.ledger.load_freezes()} == {AAPL, services().settings.account}
     assert run("resume", AAPL, "--accept-venue", "--because", "I bought by hand") in {0, None}
     assert "1 differences taken over" in capsys.readouterr().out
     assert run("resume", services().settings.account, "--because", "its trade is booked") in {0, None}
     assert not differences()
-    assert not services().ledger.load_freezes()
-    balances = services().broker.fetch_balances()
+    assert not services().stores.ledger.load_freezes()
+    balances = services().trading.broker.fetch_balances()
     assert {asset: held(asset) for asset in balances} == {asset: one.total for asset, one in balances.items()}

@@ -140,15 +140,19 @@ def test_the_settings_alone_put_bars_into_influx_and_all_else_into_sql(double: D
     for name, value in (chosen | {"HOME": str(tmp_path)}).items():
         monkeypatch.setenv(f"TIDEMILL_{name}", value)
     known = Services(load_settings())
-    assert isinstance(known.store, InfluxMarketStore)
-    assert known.store.write_bars("1m", bars(1.0, 2.0, 3.0), now=START) == 3
-    assert list(known.store.read_bars([NAME], "1m", START, START + timedelta(days=1))["close"]) == [1.0, 2.0, 3.0]
-    known.keep_payload("bars", "GET", b"answer")
+    assert isinstance(known.stores.market, InfluxMarketStore)
+    assert known.stores.market.write_bars("1m", bars(1.0, 2.0, 3.0), now=START) == 3
+    assert list(known.stores.market.read_bars([NAME], "1m", START, START + timedelta(days=1))["close"]) == [
+        1.0,
+        2.0,
+        3.0,
+    ]
+    known.stores.keep_payload("bars", "GET", b"answer")
     known.close()
     monkeypatch.delenv("TIDEMILL_INFLUX_URL")
     alone = Services(load_settings())
-    assert isinstance(alone.store, SqlMarketStore)
-    assert len(alone.store.read_bars([NAME], "1m", START, START + timedelta(days=1))) == 0
-    assert len(alone.store.find_payloads("bars", stored_until=alone.store.watermark())) == 1
+    assert isinstance(alone.stores.market, SqlMarketStore)
+    assert len(alone.stores.market.read_bars([NAME], "1m", START, START + timedelta(days=1))) == 0
+    assert len(alone.stores.market.find_payloads("bars", stored_until=alone.stores.market.watermark())) == 1
     alone.close()
     assert is_there(double) == [1.0, 2.0, 3.0]

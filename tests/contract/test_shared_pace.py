@@ -23,7 +23,7 @@ from tidemill.adapters.equities.alpha_vantage import AlphaVantageBars
 from tidemill.adapters.equities.yfinance import YfinanceBars
 from tidemill.adapters.pacing import BlockingBudget
 from tidemill.adapters.sql.market.budgets import SqlBudgets
-from tidemill.bootstrap import Services
+from tidemill.bootstrap import Overrides, Services
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.errors import TransientError
 from tidemill.memory.budgets import MemoryBudgets
@@ -188,9 +188,11 @@ def test_the_settings_give_each_source_of_shares_one_budget(tmp_path) -> None:
         for name in ("US", "XETRA")
     )
     budgets = MemoryBudgets()
-    known = Services(Settings(home=tmp_path, markets=markets), budgets=budgets, market_clock=ManualClock(NOW))
+    known = Services(
+        Settings(home=tmp_path, markets=markets), Overrides(budgets=budgets, market_clock=ManualClock(NOW))
+    )
     budgets.pause("alpha_vantage", 300, now=WallClock().now())
     for name in ("US", "XETRA"):
         with pytest.raises(TransientError, match="the request budget of alpha_vantage is spent"):
-            known.markets.source(name).fetch_bars(f"AAPL-USD.{name}", "1d", NOW - timedelta(days=3), NOW)
+            known.markets.sources.bars(name).fetch_bars(f"AAPL-USD.{name}", "1d", NOW - timedelta(days=3), NOW)
     known.close()

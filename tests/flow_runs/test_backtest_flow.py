@@ -10,7 +10,7 @@ import pytest
 from prefect.artifacts import Artifact
 from prefect.testing.utilities import prefect_test_harness
 
-from tidemill.bootstrap import Services, using
+from tidemill.bootstrap import Overrides, Services, using
 from tidemill.memory.clocks import ManualClock
 from tidemill.memory.trials import MemoryTrialLedger
 from tidemill.settings import Settings
@@ -29,7 +29,7 @@ def test_it_publishes_headline_and_warnings_and_writes_the_page(tmp_path: Path) 
     from flows.backtest import backtest
 
     trials = MemoryTrialLedger()
-    made = Services(Settings(home=tmp_path), trials=trials, wall_clock=ManualClock(NOW))
+    made = Services(Settings(home=tmp_path), Overrides(trials=trials, wall_clock=ManualClock(NOW)))
     with using(made):
         result = backtest(report=str(tmp_path / "page.html"))
     page = Artifact.get("backtest").data
@@ -43,7 +43,7 @@ def test_a_sweep_runs_on_the_task_runner_and_tells_the_best(tmp_path: Path) -> N
     from flows.sweep import sweep
 
     trials = MemoryTrialLedger()
-    made = Services(Settings(home=tmp_path), trials=trials, wall_clock=ManualClock(NOW))
+    made = Services(Settings(home=tmp_path), Overrides(trials=trials, wall_clock=ManualClock(NOW)))
     with using(made):
         told = sweep(values=["buffer_fraction=0.05,0.1", "volatility_target_annual=0.1,9"])
     page = Artifact.get("sweep").data
@@ -60,7 +60,7 @@ def test_a_sweep_over_dask_tells_what_threads_tell(tmp_path: Path) -> None:
     for runner in ("threads", "dask"):
         trials = MemoryTrialLedger()
         made = Services(
-            Settings(home=tmp_path / runner, task_runner=runner), trials=trials, wall_clock=ManualClock(NOW)
+            Settings(home=tmp_path / runner, task_runner=runner), Overrides(trials=trials, wall_clock=ManualClock(NOW))
         )
         with using(made):
             assert (

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +21,7 @@ from support.events_seen import emitted
 
 from tidemill.adapters.ccxt.market import CcxtMarket
 from tidemill.adapters.clocks import VenueClock
-from tidemill.bootstrap import Services, using
+from tidemill.bootstrap import Overrides, Services, using
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import EPOCH, Instrument
 from tidemill.domain.market_events import MarketEventKind
@@ -82,21 +83,21 @@ class Venue:
 
 def services(tmp_path: Path, source: Venue, other: Venue, **settings: Any) -> Services:
     markets = (MarketSettings(name="KRAKEN", exchange="kraken", instruments=(OTHER,), timeframes=("1h",)),)
-    made = Services(
+    return Services(
         Settings(home=tmp_path, markets=markets, **settings),
-        store=MemoryMarketStore(),
-        gaps=MemoryGapLedger(),
-        marks=MemorySeriesStatus(),
-        market_source=source,
-        market_clock=ManualClock(NOW),
-        retry_delay_seconds=0.0,
+        Overrides(
+            market_store=MemoryMarketStore(),
+            gaps=MemoryGapLedger(),
+            series_status=MemorySeriesStatus(),
+            sources={"BINANCE": source, "KRAKEN": other},
+            market_clock=ManualClock(NOW),
+            retry_delay_seconds=0.0,
+        ),
     )
-    made.markets.use("KRAKEN", other)
-    return made
 
 
 def states(known: Services) -> dict[tuple[str, str], SeriesState]:
-    return {one.key: one.state for one in known.marks.load_statuses()}
+    return {one.key: one.state for one in known.stores.series_status.load_statuses()}
 
 
 def test_each_series_that_cannot_be_had_is_marked_alone_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -121,18 +122,17 @@ def test_each_series_that_cannot_be_had_is_marked_alone_and_the_rest_goes_on(tmp
         # the venue takes one off its list, another answers again
         venue.names, venue.refused = (BTC, ETH, CUT), {}
         other.refused = {OTHER: TransientError("KRAKEN does not answer")}
-        known.__dict__["market_clock"].move_to(NOW + 10 * HOUR)
-        known.__dict__.pop("markets")
-        known.markets.use("KRAKEN", other)
+    known = Services(known.settings, replace(known.overrides, market_clock=ManualClock(NOW + 10 * HOUR)))
+    with using(known):
         second = {(one["name"], one["timeframe"]): one for one in ingest_market()["results"]}
         assert second[CUT, "1h"]["stored"] == 72
         assert second[OTHER, "1h"]["failure"] == "KRAKEN does not answer"
         told = states(known)
         assert (told[CUT, "1h"], told[GONE, "1h"]) == (SeriesState.FINE, SeriesState.DELISTED)
         assert told[OTHER, "1h"] is SeriesState.FAILED
-        gone = next(one for one in known.marks.load_statuses([GONE]) if one.timeframe == "1h")
+        gone = next(one for one in known.stores.series_status.load_statuses([GONE]) if one.timeframe == "1h")
         assert gone.listed_until == START + 72 * HOUR
-        assert not [one for one in known.gaps.load_gaps([GONE]) if one.start >= gone.listed_until]
+        assert not [one for one in known.stores.gaps.load_gaps([GONE]) if one.start >= gone.listed_until]
         from flows.monitor import measure_completeness
 
         measured = {one.instrument: one for one in measure_completeness.fn(30) if one.timeframe == "1h"}
@@ -150,7 +150,7 @@ def test_no_bar_is_fetched_while_a_clock_is_off(tmp_path: Path) -> None:
     assert told[BTC]["fetched"] == 0
     assert told[OTHER]["stored"] == 72
     assert states(known) == {(BTC, "1h"): SeriesState.CLOCK_OFF}
-    assert known.store.latest_open(BTC, "1h") is None
+    assert known.stores.market.latest_open(BTC, "1h") is None
 
 
 def test_every_series_has_its_asset_and_only_one_event_decides(tmp_path: Path) -> None:
@@ -219,17 +219,21 @@ def followed(tmp_path: Path, paper: VenueServer) -> Services:
             ingest=IngestSettings(records=("trades",)),
             training={"window_days": 30},
         ),
-        store=MemoryMarketStore(),
-        gaps=MemoryGapLedger(),
-        marks=MemorySeriesStatus(),
-        market_clock=VenueClock(paper.admin_url),
+        Overrides(
+            market_store=MemoryMarketStore(),
+            gaps=MemoryGapLedger(),
+            series_status=MemorySeriesStatus(),
+            market_clock=VenueClock(paper.admin_url),
+        ),
     )
 
 
 def streamed(known: Services, source: str) -> list[dict[str, Any]]:
     """The raw messages of a stream that were kept."""
-    kept = known.store.find_payloads(source, stored_until=known.store.watermark())
-    bodies = [known.store.read_payload(one["digest"]) for one in kept if one["request"] == f"{source} by stream"]
+    kept = known.stores.market.find_payloads(source, stored_until=known.stores.market.watermark())
+    bodies = [
+        known.stores.market.read_payload(one["digest"]) for one in kept if one["request"] == f"{source} by stream"
+    ]
     told = [json.loads(line) for body in bodies for line in body.splitlines()]
     return [one.get("data", one) for one in told]
 
@@ -262,10 +266,10 @@ def test_a_stream_that_is_cut_in_mid_stream_mends_its_own_holes(tmp_path: Path, 
     assert told["bars"] >= 2, f"the stream itself brought bars: {told}"
     assert told["healed"] >= 1
     assert took < 60, "it ends by itself"
-    bars = known.store.read_bars([AAPL, MSFT], "1d", EPOCH, NOW)
+    bars = known.stores.market.read_bars([AAPL, MSFT], "1d", EPOCH, NOW)
     # on a day without trading the venue is closed; the truth is asked for on another
     tell(paper, "clock", {"now": "2013-01-15T00:00:45Z"})
-    source = known.market_source
+    source = known.markets.main_source
     assert isinstance(source, CcxtMarket)
     for name in (AAPL, MSFT):
         mine = bars[bars["instrument"] == name].reset_index(drop=True)
@@ -284,7 +288,7 @@ def test_a_stream_that_is_cut_in_mid_stream_mends_its_own_holes(tmp_path: Path, 
     assert held & by_stream, "each streamed bar has the message that told it"
     assert {one["s"] for one in raw} == {"AAPLUSD"}
     assert {one["e"] for one in streamed(known, f"trades {AAPL}")} == {"aggTrade"}
-    trades = known.records.read_market_events(MarketEventKind.TRADES, [AAPL], EPOCH, NOW)
+    trades = known.stores.market_events.read_market_events(MarketEventKind.TRADES, [AAPL], EPOCH, NOW)
     assert len(trades) >= 4
     assert trades["trade_id"].is_unique
     known.close()

@@ -14,7 +14,7 @@ from support.locations import need
 from support.offline import run_offline
 
 from tidemill.backtest import BacktestPlan, fees_in_currency, run_backtest
-from tidemill.bootstrap import Services, make_backtest_plan, rerun_recent, shortfalls
+from tidemill.bootstrap import Overrides, Services, make_backtest_plan, rerun_recent, shortfalls
 from tidemill.domain.market import parse_time
 from tidemill.memory.clocks import ManualClock
 from tidemill.pages import rerun_rows, review_page
@@ -54,7 +54,7 @@ def beside(ran: dict[str, Any]) -> Iterator[tuple[Services, ReplayPlan, Backtest
     base = load_settings()
     plan = make_plan(options, base, folder=Path(ran["replay"]["folder"]))
     settings = load_settings(**replay_values(plan, base))
-    services = Services(settings, recording=plan.recording, grid=plan.grid, instruments=plan.recording.instruments)
+    services = Services(settings, Overrides(grid=plan.grid, instruments=plan.recording.instruments))
     yield services, plan, make_backtest_plan(settings, plan.recording, plan.grid, start=plan.start, end=plan.end)
     services.close()
 
@@ -85,23 +85,22 @@ def test_the_review_makes_every_decision_again_and_splits_what_each_order_cost(
 ) -> None:
     services, replayed, plan = beside
     clock = ManualClock(plan.rules.grid.as_of(replayed.points[-1]))
-    parts = {name: getattr(services, name) for name in ("recording", "grid", "instruments")}
-    known = Services(services.settings, market_clock=clock, **parts)
+    known = Services(services.settings, replace(services.overrides, market_clock=clock))
     reruns = rerun_recent(known, 3, 100)
     assert len(reruns) == 11
     assert all(one["same"] for one in reruns)
     assert {one["promise"] for one in reruns} == {"bit for bit"}
     found = shortfalls(known, 3)
-    last = [one for one in services.ledger.load_orders() if one.intent.expires_at > clock.now()]
-    assert len(found) == len(services.ledger.load_orders()) - len(last) > 0
-    fills = [one for order in found for one in services.ledger.load_fills("main", intent_id=order.intent_id)]
+    last = [one for one in services.stores.ledger.load_orders() if one.intent.expires_at > clock.now()]
+    assert len(found) == len(services.stores.ledger.load_orders()) - len(last) > 0
+    fills = [one for order in found for one in services.stores.ledger.load_fills("main", intent_id=order.intent_id)]
     assert sum(one.fees for one in found) == fees_in_currency(fills)
     # sent 90 s after a close and filled at the open of the bar that began there: execution is slippage and rounding
     assert all(one.arrival_price is not None and one.final_price is not None for one in found)
     assert all(one.execution > 0 for one in found if one.filled)
     rows = rerun_rows(reruns)
     assert {row["came out"] for row in rows} == {"the same"}
-    assert sum(row["intents"] for row in rows) == len(services.ledger.load_orders())
+    assert sum(row["intents"] for row in rows) == len(services.stores.ledger.load_orders())
     page = review_page(reruns, found)
     assert "11 of 11 decisions came out the same" in page
     assert "| all |" in page

@@ -20,7 +20,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.testing.utilities import prefect_test_harness
 from support.events_seen import emitted
 
-from tidemill.bootstrap import Services, using
+from tidemill.bootstrap import Overrides, Services, using
 from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import Instrument
 from tidemill.domain.series import SeriesState, SeriesStatus
@@ -72,11 +72,13 @@ class Venue:
 def known(tmp_path: Path) -> Iterator[Services]:
     made = Services(
         Settings(home=tmp_path, universe=NAMES),
-        store=MemoryMarketStore(),
-        gaps=MemoryGapLedger(),
-        ledger=MemoryLedger(),
-        market_source=Venue(),
-        market_clock=ManualClock(START + 72 * HOUR + timedelta(minutes=30)),
+        Overrides(
+            market_store=MemoryMarketStore(),
+            gaps=MemoryGapLedger(),
+            ledger=MemoryLedger(),
+            sources={"BINANCE": Venue()},
+            market_clock=ManualClock(START + 72 * HOUR + timedelta(minutes=30)),
+        ),
     )
     with using(made):
         yield made
@@ -96,18 +98,18 @@ def test_backfill_shows_its_progress_and_repair_closes_what_can_be_closed(
     from flows.repair import repair
 
     begun = datetime.now(UTC)
-    known.market_source.gone = {10, 11, 40}
+    known.markets.main_source.gone = {10, 11, 40}
     done = backfill(START, START + 72 * HOUR)
     assert [(one["name"], one["stored"]) for one in done["results"]] == [(name, 69) for name in NAMES]
     (progress,) = artifacts(type="progress")
     assert progress.data == 100.0
     assert "2 of 2 parts, done in" in progress.description
-    assert {one.cause for one in known.gaps.load_gaps()} == {Cause.VENUE_OUTAGE}
-    known.market_source.gone = {40}
+    assert {one.cause for one in known.stores.gaps.load_gaps()} == {Cause.VENUE_OUTAGE}
+    known.markets.main_source.gone = {40}
     mended = repair()
     assert [one["stored"] for one in mended["results"]] == [2, 2]
     assert mended["missing"] == 2
-    left = known.gaps.load_gaps()
+    left = known.stores.gaps.load_gaps()
     assert [(one.start, one.cause, one.state) for one in left] == [
         (START + 40 * HOUR, Cause.VENUE_OUTAGE, GapState.ACCEPTED) for _ in NAMES
     ]
@@ -124,14 +126,21 @@ def test_backfill_shows_its_progress_and_repair_closes_what_can_be_closed(
 def test_prune_keeps_all_by_default_and_tells_what_went_and_what_stayed(known: Services) -> None:
     from flows.prune import prune
 
-    now = known.market_clock.now()
+    now = known.clocks.market.now()
     for day in range(60):
-        known.store.write_payload("bars", f"day {day}", bytes(1000) + bytes([day]), now=now - timedelta(days=60 - day))
+        known.stores.market.write_payload(
+            "bars", f"day {day}", bytes(1000) + bytes([day]), now=now - timedelta(days=60 - day)
+        )
     told = prune()
     assert (told["deleted"], told["left"]) == (0, 60)
     assert "All raw answers are kept" in artifacts(key="prune-paper")[0].description
     days = known.settings.model_copy(update={"retention": RetentionSettings(payload_days=30)})
-    with using(Services(days, store=known.store, ledger=known.ledger, market_clock=known.market_clock)):
+    with using(
+        Services(
+            days,
+            Overrides(market_store=known.stores.market, ledger=known.stores.ledger, market_clock=known.clocks.market),
+        )
+    ):
         told = prune()
     # 30 are younger; of the 30 older the newest ten may still be referenced by a decision of now
     assert (told["deleted"], told["left"], told["kept"]) == (20, 40, 10)
@@ -161,7 +170,7 @@ def test_monitor_publishes_completeness_per_series_and_per_day(known: Services) 
     from flows.ingest_market import ingest_market
     from flows.monitor import monitor
 
-    known.market_source.gone = {10, 11}
+    known.markets.main_source.gone = {10, 11}
     ingest_market()
     told = monitor()
     assert [(one["expected"], one["stored"], one["causes"]) for one in told["completeness"]] == [
@@ -180,19 +189,19 @@ def test_one_instrument_that_cannot_be_repaired_fails_alone(known: Services) -> 
     from flows.repair import repair
     from tidemill.domain.errors import DataError
 
-    known.market_source.gone = {10}
+    known.markets.main_source.gone = {10}
     ingest_market()
-    honest = known.market_source.fetch_bars
+    honest = known.markets.main_source.fetch_bars
 
     def refuse(instrument: str, *rest: Any) -> pd.DataFrame:
         if instrument == NAMES[0]:
             raise DataError("it is gone")
         return honest(instrument, *rest)
 
-    known.market_source.fetch_bars = refuse
+    known.markets.main_source.fetch_bars = refuse
     done = repair()
     assert ["it is gone" in one["failure"] for one in done["results"]] == [True, False]
-    states = {one.instrument: one.state for one in known.gaps.load_gaps()}
+    states = {one.instrument: one.state for one in known.stores.gaps.load_gaps()}
     assert states == {NAMES[0]: GapState.OPEN, NAMES[1]: GapState.ACCEPTED}
 
 
@@ -209,29 +218,30 @@ def test_a_repair_learns_listings_before_it_judges(known: Services, marks: type[
     from flows.repair import repair
 
     ingest_market()
-    assert [one.start for one in known.gaps.load_gaps()] == []
+    assert [one.start for one in known.stores.gaps.load_gaps()] == []
     btc, eth = NAMES
     later = Services(
         known.settings,
-        store=known.store,
-        gaps=known.gaps,
-        ledger=known.ledger,
-        marks=marks(),
-        # since the ingest: BTC is told to be listed two hours longer than its bars, ETH is offered no more
-        market_source=Venue([btc], listed=START - 2 * HOUR),
-        market_clock=ManualClock(START + 80.5 * HOUR),
+        Overrides(
+            market_store=known.stores.market,
+            gaps=known.stores.gaps,
+            ledger=known.stores.ledger,
+            series_status=marks(),
+            sources={"BINANCE": Venue([btc], listed=START - 2 * HOUR)},
+            market_clock=ManualClock(START + 80.5 * HOUR),
+        ),
     )
     with using(later):
         done = repair()
     assert ["not traded at BINANCE" in one["failure"] for one in done["results"]] == [False, True]
     assert done["results"][0]["listed_from"] == "2021-04-18T22:00:00Z"
-    gaps = [(one.instrument, round((one.start - START) / HOUR), one.missing) for one in known.gaps.load_gaps()]
+    gaps = [(one.instrument, round((one.start - START) / HOUR), one.missing) for one in known.stores.gaps.load_gaps()]
     behind = [(name, 72, 8) for name in NAMES]
     if marks is Deaf:
         assert gaps == behind, "control: two bars too few of BTC, and eight of ETH that nobody can have"
     else:
         assert gaps == [(btc, -2, 2), behind[0]]
-        told = {one.instrument: one for one in later.marks.load_statuses()}
+        told = {one.instrument: one for one in later.stores.series_status.load_statuses()}
         assert (told[btc].state, told[btc].listed_from) == (SeriesState.FINE, START - 2 * HOUR)
         assert (told[eth].state, told[eth].listed_until) == (SeriesState.DELISTED, START + 72 * HOUR)
 

@@ -11,7 +11,7 @@ import pytest
 from prefect.testing.utilities import prefect_test_harness
 from support.exact_runs import BARS, HOUR, START, make_recording
 
-from tidemill.bootstrap import Services, build_fill_rules, using
+from tidemill.bootstrap import Overrides, Services, build_fill_rules, using
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account
 from tidemill.matching import Exchange
@@ -57,15 +57,16 @@ def make_services(folder: Path, strategy: Path) -> Services:
     store.write_bars("1h", recording.as_bars(None, START, NOW - HOUR), now=START)
     return Services(
         settings,
-        recording=recording,
-        instruments=recording.instruments,
-        market_clock=clock,
-        wall_clock=clock,
-        ledger=ledger,
-        store=store,
-        gaps=MemoryGapLedger(),
-        models=MemoryRegistry(),
-        broker=MemoryBroker(exchange, "main", clock, clock),
+        Overrides(
+            instruments=recording.instruments,
+            market_clock=clock,
+            wall_clock=clock,
+            ledger=ledger,
+            market_store=store,
+            gaps=MemoryGapLedger(),
+            models=MemoryRegistry(),
+            broker=MemoryBroker(exchange, "main", clock, clock),
+        ),
     )
 
 
@@ -78,13 +79,13 @@ def test_a_strategy_that_raises_is_a_refusal_with_time_and_reason(tmp_path: Path
     known = make_services(tmp_path, path)
     with using(known):
         told = trade(as_of=NOW, mode="replay")
-    (decision,) = known.ledger.load_decisions("main")
+    (decision,) = known.stores.ledger.load_decisions("main")
     assert (told["outcome"], decision.outcome, decision.strategy) == (outcome, outcome, "fails")
-    sent = known.ledger.load_orders(account="main")
+    sent = known.stores.ledger.load_orders(account="main")
     if outcome == "decided":
         assert sent
-        source = known.store.find_payloads("strategy", stored_until=10**18)
-        assert known.store.read_payload(source[0]["digest"]) == path.read_bytes()
+        source = known.stores.market.find_payloads("strategy", stored_until=10**18)
+        assert known.stores.market.read_payload(source[0]["digest"]) == path.read_bytes()
         assert source[0]["digest"] == decision.record["strategy_code"]
     else:
         assert not sent

@@ -16,14 +16,14 @@ def ask_listings(svc: Services) -> list[SeriesStatus]:
 
     A venue that cannot be asked changes no mark: its series fail on their own where their bars are asked for.
     """
-    before, now = {one.key: one for one in svc.marks.load_statuses()}, svc.market_clock.now()
-    asked = [one for group in svc.groups for one in _ask(svc, group)]
+    before, now = {one.key: one for one in svc.stores.series_status.load_statuses()}, svc.clocks.market.now()
+    asked = [one for group in svc.markets.groups for one in _ask(svc, group)]
     marks = []
     for one in asked:
-        newest = svc.store.latest_open(one.name, one.timeframe)
+        newest = svc.stores.market.latest_open(one.name, one.timeframe)
         marks.append(status_of_listing(one, newest, before.get((one.name, one.timeframe))))
         with suppress(TransientError):
-            svc.marks.record_status(marks[-1], now=now)
+            svc.stores.series_status.record_status(marks[-1], now=now)
     return marks
 
 
@@ -32,7 +32,7 @@ def _ask(svc: Services, group: SeriesGroup) -> list[IngestSummary]:
     found = []
     for name in group.names:
         try:
-            listed = svc.markets.need(name, group.timeframe).listed_from
+            listed = svc.markets.sources.need(name, group.timeframe).listed_from
         except SeriesError as error:
             found.append(failed(name, group.timeframe, error))
         except TidemillError:

@@ -1,93 +1,202 @@
-"""Every venue that market data come from: its sources, what is kept of it, and in which groups it is judged."""
+"""Market data and posts: where they come from, of which instruments, and in which groups series are judged."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import get_args
 
 from tidemill.bootstrap.market_sources import (
-    MarketParts,
+    SourceParts,
+    build_event_source,
+    build_live_market,
     build_market_source,
-    build_record_source,
+    build_post_sources,
     build_stream,
     describe_venue,
 )
+from tidemill.bootstrap.policies import build_grid, build_outlier_rules, build_series
+from tidemill.bootstrap.stores import Clocks, Overrides, Stores, closed_by
 from tidemill.domain.errors import ConfigurationError, DataError
-from tidemill.domain.market import Calendar, Instrument, format_time
+from tidemill.domain.market import Calendar, DecisionGrid, Instrument, format_time, split_instrument_id
+from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.gap_repair import SeriesGroup
-from tidemill.ports import MarketEventSource, MarketSource, MarketStream, TimeSource
-from tidemill.settings import MarketSettings
+from tidemill.ingest import BarFeed, StreamPlan
+from tidemill.ports import MarketEventSource, MarketSource, MarketStream, PostSource, TimeSource
+from tidemill.quality import OutlierRules
+from tidemill.settings import MarketSettings, Settings
 
 CLOCK_CHECK_EVERY = timedelta(minutes=1)
 
 
-def build_groups(markets: Markets, main: SeriesGroup, now: datetime, since: datetime) -> tuple[SeriesGroup, ...]:
+class Markets:
+    """Everything that market data and posts are asked of, each part built when first asked for."""
+
+    def __init__(
+        self, settings: Settings, clocks: Clocks, stores: Stores, overrides: Overrides, stack: ExitStack
+    ) -> None:
+        self._settings, self._clocks, self._stores = settings, clocks, stores
+        self._overrides, self._stack = overrides, stack
+
+    @property
+    def parts(self) -> SourceParts:
+        """What the sources of all venues share."""
+        return SourceParts(settings=self._settings, clocks=self._clocks, stores=self._stores)
+
+    @cached_property
+    def sources(self) -> MarketSources:
+        """The sources of bars, market events and streams, by venue."""
+        return MarketSources(self.parts, self._overrides, self._stack)
+
+    @property
+    def main_source(self) -> MarketSource:
+        """Where bars of the venue that takes the orders come from."""
+        return self.sources.bars(self._settings.venue.name)
+
+    @cached_property
+    def reference_source(self) -> MarketSource | None:
+        """A second venue that repairs ask for evidence, if the settings name one."""
+        exchange = self._settings.quality.witness
+        return closed_by(self._stack, build_live_market(exchange, exchange.upper())) if exchange else None
+
+    @cached_property
+    def post_sources(self) -> tuple[PostSource, ...]:
+        """The text sources that have keys."""
+        return build_post_sources(self.parts)
+
+    @cached_property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The universe with its trading rules, as the venue tells them; ConfigurationError names one it has not."""
+        if self._overrides.instruments is not None:
+            return self._overrides.instruments
+        offered = {instrument.id: instrument for instrument in self.main_source.fetch_instruments()}
+        missing = [name for name in self._settings.universe if name not in offered]
+        if missing:
+            examples = ", ".join(sorted(offered)[:8])
+            raise ConfigurationError(
+                f"instrument {missing[0]} is not traded at {self._settings.venue.name}; it offers {examples}"
+            )
+        return {name: offered[name] for name in self._settings.universe}
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Base assets of the universe, which posts may name."""
+        return tuple(dict.fromkeys(split_instrument_id(name)[0] for name in self._settings.universe))
+
+    @cached_property
+    def grid(self) -> DecisionGrid:
+        """The legal values of as_of."""
+        return self._overrides.grid or build_grid(self._settings)
+
+    @property
+    def history(self) -> timedelta:
+        """How far back a first ingest reads."""
+        return timedelta(days=self._settings.training.window_days)
+
+    @cached_property
+    def series(self) -> SeriesGroup:
+        """The series of the universe, whose gaps are judged together."""
+        return build_series(self._settings, self.grid)
+
+    @cached_property
+    def outlier_rules(self) -> OutlierRules:
+        """When a possible bar is doubted."""
+        return build_outlier_rules(self._settings)
+
+    @property
+    def groups(self) -> tuple[SeriesGroup, ...]:
+        """The series to keep, by venue and timeframe, with their listings as they are recorded now."""
+        now = self._clocks.market.now()
+        statuses = self._stores.series_status.load_statuses()
+        groups = build_groups(self.sources, self._settings, self.series, now, now - self.history)
+        return tuple(group.listed(statuses) for group in groups)
+
+    def bar_feed(self, venue: str) -> BarFeed:
+        """Where bars of a venue come from and go, with the second venue that repairs ask for evidence."""
+        return BarFeed(
+            source=self.sources.bars(venue),
+            store=self._stores.market,
+            ledger=self._stores.gaps,
+            reference_source=self.reference_source,
+        )
+
+    def stream_plan(self, venue: str, stream: MarketStream) -> StreamPlan:
+        """What is followed of a venue: its first timeframe, the instruments that it offers, trades if they are kept."""
+        group = next(group for group in self.groups if group.venue == venue)
+        trades = MarketEventKind.TRADES in self.sources.described[venue].records
+        return StreamPlan(
+            stream=stream,
+            feed=self.bar_feed(venue),
+            clock=self._clocks.market,
+            jobs=group.jobs(self.sources.offered(group)),
+            history=self.history,
+            market_events=self._stores.market_events if trades else None,
+            trades=self.sources.market_events(venue) if trades else None,
+        )
+
+
+def build_groups(
+    sources: MarketSources, settings: Settings, main: SeriesGroup, now: datetime, since: datetime
+) -> tuple[SeriesGroup, ...]:
     """The series to keep by venue and timeframe, the one that is decided on first.
 
     Sessions of a calendar with a code are those that end between ``since`` and ``now``.
     """
     groups = [main]
-    settings = markets.settings
-    for one in markets.described.values():
-        for timeframe in one.timeframes or (settings.timeframe,):
-            if (one.name, timeframe) == (settings.venue.name, main.timeframe):
+    for market in sources.described.values():
+        for timeframe in market.timeframes or (settings.timeframe,):
+            if (market.name, timeframe) == (settings.venue.name, main.timeframe):
                 continue
             sessions = main.sessions
-            if one.calendar not in get_args(Calendar):
-                sessions = markets.sessions(one.calendar, timeframe, since, now)
-            groups.append(
-                replace(
-                    main,
-                    names=one.instruments,
-                    timeframe=timeframe,
-                    calendar="24x7" if one.calendar == "24x7" else "as-recorded",
-                    sessions=() if one.calendar == "24x7" else sessions,
-                )
+            if market.calendar not in get_args(Calendar):
+                sessions = sources.sessions(market.calendar, timeframe, since, now)
+            group = replace(
+                main,
+                names=market.instruments,
+                timeframe=timeframe,
+                calendar="24x7" if market.calendar == "24x7" else "as-recorded",
+                sessions=() if market.calendar == "24x7" else sessions,
             )
-    return tuple(one for one in groups if one.names)
+            groups.append(group)
+    return tuple(group for group in groups if group.names)
 
 
-class Markets:
-    """The venues of a process by name, each built when first asked for and then kept."""
+class MarketSources:
+    """The sources of every venue by its name, each built when first asked for and then kept."""
 
-    def __init__(self, parts: MarketParts, main: MarketSource) -> None:
-        self._parts = parts
-        self.settings = parts.settings
+    def __init__(self, parts: SourceParts, overrides: Overrides, stack: ExitStack) -> None:
+        self._parts, self._stack = parts, stack
         described = (describe_venue(parts.settings), *parts.settings.markets)
         self.described: Mapping[str, MarketSettings] = {one.name: one for one in described}
         if len(self.described) < len(described):
             raise ConfigurationError(
                 f"a market is named {parts.settings.venue.name} as the venue that takes the orders"
             )
-        self._sources: dict[str, MarketSource] = {parts.settings.venue.name: main}
-        self._records: dict[str, MarketEventSource] = {}
+        self._bars: dict[str, MarketSource] = dict(overrides.sources)
+        self._events: dict[str, MarketEventSource] = {}
         self._offered: dict[str, Mapping[str, Instrument]] = {}
         self._skew: dict[str, tuple[datetime, timedelta]] = {}
         self._sessions: dict[tuple[str, str, date], tuple[datetime, ...]] = {}
         self._lock = threading.RLock()
 
-    def source(self, name: str) -> MarketSource:
-        """Where bars of the venue ``name`` come from."""
+    def bars(self, venue: str) -> MarketSource:
+        """Where bars of ``venue`` come from."""
         with self._lock:
-            if name not in self._sources:
-                self._sources[name] = build_market_source(self.described[name], self._parts)
-            return self._sources[name]
+            if venue not in self._bars:
+                self._bars[venue] = closed_by(self._stack, build_market_source(self.described[venue], self._parts))
+            return self._bars[venue]
 
-    def use(self, name: str, source: MarketSource) -> None:
-        """Take bars of the venue ``name`` from ``source``, whatever the settings say of it."""
+    def market_events(self, venue: str) -> MarketEventSource:
+        """Where trades, books, funding and the like of ``venue`` come from."""
         with self._lock:
-            self._sources[name] = source
-
-    def records(self, name: str) -> MarketEventSource:
-        """Where records of the venue ``name`` come from."""
-        with self._lock:
-            if name not in self._records:
-                self._records[name] = build_record_source(self.described[name], self._parts)
-            return self._records[name]
+            if venue not in self._events:
+                self._events[venue] = closed_by(self._stack, build_event_source(self.described[venue], self._parts))
+            return self._events[venue]
 
     def stream(self, name: str) -> MarketStream:
         """A new stream of the venue ``name``; whoever asks closes it; ConfigurationError without such a market."""
@@ -110,7 +219,7 @@ class Markets:
     def need(self, instrument: str, timeframe: str) -> Instrument:
         """An instrument that its venue offers now; SeriesError tells why it does not, or that a clock is off."""
         venue = instrument.rpartition(".")[2]
-        source = self.source(venue)
+        source = self.bars(venue)
         self.need_clock(venue)
         with self._lock:
             if venue not in self._offered:
@@ -134,7 +243,7 @@ class Markets:
 
     def _why_not(self, source: MarketSource, instrument: str, timeframe: str) -> SeriesError:
         """Ask for its bars all the same: the source knows whether it never had the instrument, or no longer has it."""
-        now = self._parts.market_clock.now()
+        now = self._parts.clocks.market.now()
         try:
             source.fetch_bars(instrument, timeframe, now - timedelta(days=1), now)
         except SeriesError as error:
@@ -152,13 +261,13 @@ class Markets:
 
         A venue that does not tell its time is believed; in a replay the market's time is not the wall's.
         """
-        source = self.source(venue)
+        source = self.bars(venue)
         if self._parts.settings.mode == "replay" or not isinstance(source, TimeSource):
             return
         skew = self._skew_of(venue, source)
         most = timedelta(seconds=self._parts.settings.ingest.max_clock_skew_seconds)
         if abs(skew) > most:
-            ours = format_time(self._parts.wall_clock.now())
+            ours = format_time(self._parts.clocks.wall.now())
             side = "after" if skew > timedelta(0) else "before"
             raise SeriesError(
                 f"our clock says {ours}, {abs(skew).total_seconds():.1f} s {side} "
@@ -170,11 +279,11 @@ class Markets:
         """Our clock minus the venue's, at the middle of the request; asked at most once a minute."""
         with self._lock:
             known = self._skew.get(venue)
-            before = self._parts.wall_clock.now()
+            before = self._parts.clocks.wall.now()
             if known is not None and timedelta(0) <= before - known[0] < CLOCK_CHECK_EVERY:
                 return known[1]
             theirs = source.fetch_time()
-            after = self._parts.wall_clock.now()
+            after = self._parts.clocks.wall.now()
             skew = before + (after - before) / 2 - theirs
             # what the answer's way took may be on either side of it
             slack = (after - before) / 2
@@ -182,14 +291,6 @@ class Markets:
             self._skew[venue] = before, skew
             return skew
 
-    def wanted_records(self) -> list[tuple[str, str]]:
+    def recorded_events(self) -> list[tuple[str, str]]:
         """Pairs (kind, instrument) of the records to keep."""
         return [(kind, name) for one in self.described.values() for kind in one.records for name in one.instruments]
-
-    def close(self) -> None:
-        """Close what was opened, but the source that was given."""
-        given = self._parts.settings.venue.name
-        for part in [*(one for name, one in self._sources.items() if name != given), *self._records.values()]:
-            close = getattr(part, "close", None)
-            if close is not None:
-                close()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from tidemill.decision import DecisionRules
+from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import DecisionGrid, Instrument, timeframe_seconds
 from tidemill.gap_repair import SeriesGroup
 from tidemill.matching import FillRules
 from tidemill.quality import OutlierRules
+from tidemill.recording import SPOT_ONLY, Recording, bundled_recording, load_recording
 from tidemill.risk import Limits
 from tidemill.scoring import SCORER
 from tidemill.settings import Settings
 from tidemill.sizing import SizingPolicy
 from tidemill.strategies import choose_strategy
 from tidemill.training import TrainingParams
+
+BUNDLED = Path("bundled")
 
 
 def build_rules(settings: Settings, grid: DecisionGrid, instruments: Mapping[str, Instrument]) -> DecisionRules:
@@ -35,6 +40,32 @@ def build_rules(settings: Settings, grid: DecisionGrid, instruments: Mapping[str
         scorer=SCORER,
         min_completeness=settings.quality.min_completeness,
         own=own,
+    )
+
+
+def settings_recording(settings: Settings) -> Recording | None:
+    """The recording that the settings name, if any."""
+    if settings.recording is None:
+        return None
+    if settings.recording == BUNDLED:
+        return bundled_recording()
+    return load_recording(settings.recording).need_no_funding(SPOT_ONLY)
+
+
+def build_grid(settings: Settings) -> DecisionGrid:
+    """The legal values of as_of; ConfigurationError when its sessions are those of a recording and there is none."""
+    sessions: Sequence[datetime] = ()
+    if settings.calendar == "as-recorded":
+        recording = settings_recording(settings)
+        sessions = recording.sessions if recording else ()
+        if not sessions:
+            raise ConfigurationError("calendar 'as-recorded' needs a recording; set TIDEMILL_RECORDING")
+    return DecisionGrid(
+        timeframe=settings.timeframe,
+        delay_seconds=settings.delay_seconds,
+        calendar=settings.calendar,
+        every_seconds=timeframe_seconds(settings.decide_every) if settings.decide_every else 0,
+        sessions=tuple(sessions),
     )
 
 

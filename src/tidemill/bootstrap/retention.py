@@ -16,8 +16,8 @@ def prune_payloads(svc: Services, days: float) -> dict[str, Any]:
     The watermarks of all decisions are read first: one that is recorded meanwhile references only what is kept
     for the limit itself.
     """
-    before = svc.market_clock.now() - timedelta(days=days) if days > 0 else EPOCH
-    return asdict(svc.store.prune_payloads(before=before, watermarks=svc.ledger.load_watermarks()))
+    before = svc.clocks.market.now() - timedelta(days=days) if days > 0 else EPOCH
+    return asdict(svc.stores.market.prune_payloads(before=before, watermarks=svc.stores.ledger.load_watermarks()))
 
 
 def pruned_rows(done: dict[str, Any]) -> list[dict[str, Any]]:

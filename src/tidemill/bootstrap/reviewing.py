@@ -19,24 +19,24 @@ def rerun_recorded(svc: Services, decision: Decision) -> dict[str, Any]:
     """Make a decision again and compare; JSON-ready. DataError when what it needs is not at hand."""
     done = lineage.rerun(
         decision,
-        bars=svc.store,
-        posts=svc.store,
-        ledger=svc.ledger,
-        models=svc.models if decision.record.get("model") else None,
-        grid=svc.grid,
-        environment=svc.environment,
-        quarantine=svc.gaps,
-        records=svc.records,
-        own=svc.own_strategy,
+        bars=svc.stores.market,
+        posts=svc.stores.market,
+        ledger=svc.stores.ledger,
+        models=svc.stores.models if decision.record.get("model") else None,
+        grid=svc.markets.grid,
+        environment=svc.trading.environment,
+        quarantine=svc.stores.gaps,
+        records=svc.stores.market_events,
+        own=svc.trading.own_strategy,
     )
     return {**asdict(done), "differences": list(done.differences)}
 
 
 def recent_decisions(svc: Services, days: float) -> Sequence[Decision]:
     """What was decided in the last ``days`` on the market clock, the halts of a person left out."""
-    since = svc.market_clock.now() - timedelta(days=days)
-    decided = svc.ledger.load_decisions(svc.settings.account, since=since)
-    return [one for one in decided if one.outcome == "decided" and one.strategy == svc.strategy_name]
+    since = svc.clocks.market.now() - timedelta(days=days)
+    decided = svc.stores.ledger.load_decisions(svc.settings.account, since=since)
+    return [one for one in decided if one.outcome == "decided" and one.strategy == svc.trading.strategy_name]
 
 
 def rerun_recent(svc: Services, days: float, most: int) -> list[dict[str, Any]]:
@@ -58,5 +58,5 @@ def _again(svc: Services, decision: Decision) -> dict[str, Any]:
 def shortfalls(svc: Services, days: float) -> list[Shortfall]:
     """The implementation shortfall of every order of the last ``days`` that can come to nothing more."""
     return lineage.review_orders(
-        recent_decisions(svc, days), ledger=svc.ledger, bars=svc.store, now=svc.market_clock.now()
+        recent_decisions(svc, days), ledger=svc.stores.ledger, bars=svc.stores.market, now=svc.clocks.market.now()
     )

@@ -32,7 +32,9 @@ def explain(
     from tidemill.replay.screen import lineage_tree
 
     svc = services()
-    found = lineage.explain(identity, ledger=svc.ledger, payloads=svc.store, account=svc.settings.account)
+    found = lineage.explain(
+        identity, ledger=svc.stores.ledger, payloads=svc.stores.market, account=svc.settings.account
+    )
     write_json(json, found)
     console.print(lineage_tree(found))
 

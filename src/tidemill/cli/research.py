@@ -72,9 +72,9 @@ def sweep(
         task = bar.add_task("trying", total=None)
         sweeper = Sweeper(
             plan_loader=SettingsPlanLoader.of(settings),
-            trials=services.trials,
+            trials=services.stores.trials,
             run_jobs=run_jobs,
-            now=services.wall_clock.now,
+            now=services.clocks.wall.now,
             journals=settings.home / "sweeps",
             on_trial=lambda done, total: bar.update(task, completed=done, total=total),
         )

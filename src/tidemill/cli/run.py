@@ -174,7 +174,9 @@ def backtest(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("deciding", total=None)
         backtester = Backtester(
-            plan_loader=SettingsPlanLoader.of(services.settings), trials=services.trials, clock=services.wall_clock
+            plan_loader=SettingsPlanLoader.of(services.settings),
+            trials=services.stores.trials,
+            clock=services.clocks.wall,
         )
         request = BacktestRequest(data=data, start=start, end=end, strategy=strategy, every=every, speed=speed)
         result = backtester.report(

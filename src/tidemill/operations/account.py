@@ -33,7 +33,7 @@ COMPARED = timedelta(days=7)
 def rerun_decision(decision_id: str) -> dict[str, Any]:
     """Make a decision again; JSON-ready."""
     svc = services()
-    decision = svc.ledger.load_decision(decision_id)
+    decision = svc.stores.ledger.load_decision(decision_id)
     if decision is None:
         raise DataError(f"the ledger knows no decision '{decision_id}'; list them with: tidemill status")
     return rerun_recorded(svc, decision)
@@ -46,11 +46,11 @@ def halt_now(because: str, *, flatten: bool) -> str:
     has_keys = bool(svc.settings.venue.key.get_secret_value())
     if flatten and has_keys:
         return _flatten(because, svc.settings.mode, svc.settings.home)
-    told = "halted" if svc.ledger.freeze("*", because, stamp=svc.stamp()) else "halted already"
+    told = "halted" if svc.stores.ledger.freeze("*", because, stamp=svc.clocks.stamp()) else "halted already"
     if not has_keys:
         return _told_without_keys(svc, told, flatten=flatten)
     try:
-        cancelled = cancel_resting(svc.desk, epoch=None)
+        cancelled = cancel_resting(svc.trading.desk, epoch=None)
     except TransientError as error:
         raise TransientError(
             f"{told}, nothing is sent any more; but open orders were not cancelled: {error}; "
@@ -77,7 +77,7 @@ def _flatten(because: str, mode: Mode, home: Path) -> str:
 def _told_without_keys(svc: Services, told: str, *, flatten: bool) -> str:
     """Say what a halt without the venue's key leaves undone; ConfigurationError when that is anything."""
     account = svc.settings.account
-    left = len(svc.ledger.load_orders(account=account, states=tuple(RESTING | UNRESOLVED)))
+    left = len(svc.stores.ledger.load_orders(account=account, states=tuple(RESTING | UNRESOLVED)))
     undone = [f"{left} open orders were not cancelled"] if left else []
     undone += ["nothing was sold"] if flatten else []
     if undone:
@@ -93,8 +93,8 @@ def resume_scope(scope: str, because: str, *, accept_venue: bool) -> str:
     svc = services()
     _need_reason(because, "resume")
     taken = accept_the_venue(svc, scope, because) if accept_venue else 0
-    if not svc.ledger.resume(scope, because, stamp=svc.stamp()):
-        standing = ", ".join(freeze.scope for freeze in svc.ledger.load_freezes()) or "nothing"
+    if not svc.stores.ledger.resume(scope, because, stamp=svc.clocks.stamp()):
+        standing = ", ".join(freeze.scope for freeze in svc.stores.ledger.load_freezes()) or "nothing"
         raise DataError(f"no stop stands on '{scope}'; stopped now: {standing}")
     return f"resumed {'everything' if scope == '*' else scope}; {taken} differences taken over"
 
@@ -105,26 +105,26 @@ def accept_the_venue(svc: Services, scope: str, because: str) -> int:
     LeaseLost while another run trades the account; TransientError when an order is in doubt still.
     """
     with hold_lease(
-        svc.ledger,
+        svc.stores.ledger,
         svc.settings.account,
         f"resume {uuid.uuid4().hex}",
         ttl_seconds=svc.settings.lease_seconds,
-        clock=svc.wall_clock,
+        clock=svc.clocks.wall,
     ) as epoch:
-        if doubtful := resolve_open_orders(svc.desk, epoch=epoch):
+        if doubtful := resolve_open_orders(svc.trading.desk, epoch=epoch):
             name = doubtful[0].intent.client_order_id
             raise TransientError(f"order {name} is still in doubt; try again when the venue answers")
         universe = svc.settings.universe
-        sync_fills(svc.desk, universe)
-        found = compare_account(svc.desk, universe, since=svc.wall_clock.now() - COMPARED)
-        return accept_differences(svc.desk, [one for one in found if scope in {"*", one.scope}], because)
+        sync_fills(svc.trading.desk, universe)
+        found = compare_account(svc.trading.desk, universe, since=svc.clocks.wall.now() - COMPARED)
+        return accept_differences(svc.trading.desk, [one for one in found if scope in {"*", one.scope}], because)
 
 
 def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, because: str, name: str) -> str:
     """Record a transfer that the venue has seen: ``text`` is ASSET=AMOUNT; the same ``name`` is booked once."""
     svc = services()
     account = svc.settings.account
-    if svc.ledger.load_account(account) is None:
+    if svc.stores.ledger.load_account(account) is None:
         raise DataError(f"account '{account}' is not open; run 'tidemill account open' first")
     _need_reason(because, kind)
     asset, amount = _read_amount(text, signed=kind == "adjustment")
@@ -136,8 +136,8 @@ def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, b
         kind=kind,
         because=because,
     )
-    fresh = svc.ledger.record_cash_event(event, stamp=svc.stamp())
-    held = svc.ledger.load_portfolio(account).quantity(asset)
+    fresh = svc.stores.ledger.record_cash_event(event, stamp=svc.clocks.stamp())
+    held = svc.stores.ledger.load_portfolio(account).quantity(asset)
     return f"{'booked' if fresh else 'booked before'}: {kind} of {amount} {asset}; the ledger now holds {held} {asset}"
 
 
@@ -164,13 +164,13 @@ def open_settings_account(amounts: Sequence[str]) -> str:
     given = [_read_amount(one, signed=False) for one in amounts]
     if twice := [asset for asset, count in Counter(asset for asset, _ in given).items() if count > 1]:
         raise DataError(f"{twice[0]} is given twice; name each asset once")
-    if svc.ledger.load_account(settings.account) is not None:
+    if svc.stores.ledger.load_account(settings.account) is not None:
         return f"account '{settings.account}' is open already"
-    chosen = dict(given) or {asset: one.total for asset, one in svc.broker.fetch_balances().items()}
+    chosen = dict(given) or {asset: one.total for asset, one in svc.trading.broker.fetch_balances().items()}
     currency = split_instrument_id(settings.universe[0])[1]
-    stamp = svc.stamp()
+    stamp = svc.clocks.stamp()
     account = Account(account=settings.account, venue=settings.venue.name, currency=currency, opened_at=stamp.market)
-    if not svc.ledger.open_account(account, chosen, stamp=stamp):
+    if not svc.stores.ledger.open_account(account, chosen, stamp=stamp):
         return f"account '{settings.account}' is open already"
     told = ", ".join(f"{amount} {asset}" for asset, amount in sorted(chosen.items())) or "nothing"
     return f"opened account '{settings.account}' with {told} at {format_time(stamp.wall)}"

@@ -51,10 +51,10 @@ def import_path(
     base, quote, where = split_instrument_id(name)
     chosen = Instrument(venue=where, base=base, quote=quote, price_step=found.price_step, lot_step=Decimal("1e-8"))
     refused = to_quarantine(found.refused.assign(instrument=name), found.timeframe, f"import {path.name}")
-    kept = svc.gaps.write_quarantine(refused, now=svc.market_clock.now())
+    kept = svc.stores.gaps.write_quarantine(refused, now=svc.clocks.market.now())
     done = _store(svc, found.bars.assign(instrument=name), chosen, found.timeframe)
     evidence = f"{path.name}: {found.rows} rows"
-    svc.store.write_payload("import", evidence, path.read_bytes(), now=svc.market_clock.now())
+    svc.stores.market.write_payload("import", evidence, path.read_bytes(), now=svc.clocks.market.now())
     counts = {
         "rows": found.rows,
         "rejected": len(found.rejected) + done["rejected"],
@@ -71,10 +71,10 @@ def _import_recording(svc: Services, recording: Recording, path: Path) -> dict[s
         done = _store(svc, bars, one.instrument, one.timeframe, recording)
         rows.append(done | {"rows": len(bars), "defects": {}})
     bases = list(dict.fromkeys(one.instrument.base for one in recording.series))
-    now = svc.market_clock.now()
-    posts = store_posts(recording.posts, svc.store, bases=bases, now=now)[0] if len(recording.posts) else 0
+    now = svc.clocks.market.now()
+    posts = store_posts(recording.posts, svc.stores.market, bases=bases, now=now)[0] if len(recording.posts) else 0
     counts = {"posts": posts, **_store_funding(svc, recording, now)}
-    svc.store.write_payload("import", recording.title, path.read_bytes(), now=now)
+    svc.stores.market.write_payload("import", recording.title, path.read_bytes(), now=now)
     return {"file": str(path), "layout": "recording", "series": _with_missing(svc, rows), **counts}
 
 
@@ -89,7 +89,8 @@ def _store_funding(svc: Services, recording: Recording, now: datetime) -> dict[s
     columns = list(MARKET_EVENT_SHAPES[MarketEventKind.FUNDING].columns)
     return {
         "funding": sum(
-            svc.records.write_market_events(MarketEventKind.FUNDING, one[columns], now=now) for one in tables
+            svc.stores.market_events.write_market_events(MarketEventKind.FUNDING, one[columns], now=now)
+            for one in tables
         )
     }
 
@@ -98,18 +99,18 @@ def _store(
     svc: Services, bars: pd.DataFrame, instrument: Instrument, timeframe: str, recording: Recording | None = None
 ) -> dict[str, Any]:
     calendar: Calendar = recording.calendar if recording is not None else "24x7"
-    now = svc.market_clock.now()
+    now = svc.clocks.market.now()
     job = SeriesJob(
         instrument=instrument,
         timeframe=timeframe,
         calendar=calendar,
         sessions=recording.sessions if recording is not None and calendar == "as-recorded" else (),
-        outliers=svc.outliers,
+        outliers=svc.markets.outlier_rules,
     )
-    done = store_checked(bars, svc.store, svc.gaps, job, now=now, source="import")
+    done = store_checked(bars, svc.stores.market, svc.stores.gaps, job, now=now, source="import")
     first, last = bars["open_time"].iloc[0].to_pydatetime(), bars["open_time"].iloc[-1].to_pydatetime()
     end = min(now, last + timedelta(seconds=timeframe_seconds(timeframe)))
-    note_fetch(svc.gaps, job, first, end, bars=len(bars), now=now)
+    note_fetch(svc.stores.gaps, job, first, end, bars=len(bars), now=now)
     return {
         "name": f"{instrument.id} {timeframe}",
         "instrument": instrument.id,
@@ -125,11 +126,11 @@ def _with_missing(svc: Services, rows: list[dict[str, Any]]) -> list[dict[str, A
     added = {(one["instrument"], one["timeframe"]) for one in rows}
     for group in stored_groups(svc):
         if added & {(name, group.timeframe) for name in group.names}:
-            record_missing(svc.store, svc.gaps, group, now=svc.market_clock.now(), start=EPOCH)
+            record_missing(svc.stores.market, svc.stores.gaps, group, now=svc.clocks.market.now(), start=EPOCH)
     told = []
     for row in rows:
         causes: dict[str, int] = {}
-        for gap in svc.gaps.load_gaps([row["instrument"]], row["timeframe"]):
+        for gap in svc.stores.gaps.load_gaps([row["instrument"]], row["timeframe"]):
             causes[str(gap.cause)] = causes.get(str(gap.cause), 0) + gap.missing
         told.append(row | {"missing": sum(causes.values()), "causes": causes})
     return told
@@ -141,13 +142,15 @@ def stored_groups(svc: Services) -> list[SeriesGroup]:
     The sessions of an as-recorded group are the dates that any of its series has.
     """
     grouped: dict[tuple[str, str, Calendar], list[str]] = {}
-    for name, timeframe, calendar in svc.gaps.list_series():
+    for name, timeframe, calendar in svc.stores.gaps.list_series():
         grouped.setdefault((split_instrument_id(name)[2], timeframe, calendar), []).append(name)
-    groups, marks = [], svc.marks.load_statuses()
+    groups, marks = [], svc.stores.series_status.load_statuses()
     for (_, timeframe, calendar), names in grouped.items():
         sessions: tuple[datetime, ...] = ()
         if calendar == "as-recorded":
-            opens = {one for name in names for one in svc.store.coverage(name, timeframe, EPOCH, FOREVER).tolist()}
+            opens = {
+                one for name in names for one in svc.stores.market.coverage(name, timeframe, EPOCH, FOREVER).tolist()
+            }
             sessions = tuple(from_micros(one) for one in sorted(opens))
         delay = timedelta(seconds=svc.settings.quality.publish_delay_seconds)
         groups.append(
@@ -169,13 +172,13 @@ def export_bars(out: Path, *, instrument: str, timeframe: str, start: datetime, 
     A bar is made of a whole interval only: one that had not ended by ``as_of`` (or now) is left out.
     """
     svc = services()
-    bars = svc.store.read_bars([instrument], timeframe, start, end, known_at=as_of)
+    bars = svc.stores.market.read_bars([instrument], timeframe, start, end, known_at=as_of)
     if not len(bars):
         length = timedelta(seconds=timeframe_seconds(timeframe))
         begin, beyond = (one + (EPOCH - one) % length for one in (start, end))
         finest, raw = _read_finest(svc, instrument, timeframe, begin, beyond, as_of)
         bars = to_bars(instrument, timeframe, resample_bars(raw[SERIES_COLUMNS], timeframe, source=finest))
-        bars = bars[bars["open_time"] + length <= (as_of or svc.market_clock.now())]
+        bars = bars[bars["open_time"] + length <= (as_of or svc.clocks.market.now())]
     return write_bars_file(out, bars[SERIES_COLUMNS])
 
 
@@ -186,7 +189,7 @@ def _read_finest(
     wanted = timeframe_seconds(timeframe)
     for finer, seconds in TIMEFRAME_SECONDS.items():
         if seconds < wanted and wanted % seconds == 0:
-            bars = svc.store.read_bars([instrument], finer, start, end, known_at=as_of)
+            bars = svc.stores.market.read_bars([instrument], finer, start, end, known_at=as_of)
             if len(bars):
                 return finer, bars
     raise DataError(f"the store has no bars of {instrument} from which {timeframe} can be made in that range")
@@ -194,7 +197,7 @@ def _read_finest(
 
 def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
     """Every gap in the ledger, JSON-ready, with its cause, state and history; ``repaired``: closed ones too."""
-    gaps = services().gaps
+    gaps = services().stores.gaps
     found = gaps.load_gaps(every=repaired)
     histories: dict[tuple[str, str], dict[datetime, list[dict[str, str]]]] = {}
     for name, timeframe in sorted({(one.instrument, one.timeframe) for one in found}):
@@ -214,9 +217,11 @@ def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
 def known_completeness() -> dict[str, Any]:
     """Expected, stored, repaired and missing bars of each series, with causes, and the days that lack some."""
     svc = services()
-    now = svc.market_clock.now()
-    measured = [one for group in stored_groups(svc) for one in measure_group(svc.store, svc.gaps, group, now=now)]
-    marks = svc.marks.load_statuses()
+    now = svc.clocks.market.now()
+    measured = [
+        one for group in stored_groups(svc) for one in measure_group(svc.stores.market, svc.stores.gaps, group, now=now)
+    ]
+    marks = svc.stores.series_status.load_statuses()
     return {
         "series": [{**one.to_json(), "state": series_state(one, marks)} for one in measured],
         "days": completeness_days(measured),
@@ -225,7 +230,7 @@ def known_completeness() -> dict[str, Any]:
 
 def known_quarantine(*, released: bool = False) -> dict[str, Any]:
     """Every bar in quarantine with its reason, JSON-ready; ``released``: those let go as well."""
-    frame = services().gaps.read_quarantine(every=released)
+    frame = services().stores.gaps.read_quarantine(every=released)
     rows = [_quarantine_row(one) for one in frame.to_dict("records")]
     reasons = {str(reason): int(count) for reason, count in frame["reason"].value_counts().items()}
     return {"bars": rows, "reasons": reasons}
@@ -237,13 +242,17 @@ def release_bar(instrument: str, timeframe: str, moment: datetime, because: str)
     timeframe_seconds(timeframe)
     if not because.strip():
         raise DataError("a release needs a reason; give it with --because")
-    standing = svc.gaps.read_quarantine([instrument], timeframe)
+    standing = svc.stores.gaps.read_quarantine([instrument], timeframe)
     if not (standing["open_time"] == pd.Timestamp(moment)).any():  # before the venue is asked for its steps
         where = f"{instrument} {timeframe} at {format_time(moment)}"
         raise DataError(f"no bar of {where} stands in quarantine; list them with: tidemill data quarantine")
-    chosen = svc.instruments[instrument] if instrument in svc.settings.universe else _plain_instrument(instrument)
-    job = SeriesJob(instrument=chosen, timeframe=timeframe, outliers=svc.outliers)
-    return release_by_person(svc.store, svc.gaps, job, moment, because=because, now=svc.market_clock.now())
+    chosen = (
+        svc.markets.instruments[instrument] if instrument in svc.settings.universe else _plain_instrument(instrument)
+    )
+    job = SeriesJob(instrument=chosen, timeframe=timeframe, outliers=svc.markets.outlier_rules)
+    return release_by_person(
+        svc.stores.market, svc.stores.gaps, job, moment, because=because, now=svc.clocks.market.now()
+    )
 
 
 def _quarantine_row(bar: Mapping[Any, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import requests
 
@@ -16,6 +17,7 @@ from tidemill.bootstrap import (
     check_venue_address,
     examine_setting,
     recorded_settings,
+    settings_recording,
     store_damage,
 )
 from tidemill.domain.errors import TidemillError
@@ -67,20 +69,28 @@ def _examine_home(settings: Settings) -> Iterator[Finding]:
 
 def _examine_stores(settings: Settings) -> Iterator[Finding]:
     svc = Services(settings)
-    for name, part in (("market", "store"), ("ops", "ledger")):
-        url = settings.database_url(name)  # type: ignore[arg-type]
-        try:
-            if damage := store_damage(name, url):
-                yield Finding(subject=f"{name} store", ok=False, text=damage)
-                continue
-            opened = getattr(svc, part)
-            if name == "ops":
-                yield Finding(subject="ops store", ok=True, text=url.split("://", 1)[0])
-                continue
-            yield from _tell_health(opened.health())
-        except TidemillError as error:
-            yield Finding(subject=f"{name} store", ok=False, text=str(error))
+    yield from _examine_store(settings, "market", lambda: _tell_health(svc.stores.market.health()))
+    yield from _examine_store(settings, "ops", lambda: _tell_ledger(svc))
     svc.close()
+
+
+def _examine_store(
+    settings: Settings, name: Literal["market", "ops"], look: Callable[[], Iterator[Finding]]
+) -> Iterator[Finding]:
+    """What ``look`` finds in a store; a damaged one is not opened, and one that cannot be opened is a finding."""
+    try:
+        if damage := store_damage(name, settings.database_url(name)):
+            yield Finding(subject=f"{name} store", ok=False, text=damage)
+        else:
+            yield from look()
+    except TidemillError as error:
+        yield Finding(subject=f"{name} store", ok=False, text=str(error))
+
+
+def _tell_ledger(svc: Services) -> Iterator[Finding]:
+    """Opening it reads its schema."""
+    _ = svc.stores.ledger
+    yield Finding(subject="ops store", ok=True, text=svc.settings.database_url("ops").split("://", 1)[0])
 
 
 def _tell_health(health: StoreHealth) -> Iterator[Finding]:
@@ -109,7 +119,7 @@ def _examine_recording(settings: Settings) -> Iterator[Finding]:
     if settings.recording is None:
         return
     try:
-        recording = Services(settings).recording
+        recording = settings_recording(settings)
         if recording is not None:
             check_served(settings, recording)
             yield Finding(subject="recording", ok=True, text=recording.title)
@@ -122,7 +132,7 @@ def _examine_markets(settings: Settings) -> Iterator[Finding]:
     svc = Services(settings)
     for market in settings.markets:
         try:
-            svc.markets.source(market.name)
+            svc.markets.sources.bars(market.name)
             yield Finding(subject=f"market {market.name}", ok=True, text=market.exchange or market.source)
         except TidemillError as error:
             yield Finding(subject=f"market {market.name}", ok=False, text=str(error))

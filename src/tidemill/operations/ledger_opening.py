@@ -10,8 +10,8 @@ from tidemill.domain.portfolio import Account
 
 def open_ledger(services: Services, currency: str, cash: Decimal) -> None:
     """Record the account's opening balance in the ledger."""
-    stamp = services.stamp()
+    stamp = services.clocks.stamp()
     account = Account(
         account=services.settings.account, venue=services.settings.venue.name, currency=currency, opened_at=stamp.market
     )
-    services.ledger.open_account(account, {currency: cash}, stamp=stamp)
+    services.stores.ledger.open_account(account, {currency: cash}, stamp=stamp)

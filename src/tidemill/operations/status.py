@@ -36,7 +36,7 @@ def short(amount: object) -> str:
 def holdings_table() -> Table:
     """Assets by the ledger."""
     svc = services()
-    portfolio = svc.ledger.load_portfolio(svc.settings.account)
+    portfolio = svc.stores.ledger.load_portfolio(svc.settings.account)
     shown = Table("asset", "quantity", "tied up in orders", title=f"account {svc.settings.account}")
     for asset, quantity in sorted(portfolio.assets.items()):
         shown.add_row(asset, short(quantity), short(portfolio.reserved.get(asset, 0)))
@@ -50,7 +50,7 @@ def decisions_table() -> Table:
     for column, whole in (("as of", True), ("decision", True), ("outcome", False), ("decided by", False)):
         shown.add_column(column, no_wrap=whole, overflow="fold")  # an id is there to be copied
     shown.add_column("equity", justify="right")
-    for one in svc.ledger.load_decisions(svc.settings.account)[-NEWEST:]:
+    for one in svc.stores.ledger.load_decisions(svc.settings.account)[-NEWEST:]:
         what = one.outcome if one.outcome == "decided" else f"refused: {one.reason}"
         named = f"{one.model} {one.model_version}".strip()
         equity = one.record.get("equity")
@@ -64,7 +64,7 @@ def orders_table() -> Table:
     svc = services()
     shown = Table(*ORDER_COLUMNS, title="open orders")
     states = tuple(RESTING | UNRESOLVED)
-    for order in svc.ledger.load_orders(account=svc.settings.account, states=states):
+    for order in svc.stores.ledger.load_orders(account=svc.settings.account, states=states):
         shown.add_row(*(str(value) for value in order_row(order).values()))
     return shown
 
@@ -72,6 +72,6 @@ def orders_table() -> Table:
 def stops_table() -> Table:
     """Freezes and halts in force."""
     shown = Table("scope", "reason", "since", title="stops in force")
-    for freeze in services().ledger.load_freezes():
+    for freeze in services().stores.ledger.load_freezes():
         shown.add_row(freeze.scope, freeze.reason, format_time(freeze.since))
     return shown

@@ -23,6 +23,7 @@ from tidemill.bootstrap import (
     check_served,
     home_lock,
     publish_up_info,
+    settings_recording,
 )
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.operations.init import deployments_file
@@ -43,7 +44,7 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
     """
     deployments = read_deployments(settings.mode)
     choose_strategy(settings.strategy)
-    if settings.mode == "paper" and (recording := Services(settings).recording):
+    if settings.mode == "paper" and (recording := settings_recording(settings)):
         check_served(settings, recording)
     home = make_folder(settings.home.absolute())
     with ExitStack() as stack:
@@ -70,7 +71,7 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
 
 def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) -> Settings:
     """Start the paper venue and point this process and its children at it by environment."""
-    recording = Services(settings).recording
+    recording = settings_recording(settings)
     options = VenueOptions(
         recording=recording,
         live=None if recording else build_live_market(settings.venue.exchange, settings.venue.name),

@@ -86,7 +86,7 @@ def _load(path: Path) -> Recording:
 def _recording_from_store(settings: Settings, url: str) -> Recording:
     """The stored bars of the universe as a recording; steps as the settings' recording or the bars tell them."""
     from tidemill.adapters.sql.market.store import SqlMarketStore
-    from tidemill.bootstrap import Services
+    from tidemill.bootstrap import settings_recording
 
     scheme, _, path = url.partition(":///")
     if scheme == "sqlite" and not Path(path).is_file():  # opening it would make an empty one
@@ -96,7 +96,7 @@ def _recording_from_store(settings: Settings, url: str) -> Recording:
     market.close()
     if not len(bars):
         raise DataError(f"the store holds no {settings.timeframe} bars of {', '.join(settings.universe)}")
-    recording = Services(settings).recording
+    recording = settings_recording(settings)
     known = recording.instruments if recording else {}
     series = tuple(
         RecordedSeries(

@@ -22,7 +22,15 @@ from tidemill.ports.brokers import AccountBroker, OrderBroker
 from tidemill.ports.clocks import Clock, Sleep, TimeSource
 from tidemill.ports.frames import BAR_COLUMNS, GAP_COLUMNS, POST_COLUMNS, QUARANTINE_COLUMNS, SCORE_COLUMNS
 from tidemill.ports.gaps import FetchLog, GapLedger, GapRecords, QuarantineStore, SeriesStatusStore
-from tidemill.ports.ledgers import AccountLedger, DecisionLedger, FillLedger, FreezeStore, LeaseStore, OrderLedger
+from tidemill.ports.ledgers import (
+    AccountLedger,
+    DecisionLedger,
+    FillLedger,
+    FreezeStore,
+    LeaseStore,
+    Ledger,
+    OrderLedger,
+)
 from tidemill.ports.models import FittedModel, ModelRegistry
 from tidemill.ports.sources import (
     BarTape,
@@ -38,6 +46,7 @@ from tidemill.ports.stores import (
     BarStore,
     EvidenceStore,
     MarketEventStore,
+    MarketStore,
     PayloadPruning,
     PostStore,
     Pruned,
@@ -66,9 +75,11 @@ __all__ = [
     "GapLedger",
     "GapRecords",
     "LeaseStore",
+    "Ledger",
     "MarketEventSource",
     "MarketEventStore",
     "MarketSource",
+    "MarketStore",
     "MarketStream",
     "ModelRegistry",
     "OrderBroker",

@@ -9,7 +9,16 @@ from typing import Protocol
 
 from tidemill.domain.market import Stamp
 from tidemill.domain.portfolio import Account, CashEvent, Portfolio
-from tidemill.domain.trading import Decision, Fill, Freeze, LedgerOrder, OrderIntent, OrderState, VenueOrder
+from tidemill.domain.trading import (
+    Decision,
+    Fill,
+    Freeze,
+    LedgerOrder,
+    OrderIntent,
+    OrderState,
+    VenueOrder,
+)
+from tidemill.ports.ledger_rules import OrderEvent
 
 
 class DecisionLedger(Protocol):
@@ -184,4 +193,12 @@ class FreezeStore(Protocol):
 
     def load_freezes(self) -> Sequence[Freeze]:
         """Stops that stand now."""
+        ...
+
+
+class Ledger(DecisionLedger, OrderLedger, FillLedger, AccountLedger, LeaseStore, FreezeStore, Protocol):
+    """The whole record of what we did, in one database: what a decision is made on and what an order leaves behind."""
+
+    def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
+        """Every move of one order, oldest first; empty when there is no such intent."""
         ...

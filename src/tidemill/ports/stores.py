@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -148,6 +148,17 @@ class PayloadPruning(Protocol):
 
         Referenced are, per source, the newest ``PAYLOADS_REFERENCED`` stored at each of ``watermarks`` (those of
         the recorded decisions) and at ``before``: what a decision of now or later can still point to.
+        """
+        ...
+
+
+class MarketStore(BarStore, PostStore, EvidenceStore, PayloadPruning, Protocol):
+    """All market data of a process in one place: bars, posts, scores and the raw answers that they came from."""
+
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
+        """The newest ``PAYLOADS_REFERENCED`` raw answers of ``source`` stored by ``stored_until`` (micros).
+
+        Of each its digest, request and stored_at, newest first.
         """
         ...
 

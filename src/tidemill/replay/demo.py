@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tidemill.bootstrap import Services, build_fill_rules, recorded_settings, require_sound, using
+from tidemill.bootstrap import Overrides, Services, build_fill_rules, recorded_settings, require_sound, using
 from tidemill.domain.errors import TidemillError
 from tidemill.operations.ledger_opening import open_ledger
 from tidemill.operations.prefect_server import PrefectServer, quiet_prefect
@@ -76,7 +76,7 @@ def _replay(
     servers.open_account(currency, base.start_cash)
     settings = replay_settings(plan, base, urls=servers.urls, key=servers.key, secret=servers.secret)
     write_settings_file(plan, base)
-    services = Services(settings, recording=plan.recording, grid=plan.grid)
+    services = Services(settings, Overrides(grid=plan.grid))
     stack.callback(services.close)
     screen.say("importing history")
     before = plan.grid.decided_open(plan.start) + plan.grid.delay / 2
@@ -102,7 +102,7 @@ def _publish_plot(services: Services, plan: ReplayPlan, steps: StepLog, summary:
     picture = plot_run(
         path,
         equity=[(plan.start, services.settings.start_cash), *steps.equity],
-        decisions=services.ledger.load_decisions(services.settings.account),
+        decisions=services.stores.ledger.load_decisions(services.settings.account),
         title=plan.recording.title,
         currency=plan.recording.series[0].instrument.quote,
     )

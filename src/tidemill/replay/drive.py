@@ -69,32 +69,32 @@ def import_history(services: Services, plan: ReplayPlan, *, now: datetime) -> di
     """Store what the recording knows before ``now``, as an import: bars checked, posts scored, gaps recorded."""
     recording: Recording = plan.recording
     evidence = f"import {recording.title}"
-    services.store.write_payload("import", evidence, recording.title.encode(), now=now)
+    services.stores.market.write_payload("import", evidence, recording.title.encode(), now=now)
     counts = {"bars": 0, "gaps": 0, "posts": 0}
     for name in plan.universe:
         done = _import_bars(services, plan, name, now)
         counts["bars"] += done.stored
         counts["gaps"] += done.missing
-    record_missing(services.store, services.gaps, services.series, now=now, start=EPOCH)
+    record_missing(services.stores.market, services.stores.gaps, services.markets.series, now=now, start=EPOCH)
     posts = recording.posts
     if len(posts):
         earlier = posts[posts["event_time"] < now]
-        counts["posts"], _, _ = store_posts(earlier, services.store, bases=services.bases, now=now)
+        counts["posts"], _, _ = store_posts(earlier, services.stores.market, bases=services.markets.bases, now=now)
     return counts
 
 
 def _import_bars(services: Services, plan: ReplayPlan, name: str, now: datetime) -> IngestSummary:
     job = SeriesJob(
-        instrument=services.instruments[name],
+        instrument=services.markets.instruments[name],
         timeframe=plan.grid.timeframe,
         calendar=plan.grid.calendar,
         sessions=plan.grid.sessions,
-        outliers=services.outliers,
+        outliers=services.markets.outlier_rules,
     )
     bars = plan.recording.as_bars(name, plan.recording.first_open, now - job.length + MICROSECOND)
     if len(bars):
-        note_fetch(services.gaps, job, bars["open_time"].iloc[0].to_pydatetime(), now, bars=len(bars), now=now)
-    return store_checked(bars, services.store, services.gaps, job, now=now, source="import")
+        note_fetch(services.stores.gaps, job, bars["open_time"].iloc[0].to_pydatetime(), now, bars=len(bars), now=now)
+    return store_checked(bars, services.stores.market, services.stores.gaps, job, now=now, source="import")
 
 
 def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, progress: Progress) -> StepLog:
@@ -104,9 +104,10 @@ def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, prog
         stack.enter_context(using(services))
         stack.enter_context(quiet_prefect())
         for index, point in enumerate(plan.points):
-            services.__dict__["artifacts"] = index in (0, len(plan.points) - 1)
+            at_the_ends = index in (0, len(plan.points) - 1)
             try:
-                _run_step(services, servers, plan, point, log, partial(progress, index))
+                with services.artifacts_published(at_the_ends):
+                    _run_step(services, servers, plan, point, log, partial(progress, index))
             except Exception as error:  # noqa: BLE001 -- whatever a flow raised is the step's failure, told at the end
                 log.failures.append(f"step {index + 1} at {point:%Y-%m-%dT%H:%MZ}: {error}")
                 break
@@ -147,7 +148,7 @@ def training_due(services: Services, as_of: datetime) -> bool:
     """Whether the schedule of ``retrain``, in recorded time, has come."""
     from tidemill.model_training.candidates import is_due
 
-    champion = services.models.load_champion("tidemill")
+    champion = services.stores.models.load_champion("tidemill")
     return is_due(champion, as_of, services.settings.training.retrain_every_days)
 
 

@@ -37,9 +37,9 @@ def compare_with(services: Services, plan: ReplayPlan, backtest: BacktestResult)
     """The ledger of a replay beside a backtest of the same days."""
     account = services.settings.account
     replayed = RunTold(
-        decisions=services.ledger.load_decisions(account),
-        orders=services.ledger.load_orders(account=account),
-        fills=services.ledger.load_fills(account),
+        decisions=services.stores.ledger.load_decisions(account),
+        orders=services.stores.ledger.load_orders(account=account),
+        fills=services.stores.ledger.load_fills(account),
         equity_end=final_equity(services, plan),
     )
     tested = RunTold(

@@ -24,30 +24,30 @@ def ledger_venue_difference(services: Services) -> Decimal:
     trade that only one side has.
     """
     account = services.settings.account
-    portfolio = services.ledger.load_portfolio(account)
-    balances = services.broker.fetch_balances()
+    portfolio = services.stores.ledger.load_portfolio(account)
+    balances = services.trading.broker.fetch_balances()
     assets = set(portfolio.assets) | set(balances)
     total = sum(
         (abs(portfolio.quantity(one) - (balances[one].total if one in balances else ZERO)) for one in assets), ZERO
     )
-    orders = {one.venue_order_id for one in services.ledger.load_orders(account=account) if one.venue_order_id}
-    fills = {(one.instrument, one.trade_id) for one in services.ledger.load_fills(account)}
+    orders = {one.venue_order_id for one in services.stores.ledger.load_orders(account=account) if one.venue_order_id}
+    fills = {(one.instrument, one.trade_id) for one in services.stores.ledger.load_fills(account)}
     venue_orders: set[str] = set()
     venue_fills: set[tuple[str, str]] = set()
     for name in services.settings.universe:
-        venue_orders |= {one.venue_order_id for one in services.broker.fetch_orders(name, EPOCH)}
-        venue_fills |= {(name, one.trade_id) for one in services.broker.fetch_fills(name, None)}
+        venue_orders |= {one.venue_order_id for one in services.trading.broker.fetch_orders(name, EPOCH)}
+        venue_fills |= {(name, one.trade_id) for one in services.trading.broker.fetch_fills(name, None)}
     return total + len(orders ^ venue_orders) + len(fills ^ venue_fills)
 
 
 def final_equity(services: Services, plan: ReplayPlan) -> Decimal:
     """Equity at the last bar closed at or before the end of the traded part."""
-    rules = services.rules
+    rules = services.trading.rules
     length = timedelta(seconds=timeframe_seconds(plan.grid.timeframe))
     bars = plan.recording.as_bars(None, plan.recording.first_open, plan.end - length + timedelta(microseconds=1))
     last = bars.groupby("instrument").tail(1)
     view = view_market(rules, plan.end, last, last.iloc[:0], 0)
-    return mark_equity(rules, services.ledger.load_portfolio(rules.account), view.prices)
+    return mark_equity(rules, services.stores.ledger.load_portfolio(rules.account), view.prices)
 
 
 def largest_drawdown(marks: list[tuple[datetime, Decimal]]) -> Decimal:
@@ -61,7 +61,9 @@ def largest_drawdown(marks: list[tuple[datetime, Decimal]]) -> Decimal:
 
 def traded_model(services: Services) -> dict[str, str] | None:
     """What decided last: model with version and verdict, or the rule."""
-    decisions = [one for one in services.ledger.load_decisions(services.settings.account) if one.outcome == "decided"]
+    decisions = [
+        one for one in services.stores.ledger.load_decisions(services.settings.account) if one.outcome == "decided"
+    ]
     if not decisions:
         return None
     last = decisions[-1]
@@ -74,10 +76,12 @@ def traded_model(services: Services) -> dict[str, str] | None:
 def one_lineage(services: Services) -> dict[str, Any]:
     """The lineage of the last filled order, or of nothing when none was filled."""
     account = services.settings.account
-    filled = [order for order in services.ledger.load_orders(account=account) if order.filled > 0]
+    filled = [order for order in services.stores.ledger.load_orders(account=account) if order.filled > 0]
     if not filled:
         return {}
-    return explain(filled[-1].intent.intent_id, ledger=services.ledger, payloads=services.store, account=account)
+    return explain(
+        filled[-1].intent.intent_id, ledger=services.stores.ledger, payloads=services.stores.market, account=account
+    )
 
 
 def make_summary(services: Services, plan: ReplayPlan, log: StepLog, *, seconds: float, ui: str) -> dict[str, Any]:
@@ -96,10 +100,10 @@ def make_summary(services: Services, plan: ReplayPlan, log: StepLog, *, seconds:
         "model": traded_model(services),
         "strategy": plan.strategy,
         "forecasts": log.forecasts,
-        "orders": count_orders(services.ledger.load_orders(account=account)),
+        "orders": count_orders(services.stores.ledger.load_orders(account=account)),
         "vetoed": log.vetoed,
         "dropped": log.dropped,
-        "fees": str(fees_in_currency(services.ledger.load_fills(account))),
+        "fees": str(fees_in_currency(services.stores.ledger.load_fills(account))),
         "currency": plan.recording.series[0].instrument.quote,
         "equity_start": str(start),
         "equity_end": str(end),

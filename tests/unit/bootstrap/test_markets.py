@@ -10,7 +10,7 @@ import pytest
 from support.wire_double import serving
 
 from tidemill.adapters.ccxt.market_events import CcxtMarketEvents
-from tidemill.bootstrap import Services, using
+from tidemill.bootstrap import Overrides, Services, using
 from tidemill.bootstrap.market_sources import build_access
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import EPOCH
@@ -53,37 +53,37 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_a_file_names_venues_series_and_records(settings: Settings) -> None:
-    known = Services(settings, market_clock=ManualClock(NOW))
-    groups = {(one.venue, one.timeframe): one for one in known.groups}
+    known = Services(settings, Overrides(market_clock=ManualClock(NOW)))
+    groups = {(one.venue, one.timeframe): one for one in known.markets.groups}
     assert list(groups) == [("BINANCE", "1h"), ("BINANCE", "4h"), ("FUTURES", "1h"), ("US", "1d")]
     shares = groups["US", "1d"]
     assert shares.names == ("AAPL-USD.US", "MSFT-USD.US")
     assert shares.calendar == "as-recorded"
     days = [one for one in shares.sessions if one >= datetime(2025, 12, 30, tzinfo=UTC)]
     assert [one.day for one in days] == [30, 31, 2, 5, 6, 7, 8, 9, 12, 13, 14, 15], "no New Year, no weekend"
-    assert known.markets.wanted_records() == [
+    assert known.markets.sources.recorded_events() == [
         ("trades", "BTC-USDT.BINANCE"),
         ("funding", "BTC-USDT.FUTURES"),
         ("open_interest", "BTC-USDT.FUTURES"),
         ("adjustments", "AAPL-USD.US"),
         ("adjustments", "MSFT-USD.US"),
     ]
-    futures = known.markets.records("FUTURES")
+    futures = known.markets.sources.market_events("FUTURES")
     assert isinstance(futures, CcxtMarketEvents)
     assert MarketEventKind.FUNDING in futures.kinds
     with pytest.raises(ConfigurationError, match="US has no stream"):
-        known.markets.stream("US")
+        known.markets.sources.stream("US")
     known.close()
 
 
 def test_each_venue_has_its_pace(settings: Settings) -> None:
-    known = Services(settings, market_clock=ManualClock(NOW))
-    futures = build_access(known.markets.described["FUTURES"], known.market_parts)
+    known = Services(settings, Overrides(market_clock=ManualClock(NOW)))
+    futures = build_access(known.markets.sources.described["FUTURES"], known.markets.parts)
     assert futures.pace is not None
     assert futures.pace.rule.per_second == 5
-    binance = build_access(known.markets.described["BINANCE"], known.market_parts)
+    binance = build_access(known.markets.sources.described["BINANCE"], known.markets.parts)
     assert (binance.pace.rule, binance.pace.share) == (None, 0.8), "ccxt's own pace, and some of it left"
-    paper = build_access(MarketSettings(name="P", exchange="binance", rest_url="http://x"), known.market_parts)
+    paper = build_access(MarketSettings(name="P", exchange="binance", rest_url="http://x"), known.markets.parts)
     assert paper.pace is None, "a venue of our own needs none"
     known.close()
 
@@ -149,7 +149,7 @@ def test_two_exchanges_at_once_over_the_wire_each_series_for_itself(tmp_path: Pa
                 ),
                 training={"window_days": 10},
             ),
-            market_clock=ManualClock(NOW),
+            Overrides(market_clock=ManualClock(NOW)),
         )
 
         class State:
@@ -173,8 +173,8 @@ def test_two_exchanges_at_once_over_the_wire_each_series_for_itself(tmp_path: Pa
             ("SOL-USDT.OTHER", 239, "fine"),
             ("X-USDT.OTHER", 0, "unknown symbol"),
         ]
-        assert not known.gaps.load_gaps()
-        stored = known.store.read_bars(["SOL-USDT.OTHER"], "1h", EPOCH, NOW)
+        assert not known.stores.gaps.load_gaps()
+        stored = known.stores.market.read_bars(["SOL-USDT.OTHER"], "1h", EPOCH, NOW)
         assert stored["open_time"].diff().dropna().eq(timedelta(hours=1)).all()
         known.close()
 
@@ -211,16 +211,16 @@ def test_shares_are_ingested_with_raw_answers_kept(tmp_path: Path, monkeypatch: 
             Settings(
                 home=tmp_path, markets=(shares,), training={"window_days": 30}, ingest={"record_history_hours": 240}
             ),
-            market_clock=ManualClock(NOW),
+            Overrides(market_clock=ManualClock(NOW)),
         )
         with using(known):
             done = fetch_and_store_bars.fn("VOD-GBP.LSE", "1d")
             told = fetch_and_store_records.fn("adjustments", "VOD-GBP.LSE")
     assert (done.fetched, done.stored, done.quarantined) == (3, 3, 0)
     assert told.stored == 1
-    splits = known.records.read_market_events(MarketEventKind.ADJUSTMENTS, ["VOD-GBP.LSE"], EPOCH, NOW)
+    splits = known.stores.market_events.read_market_events(MarketEventKind.ADJUSTMENTS, ["VOD-GBP.LSE"], EPOCH, NOW)
     assert list(splits["value"]) == [2.0]
-    (newest, *_) = known.store.find_payloads("bars VOD-GBP.LSE", stored_until=2**62)
-    assert b"VOD" in known.store.read_payload(newest["digest"])
+    (newest, *_) = known.stores.market.find_payloads("bars VOD-GBP.LSE", stored_until=2**62)
+    assert b"VOD" in known.stores.market.read_payload(newest["digest"])
     assert "s3cret" not in str(newest)
     known.close()

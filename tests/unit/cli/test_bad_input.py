@@ -55,8 +55,8 @@ def test_a_mistake_on_the_command_line(
     arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert named in refused(capsys, *arguments)
-    assert not services().ledger.load_freezes()
-    assert services().ledger.load_account("main") is None
+    assert not services().stores.ledger.load_freezes()
+    assert services().stores.ledger.load_account("main") is None
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_halt_tells_what_it_could_not_do(
 ) -> None:
     """The stop stands in any case; that nothing was sold or cancelled must not be read out of silence."""
     assert "nothing was sold: the venue's key is not set here" in refused(capsys, "halt", "--flatten", "--because", "x")
-    assert [one.scope for one in services().ledger.load_freezes()] == ["*"]
+    assert [one.scope for one in services().stores.ledger.load_freezes()] == ["*"]
     for name, value in (("KEY", "k"), ("SECRET", "s"), ("REST_URL", "http://127.0.0.1:1")):
         monkeypatch.setenv(f"TIDEMILL_VENUE__{name}", value)
     unreachable = Services(load_settings())

@@ -120,7 +120,7 @@ class Desk:
         return json.loads(out.read_text()) if told else {"output": done.output}
 
     def stored(self, name: str = "BTC-USDT.V", timeframe: str = "1h") -> pd.DataFrame:
-        return self.known.store.read_bars([name], timeframe, EPOCH, FOREVER, revisions=True)
+        return self.known.stores.market.read_bars([name], timeframe, EPOCH, FOREVER, revisions=True)
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_a_bad_file_is_one_sentence_and_nothing_is_stored(
     if (spoil, kind) == (cut, "csv"):
         pytest.skip("a CSV that ends early is one with fewer rows")
     spoil(path)
-    before = desk.known.store.watermark()
+    before = desk.known.stores.market.watermark()
     with pytest.raises(SystemExit) as ended:
         main(["data", "import", str(path), "--venue", "V"])
     assert ended.value.code == 2
@@ -210,9 +210,9 @@ def test_a_bad_file_is_one_sentence_and_nothing_is_stored(
     assert path.name in "".join(one.strip() for one in lines)
     assert "Traceback" not in told.out + told.err
     assert len(" ".join(lines)) < 400
-    assert desk.known.store.watermark() == before
+    assert desk.known.stores.market.watermark() == before
     assert len(desk.stored()) == 0
-    assert desk.known.gaps.list_series() == []
+    assert desk.known.stores.gaps.list_series() == []
 
 
 # -- export

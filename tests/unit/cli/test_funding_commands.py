@@ -122,7 +122,7 @@ def test_backtest_settles_from_files_and_import_keeps_the_rates(on_disk: Path, m
         typed("data", "import", str(on_disk), "--json", str(out), code=0)
         imported = json.loads(out.read_text())
         assert (imported["series"][0]["stored"], imported["posts"], imported["funding"]) == (BARS, 0, 2)
-        kept = known.records.read_market_events(MarketEventKind.FUNDING, [BTC], START, START + BARS * HOUR)
+        kept = known.stores.market_events.read_market_events(MarketEventKind.FUNDING, [BTC], START, START + BARS * HOUR)
         assert list(kept["rate"]) == [0.0001, -0.01]
         typed("data", "import", str(on_disk), "--json", str(out), code=0)
         assert json.loads(out.read_text())["funding"] == 0

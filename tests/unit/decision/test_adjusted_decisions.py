@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tidemill.adapters.sql.market.market_events import SqlMarketEvents
 from tidemill.adapters.sql.market.store import SqlMarketStore
-from tidemill.bootstrap import Services, rerun_recorded, using
+from tidemill.bootstrap import Overrides, Services, rerun_recorded, using
 from tidemill.bootstrap.environment import this_environment
 from tidemill.bootstrap.policies import build_limits
 from tidemill.decision import DecisionInputs, DecisionRules, PlainSteps, build_decision, load_market, think
@@ -300,11 +301,11 @@ def test_tasks_give_decisions_training_and_reruns_the_adjustments_of_the_service
     store, records = filled(SPLIT_HOUR), known(SPLIT)
     decision, orders = decide(store, records)
     chosen = Settings(home=tmp_path, universe=UNIVERSE, timeframe="1h")
-    parts = {"store": store, "records": records, "gaps": MemoryGapLedger(), "rules": rules(), "ledger": orders}
-    with using(Services(chosen, **parts)) as services:
+    parts = Overrides(market_store=store, market_events=records, gaps=MemoryGapLedger(), rules=rules(), ledger=orders)
+    with using(Services(chosen, parts)) as services:
         pd.testing.assert_frame_equal(load_market_task.fn(AS_OF).bars, look(store, records).bars)
         bars_trained = load_training_data_task.fn(AS_OF).bars
         assert bars_trained["close"].tolist() == train(store, records).bars["close"].tolist()
         assert rerun_recorded(services, decision)["differences"] == []
-    services.__dict__["records"] = MemoryMarketEvents()
-    assert rerun_recorded(services, decision)["differences"], "control"
+    blind = Services(chosen, replace(parts, market_events=MemoryMarketEvents()))
+    assert rerun_recorded(blind, decision)["differences"], "control"

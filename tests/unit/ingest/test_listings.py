@@ -13,7 +13,7 @@ import pytest
 from support.hourly import BTC, ETH, GROUP, HOUR, START, Source, at, bars
 from support.repair_desk import job, repair, repaired
 
-from tidemill.bootstrap import Services, ask_listings
+from tidemill.bootstrap import Overrides, Services, ask_listings
 from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import EPOCH, Instrument
@@ -219,18 +219,19 @@ def test_a_venue_that_cannot_be_asked_changes_no_mark_and_is_asked_once(tmp_path
     silent = Silent([])
     known = Services(
         Settings(home=tmp_path, **options),
-        store=MemoryMarketStore(),
-        gaps=MemoryGapLedger(),
-        marks=MemorySeriesStatus(),
-        market_source=silent,
-        market_clock=ManualClock(at(30)),
+        Overrides(
+            market_store=MemoryMarketStore(),
+            gaps=MemoryGapLedger(),
+            series_status=MemorySeriesStatus(),
+            sources={"T": silent, "U": Source([], instruments=(replace(other, listed_from=LISTED),))},
+            market_clock=ManualClock(at(30)),
+        ),
     )
     before = SeriesStatus(
         instrument=BTC.id, timeframe="1h", state=SeriesState.DELISTED, listed_from=LISTED, listed_until=at(10)
     )
-    known.marks.record_status(before, now=at(29))
-    known.markets.use("U", Source([], instruments=(replace(other, listed_from=LISTED),)))
+    known.stores.series_status.record_status(before, now=at(29))
     assert [(one.instrument, one.listed_from) for one in ask_listings(known)] == [(other.id, LISTED)]
     assert silent.questions == 1, "an hour of waiting for each of its instruments helps nobody"
-    assert [one for one in known.marks.load_statuses() if one.instrument == BTC.id] == [before]
-    assert known.groups[0].listing(BTC.id) == Listing(start=LISTED, end=at(10))
+    assert [one for one in known.stores.series_status.load_statuses() if one.instrument == BTC.id] == [before]
+    assert known.markets.groups[0].listing(BTC.id) == Listing(start=LISTED, end=at(10))

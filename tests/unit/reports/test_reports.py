@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.bootstrap import Services, using
+from tidemill.bootstrap import Overrides, Services, using
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import require_range
 from tidemill.domain.portfolio import Account
@@ -51,10 +51,14 @@ def test_a_monitor_asks_for_decisions_since_the_account_was_opened(tmp_path: Pat
 
     ledger, clock = MemoryLedger(), ManualClock(NOW)
     svc = Services(
-        Settings(home=tmp_path, recording=tmp_path / "some.toml"), ledger=ledger, market_clock=clock, recording=None
+        Settings(home=tmp_path, recording=tmp_path / "some.toml"),
+        Overrides(
+            ledger=ledger,
+            market_clock=clock,
+        ),
     )
     account = Account(account="main", venue="BINANCE", currency="USDT", opened_at=NOW - timedelta(hours=2))
-    ledger.open_account(account, {"USDT": Decimal(1)}, stamp=svc.stamp())
+    ledger.open_account(account, {"USDT": Decimal(1)}, stamp=svc.clocks.stamp())
     with using(svc):
         assert find_undecided.fn() == ["2021-04-22T11:01:30Z", "2021-04-22T12:01:30Z"]
 
@@ -63,7 +67,7 @@ def test_an_account_is_opened_at_the_market_time(tmp_path: Path) -> None:
     from tidemill.operations.account import open_settings_account
 
     ledger = MemoryLedger()
-    with using(Services(Settings(home=tmp_path), ledger=ledger, market_clock=ManualClock(NOW))):
+    with using(Services(Settings(home=tmp_path), Overrides(ledger=ledger, market_clock=ManualClock(NOW)))):
         open_settings_account(["USDT=5"])
     account = ledger.load_account("main")
     assert account is not None
@@ -71,13 +75,19 @@ def test_an_account_is_opened_at_the_market_time(tmp_path: Path) -> None:
 
 
 def test_training_on_an_empty_store_tells_what_is_missing(tmp_path: Path) -> None:
-    svc = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_clock=ManualClock(NOW))
-    universe, grid = svc.settings.universe, svc.grid
+    svc = Services(
+        Settings(home=tmp_path),
+        Overrides(
+            market_store=MemoryMarketStore(),
+            market_clock=ManualClock(NOW),
+        ),
+    )
+    universe, grid = svc.settings.universe, svc.markets.grid
     data = learning.load_training_data(
-        svc.store, svc.store, universe=universe, grid=grid, scorer="s", as_of=NOW, window_days=9
+        svc.stores.market, svc.stores.market, universe=universe, grid=grid, scorer="s", as_of=NOW, window_days=9
     )
     table = learning.build_training_table(data, universe=universe, grid=grid, horizon=24)
-    candidate = learning.train_candidate(table, params=svc.training, as_of=NOW, name="m")
+    candidate = learning.train_candidate(table, params=svc.trading.training, as_of=NOW, name="m")
     verdict = learning.judge(candidate, data, universe=universe, grid=grid, promotion="paper")
     assert verdict.text == "refused"
     assert "only 0 rows with a known label" in verdict.reasons[0]
@@ -94,7 +104,7 @@ def test_flows_refuse_a_range_that_holds_nothing(tmp_path: Path) -> None:
     from flows.backfill import backfill
     from flows.repair import repair
 
-    with using(Services(Settings(home=tmp_path), market_clock=ManualClock(NOW))):
+    with using(Services(Settings(home=tmp_path), Overrides(market_clock=ManualClock(NOW)))):
         for flow in (backfill, repair):
             with pytest.raises(DataError, match="is not before end"):
                 flow.fn(start=NOW, end=NOW - timedelta(1))
@@ -111,9 +121,14 @@ def test_forms_refuse_numbers_that_cannot_be_meant() -> None:
 
 
 def test_a_stream_of_a_market_that_is_not_there(tmp_path: Path) -> None:
-    svc = Services(Settings(home=tmp_path), store=MemoryMarketStore(), market_source=None)
+    svc = Services(
+        Settings(home=tmp_path),
+        Overrides(
+            market_store=MemoryMarketStore(),
+        ),
+    )
     with pytest.raises(ConfigurationError, match="no market 'ABSENT'; there are BINANCE"):
-        svc.markets.stream("ABSENT")
+        svc.markets.sources.stream("ABSENT")
     svc.close()
 
 

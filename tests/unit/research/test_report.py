@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.backtest import make_backtest
-from tidemill.bootstrap import Services, SettingsPlanLoader, using
+from tidemill.bootstrap import Overrides, Services, SettingsPlanLoader, using
 from tidemill.cli import app
 from tidemill.domain.errors import ConfigurationError
 from tidemill.memory.clocks import ManualClock
@@ -120,7 +120,14 @@ def test_a_page_without_a_folder_is_refused_before_anything_runs(data: Path, tmp
     page = str(tmp_path / "no" / "page.html")
     trials = MemoryTrialLedger()
     with (
-        using(Services(load_settings(home=tmp_path), trials=trials)),
+        using(
+            Services(
+                load_settings(home=tmp_path),
+                Overrides(
+                    trials=trials,
+                ),
+            )
+        ),
         pytest.raises(ConfigurationError, match="make it first"),
     ):
         make_backtest.fn(request, page)

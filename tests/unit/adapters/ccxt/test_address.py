@@ -11,7 +11,7 @@ import pytest
 from tidemill.adapters.ccxt.address import check_venue_address
 from tidemill.adapters.ccxt.exchange import real_hosts
 from tidemill.adapters.venues.capabilities import CAPABILITIES
-from tidemill.bootstrap import Services
+from tidemill.bootstrap import Overrides, Services
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument
 from tidemill.settings import Settings
@@ -22,7 +22,9 @@ REAL = [name for name in CAPABILITIES if name != "paper"]
 
 def services(folder: Path, mode: Any, rest_url: str = "", exchange: str = "binance") -> Services:
     venue = {"key": "k", "secret": "s", "rest_url": rest_url, "exchange": exchange}
-    return Services(Settings(home=folder, mode=mode, universe=(BTC.id,), venue=venue), instruments={BTC.id: BTC})
+    return Services(
+        Settings(home=folder, mode=mode, universe=(BTC.id,), venue=venue), Overrides(instruments={BTC.id: BTC})
+    )
 
 
 @pytest.mark.parametrize("mode", ["replay", "paper", "sandbox"])
@@ -30,7 +32,7 @@ def services(folder: Path, mode: Any, rest_url: str = "", exchange: str = "binan
 def test_with_keys_alone_nothing_trades_at_the_exchange(mode: str, exchange: str, tmp_path: Path) -> None:
     """A worker with keys in its environment and no address sent orders of mode paper to the exchange itself."""
     with pytest.raises(ConfigurationError, match=f"mode {mode} does not trade at {exchange} itself"):
-        assert services(tmp_path, mode, exchange=exchange).broker
+        assert services(tmp_path, mode, exchange=exchange).trading.broker
 
 
 @pytest.mark.parametrize("mode", ["paper", "sandbox"])
@@ -61,10 +63,10 @@ def test_what_each_mode_may_speak_to(tmp_path: Path) -> None:
 
 def test_control_in_mode_live_the_exchange_is_meant(tmp_path: Path) -> None:
     live = services(tmp_path, "live")
-    assert live.broker is not None
+    assert live.trading.broker is not None
     live.close()
 
 
 def test_orders_in_the_sandbox_obey_the_exchanges_row(tmp_path: Path) -> None:
-    assert services(tmp_path, "sandbox", "https://testnet.binance.vision").capability_name == "binance"
-    assert services(tmp_path, "paper", "http://127.0.0.1:8000").capability_name == "paper"
+    assert services(tmp_path, "sandbox", "https://testnet.binance.vision").trading.capability_name == "binance"
+    assert services(tmp_path, "paper", "http://127.0.0.1:8000").trading.capability_name == "paper"
