@@ -13,8 +13,9 @@ import pytest
 from support.influx_desk import APIS, NAME, START, Alone, Desk, bars, is_there
 from support.influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
+from tidemill.adapters.influx.connection import open_wire
 from tidemill.adapters.influx.market import InfluxMarketStore, Place, _Known, _lines
-from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES, open_wire
+from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.bootstrap import Services
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from support.influx_desk import APIS, MINUTE, NAME, START, Alone, Desk, bars, is_there, some
 from support.influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
-from tidemill.adapters.influx._write_journal import TOLD, UNDER_WAY, Told
+from tidemill.adapters.influx._write_journal import STATE_QUERY, UNDER_WAY, WriteState
 from tidemill.adapters.influx.market import InfluxMarketStore, Place
-from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES, Answer, Wanted
+from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES, Answer, PointQuery
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import to_micros
 
@@ -281,21 +281,21 @@ class Short:
                 raise TransientError("killed")
             self.double.write(text)
 
-    def read(self, *wanted: Wanted) -> list[Answer]:
-        return [self.rows(one) for one in wanted]
+    def read(self, *queries: PointQuery) -> list[Answer]:
+        return [self.rows(query) for query in queries]
 
-    def rows(self, wanted: Wanted) -> Answer:
+    def rows(self, query: PointQuery) -> Answer:
         found = []
         for (name, tags, at), fields in self.double.points.items():
             known = {**dict(tags), **fields}
-            mine = name == wanted.measurement and wanted.tags.items() <= dict(tags).items()
-            if mine and wanted.start <= at < wanted.end:
-                row = {one: str(known[one]) for one in wanted.columns if one in known}
+            mine = name == query.measurement and query.tags.items() <= dict(tags).items()
+            if mine and query.start <= at < query.end:
+                row = {one: str(known[one]) for one in query.columns if one in known}
                 found.append({"time": str(at), **row})
         return found
 
-    def newest(self, wanted: Wanted) -> int | None:
-        return max((int(row["time"]) for row in self.rows(wanted)), default=None)
+    def newest(self, query: PointQuery) -> int | None:
+        return max((int(row["time"]) for row in self.rows(query)), default=None)
 
 
 steps = st.lists(
@@ -323,7 +323,7 @@ class Story:
         self.seen: list[tuple[int, list[float]]] = []
 
     def begun(self) -> int:
-        return Told.of(self.wire.rows(TOLD)).begun
+        return WriteState.of(self.wire.rows(STATE_QUERY)).begun
 
     def write(self, kind: str, closes: dict[int, float], number: int) -> None:
         before, chunks = self.begun(), -(-len(closes) // 2)

@@ -11,24 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from tidemill.adapters.influx.wire import Wanted
+from tidemill.adapters.influx.wire import Answer, PointQuery
 from tidemill.domain.market import to_micros
-
-if TYPE_CHECKING:
-    from tidemill.adapters.influx.wire import Answer
 
 FOREVER = to_micros(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
 # the slot's time: one that no retention reaches
 UNDER_WAY = to_micros(datetime.fromisoformat("2100-01-01T00:00:00+00:00"))
-TOLD = Wanted(tags={}, columns=("stored_at", "done"), start=0, end=FOREVER, measurement="unfinished")
+STATE_QUERY = PointQuery(tags={}, columns=("stored_at", "done"), start=0, end=FOREVER, measurement="unfinished")
 # what doctor writes to see that it may: nothing, beside the slot
 PROBE = f"unfinished stored_at=0i {UNDER_WAY + 1}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class WriteState:
     """Storage times: of writes that broke off, and of what was begun and done last; 0 is none."""
 
     broken: tuple[int, ...] = ()
@@ -36,11 +32,11 @@ class Told:
     done: int = 0
 
     @classmethod
-    def of(cls, rows: Answer) -> Told:
-        """What the answer to ``TOLD`` says."""
-        told = {int(row["time"]): row for row in rows}
-        slot = told.pop(UNDER_WAY, {})
-        broken = {_number(row.get("stored_at")) for row in told.values()} - {0}
+    def of(cls, rows: Answer) -> WriteState:
+        """What the answer to ``STATE_QUERY`` says."""
+        by_time = {int(row["time"]): row for row in rows}
+        slot = by_time.pop(UNDER_WAY, {})
+        broken = {_number(row.get("stored_at")) for row in by_time.values()} - {0}
         return cls(broken=tuple(sorted(broken)), begun=_number(slot.get("stored_at")), done=_number(slot.get("done")))
 
     @property

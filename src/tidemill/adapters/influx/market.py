@@ -28,8 +28,17 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from tidemill.adapters.influx._write_journal import FOREVER, PROBE, TOLD, Told, begun_line, broken_line, done_line
-from tidemill.adapters.influx.wire import Answer, Api, Place, Wanted, open_wire
+from tidemill.adapters.influx._write_journal import (
+    FOREVER,
+    PROBE,
+    STATE_QUERY,
+    WriteState,
+    begun_line,
+    broken_line,
+    done_line,
+)
+from tidemill.adapters.influx.connection import open_wire
+from tidemill.adapters.influx.wire import Answer, Api, Place, PointQuery
 from tidemill.adapters.sql.market.columns import BarColumns, Part, to_frame
 from tidemill.domain.market import from_micros, split_instrument_id, timeframe_seconds, to_micros
 from tidemill.ports import Sleep, StoreHealth
@@ -102,11 +111,11 @@ class InfluxMarketStore:
         mark = self._beside.watermark()
         until = mark if stored_until is None else min(stored_until, mark)
         parts = []
-        for found, told in self._answers(
-            [_wanted_all(name, timeframe, to_micros(start), to_micros(end)) for name in names]
+        for points, state in self._answers(
+            [_query_all(name, timeframe, to_micros(start), to_micros(end)) for name in names]
         ):
-            integers, reals, _ = _in_order(found)
-            kept = _is_whole(integers[1], until, told.unread)
+            integers, reals, _ = _in_order(points)
+            kept = _is_whole(integers[1], until, state.unread)
             kept &= integers[2] <= to_micros(known_at) if known_at is not None else True
             parts.append((integers[:, kept], reals[:, kept]))
         return to_frame(names, parts, revisions=revisions)
@@ -115,8 +124,8 @@ class InfluxMarketStore:
         """See the port; what is not whole is passed over, some thousand bars at a time."""
         mark = self._beside.watermark()
         back, reach, end = BACK_BARS * timeframe_seconds(timeframe) * MICROS, 0, FOREVER
-        while (newest := self._wire.newest(_wanted(instrument, timeframe, EARLIEST, end, ("c",)))) is not None:
-            opens = self._whole_opens(_wanted(instrument, timeframe, newest - reach, newest + 1, NOTES[:1]), mark)
+        while (newest := self._wire.newest(_query_of(instrument, timeframe, EARLIEST, end, ("c",)))) is not None:
+            opens = self._whole_opens(_query_of(instrument, timeframe, newest - reach, newest + 1, NOTES[:1]), mark)
             if len(opens):
                 return from_micros(int(opens.max()))
             reach, end = back, newest - reach
@@ -126,14 +135,14 @@ class InfluxMarketStore:
         """See the port."""
         mark = self._beside.watermark()
         return np.unique(
-            self._whole_opens(_wanted(instrument, timeframe, to_micros(start), to_micros(end), NOTES[:1]), mark)
+            self._whole_opens(_query_of(instrument, timeframe, to_micros(start), to_micros(end), NOTES[:1]), mark)
         )
 
     def health(self) -> StoreHealth:
         """See the port; both stores are asked."""
         beside = self._beside.health()
         self._wire.write([PROBE])
-        self._wire.read(TOLD)
+        self._wire.read(STATE_QUERY)
         place = f"{self._wire.place}, beside {beside.kind} in {beside.place}"
         return replace(beside, kind=f"InfluxDB {self._wire.version()}", place=place)
 
@@ -152,13 +161,13 @@ class InfluxMarketStore:
         mark, lost = self._beside.watermark(), 0
         parts = [columns.part(code) for code in range(len(columns.names))]
         spans = [(int(integers[0, 0]), int(integers[0, -1]) + 1) for integers, _ in parts]
-        asked = [_wanted_all(name, timeframe, *span) for name, span in zip(columns.names, spans, strict=True)]
+        asked = [_query_all(name, timeframe, *span) for name, span in zip(columns.names, spans, strict=True)]
         lines: list[str] = []
-        for name, rows, (found, told) in zip(columns.names, parts, self._answers(asked), strict=True):
-            if stored <= told.newest:
-                raise _Taken(told.newest + 1)
-            lost = told.lost(mark)
-            lines += _lines(_tags(name, timeframe), rows, stored, _Known.of(found, mark, (*told.broken, lost)))
+        for name, rows, (points, state) in zip(columns.names, parts, self._answers(asked), strict=True):
+            if stored <= state.newest:
+                raise _Taken(state.newest + 1)
+            lost = state.lost(mark)
+            lines += _lines(_tags(name, timeframe), rows, stored, _Known.of(points, mark, (*state.broken, lost)))
         if lines:
             self._wire.write([broken_line(lost)] if lost else [])
             self._wire.write([begun_line(stored)])
@@ -166,20 +175,20 @@ class InfluxMarketStore:
             self._wire.write([done_line(stored)])
         return len(lines)
 
-    def _answers(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Answer, Told]]:
+    def _answers(self, queries: Sequence[PointQuery]) -> Iterator[tuple[Answer, WriteState]]:
         """Points of each, and which are not whole, asked for with the first; the watermark must be read before."""
-        told: Told | None = None
-        for one in wanted:
-            found, *rest = self._wire.read(one) if told else self._wire.read(one, TOLD)
-            told = told or Told.of(rest[0])
-            yield found, told
+        state: WriteState | None = None
+        for query in queries:
+            points, *rest = self._wire.read(query) if state else self._wire.read(query, STATE_QUERY)
+            state = state or WriteState.of(rest[0])
+            yield points, state
 
-    def _whole_opens(self, wanted: Wanted, mark: int) -> np.ndarray:
+    def _whole_opens(self, query: PointQuery, mark: int) -> np.ndarray:
         """Open times of whole points."""
-        ((found, told),) = self._answers([wanted])
-        rows = np.array([(int(row["time"]), int(row["stored_at"])) for row in found], dtype=np.int64)
+        ((points, state),) = self._answers([query])
+        rows = np.array([(int(row["time"]), int(row["stored_at"])) for row in points], dtype=np.int64)
         opens, stored = rows.reshape(-1, 2).T
-        whole: np.ndarray = opens[_is_whole(stored, mark, told.unread)]
+        whole: np.ndarray = opens[_is_whole(stored, mark, state.unread)]
         return whole
 
 
@@ -194,9 +203,9 @@ class _Known:
     first: int = 0
 
     @classmethod
-    def of(cls, found: Answer, mark: int, broken: Sequence[int]) -> _Known:
+    def of(cls, points: Answer, mark: int, broken: Sequence[int]) -> _Known:
         """Of every point of a series; ``broken``: storage times of writes that were not finished, 0 is none."""
-        integers, reals, revs = _in_order(found)
+        integers, reals, revs = _in_order(points)
         whole = _is_whole(integers[1], mark, broken)
         lost = np.array(sorted(set(broken) - {0}), dtype=np.int64)
         following = revs + 1 + len(lost) - np.searchsorted(lost, integers[1], side="right")
@@ -206,7 +215,7 @@ class _Known:
 
 def _lines(tags: Mapping[str, str], rows: Part, stored: int, known: _Known) -> list[str]:
     """Points for what is new or changed, each under its next revision."""
-    told = "".join(f",{key}={value.translate(ESCAPED)}" for key, value in tags.items())
+    tag_text = "".join(f",{key}={value.translate(ESCAPED)}" for key, value in tags.items())
     integers, reals = rows
     lines = []
     for (opened, heard, assumed), row in zip(integers.T.tolist(), reals.T.tolist(), strict=True):
@@ -214,16 +223,16 @@ def _lines(tags: Mapping[str, str], rows: Part, stored: int, known: _Known) -> l
         if content != tuple(row):
             fields = ",".join(f"{field}={value!r}" for field, value in zip(FIELDS, row, strict=True))
             notes = f"stored_at={stored}i,knowledge_time={heard}i,assumed={'true' if assumed else 'false'}"
-            lines.append(f"bars{told},rev={rev} {fields},{notes} {opened}")
+            lines.append(f"bars{tag_text},rev={rev} {fields},{notes} {opened}")
     return lines
 
 
-def _wanted_all(instrument: str, timeframe: str, start: int, end: int) -> Wanted:
-    return _wanted(instrument, timeframe, start, end, (*FIELDS, *NOTES, "rev"))
+def _query_all(instrument: str, timeframe: str, start: int, end: int) -> PointQuery:
+    return _query_of(instrument, timeframe, start, end, (*FIELDS, *NOTES, "rev"))
 
 
-def _wanted(instrument: str, timeframe: str, start: int, end: int, columns: Sequence[str]) -> Wanted:
-    return Wanted(tags=_tags(instrument, timeframe), columns=columns, start=start, end=end)
+def _query_of(instrument: str, timeframe: str, start: int, end: int, columns: Sequence[str]) -> PointQuery:
+    return PointQuery(tags=_tags(instrument, timeframe), columns=columns, start=start, end=end)
 
 
 def _is_whole(stored: np.ndarray, until: int, unread: Sequence[int]) -> np.ndarray:
@@ -234,8 +243,8 @@ def _is_whole(stored: np.ndarray, until: int, unread: Sequence[int]) -> np.ndarr
 
 def _in_order(rows: Answer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every revision in order of open time and revision: INTEGERS, VALUES, and the revisions' numbers."""
-    found = sorted(rows, key=lambda row: (int(row["time"]), int(row["rev"])))
-    return *_columns(found), np.array([int(row["rev"]) for row in found], dtype=np.int64)
+    points = sorted(rows, key=lambda row: (int(row["time"]), int(row["rev"])))
+    return *_columns(points), np.array([int(row["rev"]) for row in points], dtype=np.int64)
 
 
 def _columns(rows: Answer) -> Part:

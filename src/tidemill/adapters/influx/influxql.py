@@ -8,7 +8,16 @@ from typing import Any
 
 import requests
 
-from tidemill.adapters.influx.wire import CHUNK_LINES, TIMEOUT, Answer, Place, Refusal, Wanted, patiently, seconds_of
+from tidemill.adapters.influx.wire import (
+    CHUNK_LINES,
+    TIMEOUT,
+    Answer,
+    Place,
+    PointQuery,
+    Refusal,
+    patiently,
+    seconds_of,
+)
 from tidemill.domain.errors import ConfigurationError
 from tidemill.ports import Sleep
 
@@ -24,7 +33,7 @@ class InfluxQlWire:
             self._session.headers["Authorization"] = f"Token {place.token}"
 
     def write(self, lines: Sequence[str]) -> None:
-        """See the protocol."""
+        """Write lines with times in micros, some thousand a request; an interrupted write is safe to repeat."""
         names = {"db": self._place.bucket, "precision": "u"}
         if self._path != "/write":
             names = {"bucket": self._place.bucket, "org": self._place.org, "precision": "us"}
@@ -32,43 +41,43 @@ class InfluxQlWire:
             body = gzip.compress("\n".join(lines[at : at + CHUNK_LINES]).encode(), compresslevel=1)
             self._send("POST", self._path, names, body, {"Content-Encoding": "gzip"})
 
-    def read(self, *wanted: Wanted) -> list[Answer]:
-        """See the protocol."""
-        return self._query("; ".join(_select(one) for one in wanted))
+    def read(self, *queries: PointQuery) -> list[Answer]:
+        """Every point of each query, in any order; all in one request."""
+        return self._query("; ".join(_select(query) for query in queries))
 
-    def newest(self, wanted: Wanted) -> int | None:
-        """See the protocol."""
-        text = f'SELECT last("{wanted.columns[0]}") FROM {wanted.measurement} WHERE {_where(wanted)}'  # noqa: S608
-        (found,) = self._query(text)
-        return int(found[0]["time"]) if found else None
+    def newest(self, query: PointQuery) -> int | None:
+        """The largest time at which the first of the columns is, or None."""
+        text = f'SELECT last("{query.columns[0]}") FROM {query.measurement} WHERE {_where(query)}'  # noqa: S608
+        (rows,) = self._query(text)
+        return int(rows[0]["time"]) if rows else None
 
     def version(self) -> str:
-        """See the protocol."""
+        """What the server says it is."""
         return self._send("GET", "/ping", {}).headers.get("X-Influxdb-Version", "of unknown version")
 
     @property
     def place(self) -> str:
-        """See the protocol."""
-        return self._place.told
+        """Where the bars are, without a secret."""
+        return self._place.described
 
     def close(self) -> None:
-        """See the protocol."""
+        """Close the connections."""
         self._session.close()
 
     def _query(self, text: str) -> list[Answer]:
         """The rows of each statement."""
         answer = self._send("GET", "/query", {"db": self._place.bucket, "epoch": "u", "q": text})
-        return [self._rows(one) for one in answer.json()["results"]]
+        return [self._rows(result) for result in answer.json()["results"]]
 
-    def _rows(self, told: Mapping[str, Any]) -> Answer:
-        if "error" in told:
-            raise ConfigurationError(f"InfluxDB at {self._place.url} refuses: {told['error']}")
-        series = told.get("series", [])
-        if any(one.get("partial") for one in series):
+    def _rows(self, result: Mapping[str, Any]) -> Answer:
+        if "error" in result:
+            raise ConfigurationError(f"InfluxDB at {self._place.url} refuses: {result['error']}")
+        series = result.get("series", [])
+        if any(table.get("partial") for table in series):
             raise ConfigurationError(
                 f"InfluxDB at {self._place.url} cuts its answers short; set its max-row-limit to 0"
             )
-        rows = [dict(zip(one["columns"], row, strict=True)) for one in series for row in one["values"]]
+        rows = [dict(zip(table["columns"], row, strict=True)) for table in series for row in table["values"]]
         return [{name: _text(value) for name, value in row.items()} for row in rows]
 
     def _send(
@@ -82,25 +91,27 @@ class InfluxQlWire:
         def ask() -> requests.Response:
             url = f"{self._place.url}{path}"
             try:
-                found = self._session.request(method, url, params=names, data=body, headers=heads, timeout=TIMEOUT)
+                response = self._session.request(method, url, params=names, data=body, headers=heads, timeout=TIMEOUT)
             except requests.RequestException as error:
                 raise Refusal(0, type(error).__name__) from error
-            if not found.ok:
-                raise Refusal(found.status_code, found.text[:200], seconds_of(found.headers.get("Retry-After")))
-            return found
+            if not response.ok:
+                raise Refusal(
+                    response.status_code, response.text[:200], seconds_of(response.headers.get("Retry-After"))
+                )
+            return response
 
         answer: requests.Response = patiently(self._place, self._sleep, ask)
         return answer
 
 
-def _select(wanted: Wanted) -> str:
-    names = ", ".join(f'"{name}"' for name in wanted.columns)
-    return f"SELECT {names} FROM {wanted.measurement} WHERE {_where(wanted)}"  # noqa: S608 -- ours
+def _select(query: PointQuery) -> str:
+    names = ", ".join(f'"{name}"' for name in query.columns)
+    return f"SELECT {names} FROM {query.measurement} WHERE {_where(query)}"  # noqa: S608 -- ours
 
 
-def _where(wanted: Wanted) -> str:
-    tags = "".join(f"\"{name}\" = '{_quoted(value)}' AND " for name, value in wanted.tags.items())
-    return f"{tags}time >= {wanted.start * 1000} AND time < {wanted.end * 1000}"
+def _where(query: PointQuery) -> str:
+    tags = "".join(f"\"{name}\" = '{_quoted(value)}' AND " for name, value in query.tags.items())
+    return f"{tags}time >= {query.start * 1000} AND time < {query.end * 1000}"
 
 
 def _quoted(value: str) -> str:
