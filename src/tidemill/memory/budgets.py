@@ -16,14 +16,14 @@ class MemoryBudgets:
         self._lock = threading.Lock()
 
     def lease_block(self, name: str, owner: str, rule: BudgetRule, units: float, *, now: datetime) -> Block:
-        """See the port."""
+        """The next free ``units`` of the line, for ``owner`` alone: no other lease ever overlaps them."""
         with self._lock:
             start = max(self._free.get(name, now - rule.tolerance), now - rule.tolerance)
             self._free[name] = start + units * rule.unit
         return Block(start=start, units=units, owner=owner)
 
     def pause(self, name: str, seconds: float, *, now: datetime) -> None:
-        """See the port."""
+        """Begin no lease sooner than ``seconds`` from ``now``: the venue asked for it."""
         with self._lock:
             self._free[name] = max(self._free.get(name, now), now + timedelta(seconds=seconds))
 

@@ -27,7 +27,7 @@ class MemoryGapLedger:
         """Nothing is open."""
 
     def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
-        """See the port."""
+        """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added."""
         newest = {event.gap.key: event.gap for event in self._events}
         new = {one.key: one for one in gaps if newest.get(one.key) != one}
         if new:
@@ -38,7 +38,7 @@ class MemoryGapLedger:
     def load_gaps(
         self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
     ) -> Sequence[Gap]:
-        """See the port."""
+        """The newest line of each gap that is missing still (``every``: of all), by (instrument, timeframe, start)."""
         newest = {event.gap.key: event.gap for event in self._events}
         return [
             one
@@ -49,17 +49,17 @@ class MemoryGapLedger:
         ]
 
     def load_gap_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
-        """See the port."""
+        """Every line of the series' gaps, by (start, stored_at)."""
         found = [one for one in self._events if one.gap.key[:2] == (instrument, timeframe)]
         return sorted(found, key=lambda one: (one.gap.start, one.stored_at))
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
-        """See the port."""
+        """Keep that the source answered for the range. A fetch that failed is not recorded."""
         self._order.take(now)
         self._fetches.append(fetch)
 
     def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
-        """See the port."""
+        """Answered ranges that end after ``since``, oldest answer first."""
         return [
             one
             for one in self._fetches
@@ -67,11 +67,11 @@ class MemoryGapLedger:
         ]
 
     def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
-        """See the port."""
+        """Every (instrument, timeframe, calendar) that was ever fetched, in order."""
         return sorted({(one.instrument, one.timeframe, one.calendar) for one in self._fetches})
 
     def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added."""
         rows = {(row["instrument"], row["timeframe"], row["payload_hash"]): row for row in frames.to_rows(bars)}
         new = {key: row for key, row in rows.items() if key not in self._bars}
         if new:
@@ -87,7 +87,7 @@ class MemoryGapLedger:
         stored_until: int | None = None,
         every: bool = False,
     ) -> pd.DataFrame:
-        """See the port."""
+        """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash)."""
         chosen = frames.known_at if every else frames.stood_at
         rows = [
             row
@@ -99,7 +99,7 @@ class MemoryGapLedger:
         return frames.to_frame(sorted(rows, key=frames.order_of))
 
     def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
-        """See the port."""
+        """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
         reason = frames.need_reason(because, instrument, open_time)
         wanted = (instrument, timeframe, to_micros(open_time))
         standing = [

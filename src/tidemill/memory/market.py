@@ -65,7 +65,7 @@ class MemoryMarketStore:
         self.order = MemoryStorageOrder()
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
-        """See the port; an equal re-fetch (prices and volume) adds nothing."""
+        """Store BARS atomically; return the rows added. An equal re-fetch (prices and volume) adds nothing."""
         rows = list({(row[0], row[1]): row for row in to_rows(check_frame("bars", bars))}.values())
         series = {name: self._series(name, timeframe) for name in {row[0] for row in rows}}
         return self._add(((series[row[0]], row[1], row) for row in rows), now)
@@ -81,7 +81,7 @@ class MemoryMarketStore:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """See the port."""
+        """BARS + stored_at with ``start`` <= open_time < ``end``, by (instrument, open_time, stored_at)."""
         low, high = to_micros(start), to_micros(end)
         rows: list[Row] = []
         for name in sorted(set(instruments)):
@@ -91,37 +91,37 @@ class MemoryMarketStore:
         return to_frame(rows, [*BAR_COLUMNS, "stored_at"])
 
     def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
-        """See the port."""
+        """Open time of the newest stored bar, or None."""
         keys = self._series(instrument, timeframe).keys
         return from_micros(keys[-1]) if keys else None
 
     def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
-        """See the port."""
+        """Open times (int64 micros, ascending, each once) of the stored bars with ``start`` <= open_time < ``end``."""
         low, high = to_micros(start), to_micros(end)
         return np.array([key for key in self._series(instrument, timeframe).keys if low <= key < high], dtype=np.int64)
 
     def watermark(self) -> int:
-        """See the port."""
+        """The newest stored_at of any table in this store, in micros; 0 when empty."""
         return self.order.stored
 
     def health(self) -> StoreHealth:
-        """See the port."""
+        """Read, and write something that changes nothing; what hinders either (full, locked, refused) is raised."""
         return StoreHealth(kind="memory", place="this process", watermark=self.order.stored)
 
     def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision."""
         rows = to_rows(check_frame("posts", posts))
         return self._add(((self._posts, (row[3], row[1], row[0]), row) for row in rows), now)
 
     def read_posts(
         self, start: datetime, end: datetime, *, known_at: datetime | None = None, stored_until: int | None = None
     ) -> pd.DataFrame:
-        """See the port."""
+        """POSTS + stored_at with ``start`` <= event_time < ``end``, newest revision known, by (event_time, post_id)."""
         rows = self._texts(self._posts, start, end, 4, known_at, stored_until)
         return to_frame(rows, [*POST_COLUMNS, "stored_at"])
 
     def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Store SCORES atomically by (source, post_id, scorer); rules as for bars."""
         rows = to_rows(check_frame("scores", scores))
         kept = {name: self._scores.setdefault(name, _Revisions(compared=(3, 4))) for name in {row[2] for row in rows}}
         return self._add(((kept[row[2]], (row[5], row[1], row[0]), row) for row in rows), now)
@@ -135,13 +135,13 @@ class MemoryMarketStore:
         known_at: datetime | None = None,
         stored_until: int | None = None,
     ) -> pd.DataFrame:
-        """See the port."""
+        """SCORES + stored_at of ``scorer`` with ``start`` <= event_time < ``end``, by (event_time, post_id)."""
         kept = self._scores.get(scorer, _Revisions(compared=()))
         rows = self._texts(kept, start, end, 6, known_at, stored_until)
         return to_frame(rows, [*SCORE_COLUMNS, "stored_at"])
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
-        """See the port."""
+        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
         digest = hashlib.sha256(body).hexdigest()
         if digest not in self._payloads:
             self._payloads[digest] = body
@@ -150,11 +150,11 @@ class MemoryMarketStore:
         return digest
 
     def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
-        """See the port."""
+        """The same for several (source, request, body) at once, all of them or none; their digests."""
         return [self.write_payload(source, request, body, now=now) for source, request, body in answers]
 
     def read_payload(self, digest: str) -> bytes | None:
-        """See the port."""
+        """The body of ``digest``, or None."""
         return self._payloads.get(digest)
 
     def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
@@ -163,7 +163,7 @@ class MemoryMarketStore:
         return found[::-1][:PAYLOADS_REFERENCED]
 
     def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
-        """See the port."""
+        """Delete payloads stored before ``before`` that nothing references."""
         rows = [
             (row["source"], row["digest"], row["stored_at"], len(self._payloads[row["digest"]]))
             for row in self._payload_rows

@@ -25,7 +25,7 @@ class MemoryMarketEvents:
         """Nothing is open."""
 
     def write_market_events(self, kind: MarketEventKind, records: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Store RECORDS atomically; return the rows added. The rules are those of bars."""
         new = frames.new_rows(kind, frames.to_rows(kind, records), self._rows[kind])
         if new:
             stored = self._order.take(now)
@@ -43,7 +43,7 @@ class MemoryMarketEvents:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """See the port."""
+        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at)."""
         known = MARKET_EVENT_SHAPES[kind].columns.index("knowledge_time")
         found = [
             row
@@ -57,7 +57,7 @@ class MemoryMarketEvents:
         return frames.to_frame(kind, found if revisions else frames.newest(kind, found))
 
     def latest_event(self, kind: MarketEventKind, instrument: str) -> datetime | None:
-        """See the port."""
+        """event_time of the newest stored record, or None."""
         events = [row[1] for row in self._rows[kind] if row[0] == instrument]
         return from_micros(max(events)) if events else None
 
@@ -76,7 +76,7 @@ class MemoryMarketEventSource:
     def fetch_market_events(
         self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
     ) -> pd.DataFrame:
-        """See the port; of books the newest."""
+        """RECORDS of ``kind`` with ``start`` <= event_time < ``end``, ascending; may be empty. Of books the newest."""
         if kind not in self._records:
             raise DataError(f"this source has no {kind}")
         frame = self._records[kind]

@@ -26,7 +26,7 @@ class MemoryPostSource:
         return self._source
 
     def fetch_posts(self, start: datetime, end: datetime) -> pd.DataFrame:
-        """See the port."""
+        """POSTS with ``start`` <= event_time < ``end``, ascending; may be empty."""
         beyond = min(to_micros(end), to_micros(self._market_clock.now()) + 1)
         inside = (self._times >= to_micros(start)) & (self._times < beyond)
         return self._posts[inside].reset_index(drop=True)

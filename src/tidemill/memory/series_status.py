@@ -20,7 +20,7 @@ class MemorySeriesStatus:
         """Nothing is open."""
 
     def record_status(self, mark: SeriesStatus, *, now: datetime) -> bool:
-        """See the port."""
+        """Append the mark; False when it equals the series' newest one, or is the first and no news."""
         newest = {one.mark.key: one.mark for one in self._events}.get(mark.key)
         if mark == newest or (newest is None and not mark.is_news):
             return False
@@ -28,10 +28,10 @@ class MemorySeriesStatus:
         return True
 
     def load_statuses(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesStatus]:
-        """See the port."""
+        """The newest mark of each series, by (instrument, timeframe)."""
         newest = {one.mark.key: one.mark for one in self._events}
         return [mark for key, mark in sorted(newest.items()) if instruments is None or key[0] in instruments]
 
     def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
-        """See the port."""
+        """Every mark of a series, oldest first."""
         return [one for one in self._events if one.mark.key == (instrument, timeframe)]

@@ -14,7 +14,10 @@ class MemoryStream:
         self._parts = parts
 
     def watch(self, instruments: Sequence[str], timeframe: str, *, seconds: float) -> Iterator[StreamPart]:
-        """See the port; the parts of other instruments are left out."""
+        """Parts as they come, for ``seconds`` of the wall clock, at least one a second.
+
+        The parts of other instruments are left out.
+        """
         del timeframe, seconds
         yield from (one for one in self._parts if not one.instrument or one.instrument in instruments)
 

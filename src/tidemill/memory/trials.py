@@ -17,10 +17,10 @@ class MemoryTrialLedger:
         """Nothing is open."""
 
     def record_trial(self, trial: Trial) -> int:
-        """See the port."""
+        """Append one run, durably; its number, counted up from 1 in order of storage. An equal run gets a row too."""
         self._trials.append(trial)
         return len(self._trials)
 
     def load_trials(self, *, data_hash: str | None = None) -> Sequence[Trial]:
-        """See the port."""
+        """Every run (on ``data_hash``, if given) in order of storage."""
         return [one for one in self._trials if data_hash in {None, one.data_hash}]

@@ -90,7 +90,10 @@ class CcxtMarket:
         return from_micros(int(self._caller.call(self._exchange.fetch_time)) * 1000)
 
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
-        """See the port; the bar that has not closed by the market clock is dropped."""
+        """BARS with ``start`` <= open_time < ``end`` that have closed, ascending; may be empty.
+
+        The bar that has not closed by the market clock is dropped.
+        """
         with shape_checked(self._venue):
             return self._fetch_bars(instrument, timeframe, start, end)
 

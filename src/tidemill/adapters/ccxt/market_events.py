@@ -69,7 +69,7 @@ class CcxtMarketEvents:
     def fetch_market_events(
         self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
     ) -> pd.DataFrame:
-        """See the port."""
+        """RECORDS of ``kind`` with ``start`` <= event_time < ``end``, ascending; may be empty."""
         if kind not in self.kinds:
             raise DataError(f"{self._venue} has no {kind} that could be fetched")
         with shape_checked(self._venue):

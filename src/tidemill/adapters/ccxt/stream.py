@@ -63,7 +63,7 @@ class CcxtStream:
         )
 
     def watch(self, instruments: Sequence[str], timeframe: str, *, seconds: float) -> Iterator[StreamPart]:
-        """See the port."""
+        """Parts as they come, for ``seconds`` of the wall clock, at least one a second."""
         if not self._exchange.has.get("watchOHLCV"):
             raise ConfigurationError(f"{self._venue} tells no bars by stream; ingest_market fetches them by request")
         markets = self._caller.call(self._exchange.load_markets)

@@ -70,7 +70,10 @@ class AlphaVantageBars:
         return equities.shares(self._instruments)
 
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
-        """See the port; daily bars only. The last hundred come in a small answer, older ones in the full one."""
+        """BARS with ``start`` <= open_time < ``end`` that have closed, ascending; may be empty.
+
+        Daily bars only. The last hundred come in a small answer, older ones in the full one.
+        """
         if timeframe != "1d":
             raise SeriesError(
                 f"Alpha Vantage is asked for daily bars only, not {timeframe}", state=SeriesState.NO_TIMEFRAME
@@ -90,7 +93,7 @@ class AlphaVantageBars:
     def fetch_market_events(
         self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
     ) -> pd.DataFrame:
-        """See the port: splits as new shares for one old, dividends in quote units a share of that day."""
+        """RECORDS of ``kind``, ascending: splits as new shares for one old, dividends in quote units a share of that day."""
         if kind not in self.kinds:
             raise DataError(f"Alpha Vantage has no {kind} that could be fetched")
         symbol = equities.need_share(self._instruments, instrument, "Alpha Vantage")

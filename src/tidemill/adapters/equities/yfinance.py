@@ -72,7 +72,7 @@ class YfinanceBars:
         return equities.shares(self._instruments)
 
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
-        """See the port: raw prices and volumes."""
+        """BARS with ``start`` <= open_time < ``end`` that have closed, ascending: raw prices and volumes."""
         if timeframe not in INTERVALS:
             raise SeriesError(f"Yahoo has no bars of {timeframe}", state=SeriesState.NO_TIMEFRAME)
         now = self._clock.now()
@@ -91,7 +91,7 @@ class YfinanceBars:
     def fetch_market_events(
         self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
     ) -> pd.DataFrame:
-        """See the port: splits as new shares for one old, dividends as they were paid on a share of that day."""
+        """RECORDS of ``kind``, ascending: splits as new shares for one old, dividends as paid on a share of that day."""
         if kind not in self.kinds:
             raise DataError(f"Yahoo has no {kind} that could be fetched")
         rows = _dated(self._history(instrument, "1d", start))

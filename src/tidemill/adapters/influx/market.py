@@ -85,7 +85,10 @@ class InfluxMarketStore:
         return getattr(self._beside, name)
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
-        """See the port. What a TransientError left there stays unread for good; the next write makes new points."""
+        """Store BARS atomically; return the rows added.
+
+        What a TransientError left there stays unread for good; the next write makes new points.
+        """
         if not len(bars):
             return 0
         work = partial(self._write, timeframe, BarColumns.of(bars))
@@ -106,7 +109,7 @@ class InfluxMarketStore:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """See the port."""
+        """BARS + stored_at with ``start`` <= open_time < ``end``, by (instrument, open_time, stored_at)."""
         names = sorted(set(instruments))
         mark = self._beside.watermark()
         until = mark if stored_until is None else min(stored_until, mark)
@@ -121,7 +124,10 @@ class InfluxMarketStore:
         return to_frame(names, parts, revisions=revisions)
 
     def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
-        """See the port; what is not whole is passed over, some thousand bars at a time."""
+        """Open time of the newest stored bar, or None.
+
+        What is not whole is passed over, some thousand bars at a time.
+        """
         mark = self._beside.watermark()
         back, reach, end = BACK_BARS * timeframe_seconds(timeframe) * MICROS, 0, FOREVER
         while (newest := self._wire.newest(_query_of(instrument, timeframe, EARLIEST, end, ("c",)))) is not None:
@@ -132,14 +138,17 @@ class InfluxMarketStore:
         return None
 
     def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
-        """See the port."""
+        """Open times (int64 micros, ascending, each once) of the stored bars with ``start`` <= open_time < ``end``."""
         mark = self._beside.watermark()
         return np.unique(
             self._whole_opens(_query_of(instrument, timeframe, to_micros(start), to_micros(end), NOTES[:1]), mark)
         )
 
     def health(self) -> StoreHealth:
-        """See the port; both stores are asked."""
+        """Read, and write something that changes nothing; what hinders either (full, locked, refused) is raised.
+
+        Both stores are asked.
+        """
         beside = self._beside.health()
         self._wire.write([PROBE])
         self._wire.read(STATE_QUERY)
@@ -147,7 +156,7 @@ class InfluxMarketStore:
         return replace(beside, kind=f"InfluxDB {self._wire.version()}", place=place)
 
     def watermark(self) -> int:
-        """See the port."""
+        """The newest stored_at of any table in this store, in micros; 0 when empty."""
         return self._beside.watermark()
 
     def close(self) -> None:

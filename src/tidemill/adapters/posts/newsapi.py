@@ -60,7 +60,7 @@ class NewsSource:
         return "news"
 
     def fetch_posts(self, start: datetime, end: datetime) -> pd.DataFrame:
-        """See the port."""
+        """POSTS with ``start`` <= event_time < ``end``, ascending; may be empty."""
         rows: list[PostRow] = []
         first, last = floor_second(start), ceil_second(end)
         for _ in range(MOST_PAGES):

@@ -60,7 +60,10 @@ class RedditSource:
         return "reddit"
 
     def fetch_posts(self, start: datetime, end: datetime) -> pd.DataFrame:
-        """See the port; posts beyond the depth of a listing are lost to it, which the log says."""
+        """POSTS with ``start`` <= event_time < ``end``, ascending; may be empty.
+
+        Posts beyond the depth of a listing are lost to it, which the log says.
+        """
         rows = [row for name in self._subreddits for row in self._read_listing(name, to_micros(start))]
         return self._frames.build(rows, start, end)
 

@@ -64,7 +64,10 @@ class XSource:
         return "x"
 
     def fetch_posts(self, start: datetime, end: datetime) -> pd.DataFrame:
-        """See the port; what X no longer or not yet searches (7 days, 10 seconds back) is left out."""
+        """POSTS with ``start`` <= event_time < ``end``, ascending; may be empty.
+
+        What X no longer or not yet searches (7 days, 10 seconds back) is left out.
+        """
         now = self._received_at()
         first, last = floor_second(start), min(ceil_second(end), floor_second(now - SETTLING))
         window = {"start_time": format_time(first), "end_time": format_time(last)}

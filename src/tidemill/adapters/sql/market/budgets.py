@@ -31,7 +31,7 @@ class SqlBudgets:
         self._engine.dispose()
 
     def lease_block(self, name: str, owner: str, rule: BudgetRule, units: float, *, now: datetime) -> Block:
-        """See the port."""
+        """The next free ``units`` of the line, for ``owner`` alone: no other lease ever overlaps them."""
         earliest = now - rule.tolerance
         with write(self._engine, lock=LOCK) as connection:
             free = _free_at(connection, name)
@@ -40,7 +40,7 @@ class SqlBudgets:
         return Block(start=start, units=units, owner=owner)
 
     def pause(self, name: str, seconds: float, *, now: datetime) -> None:
-        """See the port."""
+        """Begin no lease sooner than ``seconds`` from ``now``: the venue asked for it."""
         until = now + timedelta(seconds=seconds)
         with write(self._engine, lock=LOCK) as connection:
             free = _free_at(connection, name)

@@ -32,7 +32,7 @@ class SqlGapLedger:
         self._engine.dispose()
 
     def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
-        """See the port."""
+        """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added."""
         if not gaps:
             return 0
         with write(self._engine, lock=LOCK) as connection:
@@ -49,21 +49,21 @@ class SqlGapLedger:
     def load_gaps(
         self, instruments: Sequence[str] | None = None, timeframe: str | None = None, *, every: bool = False
     ) -> Sequence[Gap]:
-        """See the port."""
+        """The newest line of each gap that is missing still (``every``: of all), by (instrument, timeframe, start)."""
         query = _of_series(sa.select(GAPS).order_by(*GAP_ORDER), GAPS, instruments, timeframe)
         with read(self._engine) as connection:
             newest = {one.key: one for one in _gaps(connection, query)}
         return [one for one in newest.values() if every or one.state in MISSING_STATES]
 
     def load_gap_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
-        """See the port."""
+        """Every line of the series' gaps, by (start, stored_at)."""
         query = _of_series(sa.select(GAPS).order_by(*GAP_ORDER), GAPS, [instrument], timeframe)
         with read(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
         return [GapEvent(gap=_gap(row), stored_at=row["stored_at"]) for row in rows]
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
-        """See the port."""
+        """Keep that the source answered for the range. A fetch that failed is not recorded."""
         row = {
             "instrument": fetch.instrument,
             "timeframe": fetch.timeframe,
@@ -78,7 +78,7 @@ class SqlGapLedger:
             keep_stored(connection, stored)
 
     def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
-        """See the port."""
+        """Answered ranges that end after ``since``, oldest answer first."""
         query = _of_series(sa.select(FETCHES).order_by(FETCHES.c.stored_at), FETCHES, [instrument], timeframe)
         if since is not None:
             query = query.where(FETCHES.c.end > to_micros(since))
@@ -96,13 +96,13 @@ class SqlGapLedger:
             ]
 
     def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
-        """See the port."""
+        """Every (instrument, timeframe, calendar) that was ever fetched, in order."""
         query = sa.select(FETCHES.c.instrument, FETCHES.c.timeframe, FETCHES.c.calendar).distinct()
         with read(self._engine) as connection:
             return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
 
     def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added."""
         rows = {_bar_key(row): row for row in frames.to_rows(bars)}
         if not rows:
             return 0
@@ -127,7 +127,7 @@ class SqlGapLedger:
         stored_until: int | None = None,
         every: bool = False,
     ) -> pd.DataFrame:
-        """See the port."""
+        """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash)."""
         query = _of_series(sa.select(QUARANTINE), QUARANTINE, instruments, timeframe)
         chosen = frames.known_at if every else frames.stood_at
         with read(self._engine) as connection:
@@ -135,7 +135,7 @@ class SqlGapLedger:
         return frames.to_frame(sorted((row for row in rows if chosen(row, stored_until)), key=frames.order_of))
 
     def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
-        """See the port."""
+        """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
         reason = frames.need_reason(because, instrument, open_time)
         with write(self._engine, lock=LOCK) as connection:
             stored = next_stored(connection, now)

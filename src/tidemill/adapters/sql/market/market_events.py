@@ -30,7 +30,7 @@ class SqlMarketEvents:
         self._engine.dispose()
 
     def write_market_events(self, kind: MarketEventKind, records: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Store RECORDS atomically; return the rows added. The rules are those of bars."""
         rows = frames.to_rows(kind, records)
         if not rows:
             return 0
@@ -55,7 +55,7 @@ class SqlMarketEvents:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """See the port."""
+        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at)."""
         table = TABLES[kind]
         query = _select(kind, to_micros(start), to_micros(end) - 1).where(table.c.instrument.in_(list(instruments)))
         if known_at is not None:
@@ -67,7 +67,7 @@ class SqlMarketEvents:
         return frames.to_frame(kind, rows if revisions else frames.newest(kind, rows))
 
     def latest_event(self, kind: MarketEventKind, instrument: str) -> datetime | None:
-        """See the port."""
+        """event_time of the newest stored record, or None."""
         table = TABLES[kind]
         query = sa.select(sa.func.max(table.c.event_time)).where(table.c.instrument == instrument)
         with read(self._engine) as connection:

@@ -35,7 +35,7 @@ class SqlSeriesStatus:
         self._engine.dispose()
 
     def record_status(self, mark: SeriesStatus, *, now: datetime) -> bool:
-        """See the port."""
+        """Append the mark; False when it equals the series' newest one, or is the first and no news."""
         query = sa.select(MARKS).where(MARKS.c.instrument == mark.instrument, MARKS.c.timeframe == mark.timeframe)
         with write(self._engine, lock=LOCK) as connection:
             rows = connection.execute(query.order_by(MARKS.c.stored_at.desc()).limit(1)).mappings().all()
@@ -48,7 +48,7 @@ class SqlSeriesStatus:
         return True
 
     def load_statuses(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesStatus]:
-        """See the port."""
+        """The newest mark of each series, by (instrument, timeframe)."""
         query = sa.select(MARKS).order_by(MARKS.c.stored_at)
         if instruments is not None:
             query = query.where(MARKS.c.instrument.in_(list(instruments)))
@@ -58,7 +58,7 @@ class SqlSeriesStatus:
         return [mark for _, mark in sorted(newest.items())]
 
     def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
-        """See the port."""
+        """Every mark of a series, oldest first."""
         query = sa.select(MARKS).where(MARKS.c.instrument == instrument, MARKS.c.timeframe == timeframe)
         with read(self._engine) as connection:
             return [_event(row) for row in connection.execute(query.order_by(MARKS.c.stored_at)).mappings()]

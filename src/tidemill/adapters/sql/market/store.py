@@ -45,7 +45,7 @@ class SqlMarketStore:
     # -- bars
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
-        """See the port; an equal re-fetch (prices and volume) adds nothing."""
+        """Store BARS atomically; return the rows added. An equal re-fetch (prices and volume) adds nothing."""
         if not len(bars):
             return 0
         columns = BarColumns.of(bars)
@@ -66,12 +66,12 @@ class SqlMarketStore:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """See the port."""
+        """BARS + stored_at with ``start`` <= open_time < ``end``, by (instrument, open_time, stored_at)."""
         limits = Limits(start=start, end=end, known_at=known_at, stored_until=stored_until)
         return self._bars.read(instruments, timeframe, limits, revisions=revisions)
 
     def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
-        """See the port."""
+        """Open time of the newest stored bar, or None."""
         query = (
             sa.select(sa.func.max(BARS.c.open_time))
             .join(SERIES, SERIES.c.series_id == BARS.c.series_id)
@@ -82,15 +82,15 @@ class SqlMarketStore:
         return None if newest is None else from_micros(newest)
 
     def coverage(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> np.ndarray:
-        """See the port."""
+        """Open times (int64 micros, ascending, each once) of the stored bars with ``start`` <= open_time < ``end``."""
         return self._bars.coverage(instrument, timeframe, Limits(start=start, end=end))
 
     def health(self) -> StoreHealth:
-        """See the port."""
+        """Read, and write something that changes nothing; what hinders either (full, locked, refused) is raised."""
         return examine_store(self._engine, lock=LOCK)
 
     def watermark(self) -> int:
-        """See the port."""
+        """The newest stored_at of any table in this store, in micros; 0 when empty."""
         with read(self._engine) as connection:
             return int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
 
@@ -106,18 +106,18 @@ class SqlMarketStore:
     # -- posts and scores
 
     def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision."""
         rows = to_rows(check_frame("posts", posts))
         return write_texts(self._engine, POSTS, POST_COLUMNS, rows, POST_CONTENT, time_index=3, now=now)
 
     def read_posts(
         self, start: datetime, end: datetime, *, known_at: datetime | None = None, stored_until: int | None = None
     ) -> pd.DataFrame:
-        """See the port."""
+        """POSTS + stored_at with ``start`` <= event_time < ``end``, newest revision known, by (event_time, post_id)."""
         return read_texts(self._engine, POSTS, POST_COLUMNS, start, end, known_at, stored_until)
 
     def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
-        """See the port."""
+        """Store SCORES atomically by (source, post_id, scorer); rules as for bars."""
         rows = to_rows(check_frame("scores", scores))
         return write_texts(self._engine, SCORES, SCORE_COLUMNS, rows, SCORE_CONTENT, time_index=5, now=now)
 
@@ -130,7 +130,7 @@ class SqlMarketStore:
         known_at: datetime | None = None,
         stored_until: int | None = None,
     ) -> pd.DataFrame:
-        """See the port."""
+        """SCORES + stored_at of ``scorer`` with ``start`` <= event_time < ``end``, by (event_time, post_id)."""
         return read_texts(
             self._engine, SCORES, SCORE_COLUMNS, start, end, known_at, stored_until, SCORES.c.scorer == scorer
         )
@@ -138,11 +138,14 @@ class SqlMarketStore:
     # -- evidence
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
-        """See the port."""
+        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
         return self.write_payloads([(source, request, body)], now=now)[0]
 
     def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
-        """See the port; they are packed before the transaction begins."""
+        """The same for several (source, request, body) at once, all of them or none; their digests.
+
+        They are packed before the transaction begins.
+        """
         digests = [digest_of(body) for _, _, body in answers]
         made = {
             digest: {"digest": digest, "source": source, "request": request, "body": pack(body)}
@@ -159,7 +162,7 @@ class SqlMarketStore:
         return digests
 
     def read_payload(self, digest: str) -> bytes | None:
-        """See the port."""
+        """The body of ``digest``, or None."""
         with read(self._engine) as connection:
             body = connection.execute(sa.select(PAYLOADS.c.body).where(PAYLOADS.c.digest == digest)).scalar()
         return None if body is None else unpack(body)
@@ -177,7 +180,7 @@ class SqlMarketStore:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
-        """See the port."""
+        """Delete payloads stored before ``before`` that nothing references."""
         names = (PAYLOADS.c.source, PAYLOADS.c.digest, PAYLOADS.c.stored_at, sa.func.length(PAYLOADS.c.body))
         with write(self._engine, lock=LOCK) as connection:
             rows = [tuple(row) for row in connection.execute(sa.select(*names))]
