@@ -93,7 +93,7 @@ class AlphaVantageBars:
     def fetch_market_events(
         self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
     ) -> pd.DataFrame:
-        """RECORDS of ``kind``, ascending: splits as new shares for one old, dividends in quote units a share of that day."""
+        """RECORDS of ``kind``, ascending: splits and dividends, the latter in quote units a share of that day."""
         if kind not in self.kinds:
             raise DataError(f"Alpha Vantage has no {kind} that could be fetched")
         symbol = equities.need_share(self._instruments, instrument, "Alpha Vantage")

@@ -91,7 +91,7 @@ class YfinanceBars:
     def fetch_market_events(
         self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
     ) -> pd.DataFrame:
-        """RECORDS of ``kind``, ascending: splits as new shares for one old, dividends as paid on a share of that day."""
+        """RECORDS of ``kind``, ascending: splits and dividends, the latter as paid on a share of that day."""
         if kind not in self.kinds:
             raise DataError(f"Yahoo has no {kind} that could be fetched")
         rows = _dated(self._history(instrument, "1d", start))
