@@ -29,8 +29,8 @@ def try_sets(job: SweepJob) -> list[SetResult]:
 def run_jobs(jobs: Sequence[SweepJob]) -> Iterator[list[SetResult]]:
     """Submit every job to the flow's task runner; results as they come."""
     futures = [try_sets.submit(job) for job in jobs]
-    for done in as_completed(futures):
-        yield done.result()
+    for future in as_completed(futures):
+        yield future.result()
 
 
 def sweep_on_runner(request: BacktestRequest, options: SweepOptions) -> SweepReport | WalkForwardReport:

@@ -84,7 +84,7 @@ def train_model(
     features: pd.DataFrame, labels: pd.DataFrame, *, settings: TrainingParams, as_of: datetime, name: str
 ) -> Candidate:
     """Train on every row whose label was known at ``as_of``; too few rows give a candidate with a problem."""
-    names = tuple(str(one) for one in features.columns if one not in NOT_FEATURES)
+    names = tuple(str(column) for column in features.columns if column not in NOT_FEATURES)
     # of a store without bars the columns have no types by which rows could be joined
     rows = _join(features, labels, as_of) if len(features) and len(labels) else features.iloc[:0]
     if len(rows) < FEWEST_ROWS:
@@ -155,9 +155,9 @@ def dataset_hash(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> str:
 
 
 def _join(features: pd.DataFrame, labels: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
-    known = labels[labels["label_known"] <= as_of]
+    in_time = labels[labels["label_known"] <= as_of]
     table = features.reset_index()
-    joined = table.merge(known.reset_index(), on=["instrument", "decided_open"], how="inner")
+    joined = table.merge(in_time.reset_index(), on=["instrument", "decided_open"], how="inner")
     return joined.sort_values(["point", "instrument"], kind="stable").reset_index(drop=True)
 
 

@@ -21,6 +21,7 @@ from tidemill.kernels import (
     VETOED,
     Bounds,
     Costs,
+    Signals,
     Sizing,
     State,
     make_market,
@@ -110,7 +111,7 @@ def decide_fast(case: Case) -> Step:
     state = State(money=np.array([float(case.cash), float(case.peak), 0.0]), held=row([one.held for one in assets])[0])
     trail = make_trail(1, len(assets))
     strength, volatility = row([one.strength for one in assets]), row([one.volatility for one in assets])
-    run_forecasts(strength, volatility, np.array([True]), market, steps, *fast_rules(case), state, trail)
+    run_forecasts(Signals(strength, volatility, np.array([True])), market, steps, *fast_rules(case), state, trail)
     outcomes = {
         one.instrument.id: Outcome(
             sent=trail.sent[0, s],

@@ -25,20 +25,20 @@ SOURCES = _sources_digest()
 
 def compiled(function: Kernel) -> Kernel:
     """``function`` as machine code, made at its first call and kept."""
-    made: Kernel = njit(cache=True, nogil=True, error_model="numpy")(function)
-    return _kept(made)
+    kernel: Kernel = njit(cache=True, nogil=True, error_model="numpy")(function)
+    return _stamped(kernel)
 
 
 def inlined(function: Kernel) -> Kernel:
     """The same, but written out in its caller: handing arrays on costs more than a row's arithmetic."""
-    made: Kernel = njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
-    return _kept(made)
+    kernel: Kernel = njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    return _stamped(kernel)
 
 
-def _kept(made: Kernel) -> Kernel:
+def _stamped(kernel: Kernel) -> Kernel:
     # numba compares the date of the function's own file only, and would go on with what an edited
     # neighbour was compiled to
-    kept = getattr(getattr(made, "_cache", None), "_cache_file", None)
-    if kept is not None:
-        kept._source_stamp = SOURCES  # noqa: SLF001
-    return made
+    cache_file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    if cache_file is not None:
+        cache_file._source_stamp = SOURCES  # noqa: SLF001
+    return kernel

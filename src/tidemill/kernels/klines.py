@@ -6,7 +6,7 @@ import numpy as np
 
 from tidemill.kernels.compilation import compiled
 
-POINT, QUOTE, COMMA, OPENS, CLOSES, SPACE = (ord(one) for one in '.",[] ')
+POINT, QUOTE, COMMA, OPENS, CLOSES, SPACE = (ord(sign) for sign in '.",[] ')
 ZERO, NINE = ord("0"), ord("9")
 POWERS = 10.0 ** np.arange(23)
 # up to here a double holds every whole number and these powers of ten exactly, so that one division rounds once
@@ -44,9 +44,9 @@ def find_end(text: np.ndarray, at: int) -> int:
 
 
 @compiled
-def find_byte(text: np.ndarray, at: int, wanted: int) -> int:
-    """Where ``wanted`` is next, at or after ``at``; the length of ``text`` when it is not."""
-    while at < len(text) and text[at] != wanted:
+def find_byte(text: np.ndarray, at: int, byte: int) -> int:
+    """Where ``byte`` is next, at or after ``at``; the length of ``text`` when it is not."""
+    while at < len(text) and text[at] != byte:
         at += 1
     return at
 

@@ -68,11 +68,13 @@ def trade_row(
     for s in range(len(allowed)):
         if orders[s, SENT] < 0.0:
             tally[NEAR_CASES] += sell(s, market, steps, costs, money, held, orders)
+    # buys share the cash that is free once all sells are through, as the stage sends them; what is set aside for one
+    # is gone for the next, whether it fills or not
     cash = money[CASH]
     for s in range(len(allowed)):
         if orders[s, SENT] > 0.0:
-            kept, near = buy(s, cash, market, steps, costs, money, held, orders)
-            cash -= kept
+            reserved, near = buy(s, cash, market, steps, costs, money, held, orders)
+            cash -= reserved
             tally[NEAR_CASES] += near
 
 
@@ -110,14 +112,15 @@ def is_dust(quantity: float, worth: float, lot: float, min_notional: float) -> b
 
 @compiled
 def cut_buy(
-    wanted: float, cash: float, limit: float, cash_rate: float, lot: float, min_notional: float
+    intended: float, cash: float, limit: float, cash_rate: float, lot: float, min_notional: float
 ) -> tuple[float, int]:
     """What of a buy the cash allows, 0 for dust, and near cases."""
-    most = max(cash, 0.0) / (limit * (1.0 + cash_rate))
-    if wanted <= most * (1.0 - 1e-6):
-        return wanted, 0
-    quantity = min(wanted, floor_step(most, lot))
-    near = is_near_step(most, lot) + is_near(quantity * limit, min_notional)
+    affordable = max(cash, 0.0) / (limit * (1.0 + cash_rate))
+    # far from the edge: no rounding to lots can matter, so none is counted as near
+    if intended <= affordable * (1.0 - 1e-6):
+        return intended, 0
+    quantity = min(intended, floor_step(affordable, lot))
+    near = is_near_step(affordable, lot) + is_near(quantity * limit, min_notional)
     return (0.0 if is_dust(quantity, quantity * limit, lot, min_notional) else quantity), near
 
 
@@ -127,8 +130,8 @@ def fill_order(
 ) -> tuple[float, float]:
     """Quantity that the bar has room for, and the fee on it, in quote or in base."""
     room = np.inf if np.isinf(costs.participation) else floor_step(traded * costs.participation, lot)
-    done = max(min(room, quantity), 0.0)
-    return done, ceil_step((done if fee_in_base else done * price) * costs.fee_rate, costs.fee_step)
+    filled = max(min(room, quantity), 0.0)
+    return filled, ceil_step((filled if fee_in_base else filled * price) * costs.fee_rate, costs.fee_step)
 
 
 @compiled
@@ -151,11 +154,11 @@ def sell(
     if is_over(limit, price):
         orders[s, STATE] = EXPIRED
     else:
-        done, fee = fill_order(quantity, price, market[s, TRADED], lot, costs, False)
-        money[CASH] += done * price - fee
+        filled, fee = fill_order(quantity, price, market[s, TRADED], lot, costs, False)
+        money[CASH] += filled * price - fee
         money[FEES] += fee
-        held[s] = settle(held[s] - done, _held_step(lot, costs))
-        book(s, -done, quantity, price, fee, orders)
+        held[s] = settle(held[s] - filled, _held_step(lot, costs))
+        book(s, -filled, quantity, price, fee, orders)
     return is_near(limit, price)
 
 
@@ -185,7 +188,9 @@ def buy(
     elif is_over(price, limit):
         orders[s, STATE] = EXPIRED
     else:
-        _buy_now(s, quantity, price, market[s, TRADED], lot, costs, money, held, orders)
+        filled, fee = fill_order(quantity, price, market[s, TRADED], lot, costs, not costs.fee_in_quote)
+        paid = _settle_buy(s, filled, price, fee, lot, costs, money, held)
+        book(s, filled, quantity, price, paid, orders)
     return quantity * limit * (1.0 + costs.cash_rate), near + (is_near(price, limit) if price != limit else 0)
 
 
@@ -199,23 +204,22 @@ def is_backed(quantity: float, limit: float, cash: float, costs: Costs) -> bool:
 
 
 @compiled
-def _buy_now(
+def _settle_buy(
     s: int,
-    quantity: float,
+    filled: float,
     price: float,
-    traded: float,
+    fee: float,
     lot: float,
     costs: Costs,
     money: np.ndarray,
     held: np.ndarray,
-    orders: np.ndarray,
-) -> None:
-    done, fee = fill_order(quantity, price, traded, lot, costs, not costs.fee_in_quote)
+) -> float:
+    """Pay for a fill and hold it; the fee in quote. A fee in base is taken out of what was bought."""
     paid = fee if costs.fee_in_quote else fee * price
-    money[CASH] -= done * price + (fee if costs.fee_in_quote else 0.0)
+    money[CASH] -= filled * price + (fee if costs.fee_in_quote else 0.0)
     money[FEES] += paid
-    held[s] = settle(held[s] + done - (0.0 if costs.fee_in_quote else fee), _held_step(lot, costs))
-    book(s, done, quantity, price, paid, orders)
+    held[s] = settle(held[s] + filled - (0.0 if costs.fee_in_quote else fee), _held_step(lot, costs))
+    return paid
 
 
 @compiled

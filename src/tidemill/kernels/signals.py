@@ -35,7 +35,7 @@ def trend_strength(
 @compiled
 def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndarray:
     """Standard deviation of the last ``window`` log returns, (N,), NaN before there are so many."""
-    made = np.full(len(logs), np.nan)
+    deviations = np.full(len(logs), np.nan)
     for i in range(window, len(logs)):
         if broken[i]:
             continue
@@ -44,41 +44,41 @@ def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndar
         for j in range(i - window + 1, i + 1):
             off = logs[j] - logs[j - 1] - mean
             total += off * off
-        made[i] = math.sqrt(total / window)
-    return made
+        deviations[i] = math.sqrt(total / window)
+    return deviations
 
 
 @compiled
 def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
     """Log return over ``bars`` bars, (N,), NaN where not known."""
-    made = np.full(len(logs), np.nan)
+    returns = np.full(len(logs), np.nan)
     for i in range(bars, len(logs)):
         if not broken[i]:
-            made[i] = logs[i] - logs[i - bars]
-    return made
+            returns[i] = logs[i] - logs[i - bars]
+    return returns
 
 
 @compiled
 def reversion_rows(moved: np.ndarray, full_deviations: float) -> np.ndarray:
     """Minus the z-score across a row of returns (R, S), NaN = none, over ``full_deviations`` and clipped to 0 to 1."""
-    made = np.full(moved.shape, np.nan)
+    strength = np.full(moved.shape, np.nan)
     for row in range(len(moved)):
-        known = moved[row][~np.isnan(moved[row])]
-        if not len(known):
+        returns = moved[row][~np.isnan(moved[row])]
+        if not len(returns):
             continue
-        mean = known.mean()
-        spread = math.sqrt(((known - mean) ** 2).mean())
+        mean = returns.mean()
+        spread = math.sqrt(((returns - mean) ** 2).mean())
         for s in range(moved.shape[1]):
             if not np.isnan(moved[row, s]):
                 off = (moved[row, s] - mean) / spread if spread > 0.0 else 0.0
-                made[row, s] = min(max(-off / full_deviations, 0.0), 1.0)
-    return made
+                strength[row, s] = min(max(-off / full_deviations, 0.0), 1.0)
+    return strength
 
 
 @compiled
 def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
     """+1 where the mean of ``fast`` closes crosses above that of ``slow``, -1 below, else 0; int8 (N,)."""
-    made = np.zeros(len(close), dtype=np.int8)
+    crosses = np.zeros(len(close), dtype=np.int8)
     short = long = 0.0
     before = 0
     for i in range(len(close)):
@@ -89,9 +89,9 @@ def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
         off = short / fast - long / slow
         side = 1 if off > 0.0 else -1
         if side == -before:
-            made[i] = side
+            crosses[i] = side
         before = side
-    return made
+    return crosses
 
 
 @compiled
@@ -101,7 +101,7 @@ def inverse_volatility(close: np.ndarray, rows: np.ndarray, window: int, total: 
     The row at r uses log returns up to bar r - 1; ``close`` is (T, S). NaN where the window is not full.
     """
     logs = np.log(close)
-    made = np.full((len(rows), close.shape[1]), np.nan)
+    weights = np.full((len(rows), close.shape[1]), np.nan)
     for k in range(len(rows)):
         end = rows[k]
         if end - window - 1 < 0:
@@ -115,5 +115,5 @@ def inverse_volatility(close: np.ndarray, rows: np.ndarray, window: int, total: 
                 squares[s] += off * off
         for s in range(close.shape[1]):
             inverse[s] = 1.0 / math.sqrt(squares[s] / window)
-        made[k] = total * inverse / inverse.sum()
-    return made
+        weights[k] = total * inverse / inverse.sum()
+    return weights

@@ -14,11 +14,16 @@ from tidemill.kernels.values import (
     CASH,
     CASH_AFTER,
     EQUITY_AFTER,
+    FORECASTS,
     MARK,
+    NEAR_CASES,
     PEAK,
     PRICE,
+    Account,
     Bounds,
     Costs,
+    Rows,
+    Signals,
     Sizing,
     State,
     Trail,
@@ -29,9 +34,7 @@ WEIGHT, STAKE = 0, 1
 
 
 def run_forecasts(
-    strength: np.ndarray,
-    volatility: np.ndarray,
-    decides: np.ndarray,
+    signals: Signals,
     market: np.ndarray,
     steps: np.ndarray,
     costs: Costs,
@@ -42,13 +45,9 @@ def run_forecasts(
 ) -> None:
     """Size, limit, plan and fill row by row; ``state`` moves on, ``trail`` is filled.
 
-    ``strength`` and ``volatility`` (per year) are (R, S), NaN = no forecast; ``decides`` (R,) is False
-    where the decision is refused; ``market`` and ``steps`` as from ``make_market`` and ``make_steps``.
+    ``market`` (R, S, 6) and ``steps`` (S, 3) are as from ``make_market`` and ``make_steps``.
     """
-    _forecasts(
-        strength, volatility, decides, market, steps, costs, sizing, bounds,
-        state.money, state.held, trail.orders, trail.curve, trail.tally,
-    )  # fmt: skip
+    _forecasts(signals, market, steps, costs, sizing, bounds, state.arrays, trail.rows)
 
 
 def run_targets(
@@ -66,37 +65,36 @@ def run_targets(
     Equity and quantities are told at the market's price: for a rebalance at the open that is the open.
     Long only: a negative target is 0.
     """
-    _targets(
-        target, kind, buffer, market, steps, costs, state.money, state.held, trail.orders, trail.curve, trail.tally
-    )
+    _targets(target, kind, buffer, market, steps, costs, state.arrays, trail.rows)
 
 
 @compiled
 def _forecasts(
-    strength: np.ndarray,
-    volatility: np.ndarray,
-    decides: np.ndarray,
+    signals: Signals,
     market: np.ndarray,
     steps: np.ndarray,
     costs: Costs,
     sizing: Sizing,
     bounds: Bounds,
-    money: np.ndarray,
-    held: np.ndarray,
-    orders: np.ndarray,
-    curve: np.ndarray,
-    tally: np.ndarray,
+    account: Account,
+    rows: Rows,
 ) -> None:
-    wanted = np.empty(len(held))
+    strength, volatility, decides = signals
+    money, held = account
+    orders, curve, tally = rows
+    target = np.empty(len(held))
     for row in range(len(decides)):
+        # a trail of a single row keeps the last one only, see make_trail
         to = min(row, len(curve) - 1)
         if decides[row]:
             equity = value_at(money[CASH], held, market[row], PRICE)
             money[PEAK] = max(money[PEAK], equity)
             fall = max(0.0, 1.0 - equity / money[PEAK]) if money[PEAK] > 0.0 else 0.0
-            size_row(strength[row], volatility[row], market[row], steps, held, equity, sizing, wanted, tally[to])
-            limit_row(wanted, market[row], steps, held, equity, fall, bounds, tally[to])
-            trade_row(wanted, market[row], steps, costs, money, held, orders[to], tally[to])
+            forecasts, near = size_row(strength[row], volatility[row], market[row], steps, held, equity, sizing, target)
+            tally[to, FORECASTS] += forecasts
+            tally[to, NEAR_CASES] += near
+            limit_row(target, market[row], steps, held, equity, fall, bounds, tally[to])
+            trade_row(target, market[row], steps, costs, money, held, orders[to], tally[to])
         else:
             orders[to] = 0.0
         curve[to, CASH_AFTER] = money[CASH]
@@ -111,20 +109,19 @@ def _targets(
     market: np.ndarray,
     steps: np.ndarray,
     costs: Costs,
-    money: np.ndarray,
-    held: np.ndarray,
-    orders: np.ndarray,
-    curve: np.ndarray,
-    tally: np.ndarray,
+    account: Account,
+    rows: Rows,
 ) -> None:
-    wanted = np.empty(len(held))
+    money, held = account
+    orders, curve, tally = rows
+    quantities = np.empty(len(held))
     for row in range(len(target)):
         to = min(row, len(curve) - 1)
         whole = max(value_at(money[CASH], held, market[row], PRICE), 0.0) if kind == WEIGHT else 1.0
-        for s in range(len(wanted)):
-            wanted[s] = max(target[row, s], 0.0) * whole / market[row, s, PRICE]
-            if np.isnan(target[row, s]) or (buffer > 0.0 and is_inside(wanted[s], held[s], buffer)):
-                wanted[s] = np.nan
-        trade_row(wanted, market[row], steps, costs, money, held, orders[to], tally[to])
+        for s in range(len(quantities)):
+            quantities[s] = max(target[row, s], 0.0) * whole / market[row, s, PRICE]
+            if np.isnan(target[row, s]) or (buffer > 0.0 and is_inside(quantities[s], held[s], buffer)):
+                quantities[s] = np.nan
+        trade_row(quantities, market[row], steps, costs, money, held, orders[to], tally[to])
         curve[to, CASH_AFTER] = money[CASH]
         curve[to, EQUITY_AFTER] = value_at(money[CASH], held, market[row], MARK)

@@ -17,7 +17,7 @@ from tidemill.kernels.rounding import (
     is_over,
     round_fraction,
 )
-from tidemill.kernels.values import FORECASTS, LOT, NEAR_CASES, PRICE, VETOED, VOLUME, Bounds, Sizing
+from tidemill.kernels.values import LOT, NEAR_CASES, PRICE, VETOED, VOLUME, Bounds, Sizing
 
 
 @compiled
@@ -29,33 +29,33 @@ def size_row(
     held: np.ndarray,
     equity: float,
     sizing: Sizing,
-    wanted: np.ndarray,
-    tally: np.ndarray,
-) -> None:
-    """Write the quantity wanted of each instrument, NaN where there is no forecast or the buffer keeps it.
+    target: np.ndarray,
+) -> tuple[int, int]:
+    """Write the target quantity of each instrument, NaN where there is no forecast or the buffer keeps it.
 
-    ``strength`` in [-1, +1], NaN = no forecast; ``volatility`` per year. The formula is that of `sizing`.
+    ``strength`` in [-1, +1], NaN = no forecast; ``volatility`` per year. The formula is that of `sizing`. Returns
+    how many forecasts there were, and near cases.
     """
-    count = 0
+    count = near_cases = 0
     for s in range(len(strength)):
         count += not np.isnan(strength[s])
-    tally[FORECASTS] += count
     share = min(math.sqrt(count), sizing.largest_diversification) / max(count, 1)
     for s in range(len(strength)):
-        wanted[s] = np.nan
+        target[s] = np.nan
         if not np.isnan(strength[s]):
             full = max(equity, 0.0) / market[s, PRICE]
-            quantity, near = _wanted(strength[s], volatility[s], full, share, steps[s, LOT], sizing)
+            quantity, near = _target_lots(strength[s], volatility[s], full, share, steps[s, LOT], sizing)
             keeps = is_inside(quantity, held[s], sizing.buffer)
-            tally[NEAR_CASES] += near + is_near_band(quantity, held[s], sizing.buffer)
-            wanted[s] = np.nan if keeps else quantity
+            near_cases += near + is_near_band(quantity, held[s], sizing.buffer)
+            target[s] = np.nan if keeps else quantity
+    return count, near_cases
 
 
 @compiled
-def _wanted(
+def _target_lots(
     strength: float, volatility: float, full: float, share: float, lot: float, sizing: Sizing
 ) -> tuple[float, int]:
-    """Whole lots wanted, and near cases; ``full`` is what all of equity would buy."""
+    """Whole lots to hold, and near cases; ``full`` is what all of equity would buy."""
     moves = max(volatility if volatility != 0.0 else sizing.unknown_volatility, sizing.smallest_volatility)
     fraction = max(strength, 0.0) * min(sizing.max_fraction, sizing.volatility_target / moves * share)
     quantity = full * round_fraction(fraction, sizing.fraction_parts)
@@ -64,22 +64,22 @@ def _wanted(
 
 
 @compiled
-def is_inside(wanted: float, held: float, buffer: float) -> bool:
-    """Whether the change from ``held`` to ``wanted`` lies inside the no-trade band."""
-    size = max(abs(wanted), abs(held))
-    return abs(wanted - held) <= (buffer + SNAP) * size
+def is_inside(target: float, held: float, buffer: float) -> bool:
+    """Whether the change from ``held`` to ``target`` lies inside the no-trade band."""
+    size = max(abs(target), abs(held))
+    return abs(target - held) <= (buffer + SNAP) * size
 
 
 @compiled
-def is_near_band(wanted: float, held: float, buffer: float) -> int:
-    """1 when the change from ``held`` to ``wanted`` is within NEAR of the band's edge, else 0."""
-    size = max(abs(wanted), abs(held))
-    return is_near(abs(wanted - held), buffer * size) if wanted != held else 0
+def is_near_band(target: float, held: float, buffer: float) -> int:
+    """1 when the change from ``held`` to ``target`` is within NEAR of the band's edge, else 0."""
+    size = max(abs(target), abs(held))
+    return is_near(abs(target - held), buffer * size) if target != held else 0
 
 
 @compiled
 def limit_row(
-    wanted: np.ndarray,
+    target: np.ndarray,
     market: np.ndarray,
     steps: np.ndarray,
     held: np.ndarray,
@@ -88,22 +88,22 @@ def limit_row(
     bounds: Bounds,
     tally: np.ndarray,
 ) -> None:
-    """Replace each wanted quantity by the allowed one nearest to what is held; NaN stays NaN."""
-    ratio = _gross_ratio(wanted, market, held, equity, bounds.max_gross)
+    """Replace each target by the allowed one nearest to what is held; NaN stays NaN."""
+    ratio = _gross_ratio(target, market, held, equity, bounds.max_gross)
     stopped = not is_over(bounds.max_drawdown, fall)
     tally[NEAR_CASES] += is_near(bounds.max_drawdown, fall)
-    for s in range(len(wanted)):
-        if not np.isnan(wanted[s]):
+    for s in range(len(target)):
+        if not np.isnan(target[s]):
             full, by_volume = equity / market[s, PRICE], bounds.max_volume * market[s, VOLUME]
-            allowed, vetoes, near = _allowed(wanted[s], held[s], steps[s, LOT], full, ratio, by_volume, stopped, bounds)
-            wanted[s] = allowed
+            allowed, vetoes, near = _allowed(target[s], held[s], steps[s, LOT], full, ratio, by_volume, stopped, bounds)
+            target[s] = allowed
             tally[VETOED] += vetoes
             tally[NEAR_CASES] += near
 
 
 @compiled
 def _allowed(
-    wanted: float,
+    target: float,
     held: float,
     lot: float,
     full: float,
@@ -113,19 +113,19 @@ def _allowed(
     bounds: Bounds,
 ) -> tuple[float, int, int]:
     """The most cautious of all limits, vetoes and near cases; ``full`` is what all of equity would buy."""
-    allowed, change, vetoes = wanted, wanted - held, 0
-    raises = change > SNAP * max(wanted, held)
+    allowed, change, vetoes = target, target - held, 0
+    raises = change > SNAP * max(target, held)
     position, order = bounds.max_position * full, min(bounds.max_order * full, by_volume)
-    near = is_near(abs(change), order) + (is_near(wanted, position) if raises else 0)
+    near = is_near(abs(change), order) + (is_near(target, position) if raises else 0)
     if stopped and raises:
         allowed, vetoes = held, vetoes + 1
-    if raises and is_over(wanted, position):
+    if raises and is_over(target, position):
         allowed, vetoes = _nearer(max(position, held), held, allowed, lot), vetoes + 1
     if raises and ratio < 1.0:
         allowed, vetoes = _nearer(held + change * ratio, held, allowed, lot), vetoes + 1
-    for most in (bounds.max_order * full, by_volume):
-        if is_over(abs(change), most):
-            allowed, vetoes = _nearer(held + math.copysign(most, change), held, allowed, lot), vetoes + 1
+    for bound in (bounds.max_order * full, by_volume):
+        if is_over(abs(change), bound):
+            allowed, vetoes = _nearer(held + math.copysign(bound, change), held, allowed, lot), vetoes + 1
     return allowed, vetoes, near
 
 
@@ -140,12 +140,12 @@ def _nearer(bound: float, held: float, allowed: float, lot: float) -> float:
 
 
 @compiled
-def _gross_ratio(wanted: np.ndarray, market: np.ndarray, held: np.ndarray, equity: float, max_gross: float) -> float:
+def _gross_ratio(target: np.ndarray, market: np.ndarray, held: np.ndarray, equity: float, max_gross: float) -> float:
     """Share of all wished raises that fits under the gross limit, given what is held and reduced."""
     base = raises = 0.0
-    for s in range(len(wanted)):
-        target = held[s] if np.isnan(wanted[s]) else wanted[s]
-        base += min(held[s], target) * market[s, PRICE]
-        raises += max(target - held[s], 0.0) * market[s, PRICE]
+    for s in range(len(target)):
+        after = held[s] if np.isnan(target[s]) else target[s]
+        base += min(held[s], after) * market[s, PRICE]
+        raises += max(after - held[s], 0.0) * market[s, PRICE]
     room = max_gross * equity - base
     return 1.0 if raises <= room or raises == 0.0 else max(room, 0.0) / raises

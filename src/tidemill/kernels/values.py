@@ -60,6 +60,17 @@ class Bounds(NamedTuple):
     max_drawdown: float
 
 
+class Signals(NamedTuple):
+    """What is forecast: ``strength`` in [-1, +1] and ``volatility`` per year, float64 (R, S), NaN = no forecast.
+
+    ``decides`` bool (R,) is False where the decision is refused.
+    """
+
+    strength: np.ndarray
+    volatility: np.ndarray
+    decides: np.ndarray
+
+
 # columns of the arrays that the loops share: few arrays, because handing one on costs more than arithmetic
 PRICE, VOLUME, BUY, SELL, TRADED, MARK = range(6)
 PRICE_STEP, LOT, MIN_NOTIONAL = range(3)
@@ -102,12 +113,32 @@ def make_steps(price: np.ndarray, lot: np.ndarray, min_notional: np.ndarray) -> 
     return np.stack((price, lot, min_notional), axis=-1).astype(np.float64, copy=False)
 
 
+class Account(NamedTuple):
+    """The arrays of a :class:`State`."""
+
+    money: np.ndarray
+    held: np.ndarray
+
+
+class Rows(NamedTuple):
+    """The arrays of a :class:`Trail`."""
+
+    orders: np.ndarray
+    curve: np.ndarray
+    tally: np.ndarray
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class State:
     """An account between two rows: ``money`` float64 (3,) cash, peak equity, fees so far; ``held`` (S,)."""
 
     money: np.ndarray
     held: np.ndarray
+
+    @property
+    def arrays(self) -> Account:
+        """The same arrays, as compiled code takes them."""
+        return Account(self.money, self.held)
 
     def copy(self) -> State:
         """An account that may be moved on without touching this one."""
@@ -129,6 +160,11 @@ class Trail:
     orders: np.ndarray
     curve: np.ndarray
     tally: np.ndarray
+
+    @property
+    def rows(self) -> Rows:
+        """The same arrays, as compiled code takes them."""
+        return Rows(self.orders, self.curve, self.tally)
 
     @property
     def sent(self) -> np.ndarray:

@@ -20,9 +20,9 @@ class MemoryRegistry:
     def register(self, model: FittedModel, sample: pd.DataFrame) -> str:
         """Keep a candidate; its version."""
         del sample
-        kept = self._versions.setdefault(model.name, [])
-        version = str(len(kept) + 1)
-        kept.append(replace(model, version=version))
+        versions = self._versions.setdefault(model.name, [])
+        version = str(len(versions) + 1)
+        versions.append(replace(model, version=version))
         return version
 
     def promote(self, name: str, version: str) -> None:

@@ -94,11 +94,11 @@ def open_job_runner(runner: str, speed: Speed, workers: int, address: str = "") 
         def run_jobs(jobs: Sequence[SweepJob]) -> Iterator[list[SetResult]]:
             futures = [pool.submit(run_job, job) for job in jobs]
             try:
-                for done in as_completed(futures):
-                    yield done.result()
+                for future in as_completed(futures):
+                    yield future.result()
             finally:
-                for future in futures:
-                    future.cancel()
+                for pending in futures:
+                    pending.cancel()
 
         yield run_jobs
 

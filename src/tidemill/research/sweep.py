@@ -44,7 +44,7 @@ class Sweeper:
     """What a sweep works with.
 
     ``journals`` is the folder of its files, ``job_size`` sets go to a worker at a time, ``now`` is the wall clock, and
-    ``on_trial(done, all)`` tells progress.
+    ``on_trial(tried, all)`` tells progress.
     """
 
     plan_loader: PlanLoader
@@ -53,7 +53,7 @@ class Sweeper:
     now: Callable[[], datetime]
     journals: Path
     job_size: int = 1
-    on_trial: OnTrial = field(default=lambda _done, _all: None)
+    on_trial: OnTrial = field(default=lambda _tried, _all: None)
 
 
 class TriedSets(NamedTuple):
@@ -176,16 +176,16 @@ class _SweepRun:
     def grid(self, sets: Sequence[Params]) -> TriedSets:
         untried = [params for params in sets if self.journal.find(params) is None]
         resumed = len(sets) - len(untried)
-        self._spread(untried, done=resumed, total=len(sets))
+        self._spread(untried, tried=resumed, total=len(sets))
         return TriedSets([result for result in map(self.journal.find, sets) if result is not None], resumed)
 
     def search(self, search: Search) -> TriedSets:
         before = len(self.journal)
         while batch := propose(search, self.journal.results()):
-            self._spread(batch, done=len(self.journal), total=search.count)
+            self._spread(batch, tried=len(self.journal), total=search.count)
         return TriedSets(list(self.journal.results())[: search.count], min(before, search.count))
 
-    def _spread(self, sets: Sequence[Params], *, done: int, total: int) -> None:
+    def _spread(self, sets: Sequence[Params], *, tried: int, total: int) -> None:
         size, loader = self.sweeper.job_size, self.sweeper.plan_loader
         parts = [tuple(sets[first : first + size]) for first in range(0, len(sets), size)]
         jobs = [SweepJob(plan_loader=loader, request=self.request, sets=part) for part in parts]
@@ -194,8 +194,8 @@ class _SweepRun:
                 # first the journal: what is in it and not in the ledger is brought there when the sweep goes on
                 self.journal.write(result)
                 self.trials.record(result)
-                done += 1
-                self.sweeper.on_trial(done, total)
+                tried += 1
+                self.sweeper.on_trial(tried, total)
 
 
 def _judge_best(sweeper: Sweeper, request: BacktestRequest, best: Outcome) -> Odds:

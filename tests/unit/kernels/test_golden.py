@@ -19,6 +19,7 @@ from tidemill.kernels import (
     STAKE,
     VETOED,
     WEIGHT,
+    Signals,
     State,
     inverse_volatility,
     make_market,
@@ -46,7 +47,9 @@ def test_three_golden_days_of_the_whole_chain() -> None:
     )
     steps = make_steps(np.array([0.01]), np.array([0.1]), np.array([5.0]))
     state, trail = open_state(1000.0, 1), make_trail(3, 1)
-    run_forecasts(strength, volatility, np.ones(3, dtype=bool), market, steps, SPOT, SIZING, BOUNDS, state, trail)
+    run_forecasts(
+        Signals(strength, volatility, np.ones(3, dtype=bool)), market, steps, SPOT, SIZING, BOUNDS, state, trail
+    )
     # 1: 0.4 of 1000 at 100 is 4.0 wanted, cut by the order limit to 2.5; 101 x 1.001 rounds up to 101.11
     # 2: 0.4 of 1021.95 at 110 is 3.7; 3.7 - 2.4975 held is 1.2 in lots at 109.11
     # 3: all of 3.6963 to go; a quarter of 1004.4045 at 105 is 2.3914, up to 1.4 kept: 2.2 to sell; 1.5 fill
@@ -94,7 +97,7 @@ def test_what_becomes_of_an_order(open_price: float, traded: float, state: int) 
     )  # fmt: skip
     steps, trail = make_steps(np.array([0.01]), np.array([0.1]), np.array([5.0])), make_trail(1, 1)
     one = np.ones((1, 1))
-    run_forecasts(one, one, np.array([True]), market, steps, SPOT, SIZING, BOUNDS, open_state(1e4, 1), trail)
+    run_forecasts(Signals(one, one, np.array([True])), market, steps, SPOT, SIZING, BOUNDS, open_state(1e4, 1), trail)
     assert trail.state[0, 0] == state
 
 
@@ -113,7 +116,7 @@ def test_a_tie_is_counted() -> None:
     state, trail = State(money=np.array([800.0, 0.0, 0.0]), held=np.array([2.0])), make_trail(1, 1)
     steps, sizing = make_steps(np.zeros(1), np.zeros(1), np.zeros(1)), SIZING._replace(buffer=0.5)
     one = np.ones((1, 1))
-    run_forecasts(one, one * 0.5, np.array([True]), market, steps, FREE, sizing, BOUNDS, state, trail)
+    run_forecasts(Signals(one, one * 0.5, np.array([True])), market, steps, FREE, sizing, BOUNDS, state, trail)
     assert trail.sent[0, 0] == 0.0
     assert trail.tally[0, NEAR_CASES] == 1
 

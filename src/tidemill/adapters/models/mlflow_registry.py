@@ -41,10 +41,10 @@ class MlflowRegistry:
         self._url = tracking_url
         try:
             self._client = MlflowClient(tracking_uri=tracking_url, registry_uri=tracking_url)
-            found = self._client.get_experiment_by_name(EXPERIMENT)
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
             self._experiment = (
-                found.experiment_id
-                if found
+                experiment.experiment_id
+                if experiment
                 else self._client.create_experiment(EXPERIMENT, artifact_location=artifacts.absolute().as_uri())
             )
         except MlflowException as error:
@@ -79,35 +79,35 @@ class MlflowRegistry:
     def load_champion(self, name: str) -> FittedModel | None:
         """The champion, or None."""
         try:
-            found = self._client.get_model_version_by_alias(name, CHAMPION)
+            entry = self._client.get_model_version_by_alias(name, CHAMPION)
         except self._error:
             return None
-        return self.load_version(name, str(found.version))
+        return self.load_version(name, str(entry.version))
 
     def load_version(self, name: str, version: str) -> FittedModel:
         """A version; DataError when there is none."""
         try:
-            found = self._client.get_model_version(name, version)
+            entry = self._client.get_model_version(name, version)
         except self._error as error:
             raise DataError(f"there is no version {version} of model '{name}'") from error
         self._mlflow.set_tracking_uri(self._url)
         self._mlflow.set_registry_uri(self._url)
         estimator = self._mlflow.sklearn.load_model(f"models:/{name}/{version}")
-        told = json.loads(found.tags[DESCRIPTION_TAG])
+        description = json.loads(entry.tags[DESCRIPTION_TAG])
         return FittedModel(
             name=name,
             estimator=estimator,
-            feature_names=tuple(told["feature_names"]),
-            timeframe=told["timeframe"],
-            horizon_bars=told["horizon_bars"],
-            strength_scale=float.fromhex(told["strength_scale"]),
-            trained_as_of=_moment(told["trained_as_of"]),
-            dataset_hash=told["dataset_hash"],
-            data_snapshot=told.get("data_snapshot", ""),
-            params=told["params"],
-            metrics=told["metrics"],
-            verdict=told["verdict"],
-            version=str(found.version),
+            feature_names=tuple(description["feature_names"]),
+            timeframe=description["timeframe"],
+            horizon_bars=description["horizon_bars"],
+            strength_scale=float.fromhex(description["strength_scale"]),
+            trained_as_of=_moment(description["trained_as_of"]),
+            dataset_hash=description["dataset_hash"],
+            data_snapshot=description.get("data_snapshot", ""),
+            params=description["params"],
+            metrics=description["metrics"],
+            verdict=description["verdict"],
+            version=str(entry.version),
         )
 
     def _log_dataset(self, model: FittedModel, sample: pd.DataFrame) -> None:

@@ -26,10 +26,10 @@ class ParquetSnapshots:
         """See the port; the same frame gives the same file, which is written once."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            made = self._folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
-            frame.to_parquet(made, index=False, compression="zstd", **_encodings(frame))
-            digest = _digest(made.read_bytes())
-            _keep(made, self.path(digest))
+            draft = self._folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
+            frame.to_parquet(draft, index=False, compression="zstd", **_encodings(frame))
+            digest = _digest(draft.read_bytes())
+            _keep(draft, self.path(digest))
         except OSError as error:
             raise TransientError(f"a snapshot cannot be written to {self._folder}: {error}") from error
         return digest
@@ -45,9 +45,9 @@ class ParquetSnapshots:
             raise DataError(f"there is no readable snapshot {digest} in {self._folder}: {error}") from error
         # hashing does not hold the interpreter's lock, and takes less than the reading
         with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(_digest, body)
+            body_digest = pool.submit(_digest, body)
             frame = _frame_of(body)
-        if frame is None or found.result() != digest:
+        if frame is None or body_digest.result() != digest:
             raise DataError(f"the snapshot {digest} in {self._folder} is not what was written; take it from a backup")
         return frame
 
@@ -79,12 +79,12 @@ def _digest(body: object) -> str:
     return hashlib.sha256(memoryview(body)).hexdigest()  # type: ignore[arg-type]
 
 
-def _keep(made: Path, path: Path) -> None:
+def _keep(draft: Path, path: Path) -> None:
     """Put the finished file in its place, read-only and on disk, unless it is there."""
     if path.exists():
-        made.unlink()
+        draft.unlink()
         return
-    made.chmod(READ_ONLY)
-    with made.open("rb") as file:
+    draft.chmod(READ_ONLY)
+    with draft.open("rb") as file:
         os.fsync(file.fileno())
-    made.replace(path)
+    draft.replace(path)

@@ -18,13 +18,14 @@ def check_subset(recording: Recording, plan: BacktestPlan) -> None:
     recording.need_no_funding("the fast speed settles no funding")
     rules = plan.rules
     if rules.strategy not in STRATEGIES:
-        known = " and ".join(STRATEGIES)
+        covered = " and ".join(STRATEGIES)
         raise DataError(
-            f"the fast speed has no strategy '{rules.strategy}', it runs {known}; use speed exact, which trains models"
+            f"the fast speed has no strategy '{rules.strategy}', it runs {covered}; "
+            "use speed exact, which trains models"
         )
-    chosen = [rules.instruments[name] for name in rules.universe]
-    quotes = sorted({one.quote for one in chosen})
-    bases = [one.base for one in chosen]
+    instruments = [rules.instruments[name] for name in rules.universe]
+    quotes = sorted({instrument.quote for instrument in instruments})
+    bases = [instrument.base for instrument in instruments]
     if len(quotes) > 1:
         raise DataError(f"the fast speed keeps one cash pool, not {', '.join(quotes)}; use speed exact")
     twice = sorted({base for base in bases if bases.count(base) > 1} | ({quotes[0]} & set(bases)))

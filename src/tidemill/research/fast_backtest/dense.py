@@ -91,23 +91,23 @@ def build_dense(recording: Recording, plan: BacktestPlan, points: Sequence[datet
         volatility=spread * math.sqrt(bars_per_year(plan.rules.grid)),
         market=make_market(price=price, volume=volume, buy=buy, sell=sell, traded=traded, mark=mark),
         steps=_steps(plan, names),
-        reasons=_reasons(np.column_stack([one[0] for one in met.values()]), fresh),
+        reasons=_reasons(np.column_stack([prices[0] for prices in met.values()]), fresh),
         last=last,
     )
 
 
 def _reasons(prices: np.ndarray, fresh: np.ndarray) -> tuple[str, ...]:
     """Why each row is refused: no instrument trades (NaN), or of none the decided bar is known."""
-    gone = np.asarray(np.isnan(prices).all(axis=1))
+    down = np.asarray(np.isnan(prices).all(axis=1))
     stale = np.asarray(~fresh.any(axis=1))
-    return tuple(VENUE_DOWN if gone[row] else ALL_STALE * bool(stale[row]) for row in range(len(fresh)))
+    return tuple(VENUE_DOWN if down[row] else ALL_STALE * bool(stale[row]) for row in range(len(fresh)))
 
 
 def _rows(grid: DecisionGrid, points: Sequence[datetime]) -> _Rows:
     return _Rows(
-        points=np.array([to_micros(one) for one in points]),
-        as_of=np.array([to_micros(grid.as_of(one)) for one in points]),
-        decided=np.array([to_micros(grid.decided_open(one)) for one in points]),
+        points=np.array([to_micros(point) for point in points]),
+        as_of=np.array([to_micros(grid.as_of(point)) for point in points]),
+        decided=np.array([to_micros(grid.decided_open(point)) for point in points]),
         length=timeframe_seconds(grid.timeframe) * MICROS,
     )
 
@@ -117,17 +117,17 @@ def _column(recording: Recording, plan: BacktestPlan, name: str, rows: _Rows, un
     grid, rules = plan.rules.grid, plan.rules
     bars = recording.as_bars(name, recording.first_open, plan.end, timeframe=grid.timeframe)
     opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
-    close, volume = (bars[one].to_numpy(np.float64) for one in ("close", "volume"))
+    close, volume = (bars[column].to_numpy(np.float64) for column in ("close", "volume"))
     _check_step(close, rules.instruments[name].price_step)
     at = np.searchsorted(opens, rows.decided, side="right") - 1
     fresh = (at >= 0) & (opens[np.maximum(at, 0)] == rows.decided)
     if np.any(fresh & (rows.decided + rows.length + _micros(BAR_DELAY) > rows.as_of)):
         raise refuse_late(name)
     marked = np.searchsorted(opens, np.append(rows.points, until) - rows.length, side="right") - 1
-    marks = _known(close, marked, 0.0)
+    marks = _values_at(close, marked, 0.0)
     moved, strength, spread = _signals(opens, close, grid, rows.length)
-    picked = (np.where(fresh, _known(one, at, np.nan), np.nan) for one in (moved, strength, spread))
-    return (_known(close, at, 0.0), _known(volume, at, 0.0), marks[:-1], *picked, fresh, marks[-1])
+    picked = (np.where(fresh, _values_at(values, at, np.nan), np.nan) for values in (moved, strength, spread))
+    return (_values_at(close, at, 0.0), _values_at(volume, at, 0.0), marks[:-1], *picked, fresh, marks[-1])
 
 
 def _signals(
@@ -153,15 +153,15 @@ def _met(recording: Recording, name: str, plan: BacktestPlan, rows: _Rows) -> tu
         raise refuse_shared_bar(name)
     at = np.maximum(at, 0)
     early = rows.as_of <= opens[at] + _micros(plan.fills.decision_delay)
-    fields = {one: series.bars[one].to_numpy(np.float64)[at] for one in ("open", "high", "low", "volume")}
-    for one in ("open", "high", "low"):
-        _check_step(fields[one], series.instrument.price_step)
+    fields = {field: series.bars[field].to_numpy(np.float64)[at] for field in ("open", "high", "low", "volume")}
+    for field in ("open", "high", "low"):
+        _check_step(fields[field], series.instrument.price_step)
     buy = np.where(early, fields["open"], fields["high"])
     sell = np.where(early, fields["open"], fields["low"])
     return np.where(inside, buy, np.nan), np.where(inside, sell, np.nan), fields["volume"]
 
 
-def _known(values: np.ndarray, at: np.ndarray, missing: float) -> np.ndarray:
+def _values_at(values: np.ndarray, at: np.ndarray, missing: float) -> np.ndarray:
     return np.where(at >= 0, values[np.maximum(at, 0)], missing)
 
 
@@ -174,9 +174,10 @@ def _check_step(prices: np.ndarray, step: Decimal) -> None:
 
 
 def _steps(plan: BacktestPlan, names: Sequence[str]) -> np.ndarray:
-    chosen = [plan.rules.instruments[name] for name in names]
+    instruments = [plan.rules.instruments[name] for name in names]
     fields = ("price_step", "lot_step", "min_notional")
-    return make_steps(*(np.array([float(getattr(one, field)) for one in chosen]) for field in fields))
+    columns = [[float(getattr(instrument, field)) for instrument in instruments] for field in fields]
+    return make_steps(*map(np.array, columns))
 
 
 def _micros(span: timedelta) -> int:

@@ -21,6 +21,7 @@ from tidemill.kernels import (
     VETOED,
     Bounds,
     Costs,
+    Signals,
     Sizing,
     State,
     Trail,
@@ -73,7 +74,7 @@ class FastResult:
         Posts and scores are 0: nothing that this speed covers reads them.
         """
         totals = self.trail.tally.sum(axis=0)
-        refused = [one for one in zip(self.dense.as_of, self.dense.reasons, strict=True) if one[1]]
+        refused = [row for row in zip(self.dense.as_of, self.dense.reasons, strict=True) if row[1]]
         decided = len(refused) < len(self.dense.as_of)
         return {
             "speed": "fast",
@@ -127,9 +128,8 @@ def run_dense(dense: DenseMarket, state: State, *, costs: Costs, sizing: Sizing,
     rows, columns = dense.strength.shape
     trail = make_trail(rows, columns)
     before, paid = _worth(state, dense.market[0, :, 0]), float(state.money[FEES])
-    run_forecasts(
-        dense.strength, dense.volatility, dense.decides, dense.market, dense.steps, costs, sizing, bounds, state, trail
-    )
+    signals = Signals(dense.strength, dense.volatility, dense.decides)
+    run_forecasts(signals, dense.market, dense.steps, costs, sizing, bounds, state, trail)
     equity = np.concatenate([[before], trail.equity, [_worth(state, dense.last)]])
     return FastResult(dense=dense, trail=trail, state=state, equity=equity, fees=float(state.money[FEES]) - paid)
 

@@ -35,21 +35,23 @@ def make_trades(
     shortest decimals of their floats.
     """
     rows, columns = np.nonzero(trail.sent)
-    told = [_numbers(one[rows, columns]) for one in (trail.sent, trail.filled, trail.price, trail.fee, prices, volumes)]
+    parts = (trail.sent, trail.filled, trail.price, trail.fee, prices, volumes)
+    numbers = [_numbers(values[rows, columns]) for values in parts]
     assets = [split_instrument_id(name)[:2] for name in names]
     fills, orders = [], []
-    places = enumerate(zip(rows.tolist(), columns.tolist(), *told, strict=True), start=1)
+    places = enumerate(zip(rows.tolist(), columns.tolist(), *numbers, strict=True), start=1)
     for number, (row, column, sent, filled, price, fee, decided, volume) in places:
         name, (base, quote), order_id = names[column], assets[column], str(number)
-        known = volume if volume.is_finite() else None
+        recorded_volume = volume if volume.is_finite() else None
+        largest = math.inf if recorded_volume is None else NEARLY * max_volume_fraction * float(recorded_volume)
         orders.append(
             DecidedOrder(
                 venue_order_id=order_id,
                 instrument=name,
                 quantity=abs(sent),
                 price=decided,
-                volume=known,
-                capped=known is not None and float(abs(sent)) > NEARLY * max_volume_fraction * float(known),
+                volume=recorded_volume,
+                capped=float(abs(sent)) > largest,
             )
         )
         if filled:
@@ -71,4 +73,4 @@ def make_trades(
 
 
 def _numbers(values: np.ndarray) -> list[Decimal]:
-    return [Decimal(repr(one)) for one in values.tolist()]
+    return [Decimal(repr(value)) for value in values.tolist()]
