@@ -15,7 +15,7 @@ from benchmarks.engines import CASH, cross_engine, cross_signal
 from benchmarks.timing import median_seconds
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.kernels import Trail
-from tidemill.performance import Performance, RunRecord, as_statistics, measure
+from tidemill.performance import Performance, RunRecord, measure
 from tidemill.research.fast_backtest import make_trades
 
 NAME = "A-USD.T"
@@ -36,7 +36,7 @@ def from_the_store(arrays: Path) -> float:
 
         def work() -> None:
             read = store.read_bars([NAME], "1m", times[0].to_pydatetime(), BEGAN)
-            told = as_statistics(measure_p1(read))
+            told = measure_p1(read).to_json()
             assert json.dumps(told, allow_nan=False)
 
         return median_seconds(work, runs=5)

@@ -13,7 +13,6 @@ from tidemill.pages.downsampling import keep_every, keep_shape
 from tidemill.pages.summary import money
 from tidemill.pages.tables import cost_parts
 from tidemill.performance import Performance
-from tidemill.performance.statistics import cost_values
 
 OWN, OTHER, GAIN, LOSS = "#3987e5", "#8a8f98", "#1f9e75", "#d9534f"
 PALETTE = ("#3987e5", "#e08e2b", "#1f9e75", "#9a6bd0", "#d9534f", "#2aa5b8", "#c4a000", "#b05a8c")
@@ -122,7 +121,7 @@ def turnover_chart(measured: Performance) -> Figure:
 
 def cost_chart(measured: Performance) -> Figure:
     """Costs by cause, in account currency."""
-    parts = cost_parts(cost_values(measured.trading.costs))
+    parts = cost_parts(measured.trading.costs.to_json())
     values = [float(value) for _, value in parts]
     return _sideways([name for name, _ in parts], values, measured.record.currency, costs=True)
 

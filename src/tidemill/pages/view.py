@@ -27,7 +27,7 @@ from tidemill.pages.tables import (
     instrument_rows,
     setting_rows,
 )
-from tidemill.performance import InstrumentBook, Performance, as_statistics
+from tidemill.performance import InstrumentBook, Performance
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -113,7 +113,7 @@ class PageView:
 
 def make_view(measured: Performance, facts: PageFacts) -> PageView:
     """The page of ``measured`` in words."""
-    statistics = as_statistics(measured)
+    statistics = measured.to_json()
     return PageView(
         strategy=measured.record.strategy,
         title=facts.title,

@@ -9,7 +9,6 @@ from tidemill.performance.measurement import curve_sharpe, measure, run_sharpe
 from tidemill.performance.positions import Closing, InstrumentBook
 from tidemill.performance.record import DecidedOrder, RunRecord, decided_orders
 from tidemill.performance.shortfall import Shortfall, ShortfallSum, measure_shortfall, sum_shortfalls
-from tidemill.performance.statistics import as_statistics
 
 __all__ = [
     "Closing",
@@ -20,7 +19,6 @@ __all__ = [
     "RunRecord",
     "Shortfall",
     "ShortfallSum",
-    "as_statistics",
     "curve_sharpe",
     "decided_orders",
     "measure",

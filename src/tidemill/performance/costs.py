@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import Fill, Side
+from tidemill.performance.json_values import json_money
 from tidemill.performance.positions import movements_of
 from tidemill.performance.record import DecidedOrder
 
@@ -41,6 +43,19 @@ class Costs:
         """Fees, shortfall and funding."""
         return self.fees + self.shortfall + self.funding
 
+    def to_json(self) -> dict[str, Any]:
+        """Each as a decimal string, null where it is not recorded."""
+        return {
+            "fees": json_money(self.fees),
+            "shortfall": json_money(self.shortfall),
+            "slippage": None if self.slippage is None else json_money(self.slippage),
+            "drift": None if self.drift is None else json_money(self.drift),
+            "funding": json_money(self.funding),
+            "total": json_money(self.total),
+            "traded": json_money(self.traded),
+            "unexplained_fills": self.unexplained_fills,
+        }
+
 
 def attribute_costs(
     fills: Sequence[Fill],
@@ -56,25 +71,25 @@ def attribute_costs(
     orders do; a resting order that filled at its limit would be told too dear, with as much less drift.
     None: not modelled, not recorded.
     """
+    # an id is the venue's own and may be used by two instruments
     prices = {(order.venue_order_id, order.instrument): order.price for order in orders}
-    shortfall = ZERO
-    unexplained = 0
-    for fill in fills:
-        decided = prices.get((fill.venue_order_id, fill.instrument))
-        if decided is None:
-            unexplained += 1
-            continue
-        shortfall += (fill.price - decided) * fill.quantity * (1 if fill.side is Side.BUY else -1)
+    decided = [(fill, prices.get((fill.venue_order_id, fill.instrument))) for fill in fills]
     return Costs(
         fees=sum((movements_of(fill)[2] for fill in fills), ZERO),
-        shortfall=shortfall,
+        shortfall=sum((_fell_short(fill, price) for fill, price in decided if price is not None), ZERO),
         slippage=None if slippage_rate is None else sum((_slipped(fill, slippage_rate) for fill in fills), ZERO),
         funding=funding,
         traded=sum((fill.price * fill.quantity for fill in fills), ZERO),
-        unexplained_fills=unexplained,
+        unexplained_fills=sum(price is None for _, price in decided),
     )
 
 
+def _fell_short(fill: Fill, decided: Decimal) -> Decimal:
+    """What the fill was worse than the decided close, money."""
+    return (fill.price - decided) * fill.quantity * (1 if fill.side is Side.BUY else -1)
+
+
 def _slipped(fill: Fill, rate: Decimal) -> Decimal:
+    """The part of a fill's price that is slippage: the price has the rate in it already, hence the division."""
     moved = 1 + rate if fill.side is Side.BUY else 1 - rate
     return fill.price * fill.quantity * rate / moved

@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import split_instrument_id
 from tidemill.domain.portfolio import ZERO
 from tidemill.domain.trading import Fill, Side
+from tidemill.performance.json_values import json_money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,19 @@ class InstrumentBook:
     def profit(self) -> Decimal:
         """Realised and unrealised, net of fees."""
         return self.realised + self.unrealised
+
+    def to_json(self) -> dict[str, Any]:
+        """Money as decimal strings; of the closings their number."""
+        return {
+            "instrument": self.instrument,
+            "profit": json_money(self.profit),
+            "realised": json_money(self.realised),
+            "unrealised": json_money(self.unrealised),
+            "fees": json_money(self.fees),
+            "traded": json_money(self.traded),
+            "fills": self.fills,
+            "closed": len(self.closings),
+        }
 
 
 @dataclass(slots=True)

@@ -12,10 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tidemill.domain.errors import DataError
+from tidemill.performance.json_values import json_number
 from tidemill.performance.ratios import NO_DEVIATION
 from tidemill.performance.returns import Array
 
@@ -40,6 +42,16 @@ class Interval:
     resamples: int
     mean_block: float
 
+    def to_json(self) -> dict[str, Any]:
+        """The same; low and high null where they are NaN."""
+        return {
+            "low": json_number(self.low),
+            "high": json_number(self.high),
+            "level": self.level,
+            "resamples": self.resamples,
+            "mean_block": json_number(self.mean_block),
+        }
+
     def contains(self, value: float) -> bool:
         """Whether ``value`` lies inside; an interval that is not known contains everything."""
         return not (value < self.low or value > self.high)
@@ -52,6 +64,14 @@ class Intervals:
     sharpe: Interval
     total_return: Interval
     max_drawdown: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        """Each by its name."""
+        return {
+            "sharpe": self.sharpe.to_json(),
+            "total_return": self.total_return.to_json(),
+            "max_drawdown": self.max_drawdown.to_json(),
+        }
 
 
 def default_block(count: int) -> float:

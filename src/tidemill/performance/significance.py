@@ -10,6 +10,7 @@ from statistics import NormalDist
 import numpy as np
 
 from tidemill.domain.errors import DataError
+from tidemill.performance.json_values import json_number
 from tidemill.performance.ratios import period_sharpe
 from tidemill.performance.returns import Array
 
@@ -30,6 +31,15 @@ class Deflated:
     expected_best: float
     above_zero: float
     probability: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """The same under the names of the two ratios, null for NaN."""
+        return {
+            "trials": self.trials,
+            "probabilistic_sharpe": json_number(self.above_zero),
+            "deflated_sharpe": json_number(self.probability),
+            "expected_best_sharpe": json_number(self.expected_best),
+        }
 
 
 def sharpe_confidence(sharpe: float, benchmark: float, *, count: int, skew: float, kurtosis: float) -> float:

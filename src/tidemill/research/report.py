@@ -12,7 +12,7 @@ from tidemill.backtest import BacktestPlan, BacktestResult, count_bars, run_back
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trials import comparable_sharpes, distinct_trials
 from tidemill.pages import PageFacts, write_page
-from tidemill.performance import Performance, RunRecord, as_statistics, measure, run_sharpe
+from tidemill.performance import Performance, RunRecord, measure, run_sharpe
 from tidemill.ports import Clock
 from tidemill.ports.trials import TrialLedger
 from tidemill.recording import Recording
@@ -56,7 +56,7 @@ class BacktestReport:
             **self.summary_json(),
             "currency": self.currency,
             "seconds": self.seconds,
-            "statistics": as_statistics(self.performance),
+            "statistics": self.performance.to_json(),
             "trial": asdict(self.trial),
         }
 

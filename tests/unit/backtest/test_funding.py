@@ -33,7 +33,7 @@ from tidemill.domain.portfolio import ZERO, Portfolio
 from tidemill.matching import Exchange
 from tidemill.matching.clearing import funding_amount
 from tidemill.pages.tables import cost_rows
-from tidemill.performance import as_statistics, measure
+from tidemill.performance import measure
 from tidemill.research.run_records import make_exact_record
 
 
@@ -78,7 +78,7 @@ def test_the_result_tells_it_beside_the_fees_and_among_the_costs(tmp_path: Path)
     result = run_backtest(recording, plan)
     summary = result.as_dict("own")
     assert (summary["funding"], summary["funding_unsettled"]) == ("-0.06999999", [])
-    statistics = as_statistics(measure(make_exact_record(recording, plan, result)))
+    statistics = measure(make_exact_record(recording, plan, result)).to_json()
     assert statistics["costs"]["funding"] == "-0.06999999"
     assert next(row["amount"] for row in cost_rows(statistics, 1000.0) if row["cost"] == "funding") == "-0.07"
     assert json.dumps(summary)

@@ -30,7 +30,7 @@ from tidemill.pages.formulas import formula_rows, method_sentences
 from tidemill.pages.summary import activity_rows, certainty_rows, days, money, percent, ratio
 from tidemill.pages.tables import conduct_rows, cost_rows, instrument_rows, setting_rows
 from tidemill.pages.view import make_view, split_warnings
-from tidemill.performance import as_statistics, measure
+from tidemill.performance import measure
 
 RAN = {
     "steps": 1200,
@@ -174,9 +174,9 @@ def test_every_template_escapes_what_it_is_given(measured) -> None:
 
 
 def test_every_figure_has_its_formula_and_how_it_is_annualised(page: str, measured) -> None:
-    rows = {name: (formula, annual) for name, formula, annual in formula_rows(as_statistics(measured))}
+    rows = {name: (formula, annual) for name, formula, annual in formula_rows(measured.to_json())}
     assert all(formula and annual for formula, annual in rows.values())
-    named = {row["figure"] for row in headline_rows(as_statistics(measured))}
+    named = {row["figure"] for row in headline_rows(measured.to_json())}
     assert named - set(rows) == {
         "largest drawdown",
         "its length, peak to recovery",
@@ -189,7 +189,7 @@ def test_every_figure_has_its_formula_and_how_it_is_annualised(page: str, measur
 
 
 def test_the_year_of_sessions_is_told_with_252_days(measured) -> None:
-    sessions = as_statistics(measure(replace(measured.record, days_per_year=252.0)))
+    sessions = measure(replace(measured.record, days_per_year=252.0)).to_json()
     assert ("Sharpe ratio", "by √252") in {(name, annual) for name, _, annual in formula_rows(sessions)}
     assert any("252 trading days" in sentence for sentence in method_sentences(sessions))
 
@@ -203,7 +203,7 @@ def test_the_page_tells_decisions_orders_and_refusals(page: str) -> None:
 
 
 def test_costs_are_told_by_cause_with_their_share_of_what_was_traded(measured) -> None:
-    statistics = as_statistics(measured)
+    statistics = measured.to_json()
     rows = {row["cost"]: row for row in cost_rows(statistics, 2000.0)}
     assert list(rows) == ["fees", "slippage and spread", "drift until the fill", "funding", "in all"]
     # fees of 1.5 on 1,000 + 550 traded, of an equity of 2,000
@@ -219,7 +219,7 @@ def test_costs_are_told_by_cause_with_their_share_of_what_was_traded(measured) -
 
 
 def test_large_counts_have_thousands(measured) -> None:
-    statistics = as_statistics(measured)
+    statistics = measured.to_json()
     many = {**statistics, "trials": 12_000, "trades": {**statistics["trades"], "closed": 4134}}
     assert ("orders that closed", "4,134") in activity_rows(many)
     assert ("trials on these data so far", "12,000") in certainty_rows(many)
@@ -227,7 +227,7 @@ def test_large_counts_have_thousands(measured) -> None:
 
 
 def test_instruments_are_ranked_by_profit(measured) -> None:
-    assert [row["instrument"] for row in instrument_rows(as_statistics(measured))] == [BTC, ETH]
+    assert [row["instrument"] for row in instrument_rows(measured.to_json())] == [BTC, ETH]
 
 
 def test_amounts_on_axes_have_their_unit(measured) -> None:
@@ -276,7 +276,7 @@ def test_figures_in_words() -> None:
 
 
 def test_the_markdown_page_has_warnings_headline_and_refusals(measured) -> None:
-    statistics = as_statistics(measured)
+    statistics = measured.to_json()
     result = {"strategy": "trend", "equity_start": "2000", "equity_end": "2153.5", "statistics": statistics, **RAN}
     page = backtest_page(result)
     assert page.index("## Warnings") < page.index("## Against buy and hold")

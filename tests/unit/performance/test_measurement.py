@@ -14,7 +14,7 @@ import pytest
 from support.runs_made import BTC, ETH, at, bars, decision, fill, marks, order, run_record
 
 from tidemill.domain.errors import DataError
-from tidemill.performance import as_statistics, cautions, measure, run_sharpe
+from tidemill.performance import cautions, measure, run_sharpe
 from tidemill.performance.measurement import count_ended, make_capacity, volume_shares
 from tidemill.performance.positions import book_fills
 from tidemill.performance.ratios import beta_and_correlation
@@ -51,7 +51,7 @@ def test_profit_by_instrument_adds_up_to_the_change_of_equity() -> None:
 
 
 def test_statistics_are_json_without_nan_and_money_is_text() -> None:
-    statistics = as_statistics(measure(run_record()))
+    statistics = measure(run_record()).to_json()
     text = json.dumps(statistics, allow_nan=False)
     assert json.loads(text) == statistics
     assert statistics["costs"]["fees"] == "1.5"
@@ -69,7 +69,7 @@ def test_statistics_are_json_without_nan_and_money_is_text() -> None:
 
 def test_a_run_that_did_nothing_is_told_too() -> None:
     measured = measure(run_record(equity=marks(2000), fills=[], orders=[], decisions=[]))
-    statistics = as_statistics(measured)
+    statistics = measured.to_json()
     json.dumps(statistics, allow_nan=False)
     assert statistics["strategy"]["sharpe"] is None
     assert statistics["strategy"]["total_return"] == 0.0
