@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from support.influx_double import BUCKET, ORG, TOKEN, running_double
 from support.influx_server import create_database, running_influx
 
+from tidemill.adapters import compiled_io
 from tidemill.adapters.influx.market import InfluxMarketStore, Place
 from tidemill.adapters.influx.wire import Api
 from tidemill.adapters.sql.market.store import SqlMarketStore
@@ -36,9 +37,13 @@ DOUBLES: dict[str, tuple[str, Api]] = {
 }
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres", *DOUBLES, "influx-real"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite-plain", "postgres", *DOUBLES, "influx-real"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Which adapter a test runs on: influx-2, -1.8 and -3 are a double of those versions, influx-real a server 1.6."""
+    """Which adapter a test runs on.
+
+    sqlite-plain: without compiled reads and writes. influx-2, -1.8 and -3 are a double of those versions, influx-real
+    a server 1.6.
+    """
     return request.param
 
 
@@ -57,6 +62,8 @@ def store(backend: str, tmp_path, request) -> Iterator[object]:
     elif backend == "postgres":
         made = SqlMarketStore(request.getfixturevalue("postgres_database"))
     else:
+        if backend == "sqlite-plain":
+            request.getfixturevalue("monkeypatch").setenv(compiled_io.VARIABLE, "off")
         made = SqlMarketStore(f"sqlite:///{tmp_path / 'market.db'}")
     with ExitStack() as stack:
         if backend in DOUBLES:

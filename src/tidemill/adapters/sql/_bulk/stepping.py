@@ -1,7 +1,7 @@
 """Rows of prepared SQLite statements out of arrays and into them, without a Python object per number.
 
 The functions are SQLite's own, under names of ours: who calls these kernels first binds the names to the very
-copy of the library whose statement it hands in (``adapters/_sqlite_columns``).
+copy of the library whose statement it hands in (``columns``).
 """
 
 from __future__ import annotations
