@@ -32,9 +32,9 @@ def shortfall(
     """
     services().trading.check_mode(mode, live=services().settings.live)
     reruns = rerun_decisions(days, most)
-    found = measure_shortfalls(days)
-    publish_page(f"shortfall-{mode}", review_page(reruns, found), "Decisions made again and what they cost")
+    shortfalls = measure_shortfalls(days)
+    publish_page(f"shortfall-{mode}", review_page(reruns, shortfalls), "Decisions made again and what they cost")
     publish_table(f"shortfall-decisions-{mode}", rerun_rows(reruns), "Decisions made again from stored inputs")
-    rows = shortfall_rows(found)
+    rows = shortfall_rows(shortfalls)
     publish_table(f"shortfall-orders-{mode}", rows, "Implementation shortfall per order, in quote units")
-    return {"decisions": len(reruns), "different": [one for one in reruns if not one["same"]], "orders": rows}
+    return {"decisions": len(reruns), "different": [rerun for rerun in reruns if not rerun["same"]], "orders": rows}

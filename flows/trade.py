@@ -68,7 +68,8 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
         return decide.record_refusal(key, f"{VENUE_DOWN}: {error}", epoch)
     market = decide.load_market(key.as_of)
     champion = load_champion()
-    if reason := why_refused(market, doubtful, [one.sentence for one in account.differences], account.stopped):
+    differences = [difference.sentence for difference in account.differences]
+    if reason := why_refused(market, doubtful, differences, account.stopped):
         return decide.record_refusal(key, reason, epoch)
     inputs = DecisionInputs(
         key=key, market=market, champion=champion, portfolio=account.portfolio, stopped=account.stopped

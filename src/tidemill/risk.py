@@ -31,8 +31,8 @@ class Limits:
 
 
 @lru_cache(maxsize=16)
-def _hash(told: tuple[tuple[str, str], ...]) -> str:
-    return hashlib.sha256(json.dumps(dict(told), sort_keys=True).encode()).hexdigest()[:12]
+def _hash(fields: tuple[tuple[str, str], ...]) -> str:
+    return hashlib.sha256(json.dumps(dict(fields), sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +92,8 @@ def apply_limits(
             gross_ratio=ratio,
             stopped=(stopped or {}).get(target.instrument, ""),
         )
-        allowed, found = _judge(case, limits)
-        vetoes.extend(found)
+        allowed, cuts = _judge(case, limits)
+        vetoes.extend(cuts)
         if allowed != case.held:
             approved.append(
                 TargetPosition(instrument=target.instrument, quantity=allowed, price=target.price, reason=target.reason)
@@ -103,15 +103,15 @@ def apply_limits(
 
 def _judge(case: _Case, limits: Limits) -> tuple[Decimal, list[Veto]]:
     """Apply all rules to one target; the allowed quantity nearest to the held one wins."""
-    wanted = case.target.quantity
-    allowed = wanted
+    target = case.target.quantity
+    allowed = target
     vetoes: list[Veto] = []
     for name, rule in RULES.items():
         bound, reason = rule(case, limits)
-        if bound == wanted:
+        if bound == target:
             continue
         bound = _toward_held(bound, case)
-        vetoes.append(Veto(instrument=case.target.instrument, limit=name, reason=reason, wanted=wanted, allowed=bound))
+        vetoes.append(Veto(instrument=case.target.instrument, limit=name, reason=reason, wanted=target, allowed=bound))
         if abs(bound - case.held) < abs(allowed - case.held):
             allowed = bound
     return allowed, vetoes
@@ -137,11 +137,11 @@ def _check_drawdown(case: _Case, limits: Limits) -> tuple[Decimal, str]:
 
 
 def _check_position(case: _Case, limits: Limits) -> tuple[Decimal, str]:
-    most = limits.max_position_fraction * case.equity / case.target.price
-    if case.target.quantity <= most:
+    bound = limits.max_position_fraction * case.equity / case.target.price
+    if case.target.quantity <= bound:
         return case.target.quantity, ""
     # What is held already is not sold for this limit's sake: a rising price would make it churn.
-    return max(most, min(case.held, case.target.quantity)), f"more than {limits.max_position_fraction:.0%} of equity"
+    return max(bound, min(case.held, case.target.quantity)), f"more than {limits.max_position_fraction:.0%} of equity"
 
 
 def _check_gross(case: _Case, limits: Limits) -> tuple[Decimal, str]:
@@ -152,20 +152,20 @@ def _check_gross(case: _Case, limits: Limits) -> tuple[Decimal, str]:
 
 
 def _check_order(case: _Case, limits: Limits) -> tuple[Decimal, str]:
-    most = limits.max_order_fraction * case.equity / case.target.price
-    return _bounded_change(case, most, f"one order is at most {limits.max_order_fraction:.0%} of equity")
+    bound = limits.max_order_fraction * case.equity / case.target.price
+    return _bounded_change(case, bound, f"one order is at most {limits.max_order_fraction:.0%} of equity")
 
 
 def _check_volume(case: _Case, limits: Limits) -> tuple[Decimal, str]:
-    most = limits.max_volume_fraction * case.volume
-    return _bounded_change(case, most, f"one order is at most {limits.max_volume_fraction:.0%} of the bar's volume")
+    bound = limits.max_volume_fraction * case.volume
+    return _bounded_change(case, bound, f"one order is at most {limits.max_volume_fraction:.0%} of the bar's volume")
 
 
-def _bounded_change(case: _Case, most: Decimal, reason: str) -> tuple[Decimal, str]:
+def _bounded_change(case: _Case, bound: Decimal, reason: str) -> tuple[Decimal, str]:
     change = case.target.quantity - case.held
-    if abs(change) <= most:
+    if abs(change) <= bound:
         return case.target.quantity, ""
-    return case.held + (most if change > 0 else -most), reason
+    return case.held + (bound if change > 0 else -bound), reason
 
 
 RULES: Mapping[str, Rule] = {
@@ -187,11 +187,11 @@ def _gross_ratio(
     limits: Limits,
 ) -> Decimal:
     """Share of all wished raises that fits under the gross limit, given what is held and reduced."""
-    wanted = {target.instrument: target.quantity for target in targets}
+    quantities = {target.instrument: target.quantity for target in targets}
     base = raises = ZERO
     for name, instrument in instruments.items():
         held = portfolio.quantity(instrument.base)
-        target = wanted.get(name, held)
+        target = quantities.get(name, held)
         price = prices.get(name, ZERO)
         base += min(held, target) * price
         raises += max(target - held, ZERO) * price

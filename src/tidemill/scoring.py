@@ -70,7 +70,7 @@ def score_posts(posts: pd.DataFrame, *, bases: Sequence[str]) -> pd.DataFrame:
     namings = [_naming(base) for base in bases]
     scores = np.array([analyzer.polarity_scores(text)["compound"] for text in texts], dtype=np.float64)
     subjects = [_find_subjects(text, namings) for text in texts]
-    made = pd.DataFrame(
+    scored = pd.DataFrame(
         {
             "source": posts["source"].array,
             "post_id": posts["post_id"].array,
@@ -81,7 +81,7 @@ def score_posts(posts: pd.DataFrame, *, bases: Sequence[str]) -> pd.DataFrame:
             "knowledge_time": posts["knowledge_time"].array,
         }
     )
-    return made[list(SCORE_COLUMNS)]
+    return scored[list(SCORE_COLUMNS)]
 
 
 def _join(title: str, text: str) -> str:
@@ -139,10 +139,10 @@ def _naming(base: str) -> _Naming:
 def _find_subjects(text: str, namings: Sequence[_Naming]) -> str:
     words = set(_WORD.findall(text))
     lowered = {word.lower() for word in words}
-    found = [
-        one.base
-        for one in namings
-        if not (one.exact.isdisjoint(words) and one.lower.isdisjoint(lowered))
-        or any(phrase in text.lower() for phrase in one.phrases)
+    subjects = [
+        naming.base
+        for naming in namings
+        if not (naming.exact.isdisjoint(words) and naming.lower.isdisjoint(lowered))
+        or any(phrase in text.lower() for phrase in naming.phrases)
     ]
-    return ",".join(found)
+    return ",".join(subjects)

@@ -42,7 +42,7 @@ class Sizing:
     """Targets, and the instruments whose held position stays with the reason."""
 
     targets: tuple[TargetPosition, ...]
-    kept: tuple[Dropped, ...]
+    unchanged: tuple[Dropped, ...]
 
 
 def size_positions(
@@ -59,37 +59,37 @@ def size_positions(
     ``prices`` are decided closes in quote units by instrument; ``equity`` in account currency.
     """
     targets: list[TargetPosition] = []
-    kept: list[Dropped] = []
+    unchanged: list[Dropped] = []
     for forecast in forecasts:
         instrument = instruments[forecast.instrument]
         price = prices[forecast.instrument]
-        wanted = _wanted(forecast, instrument, price, equity, len(forecasts), policy)
+        quantity = _target_quantity(forecast, instrument, price, equity, len(forecasts), policy)
         held = portfolio.quantity(instrument.base)
-        if _inside_buffer(wanted, held, policy):
-            reason = f"inside the buffer: {held:f} held, {wanted:f} wanted"
-            kept.append(Dropped(instrument=forecast.instrument, quantity=wanted - held, reason=reason))
+        if _inside_buffer(quantity, held, policy):
+            reason = f"inside the buffer: {held:f} held, {quantity:f} wanted"
+            unchanged.append(Dropped(instrument=forecast.instrument, quantity=quantity - held, reason=reason))
             continue
         reason = "spot cannot be short: a negative forecast becomes 0" if forecast.strength < 0 else ""
-        targets.append(TargetPosition(instrument=forecast.instrument, quantity=wanted, price=price, reason=reason))
-    return Sizing(targets=tuple(targets), kept=tuple(kept))
+        targets.append(TargetPosition(instrument=forecast.instrument, quantity=quantity, price=price, reason=reason))
+    return Sizing(targets=tuple(targets), unchanged=tuple(unchanged))
 
 
 def hold_targets(
-    wanted: Mapping[str, Decimal], *, instruments: Mapping[str, Instrument], prices: Mapping[str, Decimal]
+    quantities: Mapping[str, Decimal], *, instruments: Mapping[str, Instrument], prices: Mapping[str, Decimal]
 ) -> Sizing:
     """Targets that a strategy gave, in base units: whole lots toward zero; a negative one becomes 0 on spot.
 
     There is no buffer: who names a quantity means it.
     """
     targets = []
-    for name, quantity in wanted.items():
+    for name, quantity in quantities.items():
         lots = floor_to_step(max(quantity, Decimal(0)), instruments[name].lot_step)
         reason = "spot cannot be short: a negative target becomes 0" if quantity < 0 else ""
         targets.append(TargetPosition(instrument=name, quantity=lots, price=prices[name], reason=reason))
-    return Sizing(targets=tuple(targets), kept=())
+    return Sizing(targets=tuple(targets), unchanged=())
 
 
-def _wanted(
+def _target_quantity(
     forecast: Forecast, instrument: Instrument, price: Decimal, equity: Decimal, count: int, policy: SizingPolicy
 ) -> Decimal:
     share = min(math.sqrt(count), LARGEST_DIVERSIFICATION) / count
@@ -99,6 +99,6 @@ def _wanted(
     return floor_to_step(max(equity, Decimal(0)) * fraction / price, instrument.lot_step)
 
 
-def _inside_buffer(wanted: Decimal, held: Decimal, policy: SizingPolicy) -> bool:
-    band = to_step(round(policy.buffer_fraction, FRACTION_DIGITS), FRACTION_STEP) * max(abs(wanted), abs(held))
-    return abs(wanted - held) <= band
+def _inside_buffer(quantity: Decimal, held: Decimal, policy: SizingPolicy) -> bool:
+    band = to_step(round(policy.buffer_fraction, FRACTION_DIGITS), FRACTION_STEP) * max(abs(quantity), abs(held))
+    return abs(quantity - held) <= band

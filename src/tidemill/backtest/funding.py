@@ -33,16 +33,16 @@ class Funding:
         self._instruments = plan.rules.instruments
         self._tape = tape
         self.done: list[Settlement] = []
-        funded = [one for one in recording.funding if one.instrument in plan.rules.universe]
-        for one in funded:
+        funded = [rates for rates in recording.funding if rates.instrument in plan.rules.universe]
+        for rates in funded:
             _need_own_asset(
-                self._instruments[one.instrument], [self._instruments[name] for name in plan.rules.universe]
+                self._instruments[rates.instrument], [self._instruments[name] for name in plan.rules.universe]
             )
         after, until = max(plan.start, recording.first_open), min(plan.end, recording.last_close)
         self._due = sorted(
-            (moment, one.instrument, rate)
-            for one in funded
-            for moment, rate in one.settlements()
+            (moment, rates.instrument, rate)
+            for rates in funded
+            for moment, rate in rates.settlements()
             if after < moment <= until
         )
         self._moments = [moment for moment, _, _ in self._due]

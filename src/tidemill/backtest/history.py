@@ -65,7 +65,7 @@ class History:
 
     def count_texts(self) -> dict[str, int]:
         """Good ``posts`` and their ``scores`` of the span of the decisions: one for each, made or not needed."""
-        after, until = (one + TICK for one in self._span)
+        after, until = (moment + TICK for moment in self._span)
         posts = len(self.store.read_posts(after, until))
         return {"posts": posts, "scores": posts}
 
@@ -92,9 +92,9 @@ class History:
     def _features(self, scores: pd.DataFrame, points: Sequence[datetime]) -> pd.DataFrame:
         rules = self._rules
         bars = self.bars_at(rules.grid.as_of(points[0]))
-        made = build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
+        table = build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
         # what was not made is left out: no score is not the same as a neutral one
-        return made if self._reads_posts else made.drop(columns=list(SENTIMENT_FEATURES))
+        return table if self._reads_posts else table.drop(columns=list(SENTIMENT_FEATURES))
 
     def _load(self, recording: Recording, plan: BacktestPlan) -> pd.DataFrame:
         """Put the recording into the store, as an import would."""
@@ -118,6 +118,6 @@ class History:
 def _micros_of(grid: DecisionGrid, points: Sequence[datetime]) -> np.ndarray:
     """Points in micros, int64; those of a market that always trades are counted up, as there may be many."""
     if grid.calendar != "24x7" or len(points) < 2:
-        return np.array([to_micros(one) for one in points], dtype=np.int64)
+        return np.array([to_micros(point) for point in points], dtype=np.int64)
     first, second = map(to_micros, points[:2])
     return first + (second - first) * np.arange(len(points), dtype=np.int64)

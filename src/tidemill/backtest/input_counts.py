@@ -42,11 +42,11 @@ def count_bars(recording: Recording, plan: BacktestPlan) -> dict[str, int]:
     bars = gaps = 0
     for name in plan.rules.universe:
         opens = recording.open_times(name, grid.timeframe)
-        known = opens[opens <= high]
-        inside = known[known > low]
+        known_opens = opens[opens <= high]
+        inside = known_opens[known_opens > low]
         bars += len(inside)
-        if len(known):
-            gaps += _count_missing(plan, inside, first=max(int(known[0]), low + 1), last=int(known[-1]))
+        if len(known_opens):
+            gaps += _count_missing(plan, inside, first=max(int(known_opens[0]), low + 1), last=int(known_opens[-1]))
     return {"bars": bars, "gaps": gaps}
 
 

@@ -28,20 +28,20 @@ def find_refused(
     ``bars``: BARS of the period. None when no bar is anywhere near a doubt, which is the rule and quick to see;
     only the instruments that have one are gone through step by step.
     """
-    suspects = {str(name): _suspicious(some, plan) for name, some in bars.groupby("instrument")}
-    if not any(len(some) for some in suspects.values()):
+    suspects = {str(name): _suspicious(rows, plan) for name, rows in bars.groupby("instrument")}
+    if not any(len(rows) for rows in suspects.values()):
         return None
     ledger = MemoryGapLedger()
-    for name, some in suspects.items():
-        if len(some):
-            _ingest_all(some, name, plan, points, tape, ledger)
+    for name, rows in suspects.items():
+        if len(rows):
+            _ingest_all(rows, name, plan, points, tape, ledger)
     return ledger if len(ledger.read_quarantine()) else None
 
 
 def _suspicious(bars: pd.DataFrame, plan: BacktestPlan) -> pd.DataFrame:
     """Bars of one instrument near one that may be doubted: no other can be, nor is a neighbour of one."""
-    found = np.flatnonzero(may_doubt(bars, rules=plan.outliers))
-    near = np.unique(found[:, None] + np.arange(-REACH_BARS, REACH_BARS + 1))
+    positions = np.flatnonzero(may_doubt(bars, rules=plan.outliers))
+    near = np.unique(positions[:, None] + np.arange(-REACH_BARS, REACH_BARS + 1))
     return bars.iloc[near[(near >= 0) & (near < len(bars))]]
 
 

@@ -53,9 +53,9 @@ def plan_points(
     if speaks is None or rules.grid.calendar != "24x7":
         return decide_all(len(micros))
     times = pd.DatetimeIndex(micros.astype("datetime64[us]")).tz_localize("UTC")
-    shown = bars[list(BAR_FIELDS)]
-    spoken = _ask(rules, speaks, shown, times)
-    _check_past(rules, speaks, shown, times, spoken)
+    visible_bars = bars[list(BAR_FIELDS)]
+    spoken = _ask(rules, speaks, visible_bars, times)
+    _check_past(rules, speaks, visible_bars, times, spoken)
     sure = ~spoken & tracks.are_fresh(micros) & ~tape.are_down(micros + rules.grid.delay_seconds * 1_000_000)
     doubted = np.zeros(len(micros), dtype=bool)
     quiet = np.flatnonzero(sure)

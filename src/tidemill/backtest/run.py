@@ -53,7 +53,7 @@ class _Run:
         self.steps = BacktestSteps(plan.rules, self.history.features)
         self.champions = Champions(self.history, plan)
         self.clock = ManualClock(recording.first_open)
-        instruments = {one.instrument.id: one.instrument for one in recording.series}
+        instruments = {series.instrument.id: series.instrument for series in recording.series}
         self.exchange = Exchange(instruments, plan.fills, self.tape, start=recording.first_open)
         self.ledger = MemoryLedger()
         self.desk = self._open_desk()

@@ -35,7 +35,7 @@ class Tracks:
         self._bars = bars
         self._rules = rules
         self._length = timeframe_seconds(rules.grid.timeframe) * MICROS
-        self._sessions = [to_micros(one) for one in rules.grid.sessions]
+        self._sessions = [to_micros(session) for session in rules.grid.sessions]
         names = bars["instrument"].to_numpy()
         self.tracks = {name: _Track(bars, np.flatnonzero(names == name), rules, name) for name in rules.universe}
 
@@ -65,28 +65,28 @@ class Tracks:
 
     def are_fresh(self, points: np.ndarray) -> np.ndarray:
         """Whether of some instrument the decided bar and its lookback are whole, at each point (micros, 24x7)."""
-        found = np.zeros(len(points), dtype=bool)
+        any_fresh = np.zeros(len(points), dtype=bool)
         for track in self.tracks.values():
             opens = track.micros
             decided = points - self._length
             at = np.searchsorted(opens, decided, side="right") - 1
             first = np.maximum(at - LOOKBACK + 1, 0)
-            known = at >= 0
+            has_bar = at >= 0
             fresh = opens[np.maximum(at, 0)] == decided
-            found |= known & fresh & (decided - opens[first] == (at - first) * self._length)
-        return found
+            any_fresh |= has_bar & fresh & (decided - opens[first] == (at - first) * self._length)
+        return any_fresh
 
     def _incomplete(self, point: datetime, decided: int, at: Mapping[str, int]) -> dict[str, str]:
         start = to_micros(window_start(self._rules.grid, point))
-        found = {}
+        reasons = {}
         for name, index in at.items():
             opens = self.tracks[name].opens
             first = max(bisect_left(opens, start), index + 1 - LOOKBACK)
             if first > index or self._is_whole(opens[first], decided, index + 1 - first):
                 continue
             if reason := why_incomplete(self._rules, point, self.tracks[name].micros[first : index + 1]):
-                found[name] = reason
-        return found
+                reasons[name] = reason
+        return reasons
 
     def _is_whole(self, first: int, decided: int, count: int) -> bool:
         """Whether ``count`` bars are all that there can be from the one opened at ``first`` to the decided one."""
@@ -125,19 +125,19 @@ class _Track:
         """Closes of the last bars opened at or before each of ``opened``, ascending; 0 where there is none."""
         at = np.searchsorted(self.micros, opened, side="right") - 1
         step = self._step
-        made = {-1: ZERO}
+        closes = {-1: ZERO}
         for index in np.unique(at[at >= 0]).tolist():
-            made[index] = to_step(self.closes[index], step)
-        return [made[index] for index in at.tolist()]
+            closes[index] = to_step(self.closes[index], step)
+        return [closes[index] for index in at.tolist()]
 
     def last(self, index: int) -> LastBar:
         """The bar at a position."""
-        made = self._made.get(index)
-        if made is None:
+        bar = self._made.get(index)
+        if bar is None:
             opened = from_micros(self.opens[index])
-            made = make_last_bar(opened, self.closes[index], self._volumes[index], self._step)
-            self._made[index] = made
-        return made
+            bar = make_last_bar(opened, self.closes[index], self._volumes[index], self._step)
+            self._made[index] = bar
+        return bar
 
 
 class Rows:

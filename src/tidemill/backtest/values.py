@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from tidemill.decision import DecisionRules, Environment
-from tidemill.domain.market import format_time
+from tidemill.domain.market import InstrumentId, format_time
 from tidemill.domain.portfolio import ZERO, Portfolio, drawdown
 from tidemill.domain.trading import Decision, Fill, LedgerOrder
 from tidemill.matching import FillRules
@@ -82,12 +82,12 @@ class BacktestResult:
     @property
     def funding(self) -> Decimal:
         """Funding paid, less what was received, in quote units."""
-        return sum((one.paid for one in self.settlements), ZERO)
+        return sum((settlement.paid for settlement in self.settlements), ZERO)
 
     @property
     def unsettled(self) -> tuple[Settlement, ...]:
         """Settlements of held positions that had no bar before them to be valued at."""
-        return tuple(one for one in self.settlements if one.mark is None)
+        return tuple(settlement for settlement in self.settlements if settlement.mark is None)
 
     @property
     def max_drawdown(self) -> Decimal:
@@ -98,46 +98,60 @@ class BacktestResult:
             worst = max(worst, drawdown(value, peak))
         return worst
 
-    def as_dict(self, strategy: str) -> dict[str, Any]:
+    def to_json(self, strategy: str) -> dict[str, Any]:
         """The summary as JSON-ready values, money as decimal strings."""
-        counts = count_orders(self.orders)
-        refused = [one for one in self.decisions if one.outcome == "refused"]
-        totals: dict[str, int] = {}
-        for decision in self.decisions:
-            record = decision.record
-            totals = add_counts(
-                totals,
-                {
-                    "forecasts": len(record.get("forecasts", ())),
-                    "vetoed": len(record.get("vetoes", ())),
-                    "dropped": len(record.get("dropped", ())),
-                },
-            )
-        last = next((one for one in reversed(self.decisions) if one.outcome == "decided"), None)
         return {
             "steps": len(self.decisions) + self.passed,
             "posts": self.posts,
             "scores": self.scores,
             "strategy": strategy,
-            "model": (last.record["model"] or {"name": last.model, "version": "", "verdict": "rule"}) if last else None,
-            **totals,
-            "orders": counts,
+            "model": _model_in_use(self.decisions),
+            **_count_records(self.decisions),
+            "orders": count_orders(self.orders),
             "fees": str(self.fees),
             "funding": str(self.funding),
             "funding_unsettled": [
-                {"instrument": one.instrument, "event_time": format_time(one.settled_at)} for one in self.unsettled
+                {"instrument": settlement.instrument, "event_time": format_time(settlement.settled_at)}
+                for settlement in self.unsettled
             ],
             "equity_start": str(self.equity[0][1]),
             "equity_end": str(self.equity[-1][1]),
             "max_drawdown": str(self.max_drawdown),
-            "refusals": [{"as_of": format_time(one.as_of), "reason": one.reason} for one in refused],
+            "refusals": [
+                {"as_of": format_time(decision.as_of), "reason": decision.reason}
+                for decision in self.decisions
+                if decision.outcome == "refused"
+            ],
         }
+
+
+def _model_in_use(decisions: Sequence[Decision]) -> Mapping[str, str] | None:
+    """Model or rule of the last decision that was no refusal."""
+    last = next((decision for decision in reversed(decisions) if decision.outcome == "decided"), None)
+    if last is None:
+        return None
+    model: Mapping[str, str] = last.record["model"] or {"name": last.model, "version": "", "verdict": "rule"}
+    return model
+
+
+def _count_records(decisions: Sequence[Decision]) -> dict[str, int]:
+    """Forecasts, vetoes and drops over all decisions; nothing at all without any."""
+    totals: dict[str, int] = {}
+    for decision in decisions:
+        record = decision.record
+        counts = {
+            "forecasts": len(record.get("forecasts", ())),
+            "vetoed": len(record.get("vetoes", ())),
+            "dropped": len(record.get("dropped", ())),
+        }
+        totals = add_counts(totals, counts)
+    return totals
 
 
 def fees_in_currency(fills: Sequence[Fill]) -> Decimal:
     """Fees in quote units; a fee taken in another asset counts at its fill's price."""
     total = ZERO
     for fill in fills:
-        quote = fill.instrument.rpartition(".")[0].partition("-")[2]
-        total += fill.fee if fill.fee_asset == quote else fill.fee * fill.price
+        in_quote = fill.fee_asset == InstrumentId(fill.instrument).quote
+        total += fill.fee if in_quote else fill.fee * fill.price
     return total

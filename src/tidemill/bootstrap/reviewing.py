@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -17,19 +16,22 @@ from tidemill.performance import Shortfall
 
 def rerun_recorded(svc: Services, decision: Decision) -> dict[str, Any]:
     """Make a decision again and compare; JSON-ready. DataError when what it needs is not at hand."""
-    done = lineage.rerun(
-        decision,
+    stored = lineage.StoredInputs(
         bars=svc.stores.market,
         posts=svc.stores.market,
         ledger=svc.stores.ledger,
         models=svc.stores.models if decision.record.get("model") else None,
-        grid=svc.markets.grid,
-        environment=svc.trading.environment,
         quarantine=svc.stores.gaps,
         records=svc.stores.market_events,
+    )
+    again = lineage.rerun(
+        decision,
+        stored,
+        grid=svc.markets.grid,
+        environment=svc.trading.environment,
         own=svc.trading.own_strategy,
     )
-    return {**asdict(done), "differences": list(done.differences)}
+    return again.to_json()
 
 
 def recent_decisions(svc: Services, days: float) -> Sequence[Decision]:

@@ -32,11 +32,11 @@ def explain(
     from tidemill.replay.screen import lineage_tree
 
     svc = services()
-    found = lineage.explain(
+    explanation = lineage.explain(
         identity, ledger=svc.stores.ledger, payloads=svc.stores.market, account=svc.settings.account
     )
-    write_json(json, found)
-    console.print(lineage_tree(found))
+    write_json(json, explanation.to_json())
+    console.print(lineage_tree(explanation.to_json()))
 
 
 def rerun(

@@ -19,7 +19,6 @@ from tidemill.decision.record import (
     build_refusal,
     load_recorded_instruments,
     load_recorded_portfolio,
-    portfolio_record,
 )
 from tidemill.decision.rules import DecisionRules, mark_equity, rule_in_use
 from tidemill.decision.steps import FlatSteps, PlainSteps, only_complete, rows_at, without_incomplete
@@ -52,7 +51,6 @@ __all__ = [
     "missing_decisions",
     "only_complete",
     "open_run",
-    "portfolio_record",
     "rows_at",
     "rule_in_use",
     "tell_market",

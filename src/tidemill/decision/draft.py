@@ -57,11 +57,11 @@ class Draft:
     @property
     def dropped(self) -> tuple[Dropped, ...]:
         """Wishes that became no order, dust and buffer alike."""
-        return (*self.sizing.kept, *self.plan.dropped)
+        return (*self.sizing.unchanged, *self.plan.dropped)
 
     def forecast(self, instrument: str) -> Forecast | None:
         """The forecast of one instrument, or None."""
-        return next((one for one in self.forecasts.forecasts if one.instrument == instrument), None)
+        return next((forecast for forecast in self.forecasts.forecasts if forecast.instrument == instrument), None)
 
 
 class Steps(Protocol):

@@ -65,18 +65,18 @@ def load_market(
     point = grid.point_of(as_of)
     start = window_start(grid, point)
     stored = min(bars.watermark(), to_micros(as_of)) if watermark is None else watermark
-    known = bars.read_bars(
+    rows = bars.read_bars(
         rules.universe, grid.timeframe, start, point, known_at=as_of, stored_until=stored, revisions=False
     )
     if quarantine is not None:
         refused = quarantine.read_quarantine(rules.universe, grid.timeframe, stored_until=stored)
-        known = honour_quarantine(known, refused)
+        rows = honour_quarantine(rows, refused)
     scores = posts.read_scores(rules.scorer, start, point, known_at=grid.decided_close(point), stored_until=stored)
-    adjusted = AdjustedBars(bars=known)
+    adjusted = AdjustedBars(bars=rows)
     if records is not None and rules.adjusted:
-        adjusted = adjust_as_of(known, records, known_at=as_of, stored_until=stored)
-    lacking = {**find_incomplete(rules, point, known), **adjusted.unpriced, **adjusted.refused}
-    raw = view_market(rules, point, known, scores, stored, incomplete=lacking)
+        adjusted = adjust_as_of(rows, records, known_at=as_of, stored_until=stored)
+    lacking = {**find_incomplete(rules, point, rows), **adjusted.unpriced, **adjusted.refused}
+    raw = view_market(rules, point, rows, scores, stored, incomplete=lacking)
     return replace(raw, bars=adjusted.bars)
 
 
@@ -88,11 +88,11 @@ def find_incomplete(rules: DecisionRules, point: datetime, bars: pd.DataFrame) -
     start = pd.Timestamp(window_start(rules.grid, point))
     recent = bars[(bars["open_time"] >= start) & (bars["open_time"] < pd.Timestamp(point))]
     opens = {
-        str(name): some["open_time"].to_numpy("datetime64[us]").astype("int64")
-        for name, some in recent.groupby("instrument")
+        str(name): rows["open_time"].to_numpy("datetime64[us]").astype("int64")
+        for name, rows in recent.groupby("instrument")
     }
-    told = {name: why_incomplete(rules, point, some) for name, some in opens.items()}
-    return {name: reason for name, reason in told.items() if reason}
+    reasons = {name: why_incomplete(rules, point, micros) for name, micros in opens.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def why_incomplete(rules: DecisionRules, point: datetime, opens: np.ndarray) -> str:
@@ -122,8 +122,8 @@ def view_market(
     incomplete: Mapping[str, str] | None = None,
 ) -> MarketView:
     """Tell prices, volumes, staleness and completeness of what was read."""
-    seen = tell_market(rules, point, _last_bars(rules, bars), watermark, incomplete=incomplete)
-    return replace(seen, bars=bars, scores=scores)
+    view = tell_market(rules, point, _last_bars(rules, bars), watermark, incomplete=incomplete)
+    return replace(view, bars=bars, scores=scores)
 
 
 def tell_market(
@@ -139,16 +139,16 @@ def tell_market(
     decided = rules.grid.decided_open(point)
     lacking = incomplete or {}
     stale = {name: _why_stale(last.get(name), decided) for name in rules.universe}
-    told = {name: reason for name, reason in stale.items() if reason}
-    known = [(name, last[name]) for name in rules.universe if name in last]
+    stale_reasons = {name: reason for name, reason in stale.items() if reason}
+    newest = [(name, last[name]) for name in rules.universe if name in last]
     return MarketView(
         bars=NO_ROWS,
         scores=NO_ROWS,
-        prices={name: bar.price for name, bar in known},
-        volumes={name: bar.volume for name, bar in known},
-        stale=told,
+        prices={name: bar.price for name, bar in newest},
+        volumes={name: bar.volume for name, bar in newest},
+        stale=stale_reasons,
         watermark=watermark,
-        refusal=_why_nothing(rules, told, lacking),
+        refusal=_why_nothing(rules, stale_reasons, lacking),
         incomplete=lacking,
         history=history,
     )
@@ -180,8 +180,8 @@ def _why_stale(bar: LastBar | None, decided: datetime) -> str:
 def _why_nothing(rules: DecisionRules, stale: Mapping[str, str], incomplete: Mapping[str, str]) -> str:
     if len(stale) == len(rules.universe):
         return ALL_STALE
-    left = set(rules.universe) - set(stale) - set(incomplete)
-    return "" if left else f"incomplete: {next(iter(incomplete))}, {next(iter(incomplete.values()))}"
+    decidable = set(rules.universe) - set(stale) - set(incomplete)
+    return "" if decidable else f"incomplete: {next(iter(incomplete))}, {next(iter(incomplete.values()))}"
 
 
 def window_start(grid: DecisionGrid, point: datetime) -> datetime:

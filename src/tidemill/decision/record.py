@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from tidemill.decision.draft import Draft
 from tidemill.decision.rules import DecisionRules, mark_equity, rule_in_use
@@ -15,6 +15,9 @@ from tidemill.domain.trading import Decision
 from tidemill.execution.order_plan import DecisionKey
 from tidemill.forecasting import as_rows
 from tidemill.ports import FittedModel
+
+Record = dict[str, object]
+"""What the ledger stores as JSON: its keys and the form of its values are read by every later version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,28 +44,43 @@ def build_decision(
     record = {
         **_rules_record(rules, key),
         **_market_record(draft),
-        "portfolio": portfolio_record(draft.portfolio),
+        "portfolio": _portfolio_record(draft.portfolio),
         "equity": str(mark_equity(rules, draft.portfolio, draft.market.prices)),
         "stopped": dict(stopped),
         "rule": rule,
         "model": _model_record(champion),
-        "forecasts": [
-            {**_fields(one), "made_at": format_time(one.made_at), "expires_at": format_time(one.expires_at)}
-            for one in draft.forecasts.forecasts
-        ],
-        "without_forecast": [
-            *(_fields(one) for one in draft.forecasts.without),
-            *({"instrument": name, "reason": reason} for name, reason in draft.market.incomplete.items()),
-        ],
-        "wanted": [_texts(one) for one in draft.sizing.targets],
-        "vetoes": [_texts(one) for one in draft.approved.vetoes],
-        "approved": [_texts(one) for one in draft.approved.targets],
-        "kept": [_texts(one) for one in draft.sizing.kept],
-        "dropped": [_texts(one) for one in draft.plan.dropped],
-        "intents": [intent.intent_id for intent in draft.plan.intents],
+        **_steps_record(draft),
         "environment": _fields(environment),
     }
-    return _decision(rules, key, stamp, record, draft=draft, rule=rule, champion=champion)
+    origin = _Origin(
+        outcome="decided",
+        model=champion.name if champion else rule,
+        model_version=champion.version if champion else "",
+        ledger_sequence=draft.portfolio.ledger_sequence,
+        store_watermark=draft.market.watermark,
+    )
+    return _decision(rules, key, stamp, record, origin)
+
+
+def _steps_record(draft: Draft) -> Record:
+    """What each step gave; the keys are older than the names of the fields."""
+    return {
+        "forecasts": [
+            _fields(forecast)
+            | {"made_at": format_time(forecast.made_at), "expires_at": format_time(forecast.expires_at)}
+            for forecast in draft.forecasts.forecasts
+        ],
+        "without_forecast": [
+            *(_fields(missing) for missing in draft.forecasts.without),
+            *({"instrument": name, "reason": reason} for name, reason in draft.market.incomplete.items()),
+        ],
+        "wanted": [_texts(target) for target in draft.sizing.targets],
+        "vetoes": [_texts(veto) for veto in draft.approved.vetoes],
+        "approved": [_texts(target) for target in draft.approved.targets],
+        "kept": [_texts(drop) for drop in draft.sizing.unchanged],
+        "dropped": [_texts(drop) for drop in draft.plan.dropped],
+        "intents": [intent.intent_id for intent in draft.plan.intents],
+    }
 
 
 def build_refusal(
@@ -70,21 +88,22 @@ def build_refusal(
 ) -> Decision:
     """A decision without intents, with the reason why nothing was decided."""
     record = {**_rules_record(rules, key), "environment": _fields(environment)}
-    return _decision(rules, key, stamp, record, reason=reason, watermark=watermark)
+    return _decision(rules, key, stamp, record, _Origin(outcome="refused", reason=reason, store_watermark=watermark))
 
 
-def _decision(
-    rules: DecisionRules,
-    key: DecisionKey,
-    stamp: Stamp,
-    record: dict[str, Any],
-    *,
-    draft: Draft | None = None,
-    rule: str = "",
-    champion: FittedModel | None = None,
-    reason: str = "",
-    watermark: int = 0,
-) -> Decision:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """What a decision came from, or why there is none."""
+
+    outcome: Literal["decided", "refused"]
+    reason: str = ""
+    model: str = ""
+    model_version: str = ""
+    ledger_sequence: int = 0
+    store_watermark: int = 0
+
+
+def _decision(rules: DecisionRules, key: DecisionKey, stamp: Stamp, record: Record, origin: _Origin) -> Decision:
     return Decision(
         decision_id=key.decision_id,
         account=rules.account,
@@ -92,20 +111,20 @@ def _decision(
         as_of=key.as_of,
         attempt=key.attempt,
         mode=rules.mode,
-        outcome="refused" if draft is None else "decided",
-        reason=reason,
-        model=champion.name if champion else rule,
-        model_version=champion.version if champion else "",
+        outcome=origin.outcome,
+        reason=origin.reason,
+        model=origin.model,
+        model_version=origin.model_version,
         limits_version=rules.limits.version,
-        ledger_sequence=draft.portfolio.ledger_sequence if draft else 0,
-        store_watermark=draft.market.watermark if draft else watermark,
+        ledger_sequence=origin.ledger_sequence,
+        store_watermark=origin.store_watermark,
         market_time=stamp.market,
         wall_time=stamp.wall,
         record=record,
     )
 
 
-def portfolio_record(portfolio: Portfolio) -> dict[str, Any]:
+def _portfolio_record(portfolio: Portfolio) -> Record:
     """JSON-ready form of a portfolio; :func:`load_recorded_portfolio` reads it back."""
     return {
         "currency": portfolio.currency,
@@ -133,7 +152,7 @@ def feature_record(draft: Draft) -> dict[str, dict[str, float | None]]:
     return as_rows(draft.table).record()
 
 
-def _rules_record(rules: DecisionRules, key: DecisionKey) -> dict[str, Any]:
+def _rules_record(rules: DecisionRules, key: DecisionKey) -> Record:
     grid = rules.grid
     point = grid.point_of(key.as_of)
     return {
@@ -170,7 +189,7 @@ def load_recorded_instruments(decision: Decision) -> dict[str, Instrument]:
     }
 
 
-def _market_record(draft: Draft) -> dict[str, Any]:
+def _market_record(draft: Draft) -> Record:
     market = draft.market
     return {
         "prices": {name: str(price) for name, price in market.prices.items()},
@@ -183,7 +202,7 @@ def _market_record(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _model_record(champion: FittedModel | None) -> dict[str, Any] | None:
+def _model_record(champion: FittedModel | None) -> Record | None:
     if champion is None:
         return None
     return {
@@ -195,7 +214,7 @@ def _model_record(champion: FittedModel | None) -> dict[str, Any] | None:
     }
 
 
-def _fields(value: Any) -> dict[str, Any]:
+def _fields(value: Any) -> Record:
     """The fields of a flat dataclass by name, in their order."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 

@@ -56,8 +56,8 @@ class PlainSteps:
     def size_positions(self, forecasts: Forecasts, portfolio: Portfolio, market: MarketView) -> Sizing:
         """Step 9; where the strategy gave targets, these are taken as they are."""
         rules = self.rules
-        if forecasts.wanted is not None:
-            return sizing.hold_targets(forecasts.wanted, instruments=rules.instruments, prices=market.prices)
+        if forecasts.targets is not None:
+            return sizing.hold_targets(forecasts.targets, instruments=rules.instruments, prices=market.prices)
         return sizing.size_positions(
             forecasts.forecasts,
             portfolio,
@@ -123,7 +123,7 @@ class FlatSteps(PlainSteps):
             for name, price in market.prices.items()
             if portfolio.quantity(self.rules.instruments[name].base) > 0
         )
-        return Sizing(targets=targets, kept=())
+        return Sizing(targets=targets, unchanged=())
 
     def apply_limits(
         self, sizing: Sizing, portfolio: Portfolio, market: MarketView, stopped: Mapping[str, str]

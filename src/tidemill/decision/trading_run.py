@@ -34,19 +34,19 @@ def open_run(
     may be opened (bars are announced a little before it): the flow waits. DataError when it is off the
     grid, further ahead, or another attempt is asked for without a reason.
     """
-    chosen = require_utc(as_of, "as_of") if as_of else rules.grid.newest_as_of(now)
-    if chosen is None:
+    decided_as_of = require_utc(as_of, "as_of") if as_of else rules.grid.newest_as_of(now)
+    if decided_as_of is None:
         raise DataError(f"no session has opened by {format_time(now)}; there is nothing to decide yet")
-    rules.grid.point_of(chosen)
-    if chosen > now + rules.grid.delay:
-        raise DataError(f"as_of {format_time(chosen)} has not passed; the market clock says {format_time(now)}")
+    rules.grid.point_of(decided_as_of)
+    if decided_as_of > now + rules.grid.delay:
+        raise DataError(f"as_of {format_time(decided_as_of)} has not passed; the market clock says {format_time(now)}")
     if attempt < 0 or (attempt > 0 and not because.strip()):
         raise DataError(f"attempt {attempt} needs a reason; give it as 'because'")
-    lag = now - chosen
+    lag = now - decided_as_of
     late = ""
     if lag > timedelta(seconds=max_lag_seconds):
-        late = f"as_of {format_time(chosen)} is {lag.total_seconds():.0f} s old; the most is {max_lag_seconds} s"
-    return TradingRun(key=rules.key(chosen, attempt), because=because.strip(), late=late)
+        late = f"as_of {format_time(decided_as_of)} is {lag.total_seconds():.0f} s old; the most is {max_lag_seconds} s"
+    return TradingRun(key=rules.key(decided_as_of, attempt), because=because.strip(), late=late)
 
 
 def why_refused(
@@ -69,6 +69,6 @@ def missing_decisions(
     grid: DecisionGrid, decided: Sequence[Decision], start: datetime, end: datetime
 ) -> list[datetime]:
     """Every as_of with ``start`` <= as_of < ``end`` for which nothing was decided or refused."""
-    known = {decision.as_of for decision in decided}
+    decided_as_ofs = {decision.as_of for decision in decided}
     points = grid.points(start - grid.delay, end - grid.delay)
-    return [grid.as_of(point) for point in points if grid.as_of(point) not in known]
+    return [grid.as_of(point) for point in points if grid.as_of(point) not in decided_as_ofs]

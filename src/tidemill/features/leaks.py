@@ -30,9 +30,9 @@ def find_leaks(
     points = whole.index.get_level_values("point").unique()
     if not len(points):
         return []
-    chosen = points[np.unique(np.linspace(0, len(points) - 1, sampled).astype(int))]
+    sample = points[np.unique(np.linspace(0, len(points) - 1, sampled).astype(int))]
     leaks: set[str] = set()
-    for point in chosen:
+    for point in sample:
         leaks |= _compare(build, whole, bars, scores, pd.Timestamp(point), grid, universe)
     return sorted(leaks)
 

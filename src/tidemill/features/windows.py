@@ -60,7 +60,7 @@ class InstrumentBars:
 
 def window_features(bars: InstrumentBars, rows: np.ndarray) -> np.ndarray:
     """Features at the given rows: float64 (len(rows), len(WINDOW_FEATURES)); row i uses bars i-168 to i."""
-    made = np.empty((len(rows), len(WINDOW_FEATURES)))
+    values = np.empty((len(rows), len(WINDOW_FEATURES)))
     series = {name: _padded(getattr(bars, name)) for name in ("high", "low", "close", "volume", "reference")}
     for start in range(0, len(rows), CHUNK_ROWS):
         chunk = rows[start : start + CHUNK_ROWS]
@@ -69,9 +69,9 @@ def window_features(bars: InstrumentBars, rows: np.ndarray) -> np.ndarray:
         }
         with np.errstate(all="ignore"):  # NaN and division by a flat window are the stated result
             columns = _features_of(windows)
-            made[start : start + len(chunk)] = np.column_stack([columns[name] for name in WINDOW_FEATURES])
-    made[~np.isfinite(made)] = np.nan
-    return made
+            values[start : start + len(chunk)] = np.column_stack([columns[name] for name in WINDOW_FEATURES])
+    values[~np.isfinite(values)] = np.nan
+    return values
 
 
 def _padded(values: np.ndarray) -> np.ndarray:
@@ -83,13 +83,13 @@ def _features_of(windows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     logs = np.log(close)
     returns = np.diff(logs, axis=-1)
     last = close[:, -1]
-    made = {f"ret_{k}": logs[:, -1] - logs[:, -1 - k] for k in RETURN_HORIZONS}
-    made |= {f"vol_{k}": _std(_last(returns, k)) for k in VOLATILITY_WINDOWS}
-    made |= {f"zscore_{k}": _ratio(last - _mean(_last(close, k)), _std(_last(close, k))) for k in (24, 72)}
-    made |= {f"sma_ratio_{k}": last / _mean(_last(close, k)) - 1 for k in (20, 100)}
-    made["macd_12_26"] = (_weighted(close, 12) - _weighted(close, 26)) / last
-    made["rsi_14"] = _rsi(_last(np.diff(close, axis=-1), 14))
-    return made | _range_features(windows, last) | _volume_features(windows, returns) | _common(windows, returns)
+    features = {f"ret_{k}": logs[:, -1] - logs[:, -1 - k] for k in RETURN_HORIZONS}
+    features |= {f"vol_{k}": _std(_last(returns, k)) for k in VOLATILITY_WINDOWS}
+    features |= {f"zscore_{k}": _ratio(last - _mean(_last(close, k)), _std(_last(close, k))) for k in (24, 72)}
+    features |= {f"sma_ratio_{k}": last / _mean(_last(close, k)) - 1 for k in (20, 100)}
+    features["macd_12_26"] = (_weighted(close, 12) - _weighted(close, 26)) / last
+    features["rsi_14"] = _rsi(_last(np.diff(close, axis=-1), 14))
+    return features | _range_features(windows, last) | _volume_features(windows, returns) | _common(windows, returns)
 
 
 def _range_features(windows: Mapping[str, np.ndarray], last: np.ndarray) -> dict[str, np.ndarray]:
@@ -117,12 +117,12 @@ def _volume_features(windows: Mapping[str, np.ndarray], returns: np.ndarray) -> 
 
 def _common(windows: Mapping[str, np.ndarray], returns: np.ndarray) -> dict[str, np.ndarray]:
     """Correlation and beta to the first instrument of the universe, over 168 returns."""
-    theirs = np.diff(np.log(windows["reference"]), axis=-1)
-    ours = returns - _mean(returns)[:, None]
-    other = theirs - _mean(theirs)[:, None]
-    covariance, variance = _mean(ours * other), _mean(other * other)
+    reference = np.diff(np.log(windows["reference"]), axis=-1)
+    own = returns - _mean(returns)[:, None]
+    other = reference - _mean(reference)[:, None]
+    covariance, variance = _mean(own * other), _mean(other * other)
     return {
-        "corr_168": _ratio(covariance, np.sqrt(variance * _mean(ours * ours))),
+        "corr_168": _ratio(covariance, np.sqrt(variance * _mean(own * own))),
         "beta_168": _ratio(covariance, variance),
     }
 
@@ -133,25 +133,25 @@ def _last(values: np.ndarray, count: int) -> np.ndarray:
 
 def _sum(values: np.ndarray) -> np.ndarray:
     # a contiguous copy keeps the order of additions the same for one row and for many
-    made: np.ndarray = np.sum(np.ascontiguousarray(values), axis=-1)
-    return made
+    total: np.ndarray = np.sum(np.ascontiguousarray(values), axis=-1)
+    return total
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    made: np.ndarray = _sum(values) / values.shape[-1]
-    return made
+    mean: np.ndarray = _sum(values) / values.shape[-1]
+    return mean
 
 
 def _std(values: np.ndarray) -> np.ndarray:
     off = values - _mean(values)[:, None]
-    made: np.ndarray = np.sqrt(_mean(off * off))
-    return made
+    deviation: np.ndarray = np.sqrt(_mean(off * off))
+    return deviation
 
 
 def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
     """Quotient; 0 where both are 0: a flat window says nothing either way."""
-    made: np.ndarray = np.where((under == 0) & (over == 0), 0.0, over / np.where(under == 0, np.nan, under))
-    return made
+    quotient: np.ndarray = np.where((under == 0) & (over == 0), 0.0, over / np.where(under == 0, np.nan, under))
+    return quotient
 
 
 def _weighted(values: np.ndarray, span: int) -> np.ndarray:
@@ -165,5 +165,5 @@ def _rsi(changes: np.ndarray) -> np.ndarray:
     """Cutler's RSI: gains / (gains + losses), plain sums; 0.5 where nothing moved."""
     gains, losses = _sum(np.maximum(changes, 0)), _sum(np.maximum(-changes, 0))
     total = gains + losses
-    made: np.ndarray = np.where(total == 0, 0.5, gains / np.where(total == 0, np.nan, total))
-    return made
+    strength: np.ndarray = np.where(total == 0, 0.5, gains / np.where(total == 0, np.nan, total))
+    return strength

@@ -24,12 +24,12 @@ FEW = 3
 class Forecasts:
     """What a strategy gave in one decision, and the instruments without a forecast, with the reason.
 
-    ``wanted``: target positions in base units, when the strategy gave these; then there are no forecasts.
+    ``targets``: positions in base units, when the strategy gave these; then there are no forecasts.
     """
 
     forecasts: tuple[Forecast, ...]
     without: tuple[NoForecast, ...]
-    wanted: Mapping[str, Decimal] | None = None
+    targets: Mapping[str, Decimal] | None = None
 
 
 def make_forecasts(strategy: Strategy, view: View) -> Forecasts:
@@ -45,7 +45,7 @@ def make_forecasts(strategy: Strategy, view: View) -> Forecasts:
         return Forecasts(forecasts=(), without=())
     needed = list(dict.fromkeys([*strategy.needs(view.grid, view.champion), VOLATILITY]))
     _check_known(strategy, needed, rows)
-    unknown = np.isnan(rows.values[:, [rows.columns[one] for one in needed]])
+    unknown = np.isnan(rows.values[:, [rows.columns[name] for name in needed]])
     complete = rows.only(~unknown.any(axis=1))
     without = [
         NoForecast(instrument=name, reason=_lacking([needed[k] for k in np.flatnonzero(row)]))
@@ -56,7 +56,7 @@ def make_forecasts(strategy: Strategy, view: View) -> Forecasts:
         return Forecasts(forecasts=(), without=tuple(without))
     wish = _ask(strategy, replace(view, rows=complete))
     if isinstance(wish, Targets):
-        return Forecasts(forecasts=(), without=tuple(without), wanted=_checked_targets(strategy, view, wish, complete))
+        return Forecasts(forecasts=(), without=tuple(without), targets=_checked_targets(strategy, view, wish, complete))
     strengths = _checked_strengths(strategy, view, wish, complete)
     silent = [name for name in complete.names if name not in strengths]
     without += [NoForecast(instrument=name, reason=f"{strategy.name} gives none") for name in silent]
@@ -82,8 +82,8 @@ def _ask(strategy: Strategy, view: View) -> Wish:
     except DataError:
         raise
     except (Exception, SystemExit) as error:
-        told = " ".join(str(error).split()) or "no message"
-        raise StrategyError(f"{_at(strategy, view)} raised {type(error).__name__}: {told}") from error
+        message = " ".join(str(error).split()) or "no message"
+        raise StrategyError(f"{_at(strategy, view)} raised {type(error).__name__}: {message}") from error
 
 
 def _at(strategy: Strategy, view: View) -> str:
@@ -95,7 +95,7 @@ def _checked_strengths(strategy: Strategy, view: View, wish: Wish, rows: Feature
     if not isinstance(wish, Mapping | pd.Series):
         kind = type(wish).__name__
         raise StrategyError(f"{_at(strategy, view)} gave {kind}; give strengths by instrument, or Targets")
-    found: dict[str, float] = {}
+    strengths: dict[str, float] = {}
     for name, value in wish.items():
         _check_name(strategy, view, str(name), rows.names)
         try:
@@ -103,10 +103,10 @@ def _checked_strengths(strategy: Strategy, view: View, wish: Wish, rows: Feature
         except (TypeError, ValueError):
             raise StrategyError(f"{_at(strategy, view)} gave {value!r} for {name}; a strength is a number") from None
         if not math.isfinite(strength) or abs(strength) > 1:
-            told = "NaN" if math.isnan(strength) else repr(strength)
-            raise StrategyError(f"{_at(strategy, view)} gave {told} for {name}; a strength lies within [-1, +1]")
-        found[str(name)] = strength
-    return found
+            text = "NaN" if math.isnan(strength) else repr(strength)
+            raise StrategyError(f"{_at(strategy, view)} gave {text} for {name}; a strength lies within [-1, +1]")
+        strengths[str(name)] = strength
+    return strengths
 
 
 def _checked_targets(strategy: Strategy, view: View, wish: Targets, rows: FeatureRows) -> dict[str, Decimal]:
@@ -117,10 +117,10 @@ def _checked_targets(strategy: Strategy, view: View, wish: Targets, rows: Featur
     return {str(name): value for name, value in wish.quantities.items()}
 
 
-def _check_name(strategy: Strategy, view: View, name: str, given: list[str]) -> None:
-    if name not in given:
-        known = ", ".join(given)
-        raise StrategyError(f"{_at(strategy, view)} wants {name}, which it was not given; it was given {known}")
+def _check_name(strategy: Strategy, view: View, name: str, names: list[str]) -> None:
+    if name not in names:
+        listed = ", ".join(names)
+        raise StrategyError(f"{_at(strategy, view)} wants {name}, which it was not given; it was given {listed}")
 
 
 def _forecasts(

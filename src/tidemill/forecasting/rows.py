@@ -48,23 +48,23 @@ class FeatureRows:
 
     def column(self, name: str) -> np.ndarray:
         """One column, float64 (rows,)."""
-        found: np.ndarray = self.values[:, self.columns[name]]
-        return found
+        values: np.ndarray = self.values[:, self.columns[name]]
+        return values
 
-    def only(self, kept: np.ndarray) -> FeatureRows:
-        """The rows where ``kept``, bool (rows,), is true."""
-        if kept.all():
+    def only(self, mask: np.ndarray) -> FeatureRows:
+        """The rows where ``mask``, bool (rows,), is true."""
+        if mask.all():
             return self
-        names = [name for name, keep in zip(self.names, kept.tolist(), strict=True) if keep]
-        return FeatureRows(names, self.columns, self.values[kept], lambda: self._make_frame()[kept])
+        names = [name for name, keep in zip(self.names, mask.tolist(), strict=True) if keep]
+        return FeatureRows(names, self.columns, self.values[mask], lambda: self._make_frame()[mask])
 
     def record(self) -> dict[str, dict[str, float | None]]:
         """Values by instrument and column; NaN becomes None, which JSON can carry."""
-        told = self.values.astype(object)
-        told[np.isnan(self.values)] = None
+        values = self.values.astype(object)
+        values[np.isnan(self.values)] = None
         return {
             name: {column: row[place] for column, place in self.columns.items()}
-            for name, row in zip(self.names, told.tolist(), strict=True)
+            for name, row in zip(self.names, values.tolist(), strict=True)
         }
 
 

@@ -101,7 +101,7 @@ class Model:
         return _by_name(view.features, model_strengths(view.features, view.champion))
 
 
-SHIPPED: Mapping[str, Strategy] = {one.name: one for one in (Trend(), Reversion(), Model())}
+SHIPPED: Mapping[str, Strategy] = {strategy.name: strategy for strategy in (Trend(), Reversion(), Model())}
 STRATEGIES = tuple(SHIPPED)
 PRICE_RULES = (Trend().name, Reversion().name)
 """The strategies whose features are made of prices and volumes alone."""
@@ -121,8 +121,8 @@ def trend_strengths(table: pd.DataFrame, grid: DecisionGrid) -> np.ndarray:
     for horizon in horizons(grid):
         deviations = _over(table[f"ret_{horizon}"].to_numpy(), volatility * math.sqrt(horizon))
         parts.append(np.clip(deviations, -FULL_DEVIATIONS, FULL_DEVIATIONS) / FULL_DEVIATIONS)
-    made: np.ndarray = (parts[0] + parts[1] + parts[2]) / 3
-    return made
+    strengths: np.ndarray = (parts[0] + parts[1] + parts[2]) / 3
+    return strengths
 
 
 def reversion_strengths(table: pd.DataFrame, *, long_only: bool = True) -> np.ndarray:
@@ -130,8 +130,8 @@ def reversion_strengths(table: pd.DataFrame, *, long_only: bool = True) -> np.nd
     moved = table[f"ret_{REVERSION_BARS}"].to_numpy()
     off = moved - moved.mean()
     scores = -_over(off, np.full(len(off), off.std())) / FULL_DEVIATIONS
-    made: np.ndarray = np.clip(scores, 0.0 if long_only else -1.0, 1.0)
-    return made
+    strengths: np.ndarray = np.clip(scores, 0.0 if long_only else -1.0, 1.0)
+    return strengths
 
 
 def model_strengths(table: pd.DataFrame, champion: FittedModel) -> np.ndarray:
@@ -139,8 +139,8 @@ def model_strengths(table: pd.DataFrame, champion: FittedModel) -> np.ndarray:
     rows = np.ascontiguousarray(table[list(champion.feature_names)].to_numpy(dtype=np.float64))
     # row by row, so that a prediction does not depend on how many rows are asked for
     predicted = np.array([float(champion.estimator.predict(row[None, :])[0]) for row in rows])
-    made: np.ndarray = np.clip(predicted / champion.strength_scale, -1.0, 1.0)
-    return made
+    strengths: np.ndarray = np.clip(predicted / champion.strength_scale, -1.0, 1.0)
+    return strengths
 
 
 def bars_per_year(grid: DecisionGrid) -> float:
@@ -154,9 +154,9 @@ def horizons(grid: DecisionGrid) -> Sequence[int]:
 
 
 def _by_name(table: pd.DataFrame, strengths: np.ndarray) -> dict[str, float]:
-    return {str(name): float(one) for name, one in zip(table.index, strengths, strict=True)}
+    return {str(name): float(strength) for name, strength in zip(table.index, strengths, strict=True)}
 
 
 def _over(value: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    made: np.ndarray = np.where(scale > 0, value / np.where(scale > 0, scale, 1.0), 0.0)
-    return made
+    quotient: np.ndarray = np.where(scale > 0, value / np.where(scale > 0, scale, 1.0), 0.0)
+    return quotient

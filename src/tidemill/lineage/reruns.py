@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Any, Literal
 
 from tidemill.decision import (
@@ -14,7 +13,6 @@ from tidemill.decision import (
     DecisionRules,
     Draft,
     Environment,
-    MarketView,
     PlainSteps,
     load_market,
     load_recorded_instruments,
@@ -24,7 +22,7 @@ from tidemill.decision import (
 from tidemill.decision.record import feature_record
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import DecisionGrid, parse_time
-from tidemill.domain.trading import Decision
+from tidemill.domain.trading import Decision, OrderIntent
 from tidemill.forecasting import Strategy
 from tidemill.ports import (
     BarStore,
@@ -53,45 +51,53 @@ class Rerun:
     features: int
     intents: int
 
+    def to_json(self) -> dict[str, Any]:
+        """What ``tidemill rerun --json`` writes."""
+        return {**asdict(self), "differences": list(self.differences)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredInputs:
+    """Where a decision's inputs are read again.
+
+    ``models`` is needed for a decision of a model. ``quarantine`` keeps out the bars that stood there then, ``records``
+    has the splits and dividends by which bars are adjusted; None: there were none.
+    """
+
+    bars: BarStore
+    posts: PostStore
+    ledger: OrderLedger
+    models: ModelRegistry | None = None
+    quarantine: QuarantineStore | None = None
+    records: MarketEventStore | None = None
+
 
 def rerun(
     decision: Decision,
+    stored: StoredInputs,
     *,
-    bars: BarStore,
-    posts: PostStore,
-    ledger: OrderLedger,
-    models: ModelRegistry | None,
     grid: DecisionGrid,
     environment: Environment,
-    quarantine: QuarantineStore | None = None,
-    records: MarketEventStore | None = None,
     own: Strategy | None = None,
 ) -> Rerun:
     """Make a recorded decision again from stored inputs and compare features, forecasts and intents.
 
-    ``quarantine`` keeps out what stood there then, ``records`` has the adjustments of the bars, ``own`` is the
-    strategy of the settings' file, when the decision was made by one. The promise is bit for bit when code lock
-    and processor are the recorded ones, else 1e-9 relative; none when the strategy's file is another now. A
-    refusal has nothing to compute and is the same by definition. DataError when the strategy is not at hand.
+    ``own`` is the strategy of the settings' file, when the decision was made by one. The promise is bit for bit when
+    code lock and processor are the recorded ones, else 1e-9 relative; none when the strategy's file is another now. A
+    refusal has nothing to compute and is the same by definition. DataError when the strategy is not at hand, the grid
+    is not that of the decision, or its model is not in a registry.
     """
     exact = decision.record.get("environment") == asdict(environment)
     differences = _compare_code(decision, own)
     promise: Promise = "none: the strategy's file is another" if differences else _promise(exact)
     features = intents = 0
     if decision.outcome == "decided":
-        rules = recorded_rules(decision, grid, own)
-        seen = partial(load_market, bars=bars, posts=posts, quarantine=quarantine, records=records)
-        draft = _draft_again(decision, rules, seen, models)
-        again = feature_record(draft)
-        features = sum(len(row) for row in again.values())
+        draft = _draft_again(decision, recorded_rules(decision, grid, own), stored)
+        orders = stored.ledger.load_orders(decision_id=decision.decision_id)
+        features = sum(len(row) for row in feature_record(draft).values())
+        intents = len(orders)
         tolerance = 0.0 if exact else FLOAT_TOLERANCE
-        differences += _compare_rows("feature", decision.record["features"], again, tolerance)
-        forecasts = {one.instrument: {"strength": one.strength} for one in draft.forecasts.forecasts}
-        recorded = {one["instrument"]: {"strength": one["strength"]} for one in decision.record["forecasts"]}
-        differences += _compare_rows("forecast", recorded, forecasts, tolerance)
-        stored = [order.intent for order in ledger.load_orders(decision_id=decision.decision_id)]
-        intents = len(stored)
-        differences += _compare_intents(stored, list(draft.plan.intents))
+        differences += _compare_draft(decision, draft, [order.intent for order in orders], tolerance)
     return Rerun(
         decision_id=decision.decision_id,
         promise=promise,
@@ -100,6 +106,17 @@ def rerun(
         features=features,
         intents=intents,
     )
+
+
+def _compare_draft(decision: Decision, draft: Draft, intents: Sequence[OrderIntent], tolerance: float) -> list[str]:
+    """Features, then forecasts, then intents, so that the first difference is nearest to its cause."""
+    before = {row["instrument"]: {"strength": row["strength"]} for row in decision.record["forecasts"]}
+    after = {forecast.instrument: {"strength": forecast.strength} for forecast in draft.forecasts.forecasts}
+    return [
+        *_compare_rows("feature", decision.record["features"], feature_record(draft), tolerance),
+        *_compare_rows("forecast", before, after, tolerance),
+        *_compare_intents(intents, draft.plan.intents),
+    ]
 
 
 def _promise(exact: bool) -> Promise:
@@ -143,9 +160,7 @@ def recorded_rules(decision: Decision, grid: DecisionGrid, own: Strategy | None 
     )
 
 
-def _draft_again(
-    decision: Decision, rules: DecisionRules, load: Callable[..., MarketView], models: ModelRegistry | None
-) -> Draft:
+def _draft_again(decision: Decision, rules: DecisionRules, stored: StoredInputs) -> Draft:
     grid = rules.grid
     if grid.point_of(decision.as_of) != parse_time(decision.record["point"], "point"):
         raise DataError(
@@ -154,8 +169,16 @@ def _draft_again(
         )
     inputs = DecisionInputs(
         key=rules.key(decision.as_of, decision.attempt),
-        market=load(rules, decision.as_of, watermark=decision.store_watermark),
-        champion=_recorded_champion(decision, models),
+        market=load_market(
+            rules,
+            decision.as_of,
+            stored.bars,
+            stored.posts,
+            watermark=decision.store_watermark,
+            quarantine=stored.quarantine,
+            records=stored.records,
+        ),
+        champion=_recorded_champion(decision, stored.models),
         portfolio=load_recorded_portfolio(decision),
         stopped=decision.record["stopped"],
     )
@@ -194,7 +217,7 @@ def _equal(old: float | None, new: float | None, tolerance: float) -> bool:
     return old == new or (tolerance > 0 and math.isclose(old, new, rel_tol=tolerance, abs_tol=tolerance))
 
 
-def _compare_intents(before: Sequence[Any], after: Sequence[Any]) -> list[str]:
+def _compare_intents(before: Sequence[OrderIntent], after: Sequence[OrderIntent]) -> list[str]:
     old = {intent.intent_id: intent for intent in before}
     new = {intent.intent_id: intent for intent in after}
     return [

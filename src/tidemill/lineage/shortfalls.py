@@ -48,19 +48,19 @@ def _review(decision: Decision, order: LedgerOrder, ledger: LineageLedger, bars:
 def _sent_at(order: LedgerOrder, ledger: LineageLedger) -> datetime | None:
     """Market time of the first send, None for what never left."""
     moves = ledger.load_order_events(order.intent.intent_id)
-    return next((one.stamp.market for one in moves if one.state == str(OrderState.SUBMITTING)), None)
+    return next((move.stamp.market for move in moves if move.state == str(OrderState.SUBMITTING)), None)
 
 
 def _open_around(bars: BarStore, instrument: Instrument, timeframe: str, moment: datetime) -> Decimal | None:
     length = timedelta(seconds=timeframe_seconds(timeframe))
-    found = bars.read_bars([instrument.id], timeframe, moment - length, moment + timedelta(microseconds=1))
-    found = found[found["open_time"] > moment - length]
-    return to_step(float(found["open"].iloc[-1]), instrument.price_step) if len(found) else None
+    rows = bars.read_bars([instrument.id], timeframe, moment - length, moment + timedelta(microseconds=1))
+    rows = rows[rows["open_time"] > moment - length]
+    return to_step(float(rows["open"].iloc[-1]), instrument.price_step) if len(rows) else None
 
 
 def _close_before(bars: BarStore, instrument: Instrument, timeframe: str, moment: datetime) -> Decimal | None:
     """Within a week: an older close says nothing of what the order missed."""
     length = timedelta(seconds=timeframe_seconds(timeframe))
     end = moment - length + timedelta(microseconds=1)
-    found = bars.read_bars([instrument.id], timeframe, end - timedelta(days=7), end)
-    return to_step(float(found["close"].iloc[-1]), instrument.price_step) if len(found) else None
+    rows = bars.read_bars([instrument.id], timeframe, end - timedelta(days=7), end)
+    return to_step(float(rows["close"].iloc[-1]), instrument.price_step) if len(rows) else None

@@ -79,9 +79,8 @@ def one_lineage(services: Services) -> dict[str, Any]:
     filled = [order for order in services.stores.ledger.load_orders(account=account) if order.filled > 0]
     if not filled:
         return {}
-    return explain(
-        filled[-1].intent.intent_id, ledger=services.stores.ledger, payloads=services.stores.market, account=account
-    )
+    identity, stores = filled[-1].intent.intent_id, services.stores
+    return explain(identity, ledger=stores.ledger, payloads=stores.market, account=account).to_json()
 
 
 def make_summary(services: Services, plan: ReplayPlan, log: StepLog, *, seconds: float, ui: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class BacktestReport:
     def summary_json(self) -> dict[str, Any]:
         """What was run and what it did, JSON-ready: the report without its statistics."""
         counts = {"bars": self.bars, "gaps": self.gaps}
-        return {"speed": self.speed, **counts, **self.result.as_dict(self.strategy)}
+        return {"speed": self.speed, **counts, **self.result.to_json(self.strategy)}
 
     def to_json(self) -> dict[str, Any]:
         """The whole, JSON-ready; money as decimal strings, null where a figure is not defined."""

@@ -62,24 +62,24 @@ def examine_strategy(load: Callable[[], Strategy], evidence: Evidence) -> Examin
 def _sample(points: Sequence[datetime]) -> list[datetime]:
     if not points:
         return []
-    chosen = np.unique(np.linspace(0, len(points) - 1, SAMPLED_POINTS).astype(int))
-    return [points[index] for index in chosen]
+    places = np.unique(np.linspace(0, len(points) - 1, SAMPLED_POINTS).astype(int))
+    return [points[index] for index in places]
 
 
 def _find_problems(first: Strategy, load: Callable[[], Strategy], evidence: Evidence) -> list[str]:
     name, points = f"strategy '{first.name}'", list(evidence.points)
-    with watch_calls(str(getattr(first, "path", ""))) as seen:
+    with watch_calls(str(getattr(first, "path", ""))) as calls:
         once = _ask(first, evidence, points)
-    suspects = dict.fromkeys([*read_suspects(first.source), *seen])
-    problems = [f"{name} must not read clock, chance, file or network: {one}" for one in suspects]
+    suspects = dict.fromkeys([*read_suspects(first.source), *calls])
+    problems = [f"{name} must not read clock, chance, file or network: {suspect}" for suspect in suspects]
     passes = (
         ("when asked again", _ask(first, evidence, points)),
         ("when asked in another order", _ask(load(), evidence, points[::-1])),
         ("once later bars and posts are taken away, so it looks ahead", _ask(load(), evidence, points, truncated=True)),
     )
     for what, again in passes:
-        if told := _first_difference(once, again):
-            return [*problems, f"{name} answers otherwise {what}: {told}"]
+        if difference := _first_difference(once, again):
+            return [*problems, f"{name} answers otherwise {what}: {difference}"]
     return problems
 
 
@@ -88,7 +88,7 @@ def _ask(strategy: Strategy, evidence: Evidence, points: Sequence[datetime], *, 
     whole = None if truncated else _table(evidence, evidence.bars, evidence.scores, evidence.points)
     answers = {}
     for point in points:
-        bars, scores = (evidence.bars, evidence.scores) if whole is not None else _known(evidence, point)
+        bars, scores = (evidence.bars, evidence.scores) if whole is not None else _known_at(evidence, point)
         table = _table(evidence, bars, scores, [point]) if whole is None else whole
         answers[point] = _answer(rules, evidence, point, bars, rows_at(table, point))
     return answers
@@ -99,12 +99,12 @@ def _table(evidence: Evidence, bars: pd.DataFrame, scores: pd.DataFrame, points:
     return build_features(bars, scores, grid=rules.grid, points=points, universe=rules.universe)
 
 
-def _known(evidence: Evidence, point: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _known_at(evidence: Evidence, point: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Only what was known at the point's as_of."""
     as_of = pd.Timestamp(evidence.rules.grid.as_of(point))
     bars, scores = evidence.bars, evidence.scores
-    known = bars[(bars["knowledge_time"] <= as_of) & (bars["open_time"] < pd.Timestamp(point))]
-    return known, scores[scores["knowledge_time"] <= as_of] if len(scores) else scores
+    known_bars = bars[(bars["knowledge_time"] <= as_of) & (bars["open_time"] < pd.Timestamp(point))]
+    return known_bars, scores[scores["knowledge_time"] <= as_of] if len(scores) else scores
 
 
 def _answer(
@@ -115,8 +115,8 @@ def _answer(
     portfolio = Portfolio(account=rules.account, currency=currency, assets={currency: CASH})
     as_of = rules.grid.as_of(point)
     answer = PlainSteps(rules).make_forecasts(as_of, rows, evidence.champion, market, portfolio)
-    if answer.wanted is not None:
-        return answer.wanted
+    if answer.targets is not None:
+        return answer.targets
     return {forecast.instrument: forecast.strength for forecast in answer.forecasts}
 
 

@@ -62,9 +62,9 @@ def choose_strategy(setting: str) -> tuple[str, FileStrategy | None]:
     if setting in SHIPPED:
         return setting, None
     if not setting.endswith(".py"):
-        known = ", ".join(SHIPPED)
+        names = ", ".join(SHIPPED)
         raise ConfigurationError(
-            f"strategy '{setting}' is unknown; use {known}, or the path of a file that ends in .py"
+            f"strategy '{setting}' is unknown; use {names}, or the path of a file that ends in .py"
         )
     own = load_strategy(Path(setting))
     return own.name, own
@@ -108,15 +108,15 @@ def _run(path: Path, source: str, module_name: str) -> ModuleType:
 
 
 def _take(path: Path, name: str, digest: str, source: str, module: ModuleType) -> FileStrategy:
-    made: Any = getattr(module, "strategy", None)
-    function = getattr(made, "decide", None) if made is not None else getattr(module, "decide", None)
+    instance: Any = getattr(module, "strategy", None)
+    function = getattr(instance, "decide", None) if instance is not None else getattr(module, "decide", None)
     if not callable(function):
         raise ConfigurationError(f"strategy file {path} has neither a function decide(view) nor a 'strategy' with one")
-    if made is None:
+    if instance is None:
         features, horizon = getattr(module, "FEATURES", ()), getattr(module, "HORIZON_BARS", DEFAULT_HORIZON)
     else:
-        features = getattr(made, "needs", getattr(made, "features", ()))
-        horizon = getattr(made, "horizon_bars", DEFAULT_HORIZON)
+        features = getattr(instance, "needs", getattr(instance, "features", ()))
+        horizon = getattr(instance, "horizon_bars", DEFAULT_HORIZON)
     return FileStrategy(
         name=name,
         code_hash=digest,
@@ -125,17 +125,17 @@ def _take(path: Path, name: str, digest: str, source: str, module: ModuleType) -
         function=function,
         features=features if callable(features) else _checked_features(path, features),
         horizon=horizon if callable(horizon) else _checked_horizon(path, horizon),
-        speaks_at=getattr(made or module, "speaks_at", None),
+        speaks_at=getattr(instance or module, "speaks_at", None),
     )
 
 
 def _checked_features(path: Path, features: Any) -> tuple[str, ...]:
     if isinstance(features, str) or not isinstance(features, Sequence):
         raise ConfigurationError(f"strategy file {path}: FEATURES must be a tuple of feature names, not {features!r}")
-    unknown = [str(one) for one in features if one not in FEATURE_NAMES]
+    unknown = [str(name) for name in features if name not in FEATURE_NAMES]
     if unknown:
-        known = ", ".join(FEATURE_NAMES)
-        raise ConfigurationError(f"strategy file {path} needs {', '.join(unknown)}, no feature of ours: {known}")
+        names = ", ".join(FEATURE_NAMES)
+        raise ConfigurationError(f"strategy file {path} needs {', '.join(unknown)}, no feature of ours: {names}")
     return tuple(features)
 
 

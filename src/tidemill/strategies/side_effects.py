@@ -35,16 +35,16 @@ CLOCKS = frozenset({"time", "time_ns", "monotonic", "monotonic_ns", "perf_counte
 def read_suspects(source: str) -> list[str]:
     """Names in ``source`` that lead to a clock, to chance, to a file or to the network, each with its line."""
     nodes = list(ast.walk(ast.parse(source)))
-    imports = [one for one in nodes if isinstance(one, ast.Import | ast.ImportFrom)]
-    calls = [one for one in nodes if isinstance(one, ast.Call) and _called(one.func) in IMPURE_CALLS]
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _called(node.func) in IMPURE_CALLS]
     return [
-        *(f"line {one.lineno} imports {name}" for one in imports for name in _imported(one) if _is_impure(name)),
-        *(f"line {one.lineno} calls {_called(one.func)}()" for one in calls),
+        *(f"line {node.lineno} imports {name}" for node in imports for name in _imported(node) if _is_impure(name)),
+        *(f"line {node.lineno} calls {_called(node.func)}()" for node in calls),
     ]
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
-    return [one.name for one in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
 
 
 def _is_impure(module: str) -> bool:
@@ -60,16 +60,16 @@ def _called(function: ast.expr) -> str:
 @contextmanager
 def watch_calls(file: str) -> Iterator[list[str]]:
     """Gather what code of ``file`` calls of clocks, files and chance while the block runs, by any name it gave them."""
-    seen: list[str] = []
+    calls: list[str] = []
 
     def look(frame: FrameType, event: str, called: Any) -> None:
-        if event == "c_call" and frame.f_code.co_filename == file and (told := _impure(called)):
-            seen.append(f"line {frame.f_lineno} calls {told}")
+        if event == "c_call" and frame.f_code.co_filename == file and (name := _impure(called)):
+            calls.append(f"line {frame.f_lineno} calls {name}")
 
     before = sys.getprofile()
     sys.setprofile(look)
     try:
-        yield seen
+        yield calls
     finally:
         sys.setprofile(before)
 

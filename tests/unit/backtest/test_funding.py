@@ -76,7 +76,7 @@ def test_the_day_catches_a_sign_that_is_flipped(tmp_path: Path) -> None:
 def test_the_result_tells_it_beside_the_fees_and_among_the_costs(tmp_path: Path) -> None:
     recording, plan = day(tmp_path, RATES)
     result = run_backtest(recording, plan)
-    summary = result.as_dict("own")
+    summary = result.to_json("own")
     assert (summary["funding"], summary["funding_unsettled"]) == ("-0.06999999", [])
     statistics = measure(make_exact_record(recording, plan, result)).to_json()
     assert statistics["costs"]["funding"] == "-0.06999999"
@@ -111,7 +111,7 @@ def test_a_position_that_no_bar_values_is_not_settled_and_told() -> None:
         (first - 30 * MINUTE, D("0.5"), None, ZERO),
         (first, D("0.5"), mark, funding_amount(D("0.5"), mark, D("0.001"))),
     ]
-    assert result.as_dict("trend")["funding_unsettled"] == [
+    assert result.to_json("trend")["funding_unsettled"] == [
         {"instrument": "BBB-USD.TEST", "event_time": (first - 30 * MINUTE).strftime("%Y-%m-%dT%H:%M:%SZ")}
     ]
     record = make_exact_record(recording, plan, result)

@@ -126,7 +126,7 @@ def test_passing_by_what_is_quiet_changes_nothing(seed: int) -> None:
     assert quick.orders == whole.orders
     assert quick.fills == whole.fills
     assert quick.equity == whole.equity
-    assert quick.as_dict("jumpy") == whole.as_dict("jumpy")
+    assert quick.to_json("jumpy") == whole.to_json("jumpy")
 
 
 def test_the_drawdown_knows_a_peak_between_two_decisions() -> None:

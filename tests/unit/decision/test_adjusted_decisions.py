@@ -24,7 +24,7 @@ from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.portfolio import Portfolio
 from tidemill.domain.trading import Decision, LedgerOrder, OrderState
 from tidemill.features import LOOKBACK
-from tidemill.lineage import rerun
+from tidemill.lineage import StoredInputs, rerun
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.memory.market_events import MemoryMarketEvents
@@ -229,13 +229,9 @@ def again(tmp_path) -> Callable[..., object]:
             decision.record.pop("adjusted")
         return rerun(
             decision,
-            bars=store,
-            posts=store,
-            ledger=orders,  # type: ignore[arg-type]
-            models=None,
+            StoredInputs(bars=store, posts=store, ledger=orders, records=records),  # type: ignore[arg-type]
             grid=GRID,
             environment=this_environment(),
-            records=records,
         )
 
     return act

@@ -91,7 +91,7 @@ def test_a_negative_forecast_becomes_zero_with_the_reason() -> None:
 def test_inside_the_buffer_the_position_stays() -> None:
     made = size(portfolio(cash="600", BTC="3.9"), forecast(1.0))
     assert not made.targets
-    assert "inside the buffer" in made.kept[0].reason
+    assert "inside the buffer" in made.unchanged[0].reason
 
 
 @given(st.floats(-1, 1), st.floats(0.05, 3), st.decimals(1, 10**7, places=2))

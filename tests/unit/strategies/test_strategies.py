@@ -20,7 +20,7 @@ from tidemill.domain.errors import ConfigurationError, DataError, StrategyError
 from tidemill.domain.market import DecisionGrid
 from tidemill.domain.trading import LedgerOrder
 from tidemill.forecasting import Reversion, Strategy, Targets, find_shipped, make_forecasts
-from tidemill.lineage import Rerun, rerun
+from tidemill.lineage import Rerun, StoredInputs, rerun
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.recording.traded import make_grid
 from tidemill.settings import load_settings
@@ -319,10 +319,7 @@ def run_again(result: BacktestResult, plan: BacktestPlan, own: Strategy | None) 
     store.write_bars("1h", recording.as_bars(None, START, plan.end), now=START)
     return rerun(
         next(one for one in result.decisions if one.record["intents"]),
-        bars=store,
-        posts=store,
-        ledger=Orders(result),  # type: ignore[arg-type]
-        models=None,
+        StoredInputs(bars=store, posts=store, ledger=Orders(result)),  # type: ignore[arg-type]
         grid=plan.rules.grid,
         environment=plan.environment,
         own=own,

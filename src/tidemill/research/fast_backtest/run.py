@@ -68,7 +68,7 @@ class FastResult:
         counts |= {name: int(count) for name, count in zip(STATE_NAMES, states, strict=True) if name}
         return counts | {"intended": int(states[1:].sum())}
 
-    def as_dict(self, strategy: str) -> dict[str, Any]:
+    def to_json(self, strategy: str) -> dict[str, Any]:
         """The exact report's keys, and ``speed`` and ``near_threshold``; money as decimal strings.
 
         Posts and scores are 0: nothing that this speed covers reads them.

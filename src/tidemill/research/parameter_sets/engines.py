@@ -98,7 +98,7 @@ class ExactEngine:
         """One exact backtest; DataError for values out of bounds."""
         result = run_backtest(self._recording, plan_with(self.plan, params))
         marks = list(result.equity)
-        counts = result.as_dict(self.plan.rules.strategy)["orders"]
+        counts = result.to_json(self.plan.rules.strategy)["orders"]
         outcome = make_outcome(
             params,
             np.array([float(value) for _, value in marks]),
