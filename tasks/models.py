@@ -6,11 +6,26 @@ from datetime import datetime
 
 from tasks.options import step
 from tidemill.bootstrap import services
-from tidemill.model_training import candidates as learning
+from tidemill.model_training import candidates
+from tidemill.model_training.candidates import TrainingTable
+from tidemill.model_training.training_data import TrainingData, TrainingScope, TrainingStores, store_snapshot
+from tidemill.model_training.training_data import load_training_data as load_data
 from tidemill.ports import FittedModel
 from tidemill.training import Candidate, Verdict
 
 MODEL_NAME = "tidemill"
+
+
+def training_scope() -> TrainingScope:
+    """The history that the settings train on."""
+    svc = services()
+    return TrainingScope(
+        universe=svc.settings.universe,
+        grid=svc.markets.grid,
+        scorer=svc.trading.rules.scorer,
+        window_days=svc.settings.training.window_days,
+        min_completeness=svc.settings.quality.min_completeness,
+    )
 
 
 @step(name="load_champion", tags=["model"], retries=1)
@@ -20,51 +35,38 @@ def load_champion() -> FittedModel | None:
 
 
 @step(name="load_training_data", tags=["model"], retries=1)
-def load_training_data(as_of: datetime) -> learning.TrainingData:
+def load_training_data(as_of: datetime) -> TrainingData:
     """Everything that was known and stored at ``as_of``."""
     svc = services()
-    data = learning.load_training_data(
-        svc.stores.market,
-        svc.stores.market,
-        universe=svc.settings.universe,
-        grid=svc.markets.grid,
-        scorer=svc.trading.rules.scorer,
-        as_of=as_of,
-        window_days=svc.settings.training.window_days,
+    stores = TrainingStores(
+        bars=svc.stores.market,
+        posts=svc.stores.market,
         quarantine=svc.stores.gaps,
-        records=svc.stores.market_events,
-        min_completeness=svc.settings.quality.min_completeness,
+        market_events=svc.stores.market_events,
     )
-    return learning.keep_bars(data, svc.stores.snapshots)
+    return store_snapshot(load_data(stores, training_scope(), as_of), svc.stores.snapshots)
 
 
 @step(name="build_training_table", tags=["model"])
-def build_training_table(data: learning.TrainingData) -> learning.TrainingTable:
+def build_training_table(data: TrainingData) -> TrainingTable:
     """Point-in-time features and forward returns."""
-    svc = services()
-    return learning.build_training_table(
-        data, universe=svc.settings.universe, grid=svc.markets.grid, horizon=svc.trading.training.horizon_bars
-    )
+    horizon = services().trading.training.horizon_bars
+    return candidates.build_training_table(data, training_scope(), horizon=horizon)
 
 
 @step(name="train_model", tags=["model"])
-def train_model(table: learning.TrainingTable, as_of: datetime) -> Candidate:
+def train_model(table: TrainingTable, as_of: datetime) -> Candidate:
     """A candidate, trained and measured on a purged chronological split."""
-    return learning.train_candidate(table, params=services().trading.training, as_of=as_of, name=MODEL_NAME)
+    return candidates.train_candidate(table, params=services().trading.training, as_of=as_of, name=MODEL_NAME)
 
 
 @step(name="judge_candidate", tags=["model"])
-def judge_candidate(candidate: Candidate, data: learning.TrainingData) -> Verdict:
+def judge_candidate(candidate: Candidate, data: TrainingData) -> Verdict:
     """Look for leaks and give the verdict of the promotion policy in force."""
-    svc = services()
-    return learning.judge(
-        candidate, data, universe=svc.settings.universe, grid=svc.markets.grid, promotion=svc.settings.promotion
-    )
+    return candidates.judge(candidate, data, training_scope(), promotion=services().settings.promotion)
 
 
 @step(name="register_candidate", tags=["model"], retries=1)
-def register_candidate(
-    candidate: Candidate, table: learning.TrainingTable, verdict: Verdict, snapshot: str = ""
-) -> str:
+def register_candidate(candidate: Candidate, table: TrainingTable, verdict: Verdict, snapshot: str = "") -> str:
     """Log the candidate with its verdict, promote it when the verdict says so; the version."""
-    return learning.register_candidate(services().stores.models, candidate, table, verdict, snapshot=snapshot)
+    return candidates.register_candidate(services().stores.models, candidate, table, verdict, snapshot=snapshot)

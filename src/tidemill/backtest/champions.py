@@ -11,10 +11,10 @@ from tidemill.model_training.candidates import (
     build_training_table,
     is_due,
     judge,
-    load_training_data,
     register_candidate,
     train_candidate,
 )
+from tidemill.model_training.training_data import TrainingScope, TrainingStores, load_training_data
 from tidemill.ports import FittedModel
 
 MODEL_NAME = "tidemill"
@@ -40,20 +40,16 @@ class Champions:
 
     def _train(self, as_of: datetime) -> None:
         plan, rules, store = self._plan, self._plan.rules, self._history.store
-        grid, universe = rules.grid, rules.universe
-        data = load_training_data(
-            store,
-            store,
-            universe=universe,
-            grid=grid,
+        scope = TrainingScope(
+            universe=rules.universe,
+            grid=rules.grid,
             scorer=rules.scorer,
-            as_of=as_of,
             window_days=plan.window_days,
-            live=False,
-            quarantine=self._history.refused,
             min_completeness=rules.min_completeness,
         )
-        table = build_training_table(data, universe=universe, grid=grid, horizon=plan.training.horizon_bars)
+        stores = TrainingStores(bars=store, posts=store, quarantine=self._history.refused)
+        data = load_training_data(stores, scope, as_of, live=False)
+        table = build_training_table(data, scope, horizon=plan.training.horizon_bars)
         candidate = train_candidate(table, params=plan.training, as_of=as_of, name=MODEL_NAME)
-        verdict = judge(candidate, data, universe=universe, grid=grid, promotion=plan.promotion)
+        verdict = judge(candidate, data, scope, promotion=plan.promotion)
         register_candidate(self._models, candidate, table, verdict)

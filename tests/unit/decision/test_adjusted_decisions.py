@@ -28,7 +28,8 @@ from tidemill.lineage import StoredInputs, rerun
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.memory.market_events import MemoryMarketEvents
-from tidemill.model_training.candidates import build_training_table, judge, load_training_data, train_candidate
+from tidemill.model_training.candidates import build_training_table, judge, train_candidate
+from tidemill.model_training.training_data import TrainingScope, TrainingStores, load_training_data
 from tidemill.recording import to_bars
 from tidemill.settings import Settings
 from tidemill.sizing import SizingPolicy
@@ -254,13 +255,16 @@ def test_control_a_decision_made_again_without_its_splits_differs(again) -> None
 # -- trained on
 
 
+SCOPE = TrainingScope(universe=UNIVERSE, grid=GRID, scorer="s", window_days=60)
+
+
 def train(store, records, hours: int = LONG):
-    options = {"universe": UNIVERSE, "grid": GRID, "scorer": "s", "window_days": 60}
-    return load_training_data(store, store, as_of=GRID.as_of(at(hours)), records=records, **options)
+    stores = TrainingStores(bars=store, posts=store, market_events=records)
+    return load_training_data(stores, SCOPE, GRID.as_of(at(hours)))
 
 
 def table_of(data):
-    return build_training_table(data, universe=UNIVERSE, grid=GRID, horizon=3)
+    return build_training_table(data, SCOPE, horizon=3)
 
 
 def test_features_and_labels_of_training_see_no_jump_at_a_split() -> None:
@@ -285,7 +289,7 @@ def test_the_leak_gate_finds_nothing_in_a_table_across_a_split_and_a_dividend() 
     data = train(filled(SPLIT_HOUR, 300), known(SPLIT, (SPLIT_HOUR - 40, "dividend", 1.37, SPLIT_HOUR - 50)), 300)
     params = TrainingParams(horizon_bars=3)
     candidate = train_candidate(table_of(data), params=params, as_of=data.as_of, name="m")
-    verdict = judge(candidate, data, universe=UNIVERSE, grid=GRID, promotion="paper")
+    verdict = judge(candidate, data, SCOPE, promotion="paper")
     assert (candidate.problem, verdict.promote) == ("", True)
     assert verdict.reasons[0].startswith("no leak found")
 

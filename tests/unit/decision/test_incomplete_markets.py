@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -16,7 +17,7 @@ from tidemill.domain.market import DecisionGrid, to_micros
 from tidemill.features import LOOKBACK
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
-from tidemill.model_training.candidates import load_training_data
+from tidemill.model_training.training_data import TrainingScope, TrainingStores, load_training_data
 from tidemill.settings import Settings
 from tidemill.sizing import SizingPolicy
 
@@ -101,10 +102,11 @@ def test_a_decision_never_sees_what_stood_in_quarantine_and_its_rerun_sees_the_s
 
 def test_training_leaves_out_what_is_incomplete_and_what_is_refused(store, ledger) -> None:
     fill(store, ledger, gone=range(50, 100))
-    options = {"universe": GROUP.names, "grid": rules().grid, "scorer": "s", "window_days": 30, "quarantine": ledger}
-    data = load_training_data(store, store, as_of=rules().grid.as_of(at(LONG)), min_completeness=0.9, **options)
+    stores = TrainingStores(bars=store, posts=store, quarantine=ledger)
+    scope = TrainingScope(universe=GROUP.names, grid=rules().grid, scorer="s", window_days=30, min_completeness=0.9)
+    data = load_training_data(stores, scope, rules().grid.as_of(at(LONG)))
     assert set(data.bars["instrument"]) == {ETH.id}
     assert list(data.left_out) == [BTC.id]
-    everything = load_training_data(store, store, as_of=rules().grid.as_of(at(LONG)), **options)
+    everything = load_training_data(stores, replace(scope, min_completeness=0.0), rules().grid.as_of(at(LONG)))
     assert set(everything.bars["instrument"]) == set(GROUP.names)
     assert everything.left_out == {}

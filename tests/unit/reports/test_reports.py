@@ -16,7 +16,8 @@ from tidemill.domain.trading import Decision
 from tidemill.memory.clocks import ManualClock
 from tidemill.memory.ledger import MemoryLedger
 from tidemill.memory.market import MemoryMarketStore
-from tidemill.model_training import candidates as learning
+from tidemill.model_training.candidates import build_training_table, judge, train_candidate
+from tidemill.model_training.training_data import TrainingScope, TrainingStores, load_training_data
 from tidemill.pages import review_page
 from tidemill.reports import GAP_ROW_COLUMNS, decision_page, ingest_page, posts_page, skipped_page, training_page
 from tidemill.settings import Settings
@@ -82,13 +83,11 @@ def test_training_on_an_empty_store_tells_what_is_missing(tmp_path: Path) -> Non
             market_clock=ManualClock(NOW),
         ),
     )
-    universe, grid = svc.settings.universe, svc.markets.grid
-    data = learning.load_training_data(
-        svc.stores.market, svc.stores.market, universe=universe, grid=grid, scorer="s", as_of=NOW, window_days=9
-    )
-    table = learning.build_training_table(data, universe=universe, grid=grid, horizon=24)
-    candidate = learning.train_candidate(table, params=svc.trading.training, as_of=NOW, name="m")
-    verdict = learning.judge(candidate, data, universe=universe, grid=grid, promotion="paper")
+    scope = TrainingScope(universe=svc.settings.universe, grid=svc.markets.grid, scorer="s", window_days=9)
+    data = load_training_data(TrainingStores(bars=svc.stores.market, posts=svc.stores.market), scope, NOW)
+    table = build_training_table(data, scope, horizon=24)
+    candidate = train_candidate(table, params=svc.trading.training, as_of=NOW, name="m")
+    verdict = judge(candidate, data, scope, promotion="paper")
     assert verdict.text == "refused"
     assert "only 0 rows with a known label" in verdict.reasons[0]
     assert "# Candidate m (not registered)" in training_page(candidate, verdict, "")

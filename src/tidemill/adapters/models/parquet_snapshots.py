@@ -23,7 +23,7 @@ class ParquetSnapshots:
         self._folder = folder
 
     def write_snapshot(self, frame: pd.DataFrame) -> str:
-        """See the port; the same frame gives the same file, which is written once."""
+        """Write ``frame`` unless it is there; its SHA-256. TransientError when the folder cannot be written."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             draft = self._folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
@@ -35,7 +35,7 @@ class ParquetSnapshots:
         return digest
 
     def read_snapshot(self, digest: str) -> pd.DataFrame:
-        """See the port."""
+        """The frame of that SHA-256; DataError when it is not there, or not what was written."""
         import pyarrow as pa
 
         try:
