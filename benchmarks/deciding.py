@@ -23,9 +23,9 @@ def rows(_options: Options) -> list[Row]:
 
 def decision_of_fifty() -> float:
     """Seconds of one decision for 50 instruments from stored bars to recorded intents, without Prefect."""
+    from tidemill.adapters.environment import this_environment
     from tidemill.adapters.sql.ledger.ledger import SqlLedger
     from tidemill.adapters.sql.market.store import SqlMarketStore
-    from tidemill.bootstrap.environment import this_environment
     from tidemill.decision import DecisionInputs, DecisionRules, PlainSteps, build_decision, load_market, think
     from tidemill.domain.market import DecisionGrid, Instrument, Stamp
     from tidemill.domain.portfolio import Account

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from prefect import flow
@@ -9,7 +10,8 @@ from prefect import flow
 from flows.parameters import Mode
 from tasks.artifacts import publish_table
 from tasks.data import prune_answers
-from tidemill.bootstrap import pruned_rows, services
+from tidemill.bootstrap import services
+from tidemill.reports.retention import pruned_rows
 
 
 @flow(name="prune", flow_run_name="prune-{mode}", log_prints=False)
@@ -26,7 +28,7 @@ def prune(mode: Mode = "paper") -> dict[str, Any]:
     svc = services()
     svc.trading.check_mode(mode, live=svc.settings.live)
     days = svc.settings.retention.payload_days
-    done = prune_answers(days)
-    told = f"Raw answers older than {days:g} days" if days else "All raw answers are kept (retention.payload_days is 0)"
-    publish_table(f"prune-{mode}", pruned_rows(done), told)
-    return done
+    pruned = prune_answers(days)
+    age = f"Raw answers older than {days:g} days" if days else "All raw answers are kept (retention.payload_days is 0)"
+    publish_table(f"prune-{mode}", pruned_rows(pruned), age)
+    return asdict(pruned)

@@ -8,12 +8,12 @@ from typing import Any
 
 from tasks.artifacts import tell_asset
 from tasks.options import materialize_step, step
-from tidemill.bootstrap import ask_listings, prune_payloads, services
+from tidemill.bootstrap import services
 from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Gap
 from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesStatus
-from tidemill.gap_repair import RepairSummary, measure_group, record_missing, repair_series
+from tidemill.gap_repair import RepairSummary, measure_group, record_listings, record_missing, repair_series
 from tidemill.ingest import (
     PART_BARS,
     BarFeed,
@@ -27,6 +27,8 @@ from tidemill.ingest import (
     ingest_range,
     status_of,
 )
+from tidemill.lineage import prune_payloads
+from tidemill.ports import Pruned
 from tidemill.quality import SeriesCompleteness
 
 
@@ -109,7 +111,14 @@ def mark_series(summaries: list[IngestSummary]) -> list[SeriesStatus]:
 @step(name="mark_listings", tags=["data"], retries=2)
 def mark_listings() -> list[SeriesStatus]:
     """Ask each venue since when and until when it lists what is kept, and record it."""
-    return ask_listings(services())
+    svc = services()
+    return record_listings(
+        svc.markets.groups,
+        svc.markets.sources.need,
+        bars=svc.stores.market,
+        statuses=svc.stores.series_status,
+        now=svc.clocks.market.now(),
+    )
 
 
 @step(name="settle_holes", tags=["data"], retries=2)
@@ -140,9 +149,10 @@ def measure_completeness(days: int) -> list[SeriesCompleteness]:
 
 
 @step(name="prune_answers", tags=["data"], retries=2)
-def prune_answers(days: float) -> dict[str, Any]:
+def prune_answers(days: float) -> Pruned:
     """Delete raw answers older than ``days`` that no decision references, none with 0; what went and what stayed."""
-    return prune_payloads(services(), days)
+    svc = services()
+    return prune_payloads(svc.stores.market, svc.stores.ledger, now=svc.clocks.market.now(), days=days)
 
 
 @step(name="stream_market", tags=["data"])

@@ -1,24 +1,21 @@
 """Settings become services. The only package that knows which adapter is real, and the only global state."""
 
 from tidemill.adapters.ccxt.address import check_venue_address
-from tidemill.bootstrap.beside import home_lock, publish_up_info
-from tidemill.bootstrap.damage import store_damage
-from tidemill.bootstrap.listings import ask_listings
+from tidemill.adapters.sql.damage import store_damage
 from tidemill.bootstrap.market_sources import build_live_market
 from tidemill.bootstrap.plans import (
     SettingsPlanLoader,
+    examine_setting,
     keep_compiled_code,
     make_backtest_plan,
     prepare_backtest,
     recorded_settings,
+    require_sound,
 )
-from tidemill.bootstrap.policies import BUNDLED, build_fill_rules, settings_recording
-from tidemill.bootstrap.retention import prune_payloads, pruned_rows
 from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfalls
-from tidemill.bootstrap.served import check_served
 from tidemill.bootstrap.services import Services, services, using
 from tidemill.bootstrap.stores import Clocks, Overrides, Stores
-from tidemill.bootstrap.strategies import examine_setting, require_sound
+from tidemill.settings.policies import BUNDLED, build_fill_rules, settings_recording
 
 __all__ = [
     "BUNDLED",
@@ -27,19 +24,13 @@ __all__ = [
     "Services",
     "SettingsPlanLoader",
     "Stores",
-    "ask_listings",
     "build_fill_rules",
     "build_live_market",
-    "check_served",
     "check_venue_address",
     "examine_setting",
-    "home_lock",
     "keep_compiled_code",
     "make_backtest_plan",
     "prepare_backtest",
-    "prune_payloads",
-    "pruned_rows",
-    "publish_up_info",
     "recorded_settings",
     "require_sound",
     "rerun_recent",

@@ -19,7 +19,6 @@ from tidemill.bootstrap.market_sources import (
     build_stream,
     describe_venue,
 )
-from tidemill.bootstrap.policies import build_grid, build_outlier_rules, build_series
 from tidemill.bootstrap.stores import Clocks, Overrides, Stores, closed_by
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import Calendar, DecisionGrid, Instrument, format_time, split_instrument_id
@@ -30,6 +29,7 @@ from tidemill.ingest import BarFeed, StreamPlan
 from tidemill.ports import MarketEventSource, MarketSource, MarketStream, PostSource, TimeSource
 from tidemill.quality import OutlierRules
 from tidemill.settings import MarketSettings, Settings
+from tidemill.settings.policies import build_grid, build_outlier_rules, build_series
 
 CLOCK_CHECK_EVERY = timedelta(minutes=1)
 

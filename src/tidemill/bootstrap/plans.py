@@ -5,23 +5,33 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
+import pandas as pd
+
+from tidemill.adapters.environment import this_environment
 from tidemill.backtest import BacktestPlan
-from tidemill.bootstrap.environment import this_environment
-from tidemill.bootstrap.policies import (
+from tidemill.domain.errors import StrategyError
+from tidemill.domain.market import DecisionGrid
+from tidemill.forecasting import SHIPPED, Strategy, find_shipped
+from tidemill.recording import Recording
+from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
+from tidemill.research.requests import BacktestRequest
+from tidemill.scoring import score_posts
+from tidemill.settings import Settings
+from tidemill.settings.policies import (
     build_fill_rules,
     build_outlier_rules,
     build_rules,
     build_training,
     quote_fee_rate,
 )
-from tidemill.bootstrap.strategies import require_sound
-from tidemill.domain.market import DecisionGrid
-from tidemill.recording import Recording
-from tidemill.recording.traded import load_traded_recording, make_grid, traded_part
-from tidemill.research.requests import BacktestRequest
-from tidemill.settings import Settings
+from tidemill.strategies import Evidence, Examination, choose_strategy, examine_strategy
+
+# The longest window of sentiment is three days; posts before it cannot matter to the points examined.
+POSTS_BEFORE = timedelta(days=4)
+EXAMINED_POINTS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +106,35 @@ def make_backtest_plan(
         environment=this_environment(),
         outliers=build_outlier_rules(settings),
     )
+
+
+def examine_setting(settings: Settings, recording: Recording, grid: DecisionGrid) -> Examination:
+    """Examine the settings' strategy on the last points of a recording."""
+    instruments = {series.instrument.id: series.instrument for series in recording.series}
+    rules = build_rules(settings, grid, instruments)
+    points = list(grid.points(recording.first_open, recording.last_close))[-EXAMINED_POINTS:]
+    bars = recording.as_bars(None, recording.first_open, recording.last_close, timeframe=grid.timeframe)
+    evidence = Evidence(rules=rules, bars=bars, scores=_scores(recording, points[0] - POSTS_BEFORE), points=points)
+    return examine_strategy(partial(_load, settings.strategy), evidence)
+
+
+def require_sound(settings: Settings, recording: Recording, grid: DecisionGrid) -> None:
+    """Refuse to go on with a strategy of one's own that does not pass; StrategyError tells the first problem."""
+    if settings.strategy in SHIPPED:
+        return
+    examination = examine_setting(settings, recording, grid)
+    if examination.problems:
+        raise StrategyError(examination.problems[0])
+
+
+def _load(setting: str) -> Strategy:
+    name, own = choose_strategy(setting)
+    # without a champion the rule in its place is what would trade
+    return own or find_shipped("trend" if name == "model" else name)
+
+
+def _scores(recording: Recording, start: datetime) -> pd.DataFrame:
+    posts = recording.posts
+    recent = posts[posts["event_time"] >= pd.Timestamp(start)] if len(posts) else posts
+    bases = list(dict.fromkeys(series.instrument.base for series in recording.series))
+    return score_posts(recent, bases=bases)

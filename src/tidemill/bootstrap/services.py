@@ -9,11 +9,9 @@ from contextvars import ContextVar
 from decimal import Decimal
 from functools import cache, cached_property
 
+from tidemill.adapters.environment import this_environment
 from tidemill.adapters.venues.capabilities import capability, check_live
-from tidemill.bootstrap.beside import settings_of_running_up
-from tidemill.bootstrap.environment import this_environment
 from tidemill.bootstrap.markets import Markets
-from tidemill.bootstrap.policies import build_rules, build_training, quote_fee_rate
 from tidemill.bootstrap.stores import Clocks, Overrides, Stores, closed_by
 from tidemill.decision import DecisionRules, Environment
 from tidemill.domain.errors import ConfigurationError
@@ -22,6 +20,8 @@ from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
 from tidemill.forecasting import Strategy
 from tidemill.settings import Settings, load_settings
+from tidemill.settings.policies import build_rules, build_training, quote_fee_rate
+from tidemill.settings.running_up import settings_of_running_up
 from tidemill.strategies import choose_strategy
 from tidemill.training import TrainingParams
 

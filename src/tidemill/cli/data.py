@@ -162,13 +162,15 @@ def prune(
     json: JsonPath = None,
 ) -> None:
     """Delete raw answers older than the retention, but nothing that a recorded decision references."""
-    from tidemill.operations.retention import prune_payloads
+    from dataclasses import asdict
 
-    done = prune_payloads(older_than)
-    write_json(json, done)
+    from tidemill.operations.pruning import prune_old_payloads
+
+    pruned = prune_old_payloads(older_than)
+    write_json(json, asdict(pruned))
     console.print(
-        f"deleted {done['deleted']:,} raw answers ({done['bytes']:,} bytes); {done['left']:,} are left "
-        f"({done['left_bytes']:,} bytes), {done['kept']:,} of them old but referenced"
+        f"deleted {pruned.deleted:,} raw answers ({pruned.bytes:,} bytes); {pruned.left:,} are left "
+        f"({pruned.left_bytes:,} bytes), {pruned.kept:,} of them old but referenced"
     )
 
 

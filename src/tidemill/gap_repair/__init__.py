@@ -3,6 +3,7 @@
 from tidemill.gap_repair.completeness import measure_group
 from tidemill.gap_repair.detect import record_missing
 from tidemill.gap_repair.group import SeriesGroup
+from tidemill.gap_repair.listings import record_listings
 from tidemill.gap_repair.refetch import join_ranges, release_by_person, repair_series
 from tidemill.gap_repair.summary import RepairSummary
 
@@ -11,6 +12,7 @@ __all__ = [
     "SeriesGroup",
     "join_ranges",
     "measure_group",
+    "record_listings",
     "record_missing",
     "release_by_person",
     "repair_series",

@@ -2,6 +2,7 @@
 
 from tidemill.lineage.explanation import Explanation, LineageLedger, OrderExplanation, RawPayloads, explain
 from tidemill.lineage.reruns import Rerun, StoredInputs, recorded_rules, rerun
+from tidemill.lineage.retention import prune_payloads
 from tidemill.lineage.shortfalls import review_orders
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Rerun",
     "StoredInputs",
     "explain",
+    "prune_payloads",
     "recorded_rules",
     "rerun",
     "review_orders",

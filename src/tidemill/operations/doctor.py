@@ -13,7 +13,6 @@ from tidemill.adapters.venues.capabilities import check_live
 from tidemill.bootstrap import (
     BUNDLED,
     Services,
-    check_served,
     check_venue_address,
     examine_setting,
     recorded_settings,
@@ -22,6 +21,7 @@ from tidemill.bootstrap import (
 )
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.market import format_time, from_micros
+from tidemill.operations.served_recording import check_served
 from tidemill.pages.output_files import make_folder
 from tidemill.ports import StoreHealth
 from tidemill.recording.traded import load_traded_recording, make_grid

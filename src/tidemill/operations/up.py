@@ -20,15 +20,14 @@ from tidemill.bootstrap import (
     Services,
     build_fill_rules,
     build_live_market,
-    check_served,
-    home_lock,
-    publish_up_info,
     settings_recording,
 )
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.operations.init import deployments_file
 from tidemill.operations.ledger_opening import open_ledger
 from tidemill.operations.prefect_server import PrefectServer
+from tidemill.operations.served_recording import check_served
+from tidemill.operations.up_lock import home_lock, publish_up_info
 from tidemill.pages.output_files import make_folder
 from tidemill.recording import Recording
 from tidemill.settings import Settings, load_settings

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidemill.adapters.environment import this_environment
 from tidemill.adapters.sql.market.market_events import SqlMarketEvents
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.bootstrap import Overrides, Services, rerun_recorded, using
-from tidemill.bootstrap.environment import this_environment
-from tidemill.bootstrap.policies import build_limits
 from tidemill.decision import DecisionInputs, DecisionRules, PlainSteps, build_decision, load_market, think
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, to_micros
 from tidemill.domain.market_events import MarketEventKind
@@ -32,6 +31,7 @@ from tidemill.model_training.candidates import build_training_table, judge, trai
 from tidemill.model_training.training_data import TrainingScope, TrainingStores, load_training_data
 from tidemill.recording import to_bars
 from tidemill.settings import Settings
+from tidemill.settings.policies import build_limits
 from tidemill.sizing import SizingPolicy
 from tidemill.training import TrainingParams
 

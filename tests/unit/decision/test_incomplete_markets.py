@@ -11,7 +11,6 @@ import pytest
 from support.hourly import BTC, ETH, GROUP, Source, at, bars
 from support.repair_desk import ingest, take, without
 
-from tidemill.bootstrap.policies import build_limits
 from tidemill.decision import DecisionRules, find_incomplete, load_market, view_market, without_incomplete
 from tidemill.domain.market import DecisionGrid, to_micros
 from tidemill.features import LOOKBACK
@@ -19,6 +18,7 @@ from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.model_training.training_data import TrainingScope, TrainingStores, load_training_data
 from tidemill.settings import Settings
+from tidemill.settings.policies import build_limits
 from tidemill.sizing import SizingPolicy
 
 

@@ -13,7 +13,7 @@ import pytest
 from support.hourly import BTC, ETH, GROUP, HOUR, START, Source, at, bars
 from support.repair_desk import job, repair, repaired
 
-from tidemill.bootstrap import Overrides, Services, ask_listings
+from tidemill.bootstrap import Overrides, Services, using
 from tidemill.domain.errors import TransientError
 from tidemill.domain.gaps import Cause, GapState
 from tidemill.domain.market import EPOCH, Instrument
@@ -213,6 +213,8 @@ class Silent(Source):
 
 
 def test_a_venue_that_cannot_be_asked_changes_no_mark_and_is_asked_once(tmp_path: Path) -> None:
+    from tasks.data import mark_listings
+
     other = Instrument(venue="U", base="SOL", quote="USDT", price_step=Decimal("0.01"), lot_step=Decimal("0.01"))
     market = MarketSettings(name="U", exchange="binance", instruments=(other.id,))
     options = {"universe": (BTC.id, ETH.id), "venue": VenueSettings(name="T"), "markets": (market,)}
@@ -231,7 +233,9 @@ def test_a_venue_that_cannot_be_asked_changes_no_mark_and_is_asked_once(tmp_path
         instrument=BTC.id, timeframe="1h", state=SeriesState.DELISTED, listed_from=LISTED, listed_until=at(10)
     )
     known.stores.series_status.record_status(before, now=at(29))
-    assert [(one.instrument, one.listed_from) for one in ask_listings(known)] == [(other.id, LISTED)]
+    with using(known):
+        recorded = mark_listings.fn()
+    assert [(one.instrument, one.listed_from) for one in recorded] == [(other.id, LISTED)]
     assert silent.questions == 1, "an hour of waiting for each of its instruments helps nobody"
     assert [one for one in known.stores.series_status.load_statuses() if one.instrument == BTC.id] == [before]
     assert known.markets.groups[0].listing(BTC.id) == Listing(start=LISTED, end=at(10))

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from support.venue_wire import running
 
-from tidemill.bootstrap import home_lock, publish_up_info
-from tidemill.bootstrap.beside import settings_of_running_up
 from tidemill.domain.errors import ConfigurationError
 from tidemill.operations.prefect_server import PrefectServer
 from tidemill.operations.up import kept_account
+from tidemill.operations.up_lock import home_lock, publish_up_info
 from tidemill.settings import Settings
+from tidemill.settings.running_up import settings_of_running_up
 
 
 def test_one_folder_has_one_up_at_a_time(tmp_path: Path) -> None:
@@ -88,6 +88,7 @@ import sys, time
 from pathlib import Path
 from tidemill.operations.prefect_server import PrefectServer
 from tidemill.operations.up import kept_account
+from tidemill.operations.up_lock import home_lock, publish_up_info
 
 server = PrefectServer(Path(sys.argv[1]))
 try:

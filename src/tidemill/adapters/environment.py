@@ -20,20 +20,21 @@ def this_environment() -> Environment:
 @cache
 def lock_hash() -> str:
     """SHA-256 over every installed distribution and its version: the lock as it really is here."""
-    found = sorted({f"{one.name.lower()}=={one.version}" for one in importlib.metadata.distributions() if one.name})
-    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
+    installed = importlib.metadata.distributions()
+    versions = sorted({f"{package.name.lower()}=={package.version}" for package in installed if package.name})
+    return hashlib.sha256("\n".join(versions).encode()).hexdigest()[:16]
 
 
 @cache
 def cpu_family() -> str:
     """Architecture, vendor and family of the processor, as far as the system tells."""
-    wanted = {"vendor_id": "", "cpu family": "", "model": ""}
+    fields = {"vendor_id": "", "cpu family": "", "model": ""}
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         lines = []
     for line in lines:
         name, _, value = line.partition(":")
-        if name.strip() in wanted and not wanted[name.strip()]:
-            wanted[name.strip()] = value.strip()
-    return "-".join(part for part in (platform.machine(), *wanted.values()) if part)
+        if name.strip() in fields and not fields[name.strip()]:
+            fields[name.strip()] = value.strip()
+    return "-".join(part for part in (platform.machine(), *fields.values()) if part)

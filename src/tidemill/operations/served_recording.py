@@ -13,14 +13,14 @@ from tidemill.settings import Settings
 def check_served(settings: Settings, recording: Recording) -> None:
     """Raise ConfigurationError with all that has to be set, when the settings ask for what the recording has not."""
     offered = tuple(recording.instruments)
-    wanted: list[str] = []
+    changes: list[str] = []
     if missing := [name for name in settings.universe if name not in offered]:
-        wanted.append(f"universe to some of {json.dumps(offered)} ({missing[0]} is not among them)")
+        changes.append(f"universe to some of {json.dumps(offered)} ({missing[0]} is not among them)")
     if (venue := recording.series[0].instrument.venue) != settings.venue.name:
-        wanted.append(f"venue.name to {venue}")
+        changes.append(f"venue.name to {venue}")
     if timeframe_seconds(settings.timeframe) % timeframe_seconds(recording.timeframe):
-        wanted.append(f"timeframe to {recording.timeframe}")
+        changes.append(f"timeframe to {recording.timeframe}")
     if settings.calendar != recording.calendar:
-        wanted.append(f"calendar to {recording.calendar}")
-    if wanted:
-        raise ConfigurationError(f"to serve the recording '{recording.title}', set {', and '.join(wanted)}")
+        changes.append(f"calendar to {recording.calendar}")
+    if changes:
+        raise ConfigurationError(f"to serve the recording '{recording.title}', set {', and '.join(changes)}")

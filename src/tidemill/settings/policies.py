@@ -16,7 +16,7 @@ from tidemill.quality import OutlierRules
 from tidemill.recording import SPOT_ONLY, Recording, bundled_recording, load_recording
 from tidemill.risk import Limits
 from tidemill.scoring import SCORER
-from tidemill.settings import Settings
+from tidemill.settings.tree import Settings
 from tidemill.sizing import SizingPolicy
 from tidemill.strategies import choose_strategy
 from tidemill.training import TrainingParams
