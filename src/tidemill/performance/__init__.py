@@ -1,7 +1,10 @@
 """How good a run was, how sure that is, and what speaks against it: pure functions over marks and fills.
 
-``returns`` and ``ratios`` tell each formula and how it is annualised, ``booking`` how profit is told from fills,
-``resampling`` and ``significance`` how sure a Sharpe ratio is, ``cautions`` what is warned of.
+``returns`` and ``ratios`` state each formula and how it is annualised, ``positions`` how profit follows from fills,
+``costs`` and ``shortfall`` what trading took, ``resampling`` and ``significance`` how sure a Sharpe ratio is,
+``cautions`` what is warned of. ``figures`` are the results as values: :func:`measure` makes them of a
+:class:`RunRecord`, and each has one ``to_json``. Money is Decimal, series and ratios are float64; NaN stands for
+what is not defined.
 """
 
 from tidemill.performance.figures import Headline, Performance

@@ -1,4 +1,7 @@
-"""What a reader must know before believing a result: plain sentences."""
+"""What a reader must know before believing a result: plain sentences.
+
+Each function says one warning, or "" where it does not apply. What stands before the first colon is its subject.
+"""
 
 from __future__ import annotations
 

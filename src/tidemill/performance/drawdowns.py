@@ -39,6 +39,7 @@ class Falls:
     def __init__(self, curve: pd.Series[float]) -> None:
         self._curve = curve
         values = curve.to_numpy(dtype="float64")
+        # 1 where equity is below its peak; a fall begins where that rises to 1 and ends where it is 0 again
         under = (values < np.maximum.accumulate(values)).astype(np.int8)
         edges = np.diff(np.concatenate([[0], under, [0]]))
         self.first, self.last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1

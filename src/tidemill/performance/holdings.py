@@ -26,6 +26,7 @@ def closes_at(bars: pd.DataFrame, times: pd.DatetimeIndex, names: Sequence[str],
     columns = {}
     for name in names:
         own = bars[bars["instrument"] == name].sort_values("open_time", kind="stable")
+        # a bar is known once it has closed; the NaN in front answers for moments before the first one has
         closed = own["open_time"].to_numpy("datetime64[us]").astype(np.int64) + bar_seconds * 1_000_000
         closes = np.concatenate([[np.nan], own["close"].to_numpy(dtype="float64")])
         columns[name] = closes[np.searchsorted(closed, moments, side="right")]

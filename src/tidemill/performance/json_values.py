@@ -6,6 +6,8 @@ import math
 from datetime import timedelta
 from decimal import Decimal
 
+from tidemill.performance.returns import DAY_SECONDS
+
 MONEY_DIGITS = 10
 
 
@@ -24,4 +26,4 @@ def json_money(value: Decimal) -> str:
 
 def json_days(span: timedelta) -> float:
     """A span of time in days."""
-    return span.total_seconds() / 86400.0
+    return span.total_seconds() / DAY_SECONDS

@@ -14,9 +14,10 @@ import pandas as pd
 from tidemill.domain.portfolio import ZERO
 from tidemill.performance import cautions
 from tidemill.performance.calendar_months import monthly_table
+from tidemill.performance.capacity import make_capacity
 from tidemill.performance.costs import attribute_costs
 from tidemill.performance.drawdowns import Falls, drawdown_curve
-from tidemill.performance.figures import Activity, Capacity, Certainty, Curves, Headline, Performance, Trading
+from tidemill.performance.figures import Activity, Certainty, Curves, Headline, Performance, Trading
 from tidemill.performance.holdings import (
     annual_turnover,
     buy_and_hold,
@@ -37,9 +38,10 @@ from tidemill.performance.ratios import (
     sortino_ratio,
     window_days,
 )
-from tidemill.performance.record import DecidedOrder, RunRecord
+from tidemill.performance.record import RunRecord
 from tidemill.performance.resampling import bootstrap_intervals
 from tidemill.performance.returns import (
+    Array,
     annual_return,
     annual_volatility,
     elapsed_years,
@@ -52,13 +54,20 @@ from tidemill.performance.significance import deflated_sharpe
 
 
 def run_sharpe(record: RunRecord) -> float:
-    """Annual Sharpe ratio of the run, as the trial ledger keeps it. NaN where it is not defined."""
+    """Annual Sharpe ratio of the run, as the trial ledger keeps it: that of :func:`measure`, without the rest.
+
+    By :func:`~tidemill.performance.ratios.sharpe_ratio`, riskless rate 0. NaN below two returns and where they do not
+    vary. DataError for marks that :func:`~tidemill.performance.returns.make_curve` refuses.
+    """
     curve = curve_of(record)
     return sharpe_ratio(make_returns(curve), periods_per_year(curve, record.days_per_year))
 
 
 def curve_sharpe(equity: Sequence[tuple[datetime, Decimal]], days_per_year: float) -> float:
-    """Annual Sharpe ratio of a series of marks. NaN where it is not defined."""
+    """Annual Sharpe ratio of (time, equity) marks in ascending order, a year having ``days_per_year`` trading days.
+
+    As :func:`run_sharpe`, for a run of which only the marks are there.
+    """
     curve = make_curve(equity)
     return sharpe_ratio(make_returns(curve), periods_per_year(curve, days_per_year))
 
@@ -69,7 +78,13 @@ def curve_of(record: RunRecord) -> pd.Series[float]:
 
 
 def measure(record: RunRecord) -> Performance:
-    """Measure a run; see the modules of this package for each formula, and :class:`RunRecord` for its errors."""
+    """Measure a run: every figure, every curve, every warning, in account currency.
+
+    ``record`` is all that goes in: no clock, no store and no chance, for the bootstrap is seeded. Each formula stands
+    with its source in the module that makes it. Figures that the run is too short for are NaN, and a warning says so;
+    a run without fills is measured like any other. DataError for marks that make no curve, for fills of an instrument
+    without a price, and for a fee in an asset that is neither side of its instrument.
+    """
     curve = curve_of(record)
     returns, periods = make_returns(curve), periods_per_year(curve, record.days_per_year)
     closes = closes_at(record.bars, pd.DatetimeIndex(curve.index), record.instruments, record.bar_seconds)
@@ -87,14 +102,20 @@ def measure(record: RunRecord) -> Performance:
         activity=make_activity(record, curve, closes),
         trading=make_trading(record, closes),
         capacity=make_capacity(record.orders, float(curve.iloc[0])),
-        certainty=Certainty(
-            intervals=bootstrap_intervals(returns, periods),
-            deflated=deflated_sharpe(returns, periods, record.trial_sharpes),
-        ),
+        certainty=make_certainty(returns, periods, record.trial_sharpes),
         monthly=monthly_table(curve),
         warnings=(),
     )
+    # the warnings are made of the figures, so they come into the value last
     return replace(measured, warnings=make_warnings(measured))
+
+
+def make_certainty(returns: Array, periods: float, trial_sharpes: Sequence[float | None]) -> Certainty:
+    """Intervals and deflated Sharpe ratio of ``returns``, ``periods`` of them a year."""
+    return Certainty(
+        intervals=bootstrap_intervals(returns, periods),
+        deflated=deflated_sharpe(returns, periods, trial_sharpes),
+    )
 
 
 def make_curves(record: RunRecord, curve: pd.Series[float], closes: pd.DataFrame) -> Curves:
@@ -141,7 +162,7 @@ def make_trading(record: RunRecord, closes: pd.DataFrame) -> Trading:
 
 
 def make_headline(curve: pd.Series[float], days_per_year: float) -> Headline:
-    """The figures of one curve."""
+    """The figures of one curve; each formula stands in ``returns``, ``ratios`` and ``drawdowns``."""
     returns, periods = make_returns(curve), periods_per_year(curve, days_per_year)
     annual = annual_return(curve)
     falls = Falls(curve)
@@ -182,31 +203,6 @@ def make_warnings(measured: Performance) -> tuple[str, ...]:
 def _profit(measured: Performance) -> Decimal:
     """What all books made, less funding, which no fill carries."""
     return sum((book.profit for book in measured.trading.books), ZERO) - measured.trading.costs.funding
-
-
-def volume_shares(orders: Sequence[DecidedOrder]) -> list[float]:
-    """Each order, as large as it was meant to be, over the volume of the bar decided on; without one it is left out.
-
-    Infinite for an order on a bar without volume.
-    """
-    sizes = [(order.quantity + order.cut, order.volume) for order in orders if order.volume is not None]
-    return [float(quantity / volume) if volume else math.inf for quantity, volume in sizes]
-
-
-def make_capacity(
-    orders: Sequence[DecidedOrder], capital: float, fraction: float = cautions.DEFAULTS.volume_fraction
-) -> Capacity:
-    """What the ``orders`` of a start with ``capital`` say of how much more there could be."""
-    shares = volume_shares(orders)
-    largest = max((share for share in shares if math.isfinite(share)), default=math.nan)
-    return Capacity(
-        fraction=fraction,
-        orders=len(shares),
-        above=sum(share > fraction for share in shares),
-        largest=max(shares, default=math.nan),
-        capital=capital * fraction / largest if largest > 0 else math.nan,
-        capped=any(order.capped for order in orders),
-    )
 
 
 def count_ended(record: RunRecord) -> int:

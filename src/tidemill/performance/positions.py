@@ -76,6 +76,8 @@ class InstrumentBook:
 
 @dataclass(slots=True)
 class _Line:
+    """The book of one instrument while its fills are entered, one after another."""
+
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
     realised: Decimal = ZERO
@@ -93,6 +95,8 @@ class _Line:
             self.quantity += change
             self.cost -= cash
             return
+        # a fill against the position closes at most all of it; what is left of the fill opens one the other way. The
+        # whole is never divided: a closed position costs exactly nothing, whatever the digits of the average
         closed = min(abs(change), abs(self.quantity))
         cost_part = self.cost if closed == abs(self.quantity) else self.cost * closed / abs(self.quantity)
         cash_part = cash if closed == abs(change) else cash * closed / abs(change)

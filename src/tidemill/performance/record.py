@@ -35,7 +35,11 @@ class DecidedOrder:
 
 
 def decided_orders(orders: Iterable[LedgerOrder], decisions: Iterable[Decision]) -> list[DecidedOrder]:
-    """The orders of a ledger beside the records of their decisions."""
+    """The orders of a ledger beside the records of their decisions, in the order of ``orders``.
+
+    Price and volume are those of the bar decided on, as the record of the decision has them; None where the decision
+    is not among ``decisions`` or did not record them.
+    """
     records = {decision.decision_id: decision.record for decision in decisions}
     decided = []
     for order in orders:
@@ -56,6 +60,7 @@ def decided_orders(orders: Iterable[LedgerOrder], decisions: Iterable[Decision])
 
 def _cut(record: Mapping[str, Any], instrument: str) -> Decimal:
     """What the limit on volume took from a target, where no other limit took more."""
+    # the tightest limit decides what is allowed: where another took more, the limit on volume took nothing
     vetoes = [veto for veto in record.get("vetoes", ()) if veto["instrument"] == instrument]
     approved = [target["quantity"] for target in record.get("approved", ()) if target["instrument"] == instrument]
     volume_vetoes = [veto for veto in vetoes if veto["limit"] == "volume" and veto["allowed"] in approved]

@@ -83,7 +83,7 @@ def default_block(count: int) -> float:
 
 
 def resampled_rows(count: int, *, resamples: int, mean_block: float, seed: int) -> Iterator[np.ndarray]:
-    """Row numbers of ``resamples`` series of ``count`` returns, as int64 arrays (series of a chunk, count).
+    """Row numbers of ``resamples`` series of ``count`` returns, as int64 arrays of shape (series of a chunk, count).
 
     At each place a new block starts with probability 1 / ``mean_block``, else the next row follows, the first after
     the last. DataError for a mean block below 1.
@@ -95,6 +95,7 @@ def resampled_rows(count: int, *, resamples: int, mean_block: float, seed: int) 
     while remaining:
         chunk = min(remaining, max(1, CHUNK_CELLS // count))
         begun = _block_starts(random, chunk, count, mean_block)
+        # within a block the place in the source runs on with the place in the series: one shift a block says it all
         shift = random.integers(0, count, size=len(begun)) - begun % count
         places = np.tile(np.arange(count), chunk) + np.repeat(shift, np.diff(np.append(begun, chunk * count)))
         yield (places % count).reshape(chunk, count)

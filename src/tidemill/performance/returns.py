@@ -37,6 +37,7 @@ def make_curve(marks: Sequence[tuple[datetime, Decimal]]) -> pd.Series[float]:
     if any(later < earlier for earlier, later in pairwise(micros)):
         raise DataError("the marks of equity run back in time; give them in ascending order")
     equity_at: dict[int, float] = {}
+    # later marks at one time replace earlier ones, as orders of one decision follow one another; the very first stays
     for when, (_, value) in zip(micros, marks, strict=True):
         if when != micros[0] or when not in equity_at:
             equity_at[when] = float(value)
@@ -84,6 +85,7 @@ def annual_return(curve: pd.Series[float]) -> float:
     if years <= 0:
         return math.nan
     exponent = math.log(float(curve.iloc[-1] / curve.iloc[0])) / years
+    # beyond e^709 a float64 overflows: hours of luck, extrapolated to a year, are no figure
     return math.expm1(exponent) if exponent < 700 else math.nan
 
 

@@ -12,7 +12,7 @@ fills of q_i at p_i, and final price N:
     opportunity = s * (Q - sum(q_i)) * (N - D)   what was not bought (or sold) and would have moved
     total       = their sum, in quote units; above 0 a cost
 
-In basis points it is told of Q * D.
+Basis points are of Q * D, the notional that was intended.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ BASIS_STEP = Decimal("0.01")
 class Shortfall:
     """The shortfall of one order, in quote units; see the module for the formula.
 
-    ``fill_price`` is the mean of the fills, None without one. Where no arrival price is known, ``arrival_price`` and
-    ``delay`` are None and ``execution`` holds both; where no final price is known, ``opportunity`` is None and
-    counts 0 in the total.
+    ``quantity`` is what was intended and ``filled`` what came of it, in base units; ``paid`` is the value of the fills
+    and ``fees`` what the venue took, in quote. Where no arrival price is known, ``delay`` is None and ``execution``
+    holds both; where no final price is known, ``opportunity`` is None and counts 0 in the total.
     """
 
     intent_id: str
@@ -45,14 +45,37 @@ class Shortfall:
     state: str
     quantity: Decimal
     filled: Decimal
+    paid: Decimal
+    fees: Decimal
     decision_price: Decimal
     arrival_price: Decimal | None
-    fill_price: Decimal | None
     final_price: Decimal | None
-    delay: Decimal | None
-    execution: Decimal
-    fees: Decimal
-    opportunity: Decimal | None
+
+    @property
+    def fill_price(self) -> Decimal | None:
+        """Mean price of the fills, None without one."""
+        return self.paid / self.filled if self.filled else None
+
+    @property
+    def delay(self) -> Decimal | None:
+        """What the market moved before the order was there, None where the arrival price is not known."""
+        if self.arrival_price is None:
+            return None
+        return self._sign * self.filled * (self.arrival_price - self.decision_price)
+
+    @property
+    def execution(self) -> Decimal:
+        """What the fills were worse than the price on arrival, or than the decision's where that is not known."""
+        start = self.decision_price if self.arrival_price is None else self.arrival_price
+        return self._sign * (self.paid - self.filled * start)
+
+    @property
+    def opportunity(self) -> Decimal | None:
+        """What the missed rest would have moved; 0 when all was filled, None where the final price is not known."""
+        missed = self.quantity - self.filled
+        if not missed:
+            return ZERO
+        return None if self.final_price is None else self._sign * missed * (self.final_price - self.decision_price)
 
     @property
     def total(self) -> Decimal:
@@ -63,6 +86,10 @@ class Shortfall:
     def basis_points(self) -> Decimal:
         """The total per ten thousand of the intended notional at the decision price."""
         return _basis_points(self.total, self.quantity * self.decision_price)
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.side is Side.BUY else -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,37 +124,31 @@ def measure_shortfall(
 ) -> Shortfall:
     """The shortfall of ``order`` with its ``fills``; the intended quantity is the intent's, before any reduction.
 
-    A fee in base counts at its fill's price. DataError when the decision price is not positive, or a fee is in
+    Prices are in quote a unit of base: the close decided on, the market's when the order reached the venue, and its
+    when the order came to its end; None where there was no bar to take it from. A fee in base counts at its fill's
+    price. DataError when the decision price is not positive, or a fee is in
     neither asset of the instrument.
     """
     intent = order.intent
     if not decision_price > 0:
         raise DataError(f"order {intent.intent_id} was decided at {decision_price}; a price is above 0")
-    sign = 1 if intent.side is Side.BUY else -1
-    filled = sum((fill.quantity for fill in fills), ZERO)
-    paid = sum((fill.quantity * fill.price for fill in fills), ZERO)
-    start = decision_price if arrival_price is None else arrival_price
-    missed = intent.quantity - filled
     return Shortfall(
         intent_id=intent.intent_id,
         instrument=intent.instrument,
         side=intent.side,
         state=str(order.state),
         quantity=intent.quantity,
-        filled=filled,
+        filled=sum((fill.quantity for fill in fills), ZERO),
+        paid=sum((fill.quantity * fill.price for fill in fills), ZERO),
+        fees=sum((_fee_in_quote(fill) for fill in fills), ZERO),
         decision_price=decision_price,
         arrival_price=arrival_price,
-        fill_price=paid / filled if filled else None,
         final_price=final_price,
-        delay=None if arrival_price is None else sign * filled * (arrival_price - decision_price),
-        execution=sign * (paid - filled * start),
-        fees=sum((_fee_in_quote(fill) for fill in fills), ZERO),
-        opportunity=_opportunity(sign * missed, decision_price, final_price),
     )
 
 
 def sum_shortfalls(shortfalls: Sequence[Shortfall]) -> ShortfallSum:
-    """All of them together; what is not known counts 0."""
+    """All of them together; what is not known counts 0. They must share one quote asset, which is not checked."""
     return ShortfallSum(
         orders=len(shortfalls),
         notional=sum((shortfall.quantity * shortfall.decision_price for shortfall in shortfalls), ZERO),
@@ -136,12 +157,6 @@ def sum_shortfalls(shortfalls: Sequence[Shortfall]) -> ShortfallSum:
         fees=sum((shortfall.fees for shortfall in shortfalls), ZERO),
         opportunity=sum((shortfall.opportunity or ZERO for shortfall in shortfalls), ZERO),
     )
-
-
-def _opportunity(missed: Decimal, decision_price: Decimal, final_price: Decimal | None) -> Decimal | None:
-    if not missed:
-        return ZERO
-    return None if final_price is None else missed * (final_price - decision_price)
 
 
 def _fee_in_quote(fill: Fill) -> Decimal:

@@ -96,6 +96,7 @@ def deflated_sharpe(returns: Array, periods: float, trial_sharpes: Sequence[floa
     """
     count = max(1, len(trial_sharpes))
     ratios = [ratio for ratio in trial_sharpes if ratio is not None and math.isfinite(ratio)]
+    # one known ratio has no variance: what chance alone does to an estimate of zero is the cautious stand-in
     if len(ratios) >= 2:
         variance = float(np.var(ratios, ddof=1))
     else:

@@ -15,7 +15,8 @@ from support.runs_made import BTC, ETH, at, bars, decision, fill, marks, order, 
 
 from tidemill.domain.errors import DataError
 from tidemill.performance import cautions, measure, run_sharpe
-from tidemill.performance.measurement import count_ended, make_capacity, volume_shares
+from tidemill.performance.capacity import make_capacity, volume_shares
+from tidemill.performance.measurement import count_ended
 from tidemill.performance.positions import book_fills
 from tidemill.performance.ratios import beta_and_correlation
 from tidemill.performance.record import DecidedOrder
