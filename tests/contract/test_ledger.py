@@ -61,7 +61,7 @@ def test_an_intent_is_added_once_to_its_decision(ledger) -> None:
     assert ledger.load_portfolio("a").ledger_sequence == before + 1
     sent = ledger.begin_submit("i0l1000", epoch=epoch, window_ms=5000, stamp=STAMP)
     assert sent.state is OrderState.SUBMITTING
-    ledger.record_state("i0l1000", OrderState.NOT_PLACED, stamp=STAMP, seen=sent)
+    ledger.record_state("i0l1000", OrderState.NOT_PLACED, stamp=STAMP, expected=sent)
     ledger.record_decision(decision(1), (intent(1),), epoch=epoch)
     assert not ledger.add_intent(more, epoch=epoch, stamp=STAMP)
 
@@ -82,16 +82,16 @@ def test_what_an_older_send_came_to_changes_no_newer_one(ledger) -> None:
     epoch = placed(ledger)
     planned = order(ledger)
     first = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
-    ledger.record_state("i0l0", OrderState.NOT_PLACED, stamp=STAMP, reason="expired", seen=planned)
+    ledger.record_state("i0l0", OrderState.NOT_PLACED, stamp=STAMP, reason="expired", expected=planned)
     assert order(ledger) == first
-    ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=STAMP, reason="no answer", seen=first)
+    ledger.record_state("i0l0", OrderState.UNKNOWN, stamp=STAMP, reason="no answer", expected=first)
     later = Stamp(market=NOW, wall=NOW + timedelta(microseconds=1))
     second = ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=later, absent=first)
     for state in (OrderState.REJECTED, OrderState.NOT_PLACED, OrderState.UNKNOWN):
-        ledger.record_state("i0l0", state, stamp=later, reason="of the first", seen=first)
+        ledger.record_state("i0l0", state, stamp=later, reason="of the first", expected=first)
         assert order(ledger) == second
     # the control: told of the send that it is about, the same is written
-    ledger.record_state("i0l0", OrderState.REJECTED, stamp=later, reason="-2010", seen=second)
+    ledger.record_state("i0l0", OrderState.REJECTED, stamp=later, reason="-2010", expected=second)
     assert order(ledger).state is OrderState.REJECTED
 
 

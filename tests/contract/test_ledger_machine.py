@@ -173,7 +173,7 @@ class LedgerMachine(RuleBasedStateMachine):
         seen = self.earlier.get(name) if old else known
         order = self.venue_order(name, state) if told and state not in UNRESOLVED else None
         try:
-            self.both("record_state", name, state, stamp=self.stamp, reason="told", order=order, seen=seen)
+            self.both("record_state", name, state, stamp=self.stamp, reason="told", order=order, expected=seen)
         except TradingError:
             assert state not in LEGAL_MOVES[before]
             assert state is not before

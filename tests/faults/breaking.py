@@ -6,15 +6,13 @@ import asyncio
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from tidemill.adapters.ccxt.broker import CcxtBroker
-from tidemill.adapters.sql._lines import Line, Lines
 from tidemill.adapters.sql.engine import open_engine, write
 from tidemill.adapters.sql.ledger._stops import LOCK
 from tidemill.adapters.sql.ledger.ledger import SqlLedger
@@ -44,20 +42,6 @@ class Striker:
         return instant == self.instant and self._left == 1
 
 
-class MortalLines(Lines):
-    """The ledger's own lines, with an instant after the last statement of a transaction and before its commit."""
-
-    def __init__(self, engine: sa.Engine, before_commit: Callable[[], None]) -> None:
-        super().__init__(engine)
-        self._before_commit = before_commit
-
-    @contextmanager
-    def write(self, *, lock: int = 0) -> Iterator[Line]:
-        with super().write(lock=lock) as line:
-            yield line
-            self._before_commit()
-
-
 class MortalLedger(SqlLedger):
     """The real ledger with instants to die at; it opens a store that is up to date already."""
 
@@ -69,7 +53,8 @@ class MortalLedger(SqlLedger):
         if self._engine.dialect.name == "sqlite":
             _limit_sqlite(self._engine, full_disk_pages, busy_ms)
         sa.event.listen(self._engine, "after_cursor_execute", self._after_statement)
-        self._lines = MortalLines(self._engine, self._before_commit)
+        # fired after the last statement of a transaction and before the database is told to commit
+        sa.event.listen(self._engine, "commit", self._before_commit)
         self._acknowledging = False
 
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
@@ -90,7 +75,7 @@ class MortalLedger(SqlLedger):
         self._acknowledging = False
         return order
 
-    def _before_commit(self) -> None:
+    def _before_commit(self, _connection: sa.Connection) -> None:
         if self._acknowledging:
             self._striker.at("before the ack is stored")
 

@@ -128,7 +128,7 @@ def give_up(desk: Desk, order: LedgerOrder, reason: str) -> LedgerOrder:
 
 def _record(desk: Desk, order: LedgerOrder, state: OrderState, reason: str) -> LedgerOrder:
     """Record what is concluded of the send that ``order`` shows, and of no later one; the order as it then is."""
-    return desk.ledger.record_state(order.intent.intent_id, state, stamp=desk.stamp(), reason=reason, seen=order)
+    return desk.ledger.record_state(order.intent.intent_id, state, stamp=desk.stamp(), reason=reason, expected=order)
 
 
 def _polls(desk: Desk) -> Iterator[int]:

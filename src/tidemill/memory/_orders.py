@@ -112,14 +112,14 @@ class MemoryOrders(MemoryAccounts):
         stamp: Stamp,
         reason: str = "",
         order: VenueOrder | None = None,
-        seen: LedgerOrder | None = None,
+        expected: LedgerOrder | None = None,
     ) -> LedgerOrder:
         """See the port."""
         with self._lock:
             known = self._orders[intent_id]
             venue_id = order.venue_order_id if order else None
             told = is_new(known, state, venue_id, order.filled if order else None)
-            if not told or (seen is not None and seen.sent_at != known.sent_at):
+            if not told or (expected is not None and expected.sent_at != known.sent_at):
                 return known
             return self._move(known, state, stamp, reason, venue_id)
 

@@ -92,13 +92,13 @@ class OrderLedger(Protocol):
         stamp: Stamp,
         reason: str = "",
         order: VenueOrder | None = None,
-        seen: LedgerOrder | None = None,
+        expected: LedgerOrder | None = None,
     ) -> LedgerOrder:
         """Append a move (an equal state with nothing new adds nothing) and return the order as it then is.
 
         TradingError when the move is illegal.
 
-        ``seen`` is the order as the caller last saw it. When it was sent (again) since, what the caller has to tell
+        ``expected`` is the order as the caller last read it. When it was sent (again) since, what the caller reports
         is of an older send and proves nothing about the newer one: nothing is written.
         """
         ...

@@ -261,7 +261,7 @@ def test_what_an_older_send_came_to_says_nothing_of_a_newer_one(table: Table) ->
     def place_while_the_first_wakes(request: OrderRequest) -> Placement:
         placed = place(request)
         for state in (OrderState.REJECTED, OrderState.NOT_PLACED, OrderState.UNKNOWN):
-            table.ledger.record_state("i0", state, stamp=table.desk.stamp(), reason="-1021", seen=sent)
+            table.ledger.record_state("i0", state, stamp=table.desk.stamp(), reason="-1021", expected=sent)
         return placed
 
     table.broker.place_order = place_while_the_first_wakes

@@ -21,8 +21,7 @@ from tidemill.adapters.ccxt._orders import (
     sign_as_recorded,
 )
 from tidemill.adapters.ccxt._outcomes import Evidence, judge, keep_body, venue_code
-from tidemill.adapters.ccxt._shared_loop import SharedLoop
-from tidemill.adapters.ccxt.exchange import GRACE_SECONDS, build_exchange, check_no_retries, unified_symbol
+from tidemill.adapters.ccxt.exchange import GRACE_SECONDS, LoopThread, build_exchange, check_no_retries, unified_symbol
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import Balance
@@ -62,7 +61,7 @@ class CcxtBroker:
         self._timeout = timeout_seconds
         self._instruments = {unified_symbol(one.id): one for one in instruments}
         self._by_raw = {one.base + one.quote: one for one in instruments}
-        self._loop = SharedLoop()
+        self._loop = LoopThread(f"{exchange_id} orders")
         self._exchange = build_exchange(
             exchange_id,
             rest_url=rest_url,

@@ -15,7 +15,7 @@ from tidemill.domain.market import Instrument, split_instrument_id
 
 T = TypeVar("T")
 OnPayload = Callable[[str, bytes], None]
-GRACE_SECONDS = 30.0
+GRACE_SECONDS, LAST_SECONDS = 30.0, 5.0
 # these speak the paper venue's own protocol
 BINANCE_SPOT = frozenset({"binance", "binanceus"})
 
@@ -37,9 +37,21 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
-        """Stop the loop and its thread."""
+        """End what still runs, then the loop and its thread."""
+        self.run(_end_all(), LAST_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(LAST_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+
+async def _end_all() -> None:
+    """Cancel every other task of this loop and wait for its end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # sockets that were closed say so one turn later
 
 
 def build_exchange(

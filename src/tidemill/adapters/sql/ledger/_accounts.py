@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tidemill.adapters.sql.engine import read, write
 from tidemill.adapters.sql.ledger._cash import add_cash, last_number
-from tidemill.adapters.sql.ledger._orders import find_orders
+from tidemill.adapters.sql.ledger._orders import OrderFilter, find_orders
 from tidemill.adapters.sql.ledger._rows import to_cash
 from tidemill.adapters.sql.ledger._stops import LOCK, SqlStops
 from tidemill.adapters.sql.ledger._tables import ACCOUNTS, BALANCES, CASH_EVENTS
@@ -27,8 +27,9 @@ class SqlAccounts(SqlStops):
     def load_portfolio(self, account: str) -> Portfolio:
         """See the port."""
         with read(self._engine) as connection:
-            told = sa.select(ACCOUNTS.c.currency, ACCOUNTS.c.peak_equity).where(ACCOUNTS.c.account == account)
-            currency, peak = connection.execute(told).first() or ("", None)
+            row = sa.select(ACCOUNTS.c.currency, ACCOUNTS.c.peak_equity).where(ACCOUNTS.c.account == account)
+            currency, peak = connection.execute(row).first() or ("", None)
+            at_venue = OrderFilter(account=account, states=tuple(RESTING | UNRESOLVED))
             rows = connection.execute(
                 sa.select(BALANCES.c.asset, BALANCES.c.amount).where(BALANCES.c.account == account)
             ).all()
@@ -36,7 +37,7 @@ class SqlAccounts(SqlStops):
                 account=account,
                 currency=currency,
                 assets={asset: amount for asset, amount in rows if amount},
-                reserved=reserved_amounts(find_orders(connection, account=account, states=tuple(RESTING | UNRESOLVED))),
+                reserved=reserved_amounts(find_orders(connection, at_venue)),
                 ledger_sequence=last_number(connection, account),
                 peak_equity=peak or ZERO,
             )
@@ -55,8 +56,8 @@ class SqlAccounts(SqlStops):
     def load_account(self, account: str) -> Account | None:
         """See the port."""
         with read(self._engine) as connection:
-            known = sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)
-            row = connection.execute(known).mappings().first()
+            query = sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)
+            row = connection.execute(query).mappings().first()
         return Account(**{name: row[name] for name in ACCOUNT_FIELDS}) if row else None
 
     def load_cash_events(self, account: str) -> Sequence[CashEvent]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tidemill.adapters.sql._quick_sql import Quick, Session
 from tidemill.adapters.sql.ledger._rows import stamp_row
 from tidemill.adapters.sql.ledger._tables import BALANCES, CASH_EVENTS, DECISIONS, FILLS, ORDER_EVENTS
 from tidemill.domain.market import Stamp
@@ -17,15 +14,14 @@ from tidemill.domain.portfolio import CashEvent
 
 NUMBERED = (DECISIONS, ORDER_EVENTS, FILLS, CASH_EVENTS)
 """Tables whose rows share one sequence; none of their rows is ever taken away."""
-NEWEST = sa.union_all(*(sa.select(sa.func.max(one.c.sequence).label("number")) for one in NUMBERED)).subquery()
-LAST_NUMBER = sa.select(sa.func.max(NEWEST.c.number).label("last"))
-LAST = Quick(LAST_NUMBER)
+NEWEST = sa.union_all(*(sa.select(sa.func.max(table.c.sequence).label("number")) for table in NUMBERED)).subquery()
+LAST_NUMBER = sa.select(sa.func.max(NEWEST.c.number))
 
 
 def add_cash(connection: Connection, event: CashEvent, stamp: Stamp) -> bool:
     """Append a cash event by its id; False when it was there already."""
-    known = sa.select(CASH_EVENTS.c.event_id).where(CASH_EVENTS.c.event_id == event.event_id)
-    if connection.execute(known).first():
+    same = sa.select(CASH_EVENTS.c.event_id).where(CASH_EVENTS.c.event_id == event.event_id)
+    if connection.execute(same).first():
         return False
     row = {name: getattr(event, name) for name in ("event_id", "account", "asset", "amount", "kind", "because")}
     connection.execute(CASH_EVENTS.insert(), {**row, "sequence": next_number(connection), **stamp_row(stamp)})
@@ -43,21 +39,15 @@ def add_balance(connection: Connection, account: str, asset: str, amount: Decima
         connection.execute(BALANCES.update().where(same).values(amount=before + amount))
 
 
-def next_number(session: Session) -> int:
+def next_number(connection: Connection) -> int:
     """The number of the next row; it is taken by writing that row, in this write transaction, before asking again."""
-    (newest,) = LAST.rows(session)
-    return following(newest)
-
-
-def following(row: Mapping[str, Any]) -> int:
-    """The number of the next row, from one that was read with ``LAST_NUMBER`` in it."""
-    return 1 + int(row["last"] or 0)
+    return 1 + int(connection.execute(LAST_NUMBER).scalar() or 0)
 
 
 def last_number(connection: Connection, account: str) -> int:
-    """The newest entry of the account, whatever its kind."""
-    newest = [
-        connection.execute(sa.select(sa.func.max(one.c.sequence)).where(one.c.account == account)).scalar()
-        for one in NUMBERED
-    ]
-    return max((int(one) for one in newest if one is not None), default=0)
+    """The newest entry of the account, whatever its kind; 0 without any."""
+    newest = (
+        connection.execute(sa.select(sa.func.max(table.c.sequence)).where(table.c.account == account)).scalar()
+        for table in NUMBERED
+    )
+    return max((int(number) for number in newest if number is not None), default=0)

@@ -7,12 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tidemill.adapters.sql.engine import LONGEST_WAIT_MS, open_engine, read, upgrade, write
+from tidemill.adapters.sql.ledger import _order_path as path
 from tidemill.adapters.sql.ledger._accounts import SqlAccounts
 from tidemill.adapters.sql.ledger._cash import add_balance, next_number
-from tidemill.adapters.sql.ledger._order_path import begin, decide, hear
-from tidemill.adapters.sql.ledger._orders import STORY, find_orders, one_order, plan, reduce
+from tidemill.adapters.sql.ledger._orders import STORY, OrderFilter, add_intents, find_order, find_orders, reduce_order
 from tidemill.adapters.sql.ledger._rows import fill_row, to_decision, to_event, to_fill
 from tidemill.adapters.sql.ledger._stops import LOCK, check_epoch
 from tidemill.adapters.sql.ledger._tables import DECISIONS, FILLS, INTENTS
@@ -39,15 +40,14 @@ class SqlLedger(SqlAccounts):
 
     def close(self) -> None:
         """Close the connections."""
-        self._lines.close()
         self._engine.dispose()
 
     # -- decisions
 
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
         """See the port."""
-        with self._lines.write(lock=LOCK) as line:
-            return decide(line, decision, intents, epoch)
+        with write(self._engine, lock=LOCK) as connection:
+            return path.record_decision(connection, decision, intents, epoch)
 
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
         """See the port."""
@@ -55,10 +55,10 @@ class SqlLedger(SqlAccounts):
             if connection.execute(sa.select(INTENTS).where(INTENTS.c.intent_id == intent.intent_id)).first():
                 return False
             check_epoch(connection, intent.account, epoch, stamp.wall)
-            ours = (DECISIONS.c.decision_id == intent.decision_id) & (DECISIONS.c.account == intent.account)
-            if not connection.execute(sa.select(DECISIONS.c.decision_id).where(ours)).first():
+            own = (DECISIONS.c.decision_id == intent.decision_id) & (DECISIONS.c.account == intent.account)
+            if not connection.execute(sa.select(DECISIONS.c.decision_id).where(own)).first():
                 raise TradingError(f"account {intent.account} has no decision {intent.decision_id}")
-            plan(connection, [intent], stamp, first=next_number(connection))
+            add_intents(connection, [intent], stamp)
         return True
 
     def load_decision(self, decision_id: str) -> Decision | None:
@@ -72,7 +72,7 @@ class SqlLedger(SqlAccounts):
         """See the port."""
         query = sa.select(DECISIONS.c.store_watermark).distinct().order_by(DECISIONS.c.store_watermark)
         with read(self._engine) as connection:
-            return [int(one) for one in connection.execute(query).scalars()]
+            return [int(watermark) for watermark in connection.execute(query).scalars()]
 
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
         """See the port."""
@@ -95,31 +95,28 @@ class SqlLedger(SqlAccounts):
         sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
         """See the port."""
-        if intent_id is not None and all(one is None for one in (account, decision_id, states, sent_since)):
-            with self._lines.read() as line:
-                return one_order(line, intent_id)
+        query = OrderFilter(
+            account=account, decision_id=decision_id, intent_id=intent_id, states=states, sent_since=sent_since
+        )
         with read(self._engine) as connection:
-            return find_orders(
-                connection,
-                account=account,
-                decision_id=decision_id,
-                intent_id=intent_id,
-                states=states,
-                sent_since=sent_since,
-            )
+            if query == OrderFilter(intent_id=intent_id) and intent_id is not None:
+                order = find_order(connection, intent_id)
+                return [] if order is None else [order]
+            return find_orders(connection, query)
 
     def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
         """The append-only story of one order."""
         query = sa.select(STORY).order_by(STORY.c.sequence)
         with read(self._engine) as connection:
-            return [to_event(row) for row in connection.execute(query, {"wanted": intent_id}).mappings()]
+            return [to_event(row) for row in connection.execute(query, {"intent": intent_id}).mappings()]
 
     def begin_submit(
         self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
     ) -> LedgerOrder | None:
         """See the port."""
-        with self._lines.write(lock=LOCK) as line:
-            return begin(line, intent_id, epoch=epoch, window_ms=window_ms, stamp=stamp, absent=absent)
+        send = path.Send(epoch=epoch, window_ms=window_ms, stamp=stamp, absent=absent)
+        with write(self._engine, lock=LOCK) as connection:
+            return path.begin_submit(connection, intent_id, send)
 
     def record_state(
         self,
@@ -129,27 +126,24 @@ class SqlLedger(SqlAccounts):
         stamp: Stamp,
         reason: str = "",
         order: VenueOrder | None = None,
-        seen: LedgerOrder | None = None,
+        expected: LedgerOrder | None = None,
     ) -> LedgerOrder:
         """See the port."""
-        with self._lines.write(lock=LOCK) as line:
-            return hear(line, intent_id, state, stamp=stamp, reason=reason, told=order, seen=seen)
+        outcome = path.Outcome(state=state, stamp=stamp, reason=reason, venue_order=order, expected=expected)
+        with write(self._engine, lock=LOCK) as connection:
+            return path.record_outcome(connection, intent_id, outcome)
 
     def reduce_buys(
         self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
     ) -> Sequence[LedgerOrder]:
         """See the port."""
         with write(self._engine, lock=LOCK) as connection:
-            buys = [one for one in find_orders(connection, decision_id=decision_id) if one.intent.side is Side.BUY]
-            if not buys or any(one.reduced for one in buys):
+            orders = find_orders(connection, OrderFilter(decision_id=decision_id))
+            buys = [order for order in orders if order.intent.side is Side.BUY]
+            if not buys or any(order.reduced for order in buys):
                 return buys
             check_epoch(connection, buys[0].intent.account, epoch, stamp.wall)
-            return [
-                reduce(connection, one, min(allowed.get(one.intent.intent_id, one.quantity), one.quantity), stamp)
-                if one.state is OrderState.PLANNED
-                else one
-                for one in buys
-            ]
+            return [_reduce(connection, order, allowed, stamp) for order in buys]
 
     # -- fills and cash
 
@@ -165,10 +159,10 @@ class SqlLedger(SqlAccounts):
                 )
                 if connection.execute(sa.select(FILLS.c.sequence).where(same)).first():
                     continue
-                ours = sa.select(INTENTS.c.intent_id).where(
+                of_order = sa.select(INTENTS.c.intent_id).where(
                     INTENTS.c.account == account, INTENTS.c.venue_order_id == fill.venue_order_id
                 )
-                intent_id = connection.execute(ours).scalar()
+                intent_id = connection.execute(of_order).scalar()
                 connection.execute(FILLS.insert(), fill_row(account, fill, intent_id, next_number(connection), stamp))
                 for asset, amount in movements(fill):
                     add_balance(connection, account, asset, amount)
@@ -193,3 +187,11 @@ class SqlLedger(SqlAccounts):
         )
         with read(self._engine) as connection:
             return connection.execute(query).scalar()
+
+
+def _reduce(connection: Connection, order: LedgerOrder, allowed: Mapping[str, Decimal], stamp: Stamp) -> LedgerOrder:
+    """Cut a buy that is not sent yet to what it is allowed."""
+    if order.state is not OrderState.PLANNED:
+        return order
+    quantity = min(allowed.get(order.intent.intent_id, order.quantity), order.quantity)
+    return reduce_order(connection, order, quantity, stamp)
