@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tasks.options import step
-from tidemill.bootstrap import rerun_recorded, services
+from tidemill.bootstrap import services
 from tidemill.decision import missing_decisions
 from tidemill.domain.market import format_time
 
@@ -40,10 +40,14 @@ def find_stops() -> list[dict[str, str]]:
 def rerun_sample() -> dict[str, Any]:
     """Make the newest decision of the last day again from stored inputs and compare."""
     svc = services()
-    since = svc.clocks.market.now() - LOOK_BACK
-    decided = svc.stores.ledger.load_decisions(svc.settings.account, since=since)
-    computed = [one for one in decided if one.outcome == "decided" and one.strategy == svc.trading.strategy_name]
+    reviewer = svc.trading.reviewer
+    computed = reviewer.recent_decisions(svc.clocks.market.now() - LOOK_BACK)
     if not computed:
         return {"decision": None}
-    done = rerun_recorded(svc, computed[-1])
-    return {"decision": done["decision_id"], **{key: done[key] for key in ("promise", "same", "differences")}}
+    again = reviewer.rerun(computed[-1])
+    return {
+        "decision": again.decision_id,
+        "promise": again.promise,
+        "same": again.same,
+        "differences": list(again.differences),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from support.locations import need
 from support.offline import run_offline
 
 from tidemill.backtest import BacktestPlan, fees_in_currency, run_backtest
-from tidemill.bootstrap import Overrides, Services, make_backtest_plan, rerun_recent, shortfalls
+from tidemill.bootstrap import Overrides, Services, make_backtest_plan
 from tidemill.domain.market import parse_time
 from tidemill.memory.clocks import ManualClock
 from tidemill.pages import rerun_rows, review_page
@@ -86,11 +87,11 @@ def test_the_review_makes_every_decision_again_and_splits_what_each_order_cost(
     services, replayed, plan = beside
     clock = ManualClock(plan.rules.grid.as_of(replayed.points[-1]))
     known = Services(services.settings, replace(services.overrides, market_clock=clock))
-    reruns = rerun_recent(known, 3, 100)
+    reruns = [again.to_json() for again in known.trading.reviewer.rerun_recent(clock.now() - timedelta(days=3), 100)]
     assert len(reruns) == 11
     assert all(one["same"] for one in reruns)
     assert {one["promise"] for one in reruns} == {"bit for bit"}
-    found = shortfalls(known, 3)
+    found = known.trading.reviewer.measure_shortfalls(clock.now() - timedelta(days=3), clock.now())
     last = [one for one in services.stores.ledger.load_orders() if one.intent.expires_at > clock.now()]
     assert len(found) == len(services.stores.ledger.load_orders()) - len(last) > 0
     fills = [one for order in found for one in services.stores.ledger.load_fills("main", intent_id=order.intent_id)]

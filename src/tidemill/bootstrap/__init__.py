@@ -12,7 +12,6 @@ from tidemill.bootstrap.plans import (
     recorded_settings,
     require_sound,
 )
-from tidemill.bootstrap.reviewing import rerun_recent, rerun_recorded, shortfalls
 from tidemill.bootstrap.services import Services, services, using
 from tidemill.bootstrap.stores import Clocks, Overrides, Stores
 from tidemill.settings.policies import BUNDLED, build_fill_rules, settings_recording
@@ -33,11 +32,8 @@ __all__ = [
     "prepare_backtest",
     "recorded_settings",
     "require_sound",
-    "rerun_recent",
-    "rerun_recorded",
     "services",
     "settings_recording",
-    "shortfalls",
     "store_damage",
     "using",
 ]

@@ -19,6 +19,7 @@ from tidemill.domain.trading import OrderTiming
 from tidemill.execution import Desk
 from tidemill.execution.desk import Broker
 from tidemill.forecasting import Strategy
+from tidemill.lineage import Reviewer, StoredInputs
 from tidemill.settings import Settings, load_settings
 from tidemill.settings.policies import build_rules, build_training, quote_fee_rate
 from tidemill.settings.running_up import settings_of_running_up
@@ -68,6 +69,28 @@ class Trading:
     def rules(self) -> DecisionRules:
         """What all decisions of this account have in common."""
         return self._overrides.rules or build_rules(self._settings, self._markets.grid, self._markets.instruments)
+
+    @property
+    def reviewer(self) -> Reviewer:
+        """What the account's recorded decisions are made again and measured with."""
+        stores = self._stores
+        stored = StoredInputs(
+            bars=stores.market,
+            posts=stores.market,
+            ledger=stores.ledger,
+            quarantine=stores.gaps,
+            records=stores.market_events,
+        )
+        return Reviewer(
+            account=self._settings.account,
+            strategy=self.strategy_name,
+            ledger=stores.ledger,
+            stored=stored,
+            models=lambda: stores.models,
+            grid=self._markets.grid,
+            environment=self.environment,
+            own=self.own_strategy,
+        )
 
     @property
     def quote_fee_rate(self) -> Decimal:

@@ -3,14 +3,17 @@
 from tidemill.lineage.explanation import Explanation, LineageLedger, OrderExplanation, RawPayloads, explain
 from tidemill.lineage.reruns import Rerun, StoredInputs, recorded_rules, rerun
 from tidemill.lineage.retention import prune_payloads
+from tidemill.lineage.reviews import DatedRerun, Reviewer
 from tidemill.lineage.shortfalls import review_orders
 
 __all__ = [
+    "DatedRerun",
     "Explanation",
     "LineageLedger",
     "OrderExplanation",
     "RawPayloads",
     "Rerun",
+    "Reviewer",
     "StoredInputs",
     "explain",
     "prune_payloads",

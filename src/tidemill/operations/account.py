@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal
 
-from tidemill.bootstrap import Services, rerun_recorded, services
+from tidemill.bootstrap import Services, services
 from tidemill.domain.errors import ConfigurationError, DataError, TradingError, TransientError
 from tidemill.domain.market import format_time, split_instrument_id
 from tidemill.domain.portfolio import Account, CashEvent
@@ -36,7 +36,7 @@ def rerun_decision(decision_id: str) -> dict[str, Any]:
     decision = svc.stores.ledger.load_decision(decision_id)
     if decision is None:
         raise DataError(f"the ledger knows no decision '{decision_id}'; list them with: tidemill status")
-    return rerun_recorded(svc, decision)
+    return svc.trading.reviewer.rerun(decision).to_json()
 
 
 def halt_now(because: str, *, flatten: bool) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tidemill.adapters.environment import this_environment
 from tidemill.adapters.sql.market.market_events import SqlMarketEvents
 from tidemill.adapters.sql.market.store import SqlMarketStore
-from tidemill.bootstrap import Overrides, Services, rerun_recorded, using
+from tidemill.bootstrap import Overrides, Services, using
 from tidemill.decision import DecisionInputs, DecisionRules, PlainSteps, build_decision, load_market, think
 from tidemill.domain.market import DecisionGrid, Instrument, Stamp, to_micros
 from tidemill.domain.market_events import MarketEventKind
@@ -306,6 +306,6 @@ def test_tasks_give_decisions_training_and_reruns_the_adjustments_of_the_service
         pd.testing.assert_frame_equal(load_market_task.fn(AS_OF).bars, look(store, records).bars)
         bars_trained = load_training_data_task.fn(AS_OF).bars
         assert bars_trained["close"].tolist() == train(store, records).bars["close"].tolist()
-        assert rerun_recorded(services, decision)["differences"] == []
+        assert services.trading.reviewer.rerun(decision).differences == ()
     blind = Services(chosen, replace(parts, market_events=MemoryMarketEvents()))
-    assert rerun_recorded(blind, decision)["differences"], "control"
+    assert blind.trading.reviewer.rerun(decision).differences, "control"
