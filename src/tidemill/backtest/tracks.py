@@ -24,8 +24,7 @@ from tidemill.domain.market import from_micros, timeframe_seconds, to_micros, to
 from tidemill.domain.portfolio import ZERO
 from tidemill.features import LOOKBACK
 from tidemill.forecasting import FeatureRows
-
-MICROS = 1_000_000
+from tidemill.ports.frames import MICROS_PER_SECOND
 
 
 class Tracks:
@@ -34,7 +33,7 @@ class Tracks:
     def __init__(self, bars: pd.DataFrame, rules: DecisionRules) -> None:
         self._bars = bars
         self._rules = rules
-        self._length = timeframe_seconds(rules.grid.timeframe) * MICROS
+        self._length = timeframe_seconds(rules.grid.timeframe) * MICROS_PER_SECOND
         self._sessions = [to_micros(session) for session in rules.grid.sessions]
         names = bars["instrument"].to_numpy()
         self.tracks = {name: _Track(bars, np.flatnonzero(names == name), rules, name) for name in rules.universe}

@@ -12,8 +12,9 @@ from tidemill.decision.rules import DecisionRules, mark_equity
 from tidemill.domain.portfolio import Portfolio
 from tidemill.forecasting import FeatureRows, Holdings, View, as_rows
 from tidemill.ports import FittedModel
+from tidemill.ports.frames import OHLCV
 
-BAR_FIELDS = ("instrument", "open_time", "open", "high", "low", "close", "volume")
+BAR_FIELDS = ("instrument", "open_time", *OHLCV)
 
 
 def make_view(

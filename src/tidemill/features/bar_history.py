@@ -6,18 +6,17 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.market import DecisionGrid, timeframe_seconds, to_micros
-from tidemill.ports.frames import micros
+from tidemill.ports.frames import MICROS_PER_SECOND, micros
 
 FIELDS = ("high", "low", "close", "volume")
-MICROS = 1_000_000
 
 
 class PointClock:
     """A grid of decisions in micros: which point decides on which bar. ``sessions`` is None on a 24x7 grid."""
 
     def __init__(self, grid: DecisionGrid) -> None:
-        self.length = timeframe_seconds(grid.timeframe) * MICROS
-        self.delay = grid.delay_seconds * MICROS
+        self.length = timeframe_seconds(grid.timeframe) * MICROS_PER_SECOND
+        self.delay = grid.delay_seconds * MICROS_PER_SECOND
         self.sessions = (
             np.array([to_micros(session) for session in grid.sessions], dtype=np.int64)
             if grid.calendar == "as-recorded"

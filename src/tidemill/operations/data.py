@@ -26,13 +26,14 @@ from tidemill.domain.market import (
 from tidemill.domain.market_events import MARKET_EVENT_SHAPES, MarketEventKind
 from tidemill.gap_repair import SeriesGroup, measure_group, record_missing, release_by_person
 from tidemill.ingest import SeriesJob, note_fetch, store_checked, store_posts
+from tidemill.ports.frames import OHLCV
 from tidemill.quality import to_quarantine
 from tidemill.quality.gaps import is_missing
 from tidemill.recording import Recording, load_recording, read_bars_file, resample_bars, to_bars, write_bars_file
 from tidemill.reports import completeness_days, gap_row, series_state
 
 FOREVER = EPOCH + timedelta(days=365 * 200)
-SERIES_COLUMNS = ["open_time", "open", "high", "low", "close", "volume"]
+SERIES_COLUMNS = ["open_time", *OHLCV]
 
 
 def import_path(
@@ -257,9 +258,8 @@ def release_bar(instrument: str, timeframe: str, moment: datetime, because: str)
 
 def _quarantine_row(bar: Mapping[Any, Any]) -> dict[str, Any]:
     times = ("open_time", "knowledge_time", "stored_at", "released_at")
-    numbers = ("open", "high", "low", "close", "volume")
     return {
         **{str(name): value for name, value in bar.items()},
         **{name: "" if pd.isna(bar[name]) else format_time(bar[name].to_pydatetime()) for name in times},
-        **{name: float(bar[name]) if math.isfinite(bar[name]) else None for name in numbers},
+        **{name: float(bar[name]) if math.isfinite(bar[name]) else None for name in OHLCV},
     }

@@ -12,6 +12,7 @@ import pandas as pd
 from tidemill.bootstrap import BUNDLED, build_fill_rules, build_live_market
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import EPOCH, Instrument, default_decision_delay, split_instrument_id
+from tidemill.ports.frames import OHLCV, PRICE_COLUMNS
 from tidemill.recording import SPOT_ONLY, RecordedSeries, Recording, bundled_recording, load_recording
 from tidemill.settings import Settings
 from tidemill.venue import UNLIMITED, Limits, VenueOptions, serve
@@ -102,7 +103,7 @@ def _recording_from_store(settings: Settings, url: str) -> Recording:
         RecordedSeries(
             instrument=known.get(str(name)) or infer_instrument(str(name), rows),
             timeframe=settings.timeframe,
-            bars=rows[["open_time", "open", "high", "low", "close", "volume"]].reset_index(drop=True),
+            bars=rows[["open_time", *OHLCV]].reset_index(drop=True),
         )
         for name, rows in bars.groupby("instrument")
     )
@@ -112,7 +113,7 @@ def _recording_from_store(settings: Settings, url: str) -> Recording:
 def infer_instrument(name: str, bars: pd.DataFrame) -> Instrument:
     """An instrument with the coarsest steps, powers of ten, on which all its bars lie; no least notional."""
     base, quote, venue = split_instrument_id(name)
-    prices = pd.concat([bars[column] for column in ("open", "high", "low", "close")])
+    prices = pd.concat([bars[column] for column in PRICE_COLUMNS])
     return Instrument(
         venue=venue, base=base, quote=quote, price_step=_step_of(prices), lot_step=_step_of(bars["volume"])
     )

@@ -13,10 +13,11 @@ import pandas as pd
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import to_micros
 from tidemill.ports import QUARANTINE_COLUMNS
+from tidemill.ports.frames import OHLCV
 
 READ_COLUMNS = (*QUARANTINE_COLUMNS, "stored_at", "released_at", "because")
 _TIMES = frozenset({"open_time", "knowledge_time", "stored_at", "released_at"})
-_NUMBERS = frozenset({"open", "high", "low", "close", "volume"})
+_NUMBERS = frozenset(OHLCV)
 
 
 def to_rows(bars: pd.DataFrame) -> list[dict[str, Any]]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from tidemill.domain.errors import DataError
+from tidemill.domain.market import MICROSECOND
 from tidemill.domain.market_events import MarketEventKind
 from tidemill.ports import MarketEventStore
+from tidemill.ports.frames import PRICE_COLUMNS
 
-PRICES = ["open", "high", "low", "close"]
+PRICES = list(PRICE_COLUMNS)
 SPLIT, DIVIDEND = "split", "dividend"
-MICRO = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +46,7 @@ def adjust_as_of(
         MarketEventKind.ADJUSTMENTS,
         sorted(set(bars["instrument"])),
         bars["open_time"].min().to_pydatetime(),
-        known_at + MICRO,
+        known_at + MICROSECOND,
         known_at=known_at,
         stored_until=stored_until,
     )

@@ -13,10 +13,9 @@ import pandas as pd
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import BarSchedule, Instrument, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.ports import BAR_COLUMNS, GAP_COLUMNS
+from tidemill.ports.frames import MICROS_PER_SECOND, PRICE_COLUMNS
 
-PRICES = ("open", "high", "low", "close")
 STEP_TOLERANCE = 1e-9
-MICROS = 1_000_000
 VENUE_DOWN, UNKNOWN = "venue down", "unknown"
 DIFFERS = "differs from the bar kept for the same open_time"
 Outages = Callable[[datetime], bool] | Sequence[tuple[datetime, datetime]]
@@ -68,7 +67,7 @@ def check_bars(
     DataError when a column is missing or open_time has no zone.
     """
     frame = _ordered(bars)
-    length = timeframe_seconds(schedule.timeframe) * MICROS
+    length = timeframe_seconds(schedule.timeframe) * MICROS_PER_SECOND
     sessions = _micros(schedule.sessions) if schedule.calendar == "as-recorded" else None
     opens = frame["open_time"].to_numpy("datetime64[us]").astype(np.int64)
     grid = _Grid(length=length, sessions=_micros(()) if sessions is None else sessions)
@@ -131,7 +130,7 @@ def _judgements(
         now = to_micros(as_of)
         yield f"opens after {format_time(as_of)}", opens > now
         yield f"not closed at {format_time(as_of)}", opens + grid.length > now
-    prices = frame[list(PRICES)].to_numpy(np.float64)
+    prices = frame[list(PRICE_COLUMNS)].to_numpy(np.float64)
     volume = frame["volume"].to_numpy(np.float64)
     finite = np.asarray(np.isfinite(prices).all(axis=1) & np.isfinite(volume))
     yield "a number is missing or infinite", ~finite
@@ -166,7 +165,7 @@ def _judge_repeats(frame: pd.DataFrame, opens: np.ndarray, fine: np.ndarray) -> 
     if not again.any():
         return repeated, differing
     firsts = np.maximum.accumulate(np.where(again, 0, np.arange(len(rows))))
-    values = frame[[*PRICES, "volume"]].to_numpy(np.float64)
+    values = frame[[*PRICE_COLUMNS, "volume"]].to_numpy(np.float64)
     equal = (values[rows] == values[rows[firsts]]).all(axis=1)
     repeated[rows[again & equal]] = True
     differing[rows[again & ~equal]] = True

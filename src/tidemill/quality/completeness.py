@@ -19,10 +19,10 @@ from tidemill.domain.market import (
     timeframe_seconds,
     to_micros,
 )
-from tidemill.ports.frames import MICROS_PER_SECOND as MICROS
+from tidemill.ports.frames import MICROS_PER_SECOND
 from tidemill.quality.gaps import expected_opens
 
-DAY = 86_400 * MICROS
+DAY = 86_400 * MICROS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def measure_series(
 
 def _close_of_last(expected: np.ndarray, timeframe: str, end: datetime) -> datetime:
     """Where the last expected bar ends; ``end`` when none is."""
-    return from_micros(int(expected[-1]) + timeframe_seconds(timeframe) * MICROS) if len(expected) else end
+    return from_micros(int(expected[-1]) + timeframe_seconds(timeframe) * MICROS_PER_SECOND) if len(expected) else end
 
 
 def measure_days(expected: np.ndarray, stored: np.ndarray) -> list[DayCompleteness]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tidemill.domain.gaps import MISSING_STATES, Cause, Fetch, Gap, GapState
 from tidemill.domain.market import MICROSECOND, BarSchedule, format_time, from_micros, timeframe_seconds, to_micros
-from tidemill.ports.frames import MICROS_PER_SECOND as MICROS
+from tidemill.ports.frames import MICROS_PER_SECOND
 
 
 def expected_opens(schedule: BarSchedule, start: datetime, end: datetime) -> np.ndarray:
@@ -26,7 +26,7 @@ def expected_opens(schedule: BarSchedule, start: datetime, end: datetime) -> np.
     if schedule.calendar == "as-recorded":
         opens = np.array([to_micros(session) for session in schedule.sessions], dtype=np.int64)
         return opens[(opens >= low) & (opens < high)]
-    length = timeframe_seconds(schedule.timeframe) * MICROS
+    length = timeframe_seconds(schedule.timeframe) * MICROS_PER_SECOND
     return np.arange(-(-low // length) * length, high, length, dtype=np.int64)
 
 
@@ -72,7 +72,7 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
     answered fetch covers it. Venue outage: every other instrument listed then lacks it too (there is at
     least one). No trades: others have it, and bars stand before (or it was listed by then) and after. Else unknown.
     """
-    length = timeframe_seconds(timeframe) * MICROS
+    length = timeframe_seconds(timeframe) * MICROS_PER_SECOND
     asked = _covered(missing, evidence.fetches)
     refused = np.isin(missing, evidence.quarantined)
     fresh = missing + length + evidence.publish_delay // MICROSECOND > to_micros(evidence.now)
@@ -151,7 +151,7 @@ def find_gaps(
     """Missing open times side by side (by the calendar of ``expected``) with one cause, as gaps."""
     if not len(missing):
         return []
-    length = timeframe_seconds(timeframe) * MICROS
+    length = timeframe_seconds(timeframe) * MICROS_PER_SECOND
     places = np.searchsorted(expected, missing)
     cut = [0]
     cut += [

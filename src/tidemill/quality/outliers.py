@@ -11,8 +11,8 @@ import pandas as pd
 
 from tidemill.domain.errors import DataError
 from tidemill.ports import QUARANTINE_COLUMNS
+from tidemill.ports.frames import PRICE_COLUMNS
 
-PRICES = ("open", "high", "low", "close")
 SPIKE, REPEAT, OFF_REFERENCE = "spike against its neighbours", "stale repeat of the bar before", "far off the witness"
 # an unfinished bar is no fault: it is dropped and fetched again when it has closed
 UNFINISHED = "not closed at"
@@ -47,7 +47,7 @@ def find_outliers(bars: pd.DataFrame, *, rules: OutlierRules, reference_bars: pd
     venue; where it has the bar, it decides instead of the neighbours. The newest bar has no neighbour
     after it, so that without a reference a real crash is never taken for a spike; the next look judges it.
     """
-    values = bars[[*PRICES, "volume"]].to_numpy(np.float64)
+    values = bars[[*PRICE_COLUMNS, "volume"]].to_numpy(np.float64)
     reasons = np.full(len(values), "", dtype=object)
     reasons[_repeats(values)] = REPEAT
     reasons[_spikes(values, rules)] = SPIKE
@@ -141,7 +141,7 @@ def _compare_reference(bars: pd.DataFrame, reference_bars: pd.DataFrame, reasons
 
 def hash_bars(bars: pd.DataFrame) -> list[str]:
     """SHA-256 of each bar's own content: instrument, open time, prices and volume to the last bit."""
-    numbers = bars[[*PRICES, "volume"]].to_numpy(np.float64)
+    numbers = bars[[*PRICE_COLUMNS, "volume"]].to_numpy(np.float64)
     opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
     return [
         hashlib.sha256(f"{name}|{opened}|".encode() + row.tobytes()).hexdigest()

@@ -13,7 +13,8 @@ import pandas as pd
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import TIMEFRAME_SECONDS, Instrument
-from tidemill.recording.columns import PRICES, off_step
+from tidemill.ports.frames import MICROS_PER_SECOND, PRICE_COLUMNS
+from tidemill.recording.columns import off_step
 from tidemill.recording.defects import (
     EQUAL,
     count_gaps,
@@ -26,7 +27,6 @@ from tidemill.recording.defects import (
 from tidemill.recording.layouts import Table, read_table
 from tidemill.recording.values import SERIES_COLUMNS, to_bars
 
-MICROS = 1_000_000
 FINEST_DECIMALS = 12
 
 
@@ -150,7 +150,7 @@ def _make_series(times: np.ndarray, numbers: pd.DataFrame, fine: np.ndarray) -> 
 
 
 def _commonest_timeframe(path: Path, series: pd.DataFrame) -> str:
-    steps = np.diff(series["open_time"].to_numpy("datetime64[us]").astype(np.int64)) // MICROS
+    steps = np.diff(series["open_time"].to_numpy("datetime64[us]").astype(np.int64)) // MICROS_PER_SECOND
     if len(steps):
         values, tally = np.unique(steps, return_counts=True)
         seconds = int(values[np.argmax(tally)])
@@ -161,7 +161,7 @@ def _commonest_timeframe(path: Path, series: pd.DataFrame) -> str:
 
 
 def _finest_step(series: pd.DataFrame) -> Decimal:
-    prices = series[list(PRICES)].to_numpy()
+    prices = series[list(PRICE_COLUMNS)].to_numpy()
     for decimals in range(FINEST_DECIMALS):
         step = Decimal(1).scaleb(-decimals)
         if not off_step(prices, step).any():

@@ -17,6 +17,7 @@ import pandas as pd
 
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import Instrument
+from tidemill.ports.frames import OHLCV
 from tidemill.recording.columns import Place, need_columns, read_series
 from tidemill.recording.values import RecordedSeries, Recording
 
@@ -33,7 +34,7 @@ def bundled_recording(package: str = "bokeh_sampledata") -> Recording:
     ConfigurationError when ``package`` is not installed or has no such file.
     """
     table, place = _read_table(package)
-    need_columns(place, table, ("ticker", "date", "open", "high", "low", "close", "volume"))
+    need_columns(place, table, ("ticker", "date", *OHLCV))
     traded = table[(table["date"] >= FIRST_DATE) & (table["date"] < END_DATE)]
     series = tuple(_make_series(place, ticker, traded) for ticker in TICKERS)
     return Recording(title=_TITLE, calendar="as-recorded", series=series)

@@ -17,8 +17,8 @@ from pandas.api import types
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Calendar, Instrument, timeframe_seconds
+from tidemill.ports.frames import PRICE_COLUMNS
 
-PRICES = ("open", "high", "low", "close")
 STEP_TOLERANCE = 1e-9
 _ZONED = r"\d\d:\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
 
@@ -95,11 +95,11 @@ def read_series(
     place: Place, frame: pd.DataFrame, *, instrument: Instrument, timeframe: str, calendar: Calendar
 ) -> pd.DataFrame:
     """Bars as a recording keeps them; DataError at the first row that cannot have been."""
-    need_columns(place, frame, ("open_time", *PRICES, "volume"))
+    need_columns(place, frame, ("open_time", *PRICE_COLUMNS, "volume"))
     if not len(frame):
         place.fail("file", "it has no rows")
     bars = pd.DataFrame({"open_time": read_times(place, frame, "open_time")})
-    for name in (*PRICES, "volume"):
+    for name in (*PRICE_COLUMNS, "volume"):
         bars[name] = read_numbers(place, frame, name)
     _check_prices(place, bars, instrument.price_step)
     _check_order(place, bars, timeframe_seconds(timeframe), calendar)
@@ -145,7 +145,7 @@ def read_numbers(place: Place, frame: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _check_prices(place: Place, bars: pd.DataFrame, step: Decimal) -> None:
-    for name in PRICES:
+    for name in PRICE_COLUMNS:
         values = bars[name].to_numpy()
         place.check(name, values <= 0, "the price {} is not positive", shown=bars[name])
         place.check(name, off_step(values, step), f"{{}} is not a multiple of price_step {step}", shown=bars[name])

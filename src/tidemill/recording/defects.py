@@ -29,11 +29,11 @@ import numpy as np
 import pandas as pd
 
 from tidemill.domain.market import Instrument, timeframe_seconds
-from tidemill.recording.columns import PRICES, off_step
+from tidemill.ports.frames import MICROS_PER_SECOND, PRICE_COLUMNS
+from tidemill.recording.columns import off_step
 from tidemill.recording.layouts import Table
 from tidemill.recording.times import Times, read_dates, read_epochs, read_moments
 
-MICROS = 1_000_000
 _TRADE_COUNTS = ("tradecount", "trades", "count")
 EQUAL = "equal to an earlier row"
 
@@ -55,7 +55,7 @@ def read_times(table: Table) -> tuple[np.ndarray, dict[str, int]]:
 
 def read_numbers(table: Table) -> pd.DataFrame:
     """Prices and volume as float64, NaN where there is no number."""
-    columns = {name: table.frame[table.columns[name]] for name in (*PRICES, "volume")}
+    columns = {name: table.frame[table.columns[name]] for name in (*PRICE_COLUMNS, "volume")}
     return pd.DataFrame(
         {
             name: pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
@@ -75,7 +75,7 @@ def judge_rows(
     counts["number_unreadable"] = int((~finite).sum())
     if instrument is not None:
         with np.errstate(invalid="ignore"):
-            off = off_step(numbers[list(PRICES)].to_numpy(), instrument.price_step).any(axis=1) & finite
+            off = off_step(numbers[list(PRICE_COLUMNS)].to_numpy(), instrument.price_step).any(axis=1) & finite
         counts["off_step"] = int(off.sum())
         reasons[off] = f"a price is not a multiple of the step {instrument.price_step}"
     reasons[~finite] = "a price or the volume is no number"
@@ -112,7 +112,7 @@ def count_oddities(table: Table, numbers: pd.DataFrame, counts: dict[str, int]) 
 
 def count_gaps(series: pd.DataFrame, timeframe: str, counts: dict[str, int]) -> None:
     """Count the places where bars are absent, and how many are."""
-    length = timeframe_seconds(timeframe) * MICROS
+    length = timeframe_seconds(timeframe) * MICROS_PER_SECOND
     steps = np.diff(series["open_time"].to_numpy("datetime64[us]").astype(np.int64))
     wide = steps[steps > length]
     counts["gaps"] = len(wide)

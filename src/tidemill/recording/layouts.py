@@ -23,11 +23,11 @@ from typing import Any
 import pandas as pd
 
 from tidemill.domain.errors import DataError
-from tidemill.recording.columns import PRICES
+from tidemill.ports.frames import PRICE_COLUMNS
 
 FORMATS = ("auto", "csv", "parquet", "headerless", "freqtrade", "cryptodatadownload")
 _TIME_NAMES = ("open_time", "timestamp", "datetime", "date", "time", "unix")
-_POSITIONS = ("time", *PRICES, "volume")
+_POSITIONS = ("time", *PRICE_COLUMNS, "volume")
 # TUSD is left out: XBTUSD would be read as XB priced in TUSD.
 _QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "GBP", "BTC", "ETH", "BNB")
 _SYMBOL_IN_NAME = re.compile(r"(?:^|_)([A-Z0-9]{2,12}?)[-_/]?(" + "|".join(_QUOTES) + r")(?=[-_.]|$)")
@@ -126,7 +126,7 @@ def _is_number(cell: str) -> bool:
 
 def _find_layout(path: Path, frame: pd.DataFrame, layout: str) -> Table:
     frame = frame.rename(columns=lambda name: str(name).strip().lower())
-    columns = {name: name for name in PRICES}
+    columns = {name: name for name in PRICE_COLUMNS}
     columns["volume"] = _find_volume(frame)
     epoch = next((name for name in _TIME_NAMES if name in frame), None)
     date = None

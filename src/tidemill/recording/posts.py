@@ -17,9 +17,9 @@ import pandas as pd
 
 from tidemill.domain.market import Instrument, timeframe_seconds, to_micros
 from tidemill.ports import POST_COLUMNS
+from tidemill.ports.frames import MICROS_PER_SECOND
 from tidemill.recording.values import Recording, empty_posts
 
-MICROS = 1_000_000
 WINDOW = 20  # closes that the usual size of a move is taken from
 TONES = ("dismal", "weak", "flat", "firm", "strong")
 TONE_LIMITS = (-1.2, -0.3, 0.3, 1.2)  # in usual moves
@@ -137,7 +137,7 @@ def make_posts(recording: Recording, *, seed: int = 0) -> pd.DataFrame:
 def _posts_about(recording: Recording, name: str, *, number: int, seed: int) -> Iterator[tuple[Any, ...]]:
     """Rows (source, post_id, channel, micros, title, text) of one instrument."""
     series = recording.series_of(name)
-    length = timeframe_seconds(series.timeframe) * MICROS
+    length = timeframe_seconds(series.timeframe) * MICROS_PER_SECOND
     closed_at = series.open_micros + length
     views = _make_views(series.bars["close"].to_numpy(np.float64))
     slots = np.arange(closed_at[0], to_micros(recording.last_close), length)
@@ -154,14 +154,14 @@ def _write(
     voice: _Voice, instrument: Instrument, view: _View, luck: _Luck, *, slot: int, length: int, number: int
 ) -> tuple[Any, ...]:
     tone = TONES[luck.below(len(TONES))] if luck.share() < MOOD_SWING else view.tone
-    second = slot // MICROS + luck.below(length // MICROS)
+    second = slot // MICROS_PER_SECOND + luck.below(length // MICROS_PER_SECOND)
     words = {"base": instrument.base, "move": view.move, "week": view.week}
     title = luck.one_of(voice.titles[tone]).format(**words) if voice.titles else ""
     text = luck.one_of(voice.texts[tone]).format(**words)
     # Like the real services' ids these grow with time; the last two digits tell instruments apart.
     ident = second * 10**6 + luck.below(10**4) * 100 + number % 100
     post_id = str(ident) if voice.source == "x" else _to_base36(ident)
-    return voice.source, post_id, luck.one_of(voice.channels), second * MICROS, title, text
+    return voice.source, post_id, luck.one_of(voice.channels), second * MICROS_PER_SECOND, title, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

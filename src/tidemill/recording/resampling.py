@@ -7,8 +7,8 @@ import pandas as pd
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import timeframe_seconds
+from tidemill.ports.frames import MICROS_PER_SECOND
 
-MICROS = 1_000_000
 SUMMED, UNITS, MOST_EXACT = frozenset({"volume"}), 1e8, 2.0**53
 _REDUCERS = {
     "high": np.maximum,
@@ -37,7 +37,7 @@ def resample_bars(bars: pd.DataFrame, timeframe: str, *, source: str | None = No
     keys = [name for name in ("instrument", "open_time") if name in bars]
     ordered = bars.sort_values(keys, kind="stable", ignore_index=True)
     opens = ordered["open_time"].to_numpy("datetime64[us]").astype(np.int64)
-    slots = opens - opens % (length * MICROS)
+    slots = opens - opens % (length * MICROS_PER_SECOND)
     starts = _group_starts(ordered, slots)
     made = {name: _reduce(name, ordered[name], slots, starts) for name in ordered.columns if _is_kept(name)}
     result = pd.DataFrame(made)

@@ -12,8 +12,7 @@ import pandas as pd
 
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import Bar, from_micros, to_micros, to_step
-
-MICROS = 1_000_000
+from tidemill.ports.frames import MICROS_PER_SECOND, PRICE_COLUMNS
 
 
 class RecordedTape:
@@ -69,9 +68,9 @@ class _Track:
     """One instrument's arrays and the bars made of them so far."""
 
     def __init__(self, name: str, step: Decimal, seconds: int, bars: pd.DataFrame) -> None:
-        self.name, self.step, self.length = name, step, seconds * MICROS
+        self.name, self.step, self.length = name, step, seconds * MICROS_PER_SECOND
         self.opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
-        self._prices = bars[["open", "high", "low", "close"]].to_numpy(np.float64)
+        self._prices = bars[list(PRICE_COLUMNS)].to_numpy(np.float64)
         self._volumes = bars["volume"].to_numpy(np.float64)
         self._made: dict[int, Bar] = {}
 

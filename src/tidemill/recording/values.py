@@ -14,11 +14,12 @@ import pandas as pd
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, Instrument, from_micros, timeframe_seconds, to_micros
 from tidemill.ports import BAR_COLUMNS, POST_COLUMNS
+from tidemill.ports.frames import OHLCV
 from tidemill.recording.funding import RecordedFunding
 from tidemill.recording.resampling import resample_bars
 from tidemill.recording.tape import RecordedTape
 
-SERIES_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
+SERIES_COLUMNS = ("open_time", *OHLCV)
 BAR_DELAY = timedelta(seconds=1)
 
 

@@ -8,11 +8,12 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
+from tidemill.ports.frames import OHLCV
+
 Kline = tuple[int, str, str, str, str, str, int]
 CHUNK_ROWS = 1000
 MAX_CHUNKS = 1000
 """About 130 bytes a row: at most 130 MB of text."""
-COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 class KlineText:
@@ -38,7 +39,7 @@ class KlineText:
     def rows(self, first: int, last: int, now: int) -> list[Kline]:
         """Rows as tuples of text; a bar that runs at ``now`` shows its open only."""
         part = self._frame.iloc[first:last]
-        lists = (part[name].tolist() for name in COLUMNS)
+        lists = (part[name].tolist() for name in OHLCV)
         return [self._kline(row, now) for row in zip(self.opens[first:last].tolist(), *lists, strict=True)]
 
     def body(self, first: int, last: int, now: int) -> bytes:

@@ -14,6 +14,7 @@ from tidemill.domain.errors import DataError, TidemillError
 from tidemill.domain.market import Bar, Instrument, timeframe_seconds, to_step
 from tidemill.matching import Book
 from tidemill.ports import BarTape, MarketSource
+from tidemill.ports.frames import PRICE_COLUMNS
 from tidemill.venue.klines import Kline, KlineText
 from tidemill.venue.parameters import to_millis
 
@@ -53,7 +54,7 @@ class LiveTape:
         last = bars[-1]
         if not last.close_time <= moment < last.close_time + self._length:
             return None
-        prices = dict.fromkeys(("open", "high", "low", "close"), last.close)
+        prices = dict.fromkeys(PRICE_COLUMNS, last.close)
         until = last.close_time + self._length
         return Bar(open_time=last.close_time, close_time=until, volume=last.volume, **prices)
 
@@ -159,6 +160,6 @@ class LivePrices:
     def _to_bar(self, name: str, row: object) -> Bar:
         step = self.instruments[name].price_step
         opened = row.open_time.to_pydatetime()  # type: ignore[attr-defined]
-        prices = {column: to_step(float(getattr(row, column)), step) for column in ("open", "high", "low", "close")}
+        prices = {column: to_step(float(getattr(row, column)), step) for column in PRICE_COLUMNS}
         volume = Decimal(repr(float(row.volume)))  # type: ignore[attr-defined]
         return Bar(open_time=opened, close_time=opened + self._length, volume=volume, **prices)

@@ -21,6 +21,7 @@ from tidemill.adapters.ccxt.exchange import BINANCE_SPOT
 from tidemill.domain.market import Instrument, format_time, from_micros, timeframe_seconds, to_micros
 from tidemill.domain.series import NotKept
 from tidemill.ports import BAR_COLUMNS, Clock
+from tidemill.ports.frames import OHLCV
 
 log = logging.getLogger(__name__)
 PAGE, PAGES_HELD = 1000, 50
@@ -189,7 +190,7 @@ class CcxtMarket:
             {
                 "instrument": pd.Series([instrument] * len(opens), dtype="str"),
                 "open_time": times,
-                **{name: values[:, index] for index, name in enumerate(("open", "high", "low", "close", "volume"))},
+                **{name: values[:, index] for index, name in enumerate(OHLCV)},
                 "knowledge_time": self._known(times, length, now),
                 "assumed": self._delay is not None,
             }

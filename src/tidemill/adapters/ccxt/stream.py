@@ -19,6 +19,7 @@ from tidemill.adapters.ccxt.client import MarketAccess, build_caller, find_marke
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.domain.market_events import MARKET_EVENT_SHAPES, MarketEventKind
 from tidemill.ports import BAR_COLUMNS, Clock, StreamPart
+from tidemill.ports.frames import OHLCV
 
 ALONE = MarketAccess()
 TICK_SECONDS = 1.0
@@ -152,7 +153,7 @@ class CcxtStream:
 
     def _to_bars(self, name: str, rows: Sequence[tuple[float, ...]]) -> pd.DataFrame:
         opens = np.array([row[0] for row in rows], dtype=np.int64) * 1000
-        frame = pd.DataFrame([row[1:] for row in rows], columns=["open", "high", "low", "close", "volume"])
+        frame = pd.DataFrame([row[1:] for row in rows], columns=list(OHLCV))
         times = pd.DatetimeIndex(opens.astype("datetime64[us]")).tz_localize("UTC")
         made = frame.astype("float64").assign(instrument=name, open_time=times, assumed=False)
         return made.assign(knowledge_time=_known(self._clock.now(), len(rows)))[list(BAR_COLUMNS)]

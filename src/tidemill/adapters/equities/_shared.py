@@ -14,12 +14,12 @@ from tidemill.domain.market import Instrument, split_instrument_id, timeframe_se
 from tidemill.domain.market_events import MARKET_EVENT_SHAPES, MarketEventKind
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.ports import BAR_COLUMNS
+from tidemill.ports.frames import OHLCV
 
 OnPayload = Callable[[str, bytes], None]
 PRICE_STEP = Decimal("0.0001")
 """Sources send prices as short floats: what is behind the fourth decimal is noise of theirs."""
 PLACES = 4
-NUMBERS = ("open", "high", "low", "close", "volume")
 
 
 def shares(names: Sequence[str]) -> list[Instrument]:
@@ -49,7 +49,7 @@ def to_share_bars(
     first, beyond, closed = pd.Timestamp(start), pd.Timestamp(end), pd.Timestamp(now - length)
     kept = (opens >= first) & (opens < beyond) & (opens <= closed)
     made = rows[kept].reset_index(drop=True)
-    numbers = {name: np.round(made[name].to_numpy(np.float64), PLACES) for name in NUMBERS}
+    numbers = {name: np.round(made[name].to_numpy(np.float64), PLACES) for name in OHLCV}
     frame = pd.DataFrame({"open_time": opens[kept], **numbers})
     known = pd.Series([pd.Timestamp(now)] * len(frame), dtype="datetime64[us, UTC]")
     frame = frame.assign(instrument=pd.Series([instrument] * len(frame), dtype="str"), knowledge_time=known)

@@ -21,6 +21,7 @@ from tidemill.domain.market import Instrument
 from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.ports import Clock
+from tidemill.ports.frames import OHLCV
 
 HOST = "https://www.alphavantage.co"
 COLUMNS = {"1. open": "open", "2. high": "high", "3. low": "low", "4. close": "close", "5. volume": "volume"}
@@ -84,7 +85,7 @@ class AlphaVantageBars:
         answer = self._ask(symbol, lambda: self._bars.get_daily(symbol, outputsize=size))
         try:
             rows = pd.DataFrame.from_dict(answer[0], orient="index").rename(columns=COLUMNS)
-            rows = rows[list(equities.NUMBERS)].astype("float64")
+            rows = rows[list(OHLCV)].astype("float64")
             rows.index = pd.DatetimeIndex(rows.index, tz="UTC")
         except (KeyError, TypeError, ValueError) as error:
             raise _changed(error) from error

@@ -23,6 +23,7 @@ from tidemill.domain.market import Instrument
 from tidemill.domain.market_events import MarketEventKind
 from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.ports import Clock
+from tidemill.ports.frames import OHLCV, PRICE_COLUMNS
 from tidemill.quality import raw_factors
 
 INTERVALS = {"1m": "1m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "60m", "1d": "1d"}
@@ -83,7 +84,7 @@ class YfinanceBars:
         splits = rows["Stock Splits"][rows["Stock Splits"] != 0]
         factors = raw_factors(pd.DatetimeIndex(rows.index), splits)
         raw = _named(rows)
-        for name in ("open", "high", "low", "close"):
+        for name in PRICE_COLUMNS:
             raw[name] = raw[name] * factors
         raw["volume"] = raw["volume"] / factors
         return equities.to_share_bars(instrument, timeframe, raw, start=start, end=end, now=now)
@@ -149,7 +150,7 @@ def _judge(symbol: str, error: Exception) -> TidemillError:
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    names = {one.capitalize(): one for one in equities.NUMBERS}
+    names = {one.capitalize(): one for one in OHLCV}
     return rows.reindex(columns=list(names)).rename(columns=names).astype("float64")
 
 

@@ -42,10 +42,11 @@ from tidemill.adapters.influx.wire import Answer, Api, Place, PointQuery
 from tidemill.adapters.sql.market.columns import BarColumns, Part, to_frame
 from tidemill.domain.market import from_micros, split_instrument_id, timeframe_seconds, to_micros
 from tidemill.ports import Sleep, StoreHealth
+from tidemill.ports.frames import MICROS_PER_SECOND
 
 FIELDS = ("o", "h", "l", "c", "v")
 NOTES = ("stored_at", "knowledge_time", "assumed")
-EARLIEST, MICROS, BACK_BARS = 0, 1_000_000, 5_000
+EARLIEST, BACK_BARS = 0, 5_000
 ESCAPED = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\="})
 
 
@@ -129,7 +130,7 @@ class InfluxMarketStore:
         What is not whole is passed over, some thousand bars at a time.
         """
         mark = self._beside.watermark()
-        back, reach, end = BACK_BARS * timeframe_seconds(timeframe) * MICROS, 0, FOREVER
+        back, reach, end = BACK_BARS * timeframe_seconds(timeframe) * MICROS_PER_SECOND, 0, FOREVER
         while (newest := self._wire.newest(_query_of(instrument, timeframe, EARLIEST, end, ("c",)))) is not None:
             opens = self._whole_opens(_query_of(instrument, timeframe, newest - reach, newest + 1, NOTES[:1]), mark)
             if len(opens):
@@ -251,7 +252,7 @@ def _is_whole(stored: np.ndarray, until: int, unread: Sequence[int]) -> np.ndarr
 
 
 def _in_order(rows: Answer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every revision in order of open time and revision: INTEGERS, VALUES, and the revisions' numbers."""
+    """Every revision in order of open time and revision: INTEGERS, OHLCV, and the revisions' numbers."""
     points = sorted(rows, key=lambda row: (int(row["time"]), int(row["rev"])))
     return *_columns(points), np.array([int(row["rev"]) for row in points], dtype=np.int64)
 

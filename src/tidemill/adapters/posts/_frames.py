@@ -12,8 +12,7 @@ import pandas as pd
 
 from tidemill.domain.market import require_utc, to_micros
 from tidemill.ports import POST_COLUMNS
-
-MICROS = 1_000_000
+from tidemill.ports.frames import MICROS_PER_SECOND
 
 
 class PostRow(NamedTuple):
@@ -50,7 +49,7 @@ class PostFrames:
         frame = frame[inside].drop_duplicates("post_id").sort_values(["created", "post_id"], ignore_index=True)
         created, received = (frame[name].to_numpy(np.int64) for name in ("created", "received"))
         delay = self.assumed_delay_seconds
-        known = np.maximum(received, created) if delay is None else created + round(delay * MICROS)
+        known = np.maximum(received, created) if delay is None else created + round(delay * MICROS_PER_SECOND)
         texts = {name: frame[name].astype("str") for name in ("post_id", "channel", "title", "text")}
         made = pd.DataFrame(
             {

@@ -14,6 +14,7 @@ from tidemill.adapters.posts._frames import PostFrames, PostRow
 from tidemill.adapters.posts._session import TIMEOUT_SECONDS, OnPayload, open_session, unwrap
 from tidemill.domain.errors import ConfigurationError, DataError, TidemillError
 from tidemill.domain.market import format_time, from_micros, to_micros
+from tidemill.ports.frames import MICROS_PER_SECOND
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,6 @@ SUBREDDITS_SETTING = "TIDEMILL_REDDIT__SUBREDDITS"
 PAGE, MOST_PAGES = 100, 11
 LEAST_DEPTH = 900  # a listing that ends after fewer posts has no older ones
 USER_AGENT = "python:tidemill:0.1 (reads new posts of a few subreddits)"
-MICROS = 1_000_000
 GONE = frozenset({"[removed]", "[deleted]"})
 
 
@@ -139,7 +139,7 @@ def _refusal(status: int, subreddit: str) -> TidemillError:
 
 def _row(post: Mapping[str, Any], received: int) -> PostRow:
     try:
-        created = round(post["created_utc"] * MICROS)
+        created = round(post["created_utc"] * MICROS_PER_SECOND)
         text = "" if post["selftext"] in GONE else post["selftext"]
         title = post["title"]
         return PostRow(str(post["id"]), str(post["subreddit"]), created, received, title, text)

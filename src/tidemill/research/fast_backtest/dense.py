@@ -16,11 +16,10 @@ from tidemill.domain.market import DecisionGrid, timeframe_seconds, to_micros, t
 from tidemill.features import LARGEST_SPAN, LOOKBACK
 from tidemill.forecasting import FULL_DEVIATIONS, REVERSION_BARS, VOLATILITY_BARS, bars_per_year, horizons
 from tidemill.kernels import MARK, bar_return, bar_volatility, make_market, make_steps, reversion_rows, trend_strength
+from tidemill.ports.frames import MICROS_PER_SECOND
 from tidemill.recording import Recording
 from tidemill.recording.values import BAR_DELAY
 from tidemill.research.fast_backtest.coverage import refuse_late, refuse_shared_bar
-
-MICROS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,7 +107,7 @@ def _rows(grid: DecisionGrid, points: Sequence[datetime]) -> _Rows:
         points=np.array([to_micros(point) for point in points]),
         as_of=np.array([to_micros(grid.as_of(point)) for point in points]),
         decided=np.array([to_micros(grid.decided_open(point)) for point in points]),
-        length=timeframe_seconds(grid.timeframe) * MICROS,
+        length=timeframe_seconds(grid.timeframe) * MICROS_PER_SECOND,
     )
 
 
@@ -146,7 +145,7 @@ def _signals(
 def _met(recording: Recording, name: str, plan: BacktestPlan, rows: _Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Prices that a buy and a sell sent at as_of meet, and the volume of that bar; NaN where there is none."""
     series = recording.series_of(name)
-    opens, length = series.open_micros, timeframe_seconds(series.timeframe) * MICROS
+    opens, length = series.open_micros, timeframe_seconds(series.timeframe) * MICROS_PER_SECOND
     at = np.searchsorted(opens, rows.as_of, side="right") - 1
     inside = (at >= 0) & (rows.as_of < opens[np.maximum(at, 0)] + length)
     if np.any(np.diff(at[inside]) == 0):

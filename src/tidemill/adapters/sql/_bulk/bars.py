@@ -11,11 +11,12 @@ from sqlalchemy.engine import Engine
 from tidemill.adapters import compiled_io
 from tidemill.adapters.sql._bulk.columns import Connection, RefusedError, SqliteColumns, Statement, UnreachableError
 from tidemill.adapters.sql.engine import refused, turn
-from tidemill.adapters.sql.market.columns import INTEGERS, VALUES, BarColumns, Limits, Part, newest
+from tidemill.adapters.sql.market.columns import INTEGERS, BarColumns, Limits, Part, newest
+from tidemill.ports.frames import OHLCV
 
-SELECT = f"SELECT {', '.join((*INTEGERS, *VALUES))} FROM bars WHERE series_id = ?1"  # noqa: S608 -- our own names
+SELECT = f"SELECT {', '.join((*INTEGERS, *OHLCV))} FROM bars WHERE series_id = ?1"  # noqa: S608 -- our own names
 NEWEST = f"{SELECT} AND open_time BETWEEN ?2 AND ?3 ORDER BY open_time, stored_at"
-NAMES = ("open_time", "knowledge_time", "assumed", *VALUES, "series_id", "stored_at")
+NAMES = ("open_time", "knowledge_time", "assumed", *OHLCV, "series_id", "stored_at")
 INSERT = f"INSERT INTO bars ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608
 WATERMARK = "SELECT stored_at FROM watermark"
 
@@ -48,7 +49,7 @@ class BulkBars:
         text, values = limits.query("?")
         with suppress(UnreachableError, RefusedError):
             runs = [[series_id, *values] for series_id in series]
-            return self._columns.select(text, runs, integers=len(INTEGERS), reals=len(VALUES))
+            return self._columns.select(text, runs, integers=len(INTEGERS), reals=len(OHLCV))
         return None
 
     def opens(self, series: int, limits: Limits) -> np.ndarray | None:
@@ -93,7 +94,7 @@ def _add_series(before: Statement, insert: Statement, rows: Part, series: int, s
     """``rows``: open and knowledge times and assumed, values; ascending, each open time once."""
     integers, reals = rows
     before.bind(1, series, int(integers[0, 0]), int(integers[0, -1]))
-    stored_rows = newest(before.select(len(INTEGERS), len(VALUES)))
+    stored_rows = newest(before.select(len(INTEGERS), len(OHLCV)))
     new = _is_new(integers[0], reals, stored_rows)
     insert.bind(len(integers) + len(reals) + 1, series, stored)
     insert.insert(np.ascontiguousarray(integers[:, new]), np.ascontiguousarray(reals[:, new]))

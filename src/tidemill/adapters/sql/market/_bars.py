@@ -11,10 +11,11 @@ from sqlalchemy.engine import Connection, Engine
 
 from tidemill.adapters.sql._bulk.bars import WATERMARK, BulkBars
 from tidemill.adapters.sql.engine import read, write
-from tidemill.adapters.sql.market.columns import INTEGERS, VALUES, BarColumns, Limits, Part, Row, to_frame
+from tidemill.adapters.sql.market.columns import INTEGERS, BarColumns, Limits, Part, Row, to_frame
 from tidemill.domain.market import timeframe_seconds
+from tidemill.ports.frames import OHLCV
 
-COLUMNS = ("series_id", "open_time", "stored_at", *VALUES, "knowledge_time", "assumed")
+COLUMNS = ("series_id", "open_time", "stored_at", *OHLCV, "knowledge_time", "assumed")
 CONTENT = slice(3, 8)
 """What makes a re-fetched row a revision; another knowledge time of equal content does not."""
 RAISE = "UPDATE watermark SET stored_at = {mark}"
@@ -98,7 +99,7 @@ class BarTable:
         cursor.execute(text, [series, *values])
         rows = cursor.fetchall()
         if not rows:
-            return np.empty((len(INTEGERS), 0), np.int64), np.empty((len(VALUES), 0))
+            return np.empty((len(INTEGERS), 0), np.int64), np.empty((len(OHLCV), 0))
         columns = list(zip(*rows, strict=True))
         count = len(INTEGERS)
         return np.array(columns[:count], dtype=np.int64), np.array(columns[count:], dtype=np.float64)
@@ -109,7 +110,7 @@ class BarTable:
         for at in range(0, len(wanted), SERIES_AT_ONCE):
             some = wanted[at : at + SERIES_AT_ONCE]
             marks = ", ".join([f"({self._mark}, {self._mark}, {self._mark})"] * len(some))
-            text = KNOWN.format(marks=marks, names=", ".join(f"b.{name}" for name in VALUES))
+            text = KNOWN.format(marks=marks, names=", ".join(f"b.{name}" for name in OHLCV))
             cursor.execute(text, [one for series, (first, last) in some for one in (series, first, last)])
             # as they were stored, so that the newest is the last
             found.update({row[:2]: tuple(row[3:]) for row in sorted(cursor.fetchall())})

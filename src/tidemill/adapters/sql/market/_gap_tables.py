@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from tidemill.ports.frames import OHLCV
+
 METADATA = sa.MetaData()
 
 GAPS = sa.Table(
@@ -24,7 +26,7 @@ QUARANTINE = sa.Table(
     METADATA,
     *(sa.Column(name, sa.Text) for name in ("instrument", "timeframe", "payload_hash")),
     sa.Column("open_time", sa.BigInteger),
-    *(sa.Column(name, sa.Double) for name in ("open", "high", "low", "close", "volume")),
+    *(sa.Column(name, sa.Double) for name in OHLCV),
     sa.Column("knowledge_time", sa.BigInteger),
     sa.Column("assumed", sa.Boolean),
     *(sa.Column(name, sa.Text) for name in ("reason", "source", "because")),

@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from tidemill.ports.frames import OHLCV
+
 METADATA = sa.MetaData()
 
 SERIES = sa.Table(
@@ -17,7 +19,7 @@ BARS = sa.Table(
     sa.Column("series_id", sa.Integer, primary_key=True),
     sa.Column("open_time", sa.BigInteger, primary_key=True),
     sa.Column("stored_at", sa.BigInteger, primary_key=True),
-    *(sa.Column(name, sa.Double) for name in ("open", "high", "low", "close", "volume")),
+    *(sa.Column(name, sa.Double) for name in OHLCV),
     sa.Column("knowledge_time", sa.BigInteger),
     sa.Column("assumed", sa.Boolean),
 )

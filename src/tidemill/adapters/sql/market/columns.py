@@ -13,14 +13,13 @@ import pandas as pd
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import to_micros
 from tidemill.ports import BAR_COLUMNS
-from tidemill.ports.frames import check_frame, times
+from tidemill.ports.frames import OHLCV, check_frame, times
 
-VALUES = ("open", "high", "low", "close", "volume")
 MISSING, FEW = np.iinfo(np.int64).min, 2_000
 INTEGERS = ("open_time", "stored_at", "knowledge_time", "assumed")
 Row = tuple[Any, ...]
 Part = tuple[np.ndarray, np.ndarray]
-"""Columns of one series, by open time and storage time: times and such (rows across) int64, and VALUES float64."""
+"""Columns of one series, by open time and storage time: times and such (rows across) int64, and OHLCV float64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,7 +74,7 @@ def _taken_apart(bars: pd.DataFrame) -> BarColumns | None:
     try:
         codes, names = _numbered(bars["instrument"])
         opens, known = _micros(bars["open_time"]), _micros(bars["knowledge_time"])
-        values = np.stack([bars[name].to_numpy(np.float64) for name in VALUES], axis=1)
+        values = np.stack([bars[name].to_numpy(np.float64) for name in OHLCV], axis=1)
         assumed = bars["assumed"].to_numpy()
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -132,7 +131,7 @@ class Limits:
         bounds += [("knowledge_time <=", known)] if known is not None else []
         bounds += [("stored_at <=", self.stored_until)] if self.stored_until is not None else []
         where = "".join(f" AND {text} {mark}" for text, _ in bounds)
-        names = ", ".join((*INTEGERS, *VALUES))
+        names = ", ".join((*INTEGERS, *OHLCV))
         text = f"SELECT {names} FROM bars WHERE series_id = {mark}{where} ORDER BY open_time, stored_at"  # noqa: S608
         return text, [value for _, value in bounds]
 
@@ -141,11 +140,11 @@ def to_frame(names: Sequence[str], parts: Sequence[Part], *, revisions: bool) ->
     """BARS and stored_at of the series; of each bar the newest row unless all are wanted."""
     kept = [part if revisions else newest(part) for part in parts]
     counts = [part[0].shape[1] for part in kept]
-    empty = np.empty((len(INTEGERS), 0), np.int64), np.empty((len(VALUES), 0))
+    empty = np.empty((len(INTEGERS), 0), np.int64), np.empty((len(OHLCV), 0))
     integers = np.concatenate([one[0] for one in kept or [empty]], axis=1)
     reals = np.concatenate([one[1] for one in kept or [empty]], axis=1)
     columns: dict[str, Any] = {name: times(integers[row]) for row, name in enumerate(INTEGERS[:3])}
-    columns |= {name: reals[row] for row, name in enumerate(VALUES)}
+    columns |= {name: reals[row] for row, name in enumerate(OHLCV)}
     columns |= {"assumed": integers[3].astype(bool), "instrument": _repeated(names, counts)}
     return pd.DataFrame({name: columns[name] for name in (*BAR_COLUMNS, "stored_at")})
 
