@@ -7,13 +7,11 @@ from datetime import datetime
 from tasks.options import step
 from tidemill.bootstrap import services
 from tidemill.model_training import candidates
-from tidemill.model_training.candidates import TrainingTable
+from tidemill.model_training.candidates import MODEL_NAME, TrainingTable
 from tidemill.model_training.training_data import TrainingData, TrainingScope, TrainingStores, store_snapshot
 from tidemill.model_training.training_data import load_training_data as load_data
 from tidemill.ports import FittedModel
 from tidemill.training import Candidate, Verdict
-
-MODEL_NAME = "tidemill"
 
 
 def training_scope() -> TrainingScope:

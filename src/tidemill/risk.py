@@ -16,7 +16,11 @@ from tidemill.domain.trading import TargetPosition, Veto
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds as fractions: of equity, or of the decided bar's volume."""
+    """Bounds as fractions of equity; ``max_volume_fraction`` is one of the decided bar's volume.
+
+    Gross is all positions together, position one of them, order one change of one. At ``max_drawdown`` (1 - equity /
+    peak) and beyond positions are only reduced.
+    """
 
     max_gross_fraction: Decimal
     max_position_fraction: Decimal
@@ -37,7 +41,10 @@ def _hash(fields: tuple[tuple[str, str], ...]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
-    """What may be traded, and every refusal or cut on the way."""
+    """What may be traded, and every refusal or cut on the way.
+
+    A target whose allowed quantity is what is held already is not among ``targets``.
+    """
 
     targets: tuple[TargetPosition, ...]
     vetoes: tuple[Veto, ...]
@@ -76,6 +83,7 @@ def apply_limits(
     ``prices`` (decided closes, quote units) cover all instruments held or wanted, ``volumes`` are
     the decided bars' in base units, ``stopped`` maps an instrument to why it may not trade.
     """
+    # the gross limit looks at all targets together, the others at one each
     ratio = _gross_ratio(targets, portfolio, instruments, prices, equity, limits)
     fall = drawdown(equity, max(portfolio.peak_equity, equity))
     approved: list[TargetPosition] = []

@@ -30,7 +30,12 @@ UNKNOWN_VOLATILITY = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizingPolicy:
-    """Wanted volatility of the account, most of equity per instrument, and the no-trade band."""
+    """How much to hold: a volatility target, a cap and a band in which nothing is traded.
+
+    ``volatility_target_annual`` is the standard deviation of the account's yearly return that is aimed at,
+    ``max_instrument_fraction`` the largest share of equity in one instrument, ``buffer_fraction`` the change, as a
+    share of the larger of target and holding, up to which the held position stays.
+    """
 
     volatility_target_annual: float
     max_instrument_fraction: float
@@ -39,7 +44,10 @@ class SizingPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
-    """Targets, and the instruments whose held position stays with the reason."""
+    """Targets, and the instruments whose held position stays with the reason.
+
+    ``unchanged`` holds the change that the buffer kept from being traded.
+    """
 
     targets: tuple[TargetPosition, ...]
     unchanged: tuple[Dropped, ...]

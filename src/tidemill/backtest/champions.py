@@ -8,6 +8,7 @@ from tidemill.backtest.history import History
 from tidemill.backtest.values import BacktestPlan
 from tidemill.memory.registry import MemoryRegistry
 from tidemill.model_training.candidates import (
+    MODEL_NAME,
     build_training_table,
     is_due,
     judge,
@@ -16,8 +17,6 @@ from tidemill.model_training.candidates import (
 )
 from tidemill.model_training.training_data import TrainingScope, TrainingStores, load_training_data
 from tidemill.ports import FittedModel
-
-MODEL_NAME = "tidemill"
 
 
 class Champions:

@@ -52,6 +52,7 @@ class History:
         decided = list(compress(points, self.plan.decided.tolist()))
         scores = self.store.read_scores(plan.rules.scorer, recording.first_open, plan.end)
         self.features = Rows(pd.concat([self._features(scores, part) for part in self._parts(decided)]))
+        # most decisions see the same state of the quarantine, and cutting the bars anew for each would take minutes
         self._tracks: dict[frozenset[tuple[str, int]], Tracks] = {}
 
     def tracks_at(self, as_of: datetime) -> Tracks:

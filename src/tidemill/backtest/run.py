@@ -99,6 +99,7 @@ class _Run:
     def go_on(self, index: int) -> int:
         """Decide at the point of ``index``, or pass by those that are quiet; the next index."""
         following = self.history.plan.next_decided(index)
+        # an order that rests may fill at any bar, so that no point may be passed by while there is one
         if following > index and not self.exchange.orders(self.rules.account, open_only=True):
             self.pass_by(index, following)
             return following
@@ -140,6 +141,7 @@ class _Run:
         """One decision, carried out."""
         grid = self.rules.grid
         as_of = grid.as_of(point)
+        # the clock of a replay stops there to ingest, and resting orders meet their bars whenever it moves
         self.move(point + grid.delay / 2)
         self.move(as_of)
         champion = self.champions.at(as_of)
@@ -227,9 +229,13 @@ def _collecting_seldom() -> Iterator[None]:
 def run_backtest(
     recording: Recording, plan: BacktestPlan, *, on_step: Callable[[int, int], None] | None = None
 ) -> BacktestResult:
-    """Run every decision with ``plan.start`` <= point < ``plan.end``; DataError when there is none.
+    """Run every decision with ``plan.start`` <= point < ``plan.end``, order for order as live.
 
-    ``on_step(done, all)`` is called after each decision, for a progress bar.
+    Each goes through ``decision.think`` and the execution and matching of the paper venue, with ledger and broker in
+    memory; the equity is marked after each and finally at the last bar closed at or before ``plan.end``. The same
+    recording and plan give the same result to the last digit. ``on_step(done, all)`` is called after each decision,
+    for a progress bar. DataError when there is nothing to decide, or a bar lies off its step; StrategyError when the
+    strategy fails: history would be no better the next time.
     """
     with _collecting_seldom():
         run = _Run(recording, plan)

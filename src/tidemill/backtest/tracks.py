@@ -28,7 +28,10 @@ from tidemill.ports.frames import MICROS_PER_SECOND
 
 
 class Tracks:
-    """All bars of a backtest by instrument, in the order of ``bars`` (by instrument, then by open time)."""
+    """All bars of a backtest by instrument, in the order of ``bars`` (by instrument, then by open time).
+
+    What a decision sees of them is a position in each; cutting a frame for each would cost more than deciding.
+    """
 
     def __init__(self, bars: pd.DataFrame, rules: DecisionRules) -> None:
         self._bars = bars
@@ -39,7 +42,10 @@ class Tracks:
         self.tracks = {name: _Track(bars, np.flatnonzero(names == name), rules, name) for name in rules.universe}
 
     def view(self, point: datetime) -> MarketView:
-        """What is seen at ``point``: every bar opened at or before the decided one's open."""
+        """What is visible at ``point``: every bar opened at or before the decided one's open.
+
+        The frame of these bars is cut only when a strategy asks for it.
+        """
         grid = self._rules.grid
         decided = to_micros(grid.decided_open(point))
         at = {name: track.position(decided) for name, track in self.tracks.items()}
@@ -63,7 +69,10 @@ class Tracks:
         return {name: self.tracks[name].along(points - self._length) for name in names}
 
     def are_fresh(self, points: np.ndarray) -> np.ndarray:
-        """Whether of some instrument the decided bar and its lookback are whole, at each point (micros, 24x7)."""
+        """Whether of some instrument the decided bar and its lookback are whole, at each point (micros, 24x7).
+
+        Where it is, no decision is refused for stale or missing bars.
+        """
         any_fresh = np.zeros(len(points), dtype=bool)
         for track in self.tracks.values():
             opens = track.micros

@@ -149,7 +149,10 @@ def _count_records(decisions: Sequence[Decision]) -> dict[str, int]:
 
 
 def fees_in_currency(fills: Sequence[Fill]) -> Decimal:
-    """Fees in quote units; a fee taken in another asset counts at its fill's price."""
+    """Fees in quote units; a fee taken in another asset counts at its fill's price.
+
+    Right for a fee taken in the base asset, which is what venues of spot do where it is not the quote.
+    """
     total = ZERO
     for fill in fills:
         in_quote = fill.fee_asset == InstrumentId(fill.instrument).quote

@@ -25,10 +25,12 @@ ALL_STALE = "stale: of no instrument is the decided bar known"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketView:
-    """What a decision may see. ``refusal`` is set when it sees too little to decide.
+    """What a decision may see of the market. ``refusal`` is set when it sees too little to decide.
 
-    ``bars`` compare with one another across splits and dividends; ``prices`` and ``volumes``, by which is sized
-    and ordered, are raw.
+    ``bars`` (BARS, newest known revisions) compare with one another across splits and dividends; ``prices`` (quote
+    units) and ``volumes`` (base units) are the raw decided closes and volumes, by which is sized and ordered.
+    ``scores`` are SCORES. ``stale`` and ``incomplete`` map an instrument to the reason why it is not decided on.
+    ``watermark`` (micros) is up to when rows stored were read: with it the same rows are found again.
 
     ``history`` gives the bars of the whole window where ``bars`` holds only the newest of each instrument,
     as in a backtest, which has made its feature rows before.
@@ -64,6 +66,7 @@ def load_market(
     grid = rules.grid
     point = grid.point_of(as_of)
     start = window_start(grid, point)
+    # the watermark is recorded, so that a rerun reads the same rows whatever has been stored since
     stored = min(bars.watermark(), to_micros(as_of)) if watermark is None else watermark
     rows = bars.read_bars(
         rules.universe, grid.timeframe, start, point, known_at=as_of, stored_until=stored, revisions=False
@@ -76,6 +79,7 @@ def load_market(
     if records is not None and rules.adjusted:
         adjusted = adjust_as_of(rows, records, known_at=as_of, stored_until=stored)
     lacking = {**find_incomplete(rules, point, rows), **adjusted.unpriced, **adjusted.refused}
+    # prices stay raw: orders are placed at them, while features need bars that compare with one another
     raw = view_market(rules, point, rows, scores, stored, incomplete=lacking)
     return replace(raw, bars=adjusted.bars)
 
@@ -105,7 +109,10 @@ def why_incomplete(rules: DecisionRules, point: datetime, opens: np.ndarray) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastBar:
-    """The newest known bar of an instrument: what a decision needs of it."""
+    """The newest known bar of an instrument: what a decision needs of it.
+
+    ``opened`` is its open time, ``price`` its close in quote units on the price step, ``volume`` in base units.
+    """
 
     opened: datetime
     price: Decimal
@@ -121,7 +128,11 @@ def view_market(
     *,
     incomplete: Mapping[str, str] | None = None,
 ) -> MarketView:
-    """Tell prices, volumes, staleness and completeness of what was read."""
+    """Prices, volumes, staleness and completeness of what was read for the decision at ``point``.
+
+    ``bars`` are BARS ascending by open time within each instrument, one revision of each; ``incomplete`` maps
+    instruments to why they are not decided on.
+    """
     view = tell_market(rules, point, _last_bars(rules, bars), watermark, incomplete=incomplete)
     return replace(view, bars=bars, scores=scores)
 
@@ -167,7 +178,10 @@ def _last_bars(rules: DecisionRules, bars: pd.DataFrame) -> dict[str, LastBar]:
 
 
 def make_last_bar(opened: datetime, close: float, volume: float, price_step: Decimal) -> LastBar:
-    """Where a bar's floats cross to Decimal; DataError for a close off its step."""
+    """Where a bar's floats cross to Decimal; DataError for a close off its step.
+
+    A volume has no step of its own, so its shortest text is taken.
+    """
     return LastBar(opened=opened, price=to_step(close, price_step), volume=Decimal(repr(volume)))
 
 

@@ -38,7 +38,11 @@ def build_decision(
     environment: Environment,
     stopped: Mapping[str, str],
 ) -> Decision:
-    """The decision ``draft`` as the ledger keeps it."""
+    """The decision ``draft`` as the ledger keeps it.
+
+    ``stamp`` has the market and wall time of recording. Of a strategy without a model the champion is not recorded,
+    since it had no part in it.
+    """
     champion = draft.champion if rules.strategy == "model" else None
     rule = rule_in_use(rules.strategy, champion)
     record = {
@@ -86,7 +90,10 @@ def _steps_record(draft: Draft) -> Record:
 def build_refusal(
     rules: DecisionRules, key: DecisionKey, reason: str, *, stamp: Stamp, environment: Environment, watermark: int = 0
 ) -> Decision:
-    """A decision without intents, with the reason why nothing was decided."""
+    """A decision without intents, with the ``reason`` why nothing was decided.
+
+    It takes the place of the decision of its as_of, so that this one is not made later from newer knowledge.
+    """
     record = {**_rules_record(rules, key), "environment": _fields(environment)}
     return _decision(rules, key, stamp, record, _Origin(outcome="refused", reason=reason, store_watermark=watermark))
 
@@ -135,7 +142,10 @@ def _portfolio_record(portfolio: Portfolio) -> Record:
 
 
 def load_recorded_portfolio(decision: Decision) -> Portfolio:
-    """The portfolio that ``decision`` started from."""
+    """The portfolio that ``decision`` started from, with the ledger's sequence of then.
+
+    KeyError for a refusal, which started from none.
+    """
     stored = decision.record["portfolio"]
     return Portfolio(
         account=decision.account,

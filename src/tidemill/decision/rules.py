@@ -21,7 +21,11 @@ class DecisionRules:
     """What all decisions of one account have in common.
 
     ``strategy`` is the name that decisions are recorded under; ``own`` the strategy of that name when it is
-    not one that ships. ``adjusted``: whether bars are adjusted for splits and dividends before they are compared.
+    not one that ships. The first of ``universe`` is what the others are compared with (correlation, beta), and its
+    quote is the currency of a backtest's account. ``price_cap_fraction`` bounds how far from the decided close an
+    order may fill. Of ``scorer`` scores are read. An instrument of which less than ``min_completeness`` of the longest
+    window is known is not decided on. ``adjusted``: whether bars are adjusted for splits and dividends before they
+    are compared.
     """
 
     account: str
@@ -39,7 +43,10 @@ class DecisionRules:
     own: Strategy | None = None
 
     def key(self, as_of: datetime, attempt: int = 0) -> DecisionKey:
-        """The identity of a decision at ``as_of``."""
+        """The identity of a decision at ``as_of``, and when its intents expire: at the next as_of.
+
+        DataError when ``as_of`` has no time zone.
+        """
         return DecisionKey(
             account=self.account,
             strategy=self.strategy,
@@ -50,10 +57,16 @@ class DecisionRules:
 
 
 def rule_in_use(strategy: str, champion: FittedModel | None) -> str:
-    """Name the rule that decides."""
+    """Name the rule that decides: ``trend`` stands in for ``model`` while there is no champion.
+
+    A fresh install trades on paper from its first day, and says by which rule.
+    """
     return "trend" if strategy == "model" and champion is None else strategy
 
 
 def mark_equity(rules: DecisionRules, portfolio: Portfolio, prices: Mapping[str, Decimal]) -> Decimal:
-    """Equity at the given prices by instrument, in account currency."""
+    """Equity in account currency at ``prices`` (quote units) by instrument.
+
+    An asset without a price counts zero, so ``prices`` must have the last known price of all that is held.
+    """
     return portfolio.equity({rules.instruments[name].base: price for name, price in prices.items()})

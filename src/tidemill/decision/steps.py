@@ -134,7 +134,10 @@ class FlatSteps(PlainSteps):
 
 
 def without_incomplete(table: pd.DataFrame, market: MarketView) -> pd.DataFrame:
-    """Feature rows but those of instruments of which too much is missing: they are not decided on."""
+    """Feature rows but those of instruments of which too much is missing: they are not decided on.
+
+    ``table`` is indexed by instrument; it is given back as it is when nothing is missing.
+    """
     return table[~table.index.isin(list(market.incomplete))] if market.incomplete else table
 
 

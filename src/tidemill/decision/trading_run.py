@@ -52,7 +52,11 @@ def open_run(
 def why_refused(
     market: MarketView, doubtful: Sequence[LedgerOrder], differences: Sequence[str], stopped: Mapping[str, str]
 ) -> str:
-    """The first reason, if any, that forbids a decision: stop, doubt, difference, stale data."""
+    """The first reason, if any, that forbids a decision: stop, order in doubt, difference, stale data.
+
+    ``stopped`` maps scopes to reasons; a scope with a dot is an instrument, which stops itself alone. The order is
+    that of harm: what a person stopped comes before what is only not known.
+    """
     if "*" in stopped:
         return f"halted: {stopped['*']}"
     whole = [scope for scope in stopped if "." not in scope]
@@ -68,7 +72,10 @@ def why_refused(
 def missing_decisions(
     grid: DecisionGrid, decided: Sequence[Decision], start: datetime, end: datetime
 ) -> list[datetime]:
-    """Every as_of with ``start`` <= as_of < ``end`` for which nothing was decided or refused."""
+    """Every as_of with ``start`` <= as_of < ``end`` for which nothing was decided or refused.
+
+    A refusal counts as decided: it says why there is nothing.
+    """
     decided_as_ofs = {decision.as_of for decision in decided}
     points = grid.points(start - grid.delay, end - grid.delay)
     return [grid.as_of(point) for point in points if grid.as_of(point) not in decided_as_ofs]

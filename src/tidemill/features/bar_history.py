@@ -40,7 +40,11 @@ class PointClock:
 
 
 class BarHistory:
-    """Arrays (bars,) ascending by open time, then by when a revision was stored; ``values`` float64 by field."""
+    """Arrays (bars,) ascending by open time, then by when a revision was stored; ``values`` float64 by field.
+
+    ``bars`` is a frame in that order. It may hold several revisions of one bar, each with the time from which it was
+    known.
+    """
 
     def __init__(self, bars: pd.DataFrame, clock: PointClock) -> None:
         self.opens = micros(bars["open_time"])

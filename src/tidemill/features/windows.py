@@ -17,18 +17,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+# one bar more than the longest return reaches back
 LOOKBACK = 169
 CHUNK_ROWS = 20_000
 RETURN_HORIZONS = (1, 2, 4, 12, 20, 24, 60, 72, 120, 168)
 VOLATILITY_WINDOWS = (24, 72, 168)
+ZSCORE_WINDOWS = (24, 72)
+MEAN_WINDOWS = (20, 100)
 
 WINDOW_FEATURES = (
     *(f"ret_{k}" for k in RETURN_HORIZONS),
     *(f"vol_{k}" for k in VOLATILITY_WINDOWS),
-    "zscore_24",
-    "zscore_72",
-    "sma_ratio_20",
-    "sma_ratio_100",
+    *(f"zscore_{k}" for k in ZSCORE_WINDOWS),
+    *(f"sma_ratio_{k}" for k in MEAN_WINDOWS),
     "macd_12_26",
     "rsi_14",
     "atr_14",
@@ -59,7 +60,10 @@ class InstrumentBars:
 
 
 def window_features(bars: InstrumentBars, rows: np.ndarray) -> np.ndarray:
-    """Features at the given rows: float64 (len(rows), len(WINDOW_FEATURES)); row i uses bars i-168 to i."""
+    """Features at ``rows`` (positions): float64 (len(rows), len(WINDOW_FEATURES)); row i uses bars i-168 to i.
+
+    NaN where a window reaches beyond the first bar, or where a quotient has nothing to divide by.
+    """
     values = np.empty((len(rows), len(WINDOW_FEATURES)))
     series = {name: _padded(getattr(bars, name)) for name in ("high", "low", "close", "volume", "reference")}
     for start in range(0, len(rows), CHUNK_ROWS):
@@ -85,8 +89,8 @@ def _features_of(windows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     last = close[:, -1]
     features = {f"ret_{k}": logs[:, -1] - logs[:, -1 - k] for k in RETURN_HORIZONS}
     features |= {f"vol_{k}": _std(_last(returns, k)) for k in VOLATILITY_WINDOWS}
-    features |= {f"zscore_{k}": _ratio(last - _mean(_last(close, k)), _std(_last(close, k))) for k in (24, 72)}
-    features |= {f"sma_ratio_{k}": last / _mean(_last(close, k)) - 1 for k in (20, 100)}
+    features |= {f"zscore_{k}": _ratio(last - _mean(_last(close, k)), _std(_last(close, k))) for k in ZSCORE_WINDOWS}
+    features |= {f"sma_ratio_{k}": last / _mean(_last(close, k)) - 1 for k in MEAN_WINDOWS}
     features["macd_12_26"] = (_weighted(close, 12) - _weighted(close, 26)) / last
     features["rsi_14"] = _rsi(_last(np.diff(close, axis=-1), 14))
     return features | _range_features(windows, last) | _volume_features(windows, returns) | _common(windows, returns)

@@ -82,6 +82,7 @@ def _ask(strategy: Strategy, view: View) -> Wish:
     except DataError:
         raise
     except (Exception, SystemExit) as error:
+        # a strategy is a stranger's code: whatever it raises, SystemExit too, must end as a recorded refusal
         message = " ".join(str(error).split()) or "no message"
         raise StrategyError(f"{_at(strategy, view)} raised {type(error).__name__}: {message}") from error
 

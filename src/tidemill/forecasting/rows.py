@@ -30,7 +30,10 @@ class FeatureRows:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> FeatureRows:
-        """The rows of a frame indexed by instrument; columns that hold no numbers stay in the frame alone."""
+        """The rows of a frame indexed by instrument; columns that hold no numbers stay in the frame alone.
+
+        ``values`` has a copy as float64; the frame itself is not copied until someone asks for it.
+        """
         numbers = frame.select_dtypes("number")
         columns = {str(name): place for place, name in enumerate(numbers.columns)}
         names = [str(name) for name in frame.index]
@@ -59,7 +62,10 @@ class FeatureRows:
         return FeatureRows(names, self.columns, self.values[mask], lambda: self._make_frame()[mask])
 
     def record(self) -> dict[str, dict[str, float | None]]:
-        """Values by instrument and column; NaN becomes None, which JSON can carry."""
+        """Values by instrument and column, as a decision stores them; NaN becomes None, which JSON can carry.
+
+        Whole numbers come back as floats, as one array holds all columns.
+        """
         values = self.values.astype(object)
         values[np.isnan(self.values)] = None
         return {

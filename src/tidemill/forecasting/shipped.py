@@ -55,7 +55,10 @@ class Trend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversion:
-    """Yesterday's losers against its winners, across instruments; ``long_only`` leaves out the winners' side."""
+    """Yesterday's losers against its winners, across instruments; ``long_only`` leaves out the winners' side.
+
+    Short-term reversal of returns: N. Jegadeesh, Evidence of Predictable Behavior of Security Returns (1990).
+    """
 
     name: str = "reversion"
     code_hash: str = ""
@@ -115,7 +118,12 @@ def find_shipped(name: str) -> Strategy:
 
 
 def trend_strengths(table: pd.DataFrame, grid: DecisionGrid) -> np.ndarray:
-    """Mean over horizons of the return in standard deviations, each clipped at two and halved: float64 (rows,)."""
+    """Mean over horizons of the return in standard deviations, each clipped at two and halved: float64 (rows,).
+
+    ``table`` has a row per instrument with VOLATILITY and ``ret_k`` of each horizon k, all known. A return over k bars
+    has sqrt(k) times the deviation of one bar; without any volatility the strength is 0. Time series momentum:
+    T. Moskowitz, Y. Ooi, L. Pedersen (2012), here over three horizons.
+    """
     volatility = table[VOLATILITY].to_numpy()
     parts = []
     for horizon in horizons(grid):
@@ -126,7 +134,11 @@ def trend_strengths(table: pd.DataFrame, grid: DecisionGrid) -> np.ndarray:
 
 
 def reversion_strengths(table: pd.DataFrame, *, long_only: bool = True) -> np.ndarray:
-    """Minus half the z-score of the last moves across the rows of one point, clipped: float64 (rows,)."""
+    """Minus half the z-score of the last moves across the rows of one point, clipped: float64 (rows,).
+
+    ``table`` has the rows of one point only, since they are compared with one another. One row alone, or equal moves,
+    give 0.
+    """
     moved = table[f"ret_{REVERSION_BARS}"].to_numpy()
     off = moved - moved.mean()
     scores = -_over(off, np.full(len(off), off.std())) / FULL_DEVIATIONS
@@ -135,7 +147,10 @@ def reversion_strengths(table: pd.DataFrame, *, long_only: bool = True) -> np.nd
 
 
 def model_strengths(table: pd.DataFrame, champion: FittedModel) -> np.ndarray:
-    """Predicted returns over the champion's scale, clipped: float64 (rows,)."""
+    """Predicted returns over the champion's scale, clipped to [-1, +1]: float64 (rows,).
+
+    ``table`` has the champion's features, none NaN, in any order of columns.
+    """
     rows = np.ascontiguousarray(table[list(champion.feature_names)].to_numpy(dtype=np.float64))
     # row by row, so that a prediction does not depend on how many rows are asked for
     predicted = np.array([float(champion.estimator.predict(row[None, :])[0]) for row in rows])
@@ -144,7 +159,10 @@ def model_strengths(table: pd.DataFrame, champion: FittedModel) -> np.ndarray:
 
 
 def bars_per_year(grid: DecisionGrid) -> float:
-    """Bars in a year: by the clock on a 24x7 grid, 252 sessions on a recorded one."""
+    """Bars in a year: by the clock on a 24x7 grid, 252 sessions on a recorded one.
+
+    The root of it turns volatility per bar into volatility per year.
+    """
     return TRADING_DAYS_PER_YEAR[grid.calendar] * DAY_SECONDS / timeframe_seconds(grid.timeframe)
 
 

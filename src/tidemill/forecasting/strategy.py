@@ -17,7 +17,11 @@ from tidemill.ports import FittedModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """What the account holds: ``cash`` and ``equity`` in ``currency``, ``held`` base units by instrument."""
+    """What the account holds, before this decision changes anything.
+
+    ``cash`` and ``equity`` are in ``currency``, equity at the decided closes; ``held`` has the base units of every
+    instrument of the universe, 0 where nothing is held.
+    """
 
     currency: str
     cash: Decimal
@@ -55,7 +59,11 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """Positions wanted instead of forecasts: base units by instrument. What is not named keeps its position."""
+    """Target positions instead of forecasts: base units by instrument, finite Decimals.
+
+    Neither sizing nor the buffer touches them; limits do. What is not named keeps its position, and below 0 is 0 on
+    spot.
+    """
 
     quantities: Mapping[str, Decimal]
 
@@ -87,13 +95,23 @@ class Strategy(Protocol):
         ...
 
     def needs(self, grid: DecisionGrid, champion: FittedModel | None) -> Sequence[str]:
-        """Features without which an instrument gets no forecast."""
+        """Names of the features without which an instrument gets no forecast.
+
+        ``decide`` sees only instruments of which all of these are known, so it need not look for NaN in them.
+        """
         ...
 
     def horizon_bars(self, grid: DecisionGrid, champion: FittedModel | None) -> int:
-        """How many bars ahead its forecasts look."""
+        """How many bars ahead its forecasts look, 1 or more.
+
+        It is recorded with each forecast, and tells a reader what a forecast claims; sizing does not use it.
+        """
         ...
 
     def decide(self, view: View) -> Wish:
-        """Forecasts or targets for the instruments of ``view.features``; one that is left out gets none."""
+        """Forecasts or targets for the instruments of ``view.features``; one that is left out gets none.
+
+        A strength lies in [-1, +1]; NaN, infinity, a value beyond 1 or a name that is not in ``view.features`` ends the
+        decision as a refusal with the reason, and so does an exception; a backtest ends with a StrategyError.
+        """
         ...

@@ -42,7 +42,11 @@ Promise = Literal["bit for bit", "within 1e-9", "none: the strategy's file is an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rerun:
-    """A decision made again. ``promise`` says what may be expected: equal bits, or equal within a tolerance."""
+    """A decision made again. ``promise`` says what may be expected: equal bits, or equal within a tolerance.
+
+    ``differences`` are sentences, features first, then forecasts, then intents; ``features`` and ``intents`` count
+    what was compared.
+    """
 
     decision_id: str
     promise: Promise
@@ -87,6 +91,7 @@ def rerun(
     refusal has nothing to compute and is the same by definition. DataError when the strategy is not at hand, the grid
     is not that of the decision, or its model is not in a registry.
     """
+    # compiled libraries may round otherwise on another processor, so that equal bits are promised for the same only
     exact = decision.record.get("environment") == asdict(environment)
     differences = _compare_code(decision, own)
     promise: Promise = "none: the strategy's file is another" if differences else _promise(exact)
@@ -139,7 +144,10 @@ def _compare_code(decision: Decision, own: Strategy | None) -> list[str]:
 
 
 def recorded_rules(decision: Decision, grid: DecisionGrid, own: Strategy | None = None) -> DecisionRules:
-    """The rules that were in force when ``decision`` was made, read from its record."""
+    """The rules that were in force when ``decision`` was made, read from its record.
+
+    ``grid`` is the settings' and ``own`` their strategy file, as neither can be read from a record.
+    """
     record = decision.record
     return DecisionRules(
         account=decision.account,

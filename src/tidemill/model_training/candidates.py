@@ -14,6 +14,9 @@ from tidemill.model_training.training_data import TrainingData, TrainingScope
 from tidemill.ports import FittedModel, ModelRegistry
 from tidemill.training import Candidate, TrainingParams, Verdict, build_labels, judge_candidate, train_model
 
+MODEL_NAME = "tidemill"
+"""The one name that candidates are registered under, and the champion is looked up by."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTable:

@@ -15,6 +15,7 @@ from tidemill.bootstrap import Services, using
 from tidemill.domain.market import EPOCH, MICROSECOND
 from tidemill.gap_repair import record_missing
 from tidemill.ingest import IngestSummary, SeriesJob, note_fetch, store_checked, store_posts
+from tidemill.model_training.candidates import MODEL_NAME
 from tidemill.operations.prefect_server import quiet_prefect
 from tidemill.recording import Recording
 from tidemill.replay.plan import ReplayPlan
@@ -148,7 +149,7 @@ def training_due(services: Services, as_of: datetime) -> bool:
     """Whether the schedule of ``retrain``, in recorded time, has come."""
     from tidemill.model_training.candidates import is_due
 
-    champion = services.stores.models.load_champion("tidemill")
+    champion = services.stores.models.load_champion(MODEL_NAME)
     return is_due(champion, as_of, services.settings.training.retrain_every_days)
 
 

@@ -50,6 +50,7 @@ def examine_strategy(load: Callable[[], Strategy], evidence: Evidence) -> Examin
     ``load`` gives the strategy anew, so that nothing is remembered from one pass to the next. What it calls
     of clocks, files and chance is watched, and its source searched. Its own errors are problems too.
     """
+    # each pass loads the file anew, so that what it remembers of one pass cannot hide a fault in the next
     first = load()
     points = _sample(evidence.points)
     try:

@@ -58,7 +58,10 @@ class FileStrategy:
 
 
 def choose_strategy(setting: str) -> tuple[str, FileStrategy | None]:
-    """Name and, for a file, the strategy of a setting; ConfigurationError when it is neither."""
+    """Name and, for a file, the strategy of a setting; ConfigurationError when it is neither.
+
+    ``setting`` is the name of a strategy that ships, or the path of a file that ends in .py.
+    """
     if setting in SHIPPED:
         return setting, None
     if not setting.endswith(".py"):

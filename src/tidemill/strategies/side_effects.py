@@ -33,7 +33,10 @@ CLOCKS = frozenset({"time", "time_ns", "monotonic", "monotonic_ns", "perf_counte
 
 
 def read_suspects(source: str) -> list[str]:
-    """Names in ``source`` that lead to a clock, to chance, to a file or to the network, each with its line."""
+    """Names in ``source`` that lead to a clock, to chance, to a file or to the network, each with its line.
+
+    What is only named is suspect as well: a call that did not happen this time may happen the next.
+    """
     nodes = list(ast.walk(ast.parse(source)))
     imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     calls = [node for node in nodes if isinstance(node, ast.Call) and _called(node.func) in IMPURE_CALLS]
@@ -59,7 +62,10 @@ def _called(function: ast.expr) -> str:
 
 @contextmanager
 def watch_calls(file: str) -> Iterator[list[str]]:
-    """Gather what code of ``file`` calls of clocks, files and chance while the block runs, by any name it gave them."""
+    """Gather what code of ``file`` calls of clocks, files and chance while the block runs, by any name it gave them.
+
+    Only calls of builtins from that file itself are looked at; it slows the block down several times.
+    """
     calls: list[str] = []
 
     def look(frame: FrameType, event: str, called: Any) -> None:
