@@ -117,27 +117,25 @@ def venue(
 
     Try: tidemill venue --recording bundled --clock recorded
     """
-    from tidemill.operations.venue import serve_venue
+    from tidemill.operations.venue import VenueCommand, serve_venue
 
-    raise typer.Exit(
-        serve_venue(
-            load_settings(),
-            recording=recording,
-            store=store,
-            live=live,
-            live_url=live_url,
-            protocol=protocol,
-            clock=clock,
-            port=port,
-            host=host,
-            beyond_loopback=beyond_loopback,
-            database=db,
-            seed=seed,
-            certificate=tls_cert,
-            certificate_key=tls_key,
-            unlimited=unlimited,
-        )
+    command = VenueCommand(
+        recording=recording,
+        store=store,
+        live=live,
+        live_url=live_url,
+        protocol=protocol,
+        clock=clock,
+        host=host,
+        beyond_loopback=beyond_loopback,
+        port=port,
+        database=db,
+        seed=seed,
+        certificate=tls_cert,
+        certificate_key=tls_key,
+        unlimited=unlimited,
     )
+    raise typer.Exit(serve_venue(load_settings(), command))
 
 
 def backtest(
