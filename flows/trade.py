@@ -60,7 +60,7 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
     """Steps 4 to 12: a recorded decision, or a recorded refusal with its reason."""
     key = run.key
     try:
-        doubtful = patiently(orders.resolve_open_orders)(epoch)
+        unresolved = patiently(orders.resolve_open_orders)(epoch)
         account = patiently(orders.load_portfolio)()
     except TransientError as error:
         if services().settings.mode != "replay":
@@ -69,7 +69,7 @@ def make_decision(run: TradingRun, epoch: int) -> Decision:
     market = decide.load_market(key.as_of)
     champion = load_champion()
     differences = [difference.sentence for difference in account.differences]
-    if reason := why_refused(market, doubtful, differences, account.stopped):
+    if reason := why_refused(market, unresolved, differences, account.stopped):
         return decide.record_refusal(key, reason, epoch)
     inputs = DecisionInputs(
         key=key, market=market, champion=champion, portfolio=account.portfolio, stopped=account.stopped

@@ -155,10 +155,10 @@ class _Run:
         """Steps 4 to 12."""
         point = self.rules.grid.point_of(as_of)
         key = self.rules.key(as_of)
-        doubtful = resolve_open_orders(self.desk, epoch=self.epoch)
+        unresolved = resolve_open_orders(self.desk, epoch=self.epoch)
         market = self.history.tracks_at(as_of).view(point)
         stopped = {freeze.scope: freeze.reason for freeze in self.ledger.load_freezes()}
-        if reason := why_refused(market, doubtful, (), stopped):
+        if reason := why_refused(market, unresolved, (), stopped):
             return self.refuse(as_of, reason)
         inputs = DecisionInputs(
             key=key,
@@ -182,16 +182,17 @@ class _Run:
         return decision
 
     def carry_out(self, decision_id: str) -> None:
-        """Steps 13 and 14: sells, then the buys that fit into the cash then free."""
-        for side in (Side.SELL, Side.BUY):
-            if side is Side.BUY:
-                fee_rate = self.plan.quote_fee_rate
-                reduce_to_cash(self.desk, decision_id, self.rules.instruments, fee_rate, epoch=self.epoch)
-            orders = self.ledger.load_orders(decision_id=decision_id)
-            for order in orders:
-                if order.intent.side is side:
-                    place_order(self.desk, order.intent.intent_id, epoch=self.epoch)
-            await_fills(self.desk, decision_id, side, wait_seconds=0)
+        """Steps 13 and 14 as the flow has them: sells, then the buys that fit into the cash then free."""
+        self.place(decision_id, Side.SELL)
+        reduce_to_cash(self.desk, decision_id, self.rules.instruments, self.plan.quote_fee_rate, epoch=self.epoch)
+        self.place(decision_id, Side.BUY)
+
+    def place(self, decision_id: str, side: Side) -> None:
+        """Place all intents of one side and take in what they did."""
+        for order in self.ledger.load_orders(decision_id=decision_id):
+            if order.intent.side is side:
+                place_order(self.desk, order.intent.intent_id, epoch=self.epoch)
+        await_fills(self.desk, decision_id, side, wait_seconds=0)
 
     def mark(self, until: datetime) -> None:
         """Mark equity at the last close known at ``until``."""

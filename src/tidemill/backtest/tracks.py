@@ -16,7 +16,7 @@ from tidemill.decision import (
     LastBar,
     MarketView,
     make_last_bar,
-    tell_market,
+    view_last_bars,
     why_incomplete,
     window_start,
 )
@@ -49,7 +49,7 @@ class Tracks:
         grid = self._rules.grid
         decided = to_micros(grid.decided_open(point))
         at = {name: track.position(decided) for name, track in self.tracks.items()}
-        return tell_market(
+        return view_last_bars(
             self._rules,
             point,
             {name: self.tracks[name].last(index) for name, index in at.items() if index >= 0},

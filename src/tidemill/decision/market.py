@@ -133,11 +133,11 @@ def view_market(
     ``bars`` are BARS ascending by open time within each instrument, one revision of each; ``incomplete`` maps
     instruments to why they are not decided on.
     """
-    view = tell_market(rules, point, _last_bars(rules, bars), watermark, incomplete=incomplete)
+    view = view_last_bars(rules, point, _last_bars(rules, bars), watermark, incomplete=incomplete)
     return replace(view, bars=bars, scores=scores)
 
 
-def tell_market(
+def view_last_bars(
     rules: DecisionRules,
     point: datetime,
     last: Mapping[str, LastBar],

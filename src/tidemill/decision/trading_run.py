@@ -50,7 +50,7 @@ def open_run(
 
 
 def why_refused(
-    market: MarketView, doubtful: Sequence[LedgerOrder], differences: Sequence[str], stopped: Mapping[str, str]
+    market: MarketView, unresolved: Sequence[LedgerOrder], differences: Sequence[str], stopped: Mapping[str, str]
 ) -> str:
     """The first reason, if any, that forbids a decision: stop, order in doubt, difference, stale data.
 
@@ -62,8 +62,8 @@ def why_refused(
     whole = [scope for scope in stopped if "." not in scope]
     if whole:
         return f"account {whole[0]} is frozen: {stopped[whole[0]]}"
-    if doubtful:
-        return f"order {doubtful[0].intent.intent_id} is still in doubt"
+    if unresolved:
+        return f"order {unresolved[0].intent.intent_id} is still in doubt"
     if differences:
         return f"ledger and venue differ: {differences[0]}"
     return market.refusal
