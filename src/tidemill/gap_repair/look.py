@@ -119,5 +119,5 @@ class Look:
         if listing == EPOCH or (first is not None and first <= max(listing, begin)):
             return first
         fetches = self.ledger.load_fetches(name, self.group.timeframe)
-        asked = min((fetch.start for fetch in fetches), default=None)
-        return first if asked is None else min(max(listing, asked), first or FOREVER)
+        first_asked = min((fetch.start for fetch in fetches), default=None)
+        return first if first_asked is None else min(max(listing, first_asked), first or FOREVER)

@@ -43,14 +43,14 @@ def ingest_market_events(
     while start < now:
         end = min(now, start + PART[kind])
         part = source.fetch_market_events(kind, instrument, start, end)
-        told = as_past(part) if newest is None else part
-        fetched += len(told)
-        stored += store.write_market_events(kind, told, now=now)
+        events = as_past(part) if newest is None else part
+        fetched += len(events)
+        stored += store.write_market_events(kind, events, now=now)
         start = end
     return IngestSummary(name=instrument, fetched=fetched, stored=stored)
 
 
 def as_past(records: pd.DataFrame) -> pd.DataFrame:
     """RECORDS taken as known when they happened, unless the source says when they were known."""
-    known = records["event_time"].where(~records["assumed"], records["knowledge_time"])
-    return records.assign(knowledge_time=known.astype("datetime64[us, UTC]"), assumed=True)
+    knowledge = records["event_time"].where(~records["assumed"], records["knowledge_time"])
+    return records.assign(knowledge_time=knowledge.astype("datetime64[us, UTC]"), assumed=True)

@@ -38,8 +38,8 @@ def as_backfilled(bars: pd.DataFrame, timeframe: str) -> pd.DataFrame:
     They were received just now, long after anybody could have decided on them; without the assumption no
     history could ever be trained on. When they were stored stays on record.
     """
-    known = bars["open_time"] + pd.Timedelta(seconds=timeframe_seconds(timeframe)) + BACKFILL_DELAY
-    return bars.assign(knowledge_time=known.astype("datetime64[us, UTC]"), assumed=True)
+    knowledge = bars["open_time"] + pd.Timedelta(seconds=timeframe_seconds(timeframe)) + BACKFILL_DELAY
+    return bars.assign(knowledge_time=knowledge.astype("datetime64[us, UTC]"), assumed=True)
 
 
 def store_checked(

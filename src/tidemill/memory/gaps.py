@@ -29,10 +29,10 @@ class MemoryGapLedger:
     def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
         """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added."""
         newest = {event.gap.key: event.gap for event in self._events}
-        new = {one.key: one for one in gaps if newest.get(one.key) != one}
+        new = {gap.key: gap for gap in gaps if newest.get(gap.key) != gap}
         if new:
             stored = self._order.take(now)
-            self._events += [GapEvent(gap=one, stored_at=stored) for one in new.values()]
+            self._events += [GapEvent(gap=gap, stored_at=stored) for gap in new.values()]
         return len(new)
 
     def load_gaps(
@@ -41,17 +41,17 @@ class MemoryGapLedger:
         """The newest line of each gap that is missing still (``every``: of all), by (instrument, timeframe, start)."""
         newest = {event.gap.key: event.gap for event in self._events}
         return [
-            one
-            for _, one in sorted(newest.items())
-            if (every or one.state in MISSING_STATES)
-            and (instruments is None or one.instrument in instruments)
-            and timeframe in {None, one.timeframe}
+            gap
+            for _, gap in sorted(newest.items())
+            if (every or gap.state in MISSING_STATES)
+            and (instruments is None or gap.instrument in instruments)
+            and timeframe in {None, gap.timeframe}
         ]
 
     def load_gap_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
         """Every line of the series' gaps, by (start, stored_at)."""
-        found = [one for one in self._events if one.gap.key[:2] == (instrument, timeframe)]
-        return sorted(found, key=lambda one: (one.gap.start, one.stored_at))
+        events = [event for event in self._events if event.gap.key[:2] == (instrument, timeframe)]
+        return sorted(events, key=lambda event: (event.gap.start, event.stored_at))
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
         """Keep that the source answered for the range. A fetch that failed is not recorded."""
@@ -61,14 +61,14 @@ class MemoryGapLedger:
     def load_fetches(self, instrument: str, timeframe: str, *, since: datetime | None = None) -> Sequence[Fetch]:
         """Answered ranges that end after ``since``, oldest answer first."""
         return [
-            one
-            for one in self._fetches
-            if (one.instrument, one.timeframe) == (instrument, timeframe) and (since is None or one.end > since)
+            fetch
+            for fetch in self._fetches
+            if (fetch.instrument, fetch.timeframe) == (instrument, timeframe) and (since is None or fetch.end > since)
         ]
 
     def list_series(self) -> Sequence[tuple[str, str, Calendar]]:
         """Every (instrument, timeframe, calendar) that was ever fetched, in order."""
-        return sorted({(one.instrument, one.timeframe, one.calendar) for one in self._fetches})
+        return sorted({(fetch.instrument, fetch.timeframe, fetch.calendar) for fetch in self._fetches})
 
     def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
         """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added."""
@@ -88,11 +88,11 @@ class MemoryGapLedger:
         every: bool = False,
     ) -> pd.DataFrame:
         """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash)."""
-        chosen = frames.known_at if every else frames.stood_at
+        is_read = frames.known_at if every else frames.stood_at
         rows = [
             row
             for row in self._bars.values()
-            if chosen(row, stored_until)
+            if is_read(row, stored_until)
             and (instruments is None or row["instrument"] in instruments)
             and timeframe in {None, row["timeframe"]}
         ]
@@ -101,11 +101,11 @@ class MemoryGapLedger:
     def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
         """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
         reason = frames.need_reason(because, instrument, open_time)
-        wanted = (instrument, timeframe, to_micros(open_time))
+        slot = (instrument, timeframe, to_micros(open_time))
         standing = [
             row
             for row in self._bars.values()
-            if (row["instrument"], row["timeframe"], row["open_time"]) == wanted and row["released_at"] is None
+            if (row["instrument"], row["timeframe"], row["open_time"]) == slot and row["released_at"] is None
         ]
         if standing:
             stored = self._order.take(now)

@@ -29,8 +29,8 @@ class _Revisions:
         self.keys: list[Any] = []
 
     def is_new(self, key: Any, row: Row) -> bool:
-        known = self.rows.get(key)
-        return known is None or any(known[-1][index] != row[index] for index in self._compared)
+        revisions = self.rows.get(key)
+        return revisions is None or any(revisions[-1][index] != row[index] for index in self._compared)
 
     def add(self, key: Any, row: Row, stored: int) -> None:
         if key not in self.rows:
@@ -41,16 +41,16 @@ class _Revisions:
     def select(
         self, keys: Iterable[Any], known_index: int, known_at: int | None, stored_until: int | None, *, every: bool
     ) -> list[Row]:
-        found: list[Row] = []
+        selected: list[Row] = []
         for key in keys:
-            seen = [
+            readable = [
                 row
                 for row in self.rows[key]
                 if (known_at is None or row[known_index] <= known_at)
                 and (stored_until is None or row[-1] <= stored_until)
             ]
-            found += seen if every else seen[-1:]
-        return found
+            selected += readable if every else readable[-1:]
+        return selected
 
 
 class MemoryMarketStore:
@@ -123,8 +123,10 @@ class MemoryMarketStore:
     def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
         """Store SCORES atomically by (source, post_id, scorer); rules as for bars."""
         rows = to_rows(check_frame("scores", scores))
-        kept = {name: self._scores.setdefault(name, _Revisions(compared=(3, 4))) for name in {row[2] for row in rows}}
-        return self._add(((kept[row[2]], (row[5], row[1], row[0]), row) for row in rows), now)
+        history = {
+            name: self._scores.setdefault(name, _Revisions(compared=(3, 4))) for name in {row[2] for row in rows}
+        }
+        return self._add(((history[row[2]], (row[5], row[1], row[0]), row) for row in rows), now)
 
     def read_scores(
         self,
@@ -136,8 +138,8 @@ class MemoryMarketStore:
         stored_until: int | None = None,
     ) -> pd.DataFrame:
         """SCORES + stored_at of ``scorer`` with ``start`` <= event_time < ``end``, by (event_time, post_id)."""
-        kept = self._scores.get(scorer, _Revisions(compared=()))
-        rows = self._texts(kept, start, end, 6, known_at, stored_until)
+        history = self._scores.get(scorer, _Revisions(compared=()))
+        rows = self._texts(history, start, end, 6, known_at, stored_until)
         return to_frame(rows, [*SCORE_COLUMNS, "stored_at"])
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
@@ -159,8 +161,8 @@ class MemoryMarketStore:
 
     def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
         """Payloads of a source stored by then, newest first."""
-        found = [one for one in self._payload_rows if one["source"] == source and one["stored_at"] <= stored_until]
-        return found[::-1][:PAYLOADS_REFERENCED]
+        rows = [row for row in self._payload_rows if row["source"] == source and row["stored_at"] <= stored_until]
+        return rows[::-1][:PAYLOADS_REFERENCED]
 
     def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
         """Delete payloads stored before ``before`` that nothing references."""
@@ -168,8 +170,8 @@ class MemoryMarketStore:
             (row["source"], row["digest"], row["stored_at"], len(self._payloads[row["digest"]]))
             for row in self._payload_rows
         ]
-        gone, pruned = split_pruned(rows, to_micros(before), watermarks)
-        self._payloads = {digest: body for digest, body in self._payloads.items() if digest not in set(gone)}
+        digests, pruned = split_pruned(rows, to_micros(before), watermarks)
+        self._payloads = {digest: body for digest, body in self._payloads.items() if digest not in set(digests)}
         self._payload_rows = [row for row in self._payload_rows if row["digest"] in self._payloads]
         return pruned
 
@@ -179,19 +181,19 @@ class MemoryMarketStore:
     def _series(self, instrument: str, timeframe: str) -> _Revisions:
         return self._bars.setdefault((instrument, timeframe), _Revisions(compared=(2, 3, 4, 5, 6)))
 
-    def _add(self, wanted: Iterable[tuple[_Revisions, Any, Row]], now: datetime) -> int:
+    def _add(self, changes: Iterable[tuple[_Revisions, Any, Row]], now: datetime) -> int:
         stored = self.order.following(now)
         added = 0
-        for kept, key, row in wanted:
-            if kept.is_new(key, row):
-                kept.add(key, row, stored)
+        for history, key, row in changes:
+            if history.is_new(key, row):
+                history.add(key, row, stored)
                 added += 1
         self.order.stored = stored if added else self.order.stored
         return added
 
     def _texts(
         self,
-        kept: _Revisions,
+        history: _Revisions,
         start: datetime,
         end: datetime,
         known_index: int,
@@ -199,8 +201,8 @@ class MemoryMarketStore:
         stored_until: int | None,
     ) -> list[Row]:
         low, high = to_micros(start), to_micros(end)
-        keys = (key for key in kept.keys if low <= key[0] < high)
-        return kept.select(keys, known_index, _micros(known_at), stored_until, every=False)
+        keys = (key for key in history.keys if low <= key[0] < high)
+        return history.select(keys, known_index, _micros(known_at), stored_until, every=False)
 
 
 def _micros(moment: datetime | None) -> int | None:

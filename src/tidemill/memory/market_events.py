@@ -44,17 +44,17 @@ class MemoryMarketEvents:
         revisions: bool = False,
     ) -> pd.DataFrame:
         """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at)."""
-        known = MARKET_EVENT_SHAPES[kind].columns.index("knowledge_time")
-        found = [
+        knowledge = MARKET_EVENT_SHAPES[kind].columns.index("knowledge_time")
+        rows = [
             row
             for row in self._rows[kind]
             if row[0] in instruments
             and to_micros(start) <= row[1] < to_micros(end)
-            and (known_at is None or row[known] <= to_micros(known_at))
+            and (known_at is None or row[knowledge] <= to_micros(known_at))
             and (stored_until is None or row[-1] <= stored_until)
         ]
-        found.sort(key=lambda row: (frames.identity(kind, row), row[-1]))
-        return frames.to_frame(kind, found if revisions else frames.newest(kind, found))
+        rows.sort(key=lambda row: (frames.identity(kind, row), row[-1]))
+        return frames.to_frame(kind, rows if revisions else frames.newest(kind, rows))
 
     def latest_event(self, kind: MarketEventKind, instrument: str) -> datetime | None:
         """event_time of the newest stored record, or None."""

@@ -14,8 +14,8 @@ class MemoryPostSource:
     """Serves the rows of POSTS whose source is ``source``, as they are; nothing created after the market clock."""
 
     def __init__(self, posts: pd.DataFrame, market_clock: Clock, *, source: str = "reddit") -> None:
-        chosen = posts.loc[posts["source"] == source, list(POST_COLUMNS)].drop_duplicates("post_id")
-        self._posts = chosen.sort_values(["event_time", "post_id"], ignore_index=True)
+        own = posts.loc[posts["source"] == source, list(POST_COLUMNS)].drop_duplicates("post_id")
+        self._posts = own.sort_values(["event_time", "post_id"], ignore_index=True)
         self._times = self._posts["event_time"].to_numpy("datetime64[us]").astype("int64")
         self._market_clock = market_clock
         self._source = source

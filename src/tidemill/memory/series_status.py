@@ -21,7 +21,7 @@ class MemorySeriesStatus:
 
     def record_status(self, mark: SeriesStatus, *, now: datetime) -> bool:
         """Append the mark; False when it equals the series' newest one, or is the first and no news."""
-        newest = {one.mark.key: one.mark for one in self._events}.get(mark.key)
+        newest = {event.mark.key: event.mark for event in self._events}.get(mark.key)
         if mark == newest or (newest is None and not mark.is_news):
             return False
         self._events.append(MarkEvent(mark=mark, stored_at=self._order.take(now)))
@@ -29,9 +29,9 @@ class MemorySeriesStatus:
 
     def load_statuses(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesStatus]:
         """The newest mark of each series, by (instrument, timeframe)."""
-        newest = {one.mark.key: one.mark for one in self._events}
+        newest = {event.mark.key: event.mark for event in self._events}
         return [mark for key, mark in sorted(newest.items()) if instruments is None or key[0] in instruments]
 
     def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
         """Every mark of a series, oldest first."""
-        return [one for one in self._events if one.mark.key == (instrument, timeframe)]
+        return [event for event in self._events if event.mark.key == (instrument, timeframe)]

@@ -19,7 +19,7 @@ class MemoryStream:
         The parts of other instruments are left out.
         """
         del timeframe, seconds
-        yield from (one for one in self._parts if not one.instrument or one.instrument in instruments)
+        yield from (part for part in self._parts if not part.instrument or part.instrument in instruments)
 
     def close(self) -> None:
         """Nothing is open."""

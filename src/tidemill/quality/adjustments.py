@@ -42,7 +42,7 @@ def adjust_as_of(
     """
     if not len(bars):
         return AdjustedBars(bars=bars)
-    told = records.read_market_events(
+    adjustments_known = records.read_market_events(
         MarketEventKind.ADJUSTMENTS,
         sorted(set(bars["instrument"])),
         bars["open_time"].min().to_pydatetime(),
@@ -50,15 +50,15 @@ def adjust_as_of(
         known_at=known_at,
         stored_until=stored_until,
     )
-    return _adjust_each(bars, told, known_at) if len(told) else AdjustedBars(bars=bars)
+    return _adjust_each(bars, adjustments_known, known_at) if len(adjustments_known) else AdjustedBars(bars=bars)
 
 
-def _adjust_each(bars: pd.DataFrame, told: pd.DataFrame, known_at: datetime) -> AdjustedBars:
+def _adjust_each(bars: pd.DataFrame, adjustments_known: pd.DataFrame, known_at: datetime) -> AdjustedBars:
     """Each instrument by itself: one whose adjustments cannot be is refused alone."""
     refused: dict[str, str] = {}
     unpriced: dict[str, str] = {}
-    made = bars.astype(dict.fromkeys([*PRICES, "volume"], np.float64))
-    for key, adjustments in told.groupby("instrument"):
+    adjusted_bars = bars.astype(dict.fromkeys([*PRICES, "volume"], np.float64))
+    for key, adjustments in adjustments_known.groupby("instrument"):
         name, mine = str(key), (bars["instrument"] == key).to_numpy(bool)
         last = bars["open_time"][mine].max()
         if ((adjustments["kind"] == SPLIT) & (adjustments["event_time"] > last)).any():
@@ -68,8 +68,8 @@ def _adjust_each(bars: pd.DataFrame, told: pd.DataFrame, known_at: datetime) -> 
         except DataError as error:
             refused[name] = f"adjustments: {error}"
             continue
-        made.loc[mine, [*PRICES, "volume"]] = adjusted[[*PRICES, "volume"]].to_numpy(np.float64)
-    return AdjustedBars(bars=made, refused=refused, unpriced=unpriced)
+        adjusted_bars.loc[mine, [*PRICES, "volume"]] = adjusted[[*PRICES, "volume"]].to_numpy(np.float64)
+    return AdjustedBars(bars=adjusted_bars, refused=refused, unpriced=unpriced)
 
 
 def adjust_bars(
@@ -87,9 +87,9 @@ def adjust_bars(
     moment = pd.Timestamp(known_at)
     counted = (adjustments["knowledge_time"] <= moment) & (adjustments["event_time"] <= moment)
     price, volume = np.ones(len(bars)), np.ones(len(bars))
-    kept = adjustments[counted]
-    values = kept["value"].to_numpy(np.float64).tolist()
-    for effect, kind, value in zip(kept["event_time"], kept["kind"], values, strict=True):
+    effective = adjustments[counted]
+    values = effective["value"].to_numpy(np.float64).tolist()
+    for effect, kind, value in zip(effective["event_time"], effective["kind"], values, strict=True):
         before = (bars["open_time"] < effect).to_numpy(bool)
         if kind == SPLIT:
             ratio = _checked(value > 0, value, SPLIT)
@@ -98,10 +98,10 @@ def adjust_bars(
         elif dividends and before.any():
             close = float(bars["close"].to_numpy(np.float64)[before][-1])
             price[before] *= 1 - _checked(0 <= value < close, value, DIVIDEND) / close
-    made = bars.copy()
-    made[PRICES] = bars[PRICES].to_numpy(np.float64) * price[:, None]
-    made["volume"] = bars["volume"].to_numpy(np.float64) * volume
-    return made
+    adjusted_bars = bars.copy()
+    adjusted_bars[PRICES] = bars[PRICES].to_numpy(np.float64) * price[:, None]
+    adjusted_bars["volume"] = bars["volume"].to_numpy(np.float64) * volume
+    return adjusted_bars
 
 
 def raw_factors(moments: pd.DatetimeIndex, splits: pd.Series) -> np.ndarray:

@@ -73,11 +73,11 @@ def check_bars(
     grid = _Grid(length=length, sessions=_micros(()) if sessions is None else sessions)
     reasons, repeated = _judge(frame, opens, _judgements(frame, opens, instrument, grid, as_of))
     refused = reasons != ""
-    kept = ~refused & ~repeated
+    good = ~refused & ~repeated
     slots = _Slots(length=length, sessions=sessions)
-    gaps = slots.find_gaps(opens[kept], expected_from, expected_until, down)
+    gaps = slots.find_gaps(opens[good], expected_from, expected_until, down)
     return CheckedBars(
-        good=frame[kept].reset_index(drop=True),
+        good=frame[good].reset_index(drop=True),
         rejected=frame[refused].assign(reason=pd.Series(reasons[refused], dtype="str").array).reset_index(drop=True),
         gaps=_make_gaps(gaps, instrument.id, schedule.timeframe),
         repeated=int(repeated.sum()),
@@ -104,7 +104,7 @@ def _ordered(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def _micros(moments: Sequence[datetime]) -> np.ndarray:
-    return np.array([to_micros(one) for one in moments], dtype=np.int64)
+    return np.array([to_micros(moment) for moment in moments], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,13 +148,13 @@ def _judge(
     frame: pd.DataFrame, opens: np.ndarray, judgements: Iterator[tuple[str, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each row's first reason ("" when it is fine), and which rows repeat a fine one."""
-    known, codes = [""], np.zeros(len(frame), dtype=np.int8)
+    reasons_seen, codes = [""], np.zeros(len(frame), dtype=np.int8)
     for reason, wrong in judgements:
-        codes[wrong & (codes == 0)] = len(known)
-        known.append(reason)
+        codes[wrong & (codes == 0)] = len(reasons_seen)
+        reasons_seen.append(reason)
     repeated, differing = _judge_repeats(frame, opens, codes == 0)
-    codes[differing] = len(known)
-    return np.array([*known, DIFFERS], dtype=object)[codes], repeated
+    codes[differing] = len(reasons_seen)
+    return np.array([*reasons_seen, DIFFERS], dtype=object)[codes], repeated
 
 
 def _judge_repeats(frame: pd.DataFrame, opens: np.ndarray, fine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -217,16 +217,16 @@ class _Slots:
 
     def _cause(self, opened: int, down: Outages) -> str:
         if callable(down):
-            known = down(from_micros(opened))
+            is_down = down(from_micros(opened))
         else:
             closed = opened + self.length
-            known = any(to_micros(start) <= opened and closed <= to_micros(end) for start, end in down)
-        return VENUE_DOWN if known else UNKNOWN
+            is_down = any(to_micros(start) <= opened and closed <= to_micros(end) for start, end in down)
+        return VENUE_DOWN if is_down else UNKNOWN
 
 
 def _make_gaps(gaps: list[tuple[int, int, int, str]], instrument: str, timeframe: str) -> pd.DataFrame:
     columns = list(zip(*gaps, strict=True)) or [(), (), (), ()]
-    starts, ends = (pd.DatetimeIndex(np.array(one, dtype="datetime64[us]"), tz="UTC") for one in columns[:2])
+    starts, ends = (pd.DatetimeIndex(np.array(edge, dtype="datetime64[us]"), tz="UTC") for edge in columns[:2])
     return pd.DataFrame(
         {
             "instrument": pd.Series([instrument] * len(gaps), dtype="str"),

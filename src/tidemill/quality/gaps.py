@@ -73,7 +73,7 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
     least one). No trades: others have it, and bars stand before (or it was listed by then) and after. Else unknown.
     """
     length = timeframe_seconds(timeframe) * MICROS_PER_SECOND
-    asked = _covered(missing, evidence.fetches)
+    answered = _covered(missing, evidence.fetches)
     refused = np.isin(missing, evidence.quarantined)
     fresh = missing + length + evidence.publish_delay // MICROSECOND > to_micros(evidence.now)
     listed, having = _count_neighbours(missing, evidence.neighbours)
@@ -86,7 +86,7 @@ def judge_cause(missing: np.ndarray, timeframe: str, evidence: Evidence) -> list
             causes.append((Cause.QUARANTINED, "its bar failed a check"))
         elif fresh[row]:
             causes.append((Cause.NOT_PUBLISHED, "newer than the source's delay"))
-        elif not asked[row]:
+        elif not answered[row]:
             causes.append((Cause.OUR_OUTAGE, "nothing was fetched for it"))
         else:
             cause, why = _judge_asked(int(listed[row]), int(having[row]), bool(inside[row]))
@@ -117,10 +117,10 @@ def _others(listed: int) -> str:
 
 
 def _covered(missing: np.ndarray, fetches: Sequence[Fetch]) -> np.ndarray:
-    asked = np.zeros(len(missing), dtype=bool)
+    answered = np.zeros(len(missing), dtype=bool)
     for fetch in fetches:
-        asked |= (missing >= to_micros(fetch.start)) & (missing < to_micros(fetch.end))
-    return asked
+        answered |= (missing >= to_micros(fetch.start)) & (missing < to_micros(fetch.end))
+    return answered
 
 
 def _count_neighbours(missing: np.ndarray, neighbours: Mapping[str, Neighbour]) -> tuple[np.ndarray, np.ndarray]:

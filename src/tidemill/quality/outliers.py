@@ -130,12 +130,12 @@ def _compare_reference(bars: pd.DataFrame, reference_bars: pd.DataFrame, reasons
     """Let the second venue decide wherever it has the bar."""
     closes = reference_bars.drop_duplicates("open_time", keep="last").set_index("open_time")["close"]
     there = bars["open_time"].map(closes).to_numpy(np.float64)
-    seen = np.isfinite(there) & (there > 0)
+    compared = np.isfinite(there) & (there > 0)
     ends = bars[["open", "close"]].to_numpy(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         off = np.abs(np.log(ends[:, 1] / there)) > np.log1p(fraction)
-    reasons[seen & off] = OFF_REFERENCE
-    cleared = seen & ~off & (reasons == SPIKE) & (np.abs(np.log(ends[:, 0] / ends[:, 1])) <= np.log1p(fraction))
+    reasons[compared & off] = OFF_REFERENCE
+    cleared = compared & ~off & (reasons == SPIKE) & (np.abs(np.log(ends[:, 0] / ends[:, 1])) <= np.log1p(fraction))
     reasons[cleared] = ""
 
 
@@ -151,9 +151,9 @@ def hash_bars(bars: pd.DataFrame) -> list[str]:
 
 def to_quarantine(rejected: pd.DataFrame, timeframe: str, source: str) -> pd.DataFrame:
     """QUARANTINE of BARS with ``reason``; those not yet closed are left out."""
-    kept = rejected[~rejected["reason"].str.startswith(UNFINISHED)] if len(rejected) else rejected
-    made = kept.assign(timeframe=timeframe, source=source, payload_hash=hash_bars(kept))
-    return made[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
+    closed = rejected[~rejected["reason"].str.startswith(UNFINISHED)] if len(rejected) else rejected
+    quarantine = closed.assign(timeframe=timeframe, source=source, payload_hash=hash_bars(closed))
+    return quarantine[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
 
 
 def honour_quarantine(bars: pd.DataFrame, quarantined: pd.DataFrame) -> pd.DataFrame:

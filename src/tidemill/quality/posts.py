@@ -48,12 +48,12 @@ def check_posts(posts: pd.DataFrame, *, as_of: datetime, before: pd.DataFrame | 
             raise DataError(f"posts need the column '{name}'; they have {', '.join(map(str, posts.columns))}")
     frame = posts.reset_index(drop=True)
     times = _micros(frame["event_time"])
-    known, codes = [""], np.zeros(len(frame), dtype=np.int8)
+    reasons_seen, codes = [""], np.zeros(len(frame), dtype=np.int8)
     for reason, wrong in _judgements(frame, times, to_micros(as_of)):
-        codes[wrong & (codes == 0)] = len(known)
-        known.append(reason)
-    codes[_repeats(frame, times, codes == 0, before)] = len(known)
-    reasons = np.array([*known, "repeated text"], dtype=object)[codes]
+        codes[wrong & (codes == 0)] = len(reasons_seen)
+        reasons_seen.append(reason)
+    codes[_repeats(frame, times, codes == 0, before)] = len(reasons_seen)
+    reasons = np.array([*reasons_seen, "repeated text"], dtype=object)[codes]
     refused = codes != 0
     rejected = frame[refused].assign(reason=pd.Series(reasons[refused], dtype="str").array)
     return CheckedPosts(good=_clean(frame[~refused]), rejected=rejected.reset_index(drop=True))
@@ -73,12 +73,12 @@ def _judgements(frame: pd.DataFrame, times: np.ndarray, as_of: int) -> Iterator[
 def _micros(values: pd.Series) -> np.ndarray:
     """int64 micros; NO_TIME where the time is missing or has no zone."""
     if not isinstance(values.dtype, pd.DatetimeTZDtype):
-        zoned = (isinstance(one, datetime) and pd.notna(one) and one.tzinfo is not None for one in values)
+        zoned = (isinstance(value, datetime) and pd.notna(value) and value.tzinfo is not None for value in values)
         return np.array(
-            [to_micros(one) if good else NO_TIME for one, good in zip(values, zoned, strict=True)], dtype=np.int64
+            [to_micros(value) if good else NO_TIME for value, good in zip(values, zoned, strict=True)], dtype=np.int64
         )
-    made: np.ndarray = values.to_numpy("datetime64[us]").astype(np.int64)
-    return made
+    micros: np.ndarray = values.to_numpy("datetime64[us]").astype(np.int64)
+    return micros
 
 
 def _words(frame: pd.DataFrame) -> pd.Series:
@@ -93,11 +93,11 @@ def _repeats(frame: pd.DataFrame, times: np.ndarray, fine: np.ndarray, before: p
     if before is not None and len(before):
         earlier = before[~before["post_id"].isin(frame["post_id"])]
         said = pd.concat([said, _sayings(earlier, _micros(earlier["event_time"]), -1)], ignore_index=True)
-    found = np.zeros(len(frame), dtype=bool)
+    repeated = np.zeros(len(frame), dtype=bool)
     often = said.groupby("saying")["row"].transform("size") > MOST_REPEATS
     for _, group in said[often].sort_values(["time", "post_id"], kind="stable").groupby("saying", sort=False):
-        found[_too_often(group["time"].to_numpy(), group["row"].to_numpy())] = True
-    return found
+        repeated[_too_often(group["time"].to_numpy(), group["row"].to_numpy())] = True
+    return repeated
 
 
 def _sayings(posts: pd.DataFrame, times: np.ndarray, rows: np.ndarray | int) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def from_rows(rows: Any) -> Page:
     """The same from rows that are parsed already. ValueError when they are none."""
     try:
         opens = [int(row[0]) for row in rows]
-        values = [[float(one) for one in row[1:6]] for row in rows]
+        values = [[float(cell) for cell in row[1:6]] for row in rows]
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError(f"not an array of klines: {str(rows)[:60]}") from error
     if any(len(row) < 5 for row in values):

@@ -39,14 +39,14 @@ class RawMessages:
     def take_bars(self, name: str, opens: Sequence[int]) -> list[str]:
         """The message that last told each of the bars (open times in ms); what is older is forgotten."""
         mine = self._bars[name]
-        found = [mine[opened] for opened in opens if opened in mine]
+        messages = [mine[opened] for opened in opens if opened in mine]
         self._bars[name] = {opened: text for opened, text in mine.items() if opened > max(opens)}
-        return found
+        return messages
 
     def take_trades(self, name: str) -> list[str]:
         """The messages that brought trades since the last call."""
-        found, self._trades[name] = self._trades[name], []
-        return found
+        messages, self._trades[name] = self._trades[name], []
+        return messages
 
     def forget(self, name: str) -> None:
         """Drop what was told of unfinished bars: the stream was cut."""

@@ -72,13 +72,13 @@ class CcxtStream:
         symbols = {name: str(find_market(markets, name, self._venue, self._kind)["symbol"]) for name in instruments}
         raw = RawMessages(self._exchange, symbols, timeframe)
         self._exchange.on_text = raw.hear
-        told: queue.Queue[StreamPart | Exception] = queue.Queue()
-        watching = self._caller.start(self._watch_all(symbols, timeframe, told, raw))
+        parts: queue.Queue[StreamPart | Exception] = queue.Queue()
+        watching = self._caller.start(self._watch_all(symbols, timeframe, parts, raw))
         deadline = time.monotonic() + seconds
         try:
-            while (left := deadline - time.monotonic()) > 0:
+            while (seconds_left := deadline - time.monotonic()) > 0:
                 try:
-                    part = told.get(timeout=min(TICK_SECONDS, left))
+                    part = parts.get(timeout=min(TICK_SECONDS, seconds_left))
                 except queue.Empty:
                     part = StreamPart()
                 self._blocks.hand_over()
@@ -95,18 +95,18 @@ class CcxtStream:
         self._caller.close()
 
     async def _watch_all(
-        self, symbols: dict[str, str], timeframe: str, told: queue.Queue[Any], raw: RawMessages
+        self, symbols: dict[str, str], timeframe: str, parts: queue.Queue[Any], raw: RawMessages
     ) -> None:
-        watches = [self._watch_bars(name, symbol, timeframe, told, raw) for name, symbol in symbols.items()]
+        watches = [self._watch_bars(name, symbol, timeframe, parts, raw) for name, symbol in symbols.items()]
         if self._trades:
-            watches += [self._watch_trades(name, symbol, told, raw) for name, symbol in symbols.items()]
+            watches += [self._watch_trades(name, symbol, parts, raw) for name, symbol in symbols.items()]
         try:
             await asyncio.gather(*watches)
         except Exception as error:  # noqa: BLE001 -- told to whoever follows, who would wait in vain otherwise
-            told.put(error)
+            parts.put(error)
 
     async def _watch_bars(
-        self, name: str, symbol: str, timeframe: str, told: queue.Queue[Any], raw: RawMessages
+        self, name: str, symbol: str, timeframe: str, parts: queue.Queue[Any], raw: RawMessages
     ) -> None:
         running: dict[int, list[float]] = {}
 
@@ -114,17 +114,17 @@ class CcxtStream:
             rows = await self._exchange.watch_ohlcv(symbol, timeframe)
             running.update({int(row[0]): [float(one) for one in row[1:6]] for row in rows})
             closed = sorted(running)[:-1]
-            done = [(opened, *running.pop(opened)) for opened in closed]
+            closed_bars = [(opened, *running.pop(opened)) for opened in closed]
             self._blocks.add(f"bars {name}", raw.take_bars(name, closed) if closed else [])
-            return StreamPart(instrument=name, bars=self._to_bars(name, done)) if done else None
+            return StreamPart(instrument=name, bars=self._to_bars(name, closed_bars)) if closed_bars else None
 
         def lost() -> None:
             running.clear()
             raw.forget(name)
 
-        await self._keep_watching(name, once, told, lost=lost)
+        await self._keep_watching(name, once, parts, lost=lost)
 
-    async def _watch_trades(self, name: str, symbol: str, told: queue.Queue[Any], raw: RawMessages) -> None:
+    async def _watch_trades(self, name: str, symbol: str, parts: queue.Queue[Any], raw: RawMessages) -> None:
         # Binance numbers single and aggregated trades apart; by request ccxt gets the aggregated ones
         extra = {"name": "aggTrade"} if self._exchange.id.startswith("binance") else {}
 
@@ -133,9 +133,9 @@ class CcxtStream:
             self._blocks.add(f"trades {name}", raw.take_trades(name))
             return StreamPart(instrument=name, trades=self._to_trades(name, trades))
 
-        await self._keep_watching(name, once, told, lost=lambda: None)
+        await self._keep_watching(name, once, parts, lost=lambda: None)
 
-    async def _keep_watching(self, name: str, once: Any, told: queue.Queue[Any], *, lost: Any) -> None:
+    async def _keep_watching(self, name: str, once: Any, parts: queue.Queue[Any], *, lost: Any) -> None:
         """Tell what comes; after a cut say so, forget what was unfinished, pause, and join again."""
         pause, cuts = FIRST_PAUSE, _cuts()
         while True:
@@ -144,10 +144,10 @@ class CcxtStream:
                     part = await once()
                 pause = FIRST_PAUSE
                 if part is not None:
-                    told.put(part)
+                    parts.put(part)
             except cuts as error:
                 lost()
-                told.put(StreamPart(instrument=name, broken=f"{type(error).__name__} {str(error)[:160]}"))
+                parts.put(StreamPart(instrument=name, broken=f"{type(error).__name__} {str(error)[:160]}"))
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
 
@@ -155,8 +155,8 @@ class CcxtStream:
         opens = np.array([row[0] for row in rows], dtype=np.int64) * 1000
         frame = pd.DataFrame([row[1:] for row in rows], columns=list(OHLCV))
         times = pd.DatetimeIndex(opens.astype("datetime64[us]")).tz_localize("UTC")
-        made = frame.astype("float64").assign(instrument=name, open_time=times, assumed=False)
-        return made.assign(knowledge_time=_known(self._clock.now(), len(rows)))[list(BAR_COLUMNS)]
+        typed = frame.astype("float64").assign(instrument=name, open_time=times, assumed=False)
+        return typed.assign(knowledge_time=_known(self._clock.now(), len(rows)))[list(BAR_COLUMNS)]
 
     def _to_trades(self, name: str, trades: Sequence[Any]) -> pd.DataFrame:
         frame = pd.DataFrame(

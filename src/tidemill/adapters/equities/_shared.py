@@ -24,11 +24,11 @@ PLACES = 4
 
 def shares(names: Sequence[str]) -> list[Instrument]:
     """The named shares as instruments; their sources have no list of what they offer."""
-    made = []
+    instruments = []
     for name in names:
         base, quote, venue = split_instrument_id(name)
-        made.append(Instrument(venue=venue, base=base, quote=quote, price_step=PRICE_STEP, lot_step=Decimal(1)))
-    return made
+        instruments.append(Instrument(venue=venue, base=base, quote=quote, price_step=PRICE_STEP, lot_step=Decimal(1)))
+    return instruments
 
 
 def need_share(names: Sequence[str], instrument: str, source: str) -> str:
@@ -47,12 +47,12 @@ def to_share_bars(
     length = timedelta(seconds=timeframe_seconds(timeframe))
     opens = pd.DatetimeIndex(rows.index).as_unit("us")
     first, beyond, closed = pd.Timestamp(start), pd.Timestamp(end), pd.Timestamp(now - length)
-    kept = (opens >= first) & (opens < beyond) & (opens <= closed)
-    made = rows[kept].reset_index(drop=True)
-    numbers = {name: np.round(made[name].to_numpy(np.float64), PLACES) for name in OHLCV}
-    frame = pd.DataFrame({"open_time": opens[kept], **numbers})
-    known = pd.Series([pd.Timestamp(now)] * len(frame), dtype="datetime64[us, UTC]")
-    frame = frame.assign(instrument=pd.Series([instrument] * len(frame), dtype="str"), knowledge_time=known)
+    due = (opens >= first) & (opens < beyond) & (opens <= closed)
+    due_rows = rows[due].reset_index(drop=True)
+    numbers = {name: np.round(due_rows[name].to_numpy(np.float64), PLACES) for name in OHLCV}
+    frame = pd.DataFrame({"open_time": opens[due], **numbers})
+    knowledge = pd.Series([pd.Timestamp(now)] * len(frame), dtype="datetime64[us, UTC]")
+    frame = frame.assign(instrument=pd.Series([instrument] * len(frame), dtype="str"), knowledge_time=knowledge)
     return frame.assign(assumed=False)[list(BAR_COLUMNS)].sort_values("open_time", ignore_index=True)
 
 
@@ -69,5 +69,5 @@ def to_adjustments(instrument: str, told: Sequence[tuple[Any, str, float]], *, n
 def within(records: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
     """RECORDS with ``start`` <= event_time < ``end``."""
     inside = (records["event_time"] >= start) & (records["event_time"] < end)
-    kept: pd.DataFrame = records[inside]
-    return kept.reset_index(drop=True)
+    part: pd.DataFrame = records[inside]
+    return part.reset_index(drop=True)

@@ -101,12 +101,12 @@ class AlphaVantageBars:
         splits = self._ask(symbol, lambda: self._events.get_splits(symbol))
         dividends = self._ask(symbol, lambda: self._events.get_dividends(symbol))
         try:
-            told = [(one["effective_date"], "split", float(one["split_factor"])) for one in _rows(splits)]
-            told += [(one["ex_dividend_date"], "dividend", float(one["amount"])) for one in _rows(dividends)]
-            made = equities.to_adjustments(instrument, told, now=self._clock.now())
+            actions = [(one["effective_date"], "split", float(one["split_factor"])) for one in _rows(splits)]
+            actions += [(one["ex_dividend_date"], "dividend", float(one["amount"])) for one in _rows(dividends)]
+            adjustments = equities.to_adjustments(instrument, actions, now=self._clock.now())
         except (KeyError, TypeError, ValueError) as error:
             raise _changed(error) from error
-        return equities.within(made, start, end)
+        return equities.within(adjustments, start, end)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -130,10 +130,10 @@ class AlphaVantageBars:
 
 
 def _rows(answer: Any) -> list[dict[str, Any]]:
-    found = answer[0] if isinstance(answer, tuple) else answer
-    if isinstance(found, pd.DataFrame):
-        return [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
-    rows: list[dict[str, Any]] = found["data"] if isinstance(found, dict) else found
+    content = answer[0] if isinstance(answer, tuple) else answer
+    if isinstance(content, pd.DataFrame):
+        return [{str(name): value for name, value in row.items()} for row in content.to_dict("records")]
+    rows: list[dict[str, Any]] = content["data"] if isinstance(content, dict) else content
     return rows
 
 
@@ -176,16 +176,16 @@ def _patient(
             if budget is not None:
                 budget.spend()
             target = url.replace(HOST, base_url, 1) if base_url else url
-            told = requests.get(target, headers=self.headers, timeout=timeout_seconds)
-            answer = told.json()
+            response = requests.get(target, headers=self.headers, timeout=timeout_seconds)
+            answer = response.json()
             for sign in ("Error Message", "Information", "Note"):
                 if isinstance(answer, dict) and sign in answer:
                     raise ValueError(answer[sign])
             if not answer:
                 raise ValueError("no return was given")
             if on_payload is not None:
-                asked = dict(parse_qsl(urlsplit(url).query))
-                on_payload(f"alpha_vantage {asked['function']} {asked['symbol']}", told.content)
+                query = dict(parse_qsl(urlsplit(url).query))
+                on_payload(f"alpha_vantage {query['function']} {query['symbol']}", response.content)
             return answer
 
     return Patient

@@ -40,14 +40,14 @@ class ExchangeSessions:
         if length >= DAY:
             opens = [label.tz_localize("UTC").to_pydatetime() for label in schedule.index]
         else:
-            opens = [one for row in schedule.itertuples() for one in _within(row, timedelta(seconds=length))]
-        return tuple(one for one in opens if start <= one < end)
+            opens = [moment for row in schedule.itertuples() for moment in _within(row, timedelta(seconds=length))]
+        return tuple(moment for moment in opens if start <= moment < end)
 
     def _schedule(self, start: datetime, end: datetime) -> pd.DataFrame:
         """Sessions whose date lies around the range."""
         import exchange_calendars
 
-        first, last = (pd.Timestamp(one).tz_convert("UTC").tz_localize(None).normalize() for one in (start, end))
+        first, last = (pd.Timestamp(moment).tz_convert("UTC").tz_localize(None).normalize() for moment in (start, end))
         calendar: Any = exchange_calendars.get_calendar(
             self._code, start=first - pd.Timedelta(days=10), end=last + pd.Timedelta(days=10)
         )
@@ -62,4 +62,4 @@ def _within(row: Any, length: timedelta) -> list[datetime]:
     opens = [opened + number * length for number in range(-(-(closed - opened) // length))]
     if pd.isna(rest[0]):
         return opens
-    return [one for one in opens if not rest[0] <= one < rest[1]]
+    return [moment for moment in opens if not rest[0] <= moment < rest[1]]

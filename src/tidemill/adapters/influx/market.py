@@ -119,9 +119,9 @@ class InfluxMarketStore:
             [_query_all(name, timeframe, to_micros(start), to_micros(end)) for name in names]
         ):
             integers, reals, _ = _in_order(points)
-            kept = _is_whole(integers[1], until, state.unread)
-            kept &= integers[2] <= to_micros(known_at) if known_at is not None else True
-            parts.append((integers[:, kept], reals[:, kept]))
+            readable = _is_whole(integers[1], until, state.unread)
+            readable &= integers[2] <= to_micros(known_at) if known_at is not None else True
+            parts.append((integers[:, readable], reals[:, readable]))
         return to_frame(names, parts, revisions=revisions)
 
     def latest_open(self, instrument: str, timeframe: str) -> datetime | None:
@@ -171,9 +171,9 @@ class InfluxMarketStore:
         mark, lost = self._beside.watermark(), 0
         parts = [columns.part(code) for code in range(len(columns.names))]
         spans = [(int(integers[0, 0]), int(integers[0, -1]) + 1) for integers, _ in parts]
-        asked = [_query_all(name, timeframe, *span) for name, span in zip(columns.names, spans, strict=True)]
+        queries = [_query_all(name, timeframe, *span) for name, span in zip(columns.names, spans, strict=True)]
         lines: list[str] = []
-        for name, rows, (points, state) in zip(columns.names, parts, self._answers(asked), strict=True):
+        for name, rows, (points, state) in zip(columns.names, parts, self._answers(queries), strict=True):
             if stored <= state.newest:
                 raise _Taken(state.newest + 1)
             lost = state.lost(mark)

@@ -49,18 +49,18 @@ class PostFrames:
         frame = frame[inside].drop_duplicates("post_id").sort_values(["created", "post_id"], ignore_index=True)
         created, received = (frame[name].to_numpy(np.int64) for name in ("created", "received"))
         delay = self.assumed_delay_seconds
-        known = np.maximum(received, created) if delay is None else created + round(delay * MICROS_PER_SECOND)
+        knowledge = np.maximum(received, created) if delay is None else created + round(delay * MICROS_PER_SECOND)
         texts = {name: frame[name].astype("str") for name in ("post_id", "channel", "title", "text")}
-        made = pd.DataFrame(
+        posts = pd.DataFrame(
             {
                 "source": pd.Series(self.source, index=frame.index, dtype="str"),
                 "event_time": _times(created),
-                "knowledge_time": _times(known),
+                "knowledge_time": _times(knowledge),
                 "assumed": np.full(len(frame), delay is not None),
                 **texts,
             }
         )
-        return made[list(POST_COLUMNS)]
+        return posts[list(POST_COLUMNS)]
 
 
 def floor_second(moment: datetime) -> datetime:

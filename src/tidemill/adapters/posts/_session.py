@@ -65,8 +65,8 @@ class _WireAdapter(HTTPAdapter):
         if not self._base_url:
             return request
         aimed = request.copy()
-        base, asked = urlsplit(self._base_url), urlsplit(str(request.url))
-        aimed.url = urlunsplit((base.scheme, base.netloc, asked.path, asked.query, ""))
+        base, requested = urlsplit(self._base_url), urlsplit(str(request.url))
+        aimed.url = urlunsplit((base.scheme, base.netloc, requested.path, requested.query, ""))
         return aimed
 
     def _judge(self, response: requests.Response) -> None:

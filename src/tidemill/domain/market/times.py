@@ -70,8 +70,8 @@ def timeframe_seconds(timeframe: str) -> int:
     try:
         return TIMEFRAME_SECONDS[timeframe]
     except KeyError:
-        known = ", ".join(TIMEFRAME_SECONDS)
-        raise DataError(f"timeframe '{timeframe}' is unknown; use one of {known}") from None
+        names = ", ".join(TIMEFRAME_SECONDS)
+        raise DataError(f"timeframe '{timeframe}' is unknown; use one of {names}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,8 +57,8 @@ class BarTable:
         cursor.execute(WATERMARK)
         stored = max(now, int(cursor.fetchone()[0]) + 1)
         series = [self._series_id(cursor, name, timeframe) for name in bars.names]
-        known = self._known(cursor, list(zip(series, bars.ranges(), strict=True)))
-        new = _changed(bars.rows(series, stored), known)
+        stored_rows = self._newest_contents(cursor, list(zip(series, bars.ranges(), strict=True)))
+        new = _changed(bars.rows(series, stored), stored_rows)
         if new:
             self._insert(cursor, new)
             cursor.execute(RAISE.format(mark=self._mark), (stored,))
@@ -70,11 +70,12 @@ class BarTable:
         names = sorted(set(instruments))
         with read(self._engine) as connection:
             cursor = connection.connection.cursor()
-            ids = {name: found for name in names if (found := self._find_series(cursor, name, timeframe)) is not None}
+            numbers = ((name, self._find_series(cursor, name, timeframe)) for name in names)
+            ids = {name: number for name, number in numbers if number is not None}
             long = len(ids) * limits.seconds > LONG_READ * timeframe_seconds(timeframe)
             parts = self._bulk.read(list(ids.values()), limits) if long else None
             if parts is None:
-                parts = [self._short(cursor, one, limits) for one in ids.values()]
+                parts = [self._short(cursor, number, limits) for number in ids.values()]
             cursor.close()
         return to_frame(list(ids), parts, revisions=revisions)
 
@@ -86,13 +87,13 @@ class BarTable:
             if series is None:
                 return np.empty(0, np.int64)
             long = limits.seconds > LONG_READ * timeframe_seconds(timeframe)
-            found = self._bulk.opens(series, limits) if long else None
-            if found is None:
+            opens = self._bulk.opens(series, limits) if long else None
+            if opens is None:
                 text, values = limits.opens(self._mark)
                 cursor.execute(text, [series, *values])
-                found = np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)
+                opens = np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)
             cursor.close()
-        return found
+        return opens
 
     def _short(self, cursor: Any, series: int, limits: Limits) -> Part:
         text, values = limits.query(self._mark)
@@ -104,17 +105,17 @@ class BarTable:
         count = len(INTEGERS)
         return np.array(columns[:count], dtype=np.int64), np.array(columns[count:], dtype=np.float64)
 
-    def _known(self, cursor: Any, wanted: list[tuple[int, tuple[int, int]]]) -> dict[tuple[int, int], Row]:
+    def _newest_contents(self, cursor: Any, ranges: list[tuple[int, tuple[int, int]]]) -> dict[tuple[int, int], Row]:
         """Newest content of each bar stored of a series in [first, last], for some series at a time."""
-        found: dict[tuple[int, int], Row] = {}
-        for at in range(0, len(wanted), SERIES_AT_ONCE):
-            some = wanted[at : at + SERIES_AT_ONCE]
-            marks = ", ".join([f"({self._mark}, {self._mark}, {self._mark})"] * len(some))
+        contents: dict[tuple[int, int], Row] = {}
+        for at in range(0, len(ranges), SERIES_AT_ONCE):
+            batch = ranges[at : at + SERIES_AT_ONCE]
+            marks = ", ".join([f"({self._mark}, {self._mark}, {self._mark})"] * len(batch))
             text = KNOWN.format(marks=marks, names=", ".join(f"b.{name}" for name in OHLCV))
-            cursor.execute(text, [one for series, (first, last) in some for one in (series, first, last)])
+            cursor.execute(text, [value for series, (first, last) in batch for value in (series, first, last)])
             # as they were stored, so that the newest is the last
-            found.update({row[:2]: tuple(row[3:]) for row in sorted(cursor.fetchall())})
-        return found
+            contents.update({row[:2]: tuple(row[3:]) for row in sorted(cursor.fetchall())})
+        return contents
 
     def _insert(self, cursor: Any, rows: list[Row]) -> None:
         names = ", ".join(COLUMNS)
@@ -128,21 +129,21 @@ class BarTable:
 
     def _series_id(self, cursor: Any, name: str, timeframe: str) -> int:
         """Its id; made when there is none."""
-        found = self._find_series(cursor, name, timeframe)
-        if found is not None:
-            return found
+        number = self._find_series(cursor, name, timeframe)
+        if number is not None:
+            return number
         text = f"INSERT INTO series (instrument, timeframe) VALUES ({self._mark}, {self._mark})"  # noqa: S608
         cursor.execute(text, (name, timeframe))
         return int(self._look_up(cursor, name, timeframe) or 0)
 
     def _find_series(self, cursor: Any, name: str, timeframe: str) -> int | None:
         """Its id, remembered once it was found; one that this transaction makes is not found before its end."""
-        known = self._series.get((name, timeframe))
-        if known is None:
-            known = self._look_up(cursor, name, timeframe)
-            if known is not None:
-                self._series[name, timeframe] = known
-        return known
+        number = self._series.get((name, timeframe))
+        if number is None:
+            number = self._look_up(cursor, name, timeframe)
+            if number is not None:
+                self._series[name, timeframe] = number
+        return number
 
     def _look_up(self, cursor: Any, name: str, timeframe: str) -> int | None:
         text = f"SELECT series_id FROM series WHERE instrument = {self._mark} AND timeframe = {self._mark}"  # noqa: S608
@@ -151,9 +152,9 @@ class BarTable:
         return None if row is None else int(row[0])
 
 
-def _changed(rows: list[Row], known: Mapping[tuple[int, int], Row]) -> list[Row]:
-    """Rows unlike what is known; of several for one bar the last."""
+def _changed(rows: list[Row], stored: Mapping[tuple[int, int], Row]) -> list[Row]:
+    """Rows unlike what is stored; of several for one bar the last."""
     last = {row[:2]: row for row in rows}
-    if not known and len(last) == len(rows):
+    if not stored and len(last) == len(rows):
         return rows
-    return [row for key, row in last.items() if known.get(key) != row[CONTENT]]
+    return [row for key, row in last.items() if stored.get(key) != row[CONTENT]]

@@ -18,7 +18,7 @@ def examine_store(engine: Engine, *, lock: int) -> StoreHealth:
     with write(engine, lock=lock) as connection:
         mark = int(connection.execute(sa.select(WATERMARK.c.stored_at)).scalar_one())
         connection.execute(WATERMARK.update().values(stored_at=mark))
-        version = ".".join(str(one) for one in connection.dialect.server_version_info or ())
+        version = ".".join(str(number) for number in connection.dialect.server_version_info or ())
     if engine.dialect.name == "sqlite":
         path = Path(str(engine.url.database)).absolute()
         free = shutil.disk_usage(path.parent).free

@@ -21,13 +21,13 @@ def pack(body: bytes) -> bytes:
     return bytes(_codec().compress(body, asbytes=True))
 
 
-def unpack(kept: bytes) -> bytes:
+def unpack(packed: bytes) -> bytes:
     """The body again; older ones were kept with zlib."""
     import pyarrow as pa
 
-    if not kept.startswith(ZSTANDARD):
-        return zlib.decompress(kept)
-    with pa.input_stream(pa.py_buffer(kept), compression="zstd") as stream:
+    if not packed.startswith(ZSTANDARD):
+        return zlib.decompress(packed)
+    with pa.input_stream(pa.py_buffer(packed), compression="zstd") as stream:
         return bytes(stream.read())
 
 

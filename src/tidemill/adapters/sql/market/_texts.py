@@ -38,11 +38,11 @@ def write_texts(
             .where(table.c.event_time.between(min(moments), max(moments)))
             .order_by(table.c.stored_at)
         )
-        known = {_text_key(row, time_index): tuple(row) for row in connection.execute(query)}
+        newest = {_text_key(row, time_index): tuple(row) for row in connection.execute(query)}
         new: dict[Row, Row] = {}
         for row in rows:
             key = _text_key(row, time_index)
-            before = new.get(key, known.get(key))
+            before = new.get(key, newest.get(key))
             if before is None or any(before[index] != row[index] for index in content):
                 new[key] = row
         stored = next_stored(connection, now)

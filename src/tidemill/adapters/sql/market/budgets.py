@@ -49,12 +49,12 @@ class SqlBudgets:
 
 
 def _free_at(connection: Connection, name: str) -> datetime | None:
-    found = connection.execute(sa.select(BUDGETS.c.free_at).where(BUDGETS.c.name == name)).scalar()
-    return None if found is None else from_micros(found)
+    free_at = connection.execute(sa.select(BUDGETS.c.free_at).where(BUDGETS.c.name == name)).scalar()
+    return None if free_at is None else from_micros(free_at)
 
 
 def _move(connection: Connection, name: str, free: datetime, *, owner: str, units: float) -> None:
     values = {"free_at": to_micros(free), "owner": owner, "units": units}
-    done = connection.execute(BUDGETS.update().where(BUDGETS.c.name == name).values(**values))
-    if not done.rowcount:
+    result = connection.execute(BUDGETS.update().where(BUDGETS.c.name == name).values(**values))
+    if not result.rowcount:
         connection.execute(BUDGETS.insert().values(name=name, **values))

@@ -30,19 +30,19 @@ class BarColumns:
     codes: np.ndarray
     opens: np.ndarray
     values: np.ndarray
-    known: np.ndarray
+    knowledge: np.ndarray
     assumed: np.ndarray
 
     @classmethod
     def of(cls, bars: pd.DataFrame) -> BarColumns:
         """Take BARS apart; DataError names what is missing, without zone, or not a number."""
-        made = _taken_apart(bars)
-        if made is None:
+        columns = _taken_apart(bars)
+        if columns is None:
             # says what is wrong, or mends a column of another type
-            made = _taken_apart(check_frame("bars", bars).astype({"assumed": bool}))
-        if made is None:
+            columns = _taken_apart(check_frame("bars", bars).astype({"assumed": bool}))
+        if columns is None:
             raise DataError("bars with columns of a type that is not theirs cannot be stored")
-        return made
+        return columns
 
     def ranges(self) -> list[tuple[int, int]]:
         """First and last open time of each instrument."""
@@ -59,13 +59,13 @@ class BarColumns:
         if len(at) > 1 and not (opens[1:] > opens[:-1]).all():
             at = at[np.argsort(opens, kind="stable")]
             at = at[np.append(np.diff(self.opens[at]) > 0, True)]
-        return np.stack([self.opens[at], self.known[at], self.assumed[at].astype(np.int64)]), self.values[at].T
+        return np.stack([self.opens[at], self.knowledge[at], self.assumed[at].astype(np.int64)]), self.values[at].T
 
     def rows(self, series: Sequence[int], stored: int) -> list[Row]:
         """Rows of the table, ``series`` being the ids of ``names``."""
         ids = np.array(series, dtype=np.int64)[self.codes].tolist()
         values = (column.tolist() for column in self.values.T)
-        ends = self.known.tolist(), self.assumed.tolist()
+        ends = self.knowledge.tolist(), self.assumed.tolist()
         return list(zip(ids, self.opens.tolist(), [stored] * len(ids), *values, *ends, strict=True))
 
 
@@ -73,24 +73,26 @@ def _taken_apart(bars: pd.DataFrame) -> BarColumns | None:
     """The columns, column by column because a frame made of some of them costs more; None if anything is missing."""
     try:
         codes, names = _numbered(bars["instrument"])
-        opens, known = _micros(bars["open_time"]), _micros(bars["knowledge_time"])
+        opens, knowledge = _micros(bars["open_time"]), _micros(bars["knowledge_time"])
         values = np.stack([bars[name].to_numpy(np.float64) for name in OHLCV], axis=1)
         assumed = bars["assumed"].to_numpy()
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    missing = np.isnan(values).any() or any((one == MISSING).any() for one in (opens, known)) or (codes < 0).any()
+    missing = (
+        np.isnan(values).any() or any((column == MISSING).any() for column in (opens, knowledge)) or (codes < 0).any()
+    )
     if missing or assumed.dtype != bool:
         return None
-    return BarColumns(names=names, codes=codes, opens=opens, values=values, known=known, assumed=assumed)
+    return BarColumns(names=names, codes=codes, opens=opens, values=values, knowledge=knowledge, assumed=assumed)
 
 
 def _numbered(names: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Number of each row's name, -1 where there is none, and the names."""
     if len(names) > FEW:
-        codes, found = pd.factorize(names)
-        return codes, [str(one) for one in found]
+        codes, distinct = pd.factorize(names)
+        return codes, [str(name) for name in distinct]
     numbers: dict[str, int] = {}
-    each = [numbers.setdefault(one, len(numbers)) if isinstance(one, str) else -1 for one in names.tolist()]
+    each = [numbers.setdefault(name, len(numbers)) if isinstance(name, str) else -1 for name in names.tolist()]
     return np.array(each, dtype=np.int64), list(numbers)
 
 
@@ -99,8 +101,8 @@ def _micros(moments: pd.Series) -> np.ndarray:
     dtype = moments.dtype
     if not isinstance(dtype, pd.DatetimeTZDtype):
         raise TypeError(f"times without a zone: {dtype}")
-    found: Any = moments.array if dtype.unit == "us" else moments.dt.as_unit("us").array
-    micros: np.ndarray = found.asi8
+    array: Any = moments.array if dtype.unit == "us" else moments.dt.as_unit("us").array
+    micros: np.ndarray = array.asi8
     return micros
 
 
@@ -126,9 +128,9 @@ class Limits:
 
     def query(self, mark: str) -> tuple[str, list[int]]:
         """The query of one series, and what is bound behind its id."""
-        known = None if self.known_at is None else to_micros(self.known_at)
+        until = None if self.known_at is None else to_micros(self.known_at)
         bounds = [("open_time >=", to_micros(self.start)), ("open_time <", to_micros(self.end))]
-        bounds += [("knowledge_time <=", known)] if known is not None else []
+        bounds += [("knowledge_time <=", until)] if until is not None else []
         bounds += [("stored_at <=", self.stored_until)] if self.stored_until is not None else []
         where = "".join(f" AND {text} {mark}" for text, _ in bounds)
         names = ", ".join((*INTEGERS, *OHLCV))
@@ -138,11 +140,11 @@ class Limits:
 
 def to_frame(names: Sequence[str], parts: Sequence[Part], *, revisions: bool) -> pd.DataFrame:
     """BARS and stored_at of the series; of each bar the newest row unless all are wanted."""
-    kept = [part if revisions else newest(part) for part in parts]
-    counts = [part[0].shape[1] for part in kept]
+    chosen_parts = [part if revisions else newest(part) for part in parts]
+    counts = [part[0].shape[1] for part in chosen_parts]
     empty = np.empty((len(INTEGERS), 0), np.int64), np.empty((len(OHLCV), 0))
-    integers = np.concatenate([one[0] for one in kept or [empty]], axis=1)
-    reals = np.concatenate([one[1] for one in kept or [empty]], axis=1)
+    integers = np.concatenate([part[0] for part in chosen_parts or [empty]], axis=1)
+    reals = np.concatenate([part[1] for part in chosen_parts or [empty]], axis=1)
     columns: dict[str, Any] = {name: times(integers[row]) for row, name in enumerate(INTEGERS[:3])}
     columns |= {name: reals[row] for row, name in enumerate(OHLCV)}
     columns |= {"assumed": integers[3].astype(bool), "instrument": _repeated(names, counts)}

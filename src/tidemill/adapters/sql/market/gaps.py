@@ -36,13 +36,13 @@ class SqlGapLedger:
         if not gaps:
             return 0
         with write(self._engine, lock=LOCK) as connection:
-            names = {one.instrument for one in gaps}
+            names = {gap.instrument for gap in gaps}
             query = sa.select(GAPS).where(GAPS.c.instrument.in_(names)).order_by(*GAP_ORDER)
-            newest = {one.key: one for one in _gaps(connection, query)}
-            new = {one.key: one for one in gaps if newest.get(one.key) != one}
+            newest = {gap.key: gap for gap in _gaps(connection, query)}
+            new = {gap.key: gap for gap in gaps if newest.get(gap.key) != gap}
             stored = next_stored(connection, now)
             if new:
-                connection.execute(GAPS.insert(), [_gap_row(one, stored) for one in new.values()])
+                connection.execute(GAPS.insert(), [_gap_row(gap, stored) for gap in new.values()])
                 keep_stored(connection, stored)
         return len(new)
 
@@ -52,8 +52,8 @@ class SqlGapLedger:
         """The newest line of each gap that is missing still (``every``: of all), by (instrument, timeframe, start)."""
         query = _of_series(sa.select(GAPS).order_by(*GAP_ORDER), GAPS, instruments, timeframe)
         with read(self._engine) as connection:
-            newest = {one.key: one for one in _gaps(connection, query)}
-        return [one for one in newest.values() if every or one.state in MISSING_STATES]
+            newest = {gap.key: gap for gap in _gaps(connection, query)}
+        return [gap for gap in newest.values() if every or gap.state in MISSING_STATES]
 
     def load_gap_events(self, instrument: str, timeframe: str) -> Sequence[GapEvent]:
         """Every line of the series' gaps, by (start, stored_at)."""
@@ -110,10 +110,10 @@ class SqlGapLedger:
             columns = (QUARANTINE.c.instrument, QUARANTINE.c.timeframe, QUARANTINE.c.payload_hash)
             names = {row["instrument"] for row in rows.values()}
             query = sa.select(*columns).where(QUARANTINE.c.instrument.in_(names))
-            known = {tuple(row) for row in connection.execute(query)}
+            stored_keys = {tuple(row) for row in connection.execute(query)}
             stored = next_stored(connection, now)
             added = {"stored_at": stored, "released_at": None, "because": ""}
-            new = [{**row, **added} for key, row in rows.items() if key not in known]
+            new = [{**row, **added} for key, row in rows.items() if key not in stored_keys]
             if new:
                 connection.execute(QUARANTINE.insert(), new)
                 keep_stored(connection, stored)
@@ -129,25 +129,25 @@ class SqlGapLedger:
     ) -> pd.DataFrame:
         """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash)."""
         query = _of_series(sa.select(QUARANTINE), QUARANTINE, instruments, timeframe)
-        chosen = frames.known_at if every else frames.stood_at
+        is_read = frames.known_at if every else frames.stood_at
         with read(self._engine) as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
-        return frames.to_frame(sorted((row for row in rows if chosen(row, stored_until)), key=frames.order_of))
+        return frames.to_frame(sorted((row for row in rows if is_read(row, stored_until)), key=frames.order_of))
 
     def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
         """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
         reason = frames.need_reason(because, instrument, open_time)
         with write(self._engine, lock=LOCK) as connection:
             stored = next_stored(connection, now)
-            done = connection.execute(
+            result = connection.execute(
                 QUARANTINE.update()
                 .where(QUARANTINE.c.instrument == instrument, QUARANTINE.c.timeframe == timeframe)
                 .where(QUARANTINE.c.open_time == to_micros(open_time), QUARANTINE.c.released_at.is_(None))
                 .values(released_at=stored, because=reason)
             )
-            if done.rowcount:
+            if result.rowcount:
                 keep_stored(connection, stored)
-        return int(done.rowcount)
+        return int(result.rowcount)
 
 
 def _of_series(

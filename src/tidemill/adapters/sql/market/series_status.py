@@ -54,7 +54,7 @@ class SqlSeriesStatus:
             query = query.where(MARKS.c.instrument.in_(list(instruments)))
         with read(self._engine) as connection:
             events = [_event(row) for row in connection.execute(query).mappings()]
-        newest = {one.mark.key: one.mark for one in events}
+        newest = {event.mark.key: event.mark for event in events}
         return [mark for _, mark in sorted(newest.items())]
 
     def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:

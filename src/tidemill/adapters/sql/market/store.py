@@ -147,15 +147,15 @@ class SqlMarketStore:
         They are packed before the transaction begins.
         """
         digests = [digest_of(body) for _, _, body in answers]
-        made = {
+        packed = {
             digest: {"digest": digest, "source": source, "request": request, "body": pack(body)}
             for digest, (source, request, body) in zip(digests, answers, strict=True)
         }
         with write(self._engine, lock=LOCK) as connection:
-            query = sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest.in_(list(made)))
-            known = set(connection.execute(query).scalars())
+            query = sa.select(PAYLOADS.c.digest).where(PAYLOADS.c.digest.in_(list(packed)))
+            stored_digests = set(connection.execute(query).scalars())
             stored = next_stored(connection, now)
-            new = [{**row, "stored_at": stored} for digest, row in made.items() if digest not in known]
+            new = [{**row, "stored_at": stored} for digest, row in packed.items() if digest not in stored_digests]
             if new:
                 connection.execute(PAYLOADS.insert(), new)
                 keep_stored(connection, stored)
@@ -184,7 +184,7 @@ class SqlMarketStore:
         names = (PAYLOADS.c.source, PAYLOADS.c.digest, PAYLOADS.c.stored_at, sa.func.length(PAYLOADS.c.body))
         with write(self._engine, lock=LOCK) as connection:
             rows = [tuple(row) for row in connection.execute(sa.select(*names))]
-            gone, pruned = split_pruned(rows, to_micros(before), watermarks)
-            for at in range(0, len(gone), AT_ONCE):
-                connection.execute(PAYLOADS.delete().where(PAYLOADS.c.digest.in_(gone[at : at + AT_ONCE])))
+            digests, pruned = split_pruned(rows, to_micros(before), watermarks)
+            for at in range(0, len(digests), AT_ONCE):
+                connection.execute(PAYLOADS.delete().where(PAYLOADS.c.digest.in_(digests[at : at + AT_ONCE])))
         return pruned
