@@ -1,4 +1,4 @@
-"""Approved targets become intents, placed exactly once, settled and reconciled."""
+"""Approved targets become intents, placed exactly once, followed to their end, and reconciled."""
 
 from tidemill.execution.acceptance import accept_differences
 from tidemill.execution.desk import Desk

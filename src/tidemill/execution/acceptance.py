@@ -14,11 +14,11 @@ def accept_differences(desk: Desk, differences: Collection[Difference], because:
     """Book each difference once; how many were new.
 
     A balance is adjusted to the venue's. An order, fill or fee that stays different moves nothing more, since the
-    balances tell its effect: it is noted, and the same difference freezes nothing again. Take in the venue's trades
-    before, or they are counted twice.
+    balances show its effect: it is noted, and the same difference freezes nothing again. Record the venue's trades
+    before (``sync_fills``), or they are counted twice.
     """
     sequence = desk.ledger.load_portfolio(desk.account).ledger_sequence
-    events = [_event(desk.account, one, sequence, because) for one in differences]
+    events = [_event(desk.account, difference, sequence, because) for difference in differences]
     return sum(desk.ledger.record_cash_event(event, stamp=desk.stamp()) for event in events)
 
 

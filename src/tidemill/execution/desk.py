@@ -1,14 +1,15 @@
-"""Everything that placing and settling orders needs, in one value."""
+"""Everything that placing and following orders needs, in one value."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from tidemill.domain.errors import LeaseLost
 from tidemill.domain.market import Stamp
-from tidemill.domain.trading import LedgerOrder, OrderTiming
+from tidemill.domain.trading import LedgerOrder, OrderState, OrderTiming
 from tidemill.ports import (
     AccountBroker,
     AccountLedger,
@@ -33,7 +34,11 @@ class Broker(OrderBroker, AccountBroker, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """One account at one venue, with the clocks and waits that its orders obey."""
+    """One account at one venue, with the clocks and waits that its orders obey.
+
+    ``market_clock`` says whether an intent has expired, ``wall_clock`` when a request was sent and who holds the lease.
+    ``timing`` are the waits of the venue's row, and ``sleep`` lets seconds of the wall clock pass.
+    """
 
     account: str
     ledger: TradingLedger
@@ -44,7 +49,7 @@ class Desk:
     sleep: Sleep
 
     def stamp(self) -> Stamp:
-        """Tell this instant on both clocks."""
+        """Read both clocks, for what is written now."""
         return Stamp(market=self.market_clock.now(), wall=self.wall_clock.now())
 
     def check_lease(self, epoch: int) -> None:
@@ -54,11 +59,22 @@ class Desk:
 
     def order(self, intent_id: str) -> LedgerOrder:
         """The order of an intent; LookupError when the ledger has none."""
-        found = self.ledger.load_orders(intent_id=intent_id)
-        if not found:
+        orders = self.ledger.load_orders(intent_id=intent_id)
+        if not orders:
             raise LookupError(f"the ledger has no intent {intent_id}")
-        return found[0]
+        return orders[0]
 
-    def orders(self, **wanted: object) -> Sequence[LedgerOrder]:
-        """Orders of this account, see ``OrderLedger.load_orders``."""
-        return self.ledger.load_orders(account=self.account, **wanted)  # type: ignore[arg-type]
+    def orders(
+        self,
+        *,
+        decision_id: str | None = None,
+        states: Sequence[OrderState] | None = None,
+        sent_since: datetime | None = None,
+    ) -> Sequence[LedgerOrder]:
+        """Orders of this account that match all of the filters, by (as_of, attempt, leg).
+
+        ``sent_since`` (wall time) leaves out what was never sent.
+        """
+        return self.ledger.load_orders(
+            account=self.account, decision_id=decision_id, states=states, sent_since=sent_since
+        )

@@ -17,16 +17,17 @@ log = logging.getLogger(__name__)
 def hold_lease(leases: LeaseStore, name: str, owner: str, *, ttl_seconds: float, clock: Clock) -> Iterator[int]:
     """Hold the lease ``name`` and yield its epoch; a thread renews it every third of its time to live.
 
-    LeaseLost when another run holds it. A renewal that fails is not an error here: every write that
-    sends an order checks the epoch and the expiry again.
+    ``owner`` names the run, ``ttl_seconds`` is the time to live on ``clock`` (wall time). LeaseLost when another run
+    holds it. A renewal that fails is not an error here: every write that sends an order checks the epoch and the
+    expiry again, in its own transaction.
     """
     epoch = leases.acquire(name, owner, ttl_seconds=ttl_seconds, now=clock.now())
     if epoch is None:
         raise LeaseLost(f"another run trades account '{name}' now; this one stands back")
-    done = threading.Event()
+    ended = threading.Event()
 
-    def keep() -> None:
-        while not done.wait(ttl_seconds / 3):
+    def renew() -> None:
+        while not ended.wait(ttl_seconds / 3):
             try:
                 if not leases.renew(name, owner, epoch, ttl_seconds=ttl_seconds, now=clock.now()):
                     log.warning("the lease of account %s is no longer ours", name)
@@ -34,11 +35,11 @@ def hold_lease(leases: LeaseStore, name: str, owner: str, *, ttl_seconds: float,
             except TransientError as error:
                 log.warning("the lease of account %s was not renewed: %s", name, error)
 
-    keeper = threading.Thread(target=keep, name=f"lease {name}", daemon=True)
-    keeper.start()
+    renewal = threading.Thread(target=renew, name=f"lease {name}", daemon=True)
+    renewal.start()
     try:
         yield epoch
     finally:
-        done.set()
-        keeper.join()
+        ended.set()
+        renewal.join()
         leases.release(name, owner, epoch)

@@ -1,4 +1,4 @@
-"""What the venue did with our orders, taken into the ledger by trade id."""
+"""What the venue did with our orders, written into the ledger by trade id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ LATE_FILLS = timedelta(days=1)
 
 
 def sync_fills(desk: Desk, instruments: Collection[str]) -> int:
-    """Record every fill newer than the newest known of each instrument; return how many were new."""
+    """Record every fill newer than the ledger's newest of each instrument; return how many were new.
+
+    TransientError when the venue does not answer; what was recorded until then stays.
+    """
     added = 0
     for instrument in sorted(instruments):
         newest = desk.ledger.last_trade_id(desk.account, instrument)
@@ -34,9 +37,10 @@ def sync_fills(desk: Desk, instruments: Collection[str]) -> int:
 
 
 def resolve_open_orders(desk: Desk, *, epoch: int) -> tuple[LedgerOrder, ...]:
-    """Resolve every SUBMITTING and UNKNOWN order, refresh resting ones, take in their fills and late ones.
+    """Resolve every SUBMITTING and UNKNOWN order, refresh resting ones, record their fills and late ones.
 
-    Returns the orders that could not be resolved. TransientError when the venue does not answer.
+    Safe to call again at any time. Returns the orders that could not be resolved. TransientError when the venue does
+    not answer; LeaseLost when ``epoch`` no longer holds the account and an order would have to be sent again.
     """
     unresolved = [resolve_order(desk, order, epoch=epoch) for order in desk.orders(states=tuple(UNRESOLVED))]
     catch_up(desk, unresolved)
@@ -44,15 +48,15 @@ def resolve_open_orders(desk: Desk, *, epoch: int) -> tuple[LedgerOrder, ...]:
 
 
 def catch_up(desk: Desk, also: Sequence[LedgerOrder] = ()) -> None:
-    """Refresh resting orders; take in their fills, late ones, and those of the orders in ``also``."""
+    """Refresh resting orders; record their fills, late ones, and those of the orders in ``also``."""
     resting = desk.orders(states=tuple(RESTING))
     refresh_orders(desk, resting)
-    short = [order for order in _done_lately(desk) if order.filled < order.quantity]
+    short = [order for order in _ended_lately(desk) if order.filled < order.quantity]
     sync_fills(desk, {order.intent.instrument for order in [*also, *resting, *short]})
 
 
-def _done_lately(desk: Desk) -> Sequence[LedgerOrder]:
-    """Orders that are done at the venue: its list of trades may lag behind its orders, and be asked too early."""
+def _ended_lately(desk: Desk) -> Sequence[LedgerOrder]:
+    """Orders that have ended at the venue: its list of trades may lag behind its orders, and be read too early."""
     since = desk.wall_clock.now() - LATE_FILLS
     return desk.orders(states=(OrderState.FILLED, OrderState.EXPIRED, OrderState.CANCELLED), sent_since=since)
 
@@ -60,15 +64,17 @@ def _done_lately(desk: Desk) -> Sequence[LedgerOrder]:
 def refresh_orders(desk: Desk, orders: Iterable[LedgerOrder]) -> None:
     """Ask the venue for the state of each order and record what has changed."""
     for order in orders:
-        found = desk.broker.fetch_order(order.intent.instrument, order.intent.client_order_id, order.venue_order_id)
-        if found is not None and (found.state is not order.state or found.filled != order.filled):
-            desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
+        intent = order.intent
+        answer = desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+        if answer is not None and (answer.state is not order.state or answer.filled != order.filled):
+            desk.ledger.record_state(intent.intent_id, answer.state, stamp=desk.stamp(), order=answer)
 
 
 def await_fills(desk: Desk, decision_id: str, side: Side, *, wait_seconds: float) -> tuple[LedgerOrder, ...]:
-    """Take in the fills of a decision's orders of one side, waiting at most ``wait_seconds`` for those that rest.
+    """Record the fills of a decision's orders of one side, waiting at most ``wait_seconds`` for those that rest.
 
-    For the trades of an order that is filled it waits a settle time: the venue has them, and may tell them late.
+    For the trades of an order that is filled it waits the visibility delay: the venue has them, and may list them late.
+    Returns the orders as the ledger then has them. TransientError when the venue does not answer.
     """
     began = desk.wall_clock.now()
     while True:
@@ -78,8 +84,8 @@ def await_fills(desk: Desk, decision_id: str, side: Side, *, wait_seconds: float
         placed = {order.intent.instrument for order in orders if order.state not in _NEVER_PLACED}
         sync_fills(desk, placed)
         now = [order for order in desk.orders(decision_id=decision_id) if order.intent.side is side]
-        untold = any(order.state is OrderState.FILLED and order.filled < order.quantity for order in now)
-        wait = max(wait_seconds if resting else 0.0, desk.timing.visibility_seconds if untold else 0.0)
+        unlisted = any(order.state is OrderState.FILLED and order.filled < order.quantity for order in now)
+        wait = max(wait_seconds if resting else 0.0, desk.timing.visibility_seconds if unlisted else 0.0)
         if desk.wall_clock.now() >= began + timedelta(seconds=wait):
             return tuple(now)
         desk.sleep(POLL_SECONDS)
@@ -88,7 +94,11 @@ def await_fills(desk: Desk, decision_id: str, side: Side, *, wait_seconds: float
 def reduce_to_cash(
     desk: Desk, decision_id: str, instruments: Mapping[str, Instrument], quote_fee_rate: Decimal, *, epoch: int
 ) -> Sequence[LedgerOrder]:
-    """Cut the decision's buys, once, to the cash free now; return them as they then are."""
+    """Cut the decision's buys, once, to the cash free now; return them as they then are.
+
+    ``quote_fee_rate`` is the fee paid in quote on top, a fraction (0 where fees are taken from what is received).
+    LeaseLost when another run took the account over: what is free may be another's by now.
+    """
     buys = [order for order in desk.orders(decision_id=decision_id) if order.intent.side is Side.BUY]
     if not buys:
         return ()
@@ -111,15 +121,15 @@ def cancel_resting(desk: Desk, *, epoch: int | None) -> int:
 
 
 def cancel_at_venue(desk: Desk, order: LedgerOrder) -> bool:
-    """Cancel one order that rests, and take in its fills; whether it ended cancelled."""
+    """Cancel one order that rests, and record its fills; whether it ended cancelled."""
     intent = order.intent
-    told = desk.broker.cancel_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    answer = desk.broker.cancel_order(intent.instrument, intent.client_order_id, order.venue_order_id)
     # Not found on cancel: it may have filled first, so the venue's own record decides.
-    told = told or desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
-    if told is not None and told.state is not order.state:
-        desk.ledger.record_state(intent.intent_id, told.state, stamp=desk.stamp(), order=told)
+    answer = answer or desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    if answer is not None and answer.state is not order.state:
+        desk.ledger.record_state(intent.intent_id, answer.state, stamp=desk.stamp(), order=answer)
     sync_fills(desk, {intent.instrument})
-    return told is not None and told.state is OrderState.CANCELLED
+    return answer is not None and answer.state is OrderState.CANCELLED
 
 
 _NEVER_PLACED = UNRESOLVED | {OrderState.PLANNED, OrderState.REJECTED, OrderState.NOT_PLACED}

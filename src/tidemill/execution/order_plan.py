@@ -113,8 +113,9 @@ def allow_buys(
 
 
 def _sendable(side: Side, instrument: Instrument, change: Decimal, portfolio: Portfolio) -> Decimal:
-    most = abs(change) if side is Side.BUY else min(abs(change), portfolio.free(instrument.base))
-    return floor_to_step(max(most, ZERO), instrument.lot_step)
+    """What of a wished change can be sent: whole lots, and for a sell no more than is free."""
+    quantity = abs(change) if side is Side.BUY else min(abs(change), portfolio.free(instrument.base))
+    return floor_to_step(max(quantity, ZERO), instrument.lot_step)
 
 
 def _dust(instrument: Instrument, quantity: Decimal, price: Decimal) -> str:

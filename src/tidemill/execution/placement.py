@@ -2,8 +2,8 @@
 
 The ledger says SUBMITTING, with send time and window, before anything leaves; the request is signed
 with exactly these, so a process that wakes up late is refused by the venue. After the send only
-evidence counts. UNKNOWN is resolved by asking, never by sending again: "not found" proves absence
-only after the window, the venue's internal timeout and a margin have passed and several looks agree.
+evidence counts. UNKNOWN is resolved by queries, never by sending again: "not found" proves absence
+only after the window, the venue's internal timeout and a margin have passed and several queries agree.
 """
 
 from __future__ import annotations
@@ -47,22 +47,23 @@ def place_order(desk: Desk, intent_id: str, *, epoch: int) -> LedgerOrder:
 def resolve_order(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int = MOST_SENDS - 1) -> LedgerOrder:
     """Find out what became of a SUBMITTING or UNKNOWN order.
 
-    Found: the venue's state is recorded. Proven absent: sent again with the same id while the intent
-    is unexpired (at most ``sends_left`` times), else NOT_PLACED. Neither within four settle times: it
-    stays UNKNOWN.
+    The venue has it: the venue's state is recorded. Proven absent: sent again with the same id while the
+    intent is unexpired (at most ``sends_left`` times), else NOT_PLACED. Neither within four visibility
+    delays: it stays UNKNOWN. Returns the order as the ledger then has it; LeaseLost as for placing.
     """
     if order.state is OrderState.SUBMITTING:
         _record(desk, order, OrderState.UNKNOWN, "not answered")
     absences = 0
     for _ in _polls(desk):
         try:
-            found = _look(desk, order)
+            answer = _query(desk, order)
         except TransientError as error:
             log.warning("order %s: %s", order.intent.client_order_id, error)
             continue
-        if found is not None:
-            return _record_found(desk, order, found)
-        absences = absences + 1 if _settled(desk, order) else 0
+        if answer is not None:
+            return _record_answer(desk, order, answer)
+        # An absence before the visibility delay is over proves nothing: the request may still be on its way.
+        absences = absences + 1 if _would_be_visible(desk, order) else 0
         if absences >= desk.timing.absence_queries:
             return _absent(desk, order, epoch=epoch, sends_left=sends_left)
     return desk.order(order.intent.intent_id)
@@ -79,6 +80,7 @@ def _send(
         return _not_sent(desk, intent_id, absent, str(stop))
     if order is None:
         return None
+    # SUBMITTING is on the disk now. A crash from here on leaves an order in doubt, which is looked up before any other.
     placement = desk.broker.place_order(_request(order))
     order = _record_placement(desk, order, placement)
     if placement.outcome == "unknown" and order.state in UNRESOLVED:
@@ -113,12 +115,12 @@ def _request(order: LedgerOrder) -> OrderRequest:
 
 def _record_placement(desk: Desk, order: LedgerOrder, placement: Placement) -> LedgerOrder:
     if placement.order is not None:
-        return _record_found(desk, order, placement.order)
+        return _record_answer(desk, order, placement.order)
     return _record(desk, order, PLACEMENT_STATES[placement.outcome], placement.evidence)
 
 
-def _record_found(desk: Desk, order: LedgerOrder, found: VenueOrder) -> LedgerOrder:
-    return desk.ledger.record_state(order.intent.intent_id, found.state, stamp=desk.stamp(), order=found)
+def _record_answer(desk: Desk, order: LedgerOrder, answer: VenueOrder) -> LedgerOrder:
+    return desk.ledger.record_state(order.intent.intent_id, answer.state, stamp=desk.stamp(), order=answer)
 
 
 def give_up(desk: Desk, order: LedgerOrder, reason: str) -> LedgerOrder:
@@ -132,7 +134,7 @@ def _record(desk: Desk, order: LedgerOrder, state: OrderState, reason: str) -> L
 
 
 def _polls(desk: Desk) -> Iterator[int]:
-    """Yield before each look, with growing pauses between them, for at most four settle times."""
+    """Yield before each query, with growing pauses between them, for at most four visibility delays."""
     end = desk.wall_clock.now() + timedelta(seconds=4 * desk.timing.visibility_seconds)
     pause = desk.timing.first_poll_seconds
     count = 0
@@ -143,45 +145,47 @@ def _polls(desk: Desk) -> Iterator[int]:
         pause = min(2 * pause, desk.timing.last_poll_seconds)
 
 
-def _settled(desk: Desk, order: LedgerOrder) -> bool:
+def _would_be_visible(desk: Desk, order: LedgerOrder) -> bool:
+    """Whether the venue's queries would show the order by now, had the last send of it arrived."""
     if order.sent_at is None:
         return True
     return desk.wall_clock.now() >= order.sent_at + timedelta(seconds=desk.timing.visibility_seconds)
 
 
-def _look(desk: Desk, order: LedgerOrder) -> VenueOrder | None:
-    """Ask for the order by id; once the settle time has passed, also through the lists of the venue.
+def _query(desk: Desk, order: LedgerOrder) -> VenueOrder | None:
+    """Ask for the order by id; once the visibility delay has passed, also through the lists of the venue.
 
-    TransientError when the venue does not answer, or tells of several orders that this one could be.
+    TransientError when the venue does not answer, or lists several orders that this one could be.
     """
     intent = order.intent
-    found = desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
-    if found is not None or not _settled(desk, order) or order.sent_at is None:
-        return found
-    seen = [*desk.broker.fetch_open_orders([intent.instrument])]
-    seen += desk.broker.fetch_orders(intent.instrument, order.sent_at - timedelta(seconds=1))
-    named = next((one for one in seen if one.client_order_id == intent.client_order_id), None)
-    return named or _renamed(desk, order, seen)
+    answer = desk.broker.fetch_order(intent.instrument, intent.client_order_id, order.venue_order_id)
+    if answer is not None or not _would_be_visible(desk, order) or order.sent_at is None:
+        return answer
+    # A venue may lose the way by id and still list the order, so absence is proven by all three answers together.
+    listed = [*desk.broker.fetch_open_orders([intent.instrument])]
+    listed += desk.broker.fetch_orders(intent.instrument, order.sent_at - timedelta(seconds=1))
+    named = next((row for row in listed if row.client_order_id == intent.client_order_id), None)
+    return named or _renamed(desk, order, listed)
 
 
-def _renamed(desk: Desk, order: LedgerOrder, seen: Iterable[VenueOrder]) -> VenueOrder | None:
+def _renamed(desk: Desk, order: LedgerOrder, listed: Iterable[VenueOrder]) -> VenueOrder | None:
     """The order under another name: who cancels it by hand takes its client order id away.
 
-    It is known by its shape, among the cancelled orders of no other intent. TransientError when several would
+    It is recognised by its shape, among the cancelled orders of no other intent. TransientError when several would
     fit: then neither presence nor absence is proven, and a person decides.
     """
-    known = {one.venue_order_id for one in desk.orders() if one.venue_order_id}
-    fitting = {one.venue_order_id: one for one in seen if one.venue_order_id not in known and _fits(order, one)}
+    taken = {entry.venue_order_id for entry in desk.orders() if entry.venue_order_id}
+    fitting = {row.venue_order_id: row for row in listed if row.venue_order_id not in taken and _fits(order, row)}
     if len(fitting) > 1:
         ids = ", ".join(sorted(fitting))
         raise TransientError(f"each of the cancelled orders {ids} could be {order.intent.client_order_id}")
     return next(iter(fitting.values()), None)
 
 
-def _fits(order: LedgerOrder, seen: VenueOrder) -> bool:
+def _fits(order: LedgerOrder, row: VenueOrder) -> bool:
     intent = order.intent
-    same = (seen.side, seen.quantity, seen.limit_price) == (intent.side, order.quantity, intent.limit_price)
-    return same and seen.state is OrderState.CANCELLED
+    same = (row.side, row.quantity, row.limit_price) == (intent.side, order.quantity, intent.limit_price)
+    return same and row.state is OrderState.CANCELLED
 
 
 def _absent(desk: Desk, order: LedgerOrder, *, epoch: int, sends_left: int) -> LedgerOrder:

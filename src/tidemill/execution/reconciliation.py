@@ -22,7 +22,11 @@ DifferenceKind = Literal["unknown order", "missing order", "fill", "fee", "balan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that ledger and venue tell differently; ``scope`` is what a freeze should stop."""
+    """One point on which ledger and venue differ.
+
+    ``scope`` is what a freeze should stop: an instrument, or the account. ``subject`` names the order, trade or asset;
+    ``ledger`` and ``venue`` are what each says of it, in the asset's own unit.
+    """
 
     kind: DifferenceKind
     scope: str
@@ -37,43 +41,43 @@ class Difference:
 
     def accepted_as(self, account: str) -> str:
         """Id of the ledger's event that takes exactly this difference over."""
-        told = "\x1f".join((self.kind, self.scope, self.subject, f"{self.ledger}", f"{self.venue}"))
-        return f"accepted-{account}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        text = "\x1f".join((self.kind, self.scope, self.subject, f"{self.ledger}", f"{self.venue}"))
+        return f"accepted-{account}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def compare_account(desk: Desk, instruments: Collection[str], *, since: datetime) -> tuple[Difference, ...]:
     """Compare everything placed since ``since`` (wall time) and all balances.
 
-    Orders in flight are left out. A difference counts when two comparisons in a row tell it, a settle time apart,
-    the ledger unmoved in each, and fills taken in between: a venue's lists may lag behind its balances, or behind its
-    answer to an order, for as long as absence takes to prove. TransientError when the venue does not answer, or the
-    account never stands still.
+    Orders in flight are left out. A difference counts when two comparisons in a row show it, a visibility delay apart,
+    the ledger unmoved in each, and fills recorded in between: a venue's lists may lag behind its balances, or behind
+    its answer to an order, for as long as absence takes to prove. TransientError when the venue does not answer, or
+    the account never stands still.
     """
     earlier: tuple[Difference, ...] | None = None
     for _ in range(MOST_COMPARISONS):
         before = desk.ledger.load_portfolio(desk.account).ledger_sequence
-        found = _compare_once(desk, instruments, since)
+        differences = _compare_once(desk, instruments, since)
         if desk.ledger.load_portfolio(desk.account).ledger_sequence != before:
             continue
-        if not found or found == earlier:
-            return _not_accepted(desk, found)
-        earlier = found
+        if not differences or differences == earlier:
+            return _not_accepted(desk, differences)
+        earlier = differences
         desk.sleep(desk.timing.visibility_seconds)
         catch_up(desk)
     raise TransientError(f"account {desk.account} moves while it is compared; it is compared again later")
 
 
-def _not_accepted(desk: Desk, found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+def _not_accepted(desk: Desk, differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
     """Leave out what a person has taken over as it is."""
-    if not found:
-        return found
+    if not differences:
+        return differences
     accepted = {event.event_id for event in desk.ledger.load_cash_events(desk.account)}
-    return tuple(one for one in found if one.accepted_as(desk.account) not in accepted)
+    return tuple(difference for difference in differences if difference.accepted_as(desk.account) not in accepted)
 
 
 def freeze_differences(desk: Desk, differences: Collection[Difference]) -> int:
     """Freeze what each difference concerns; return how many freezes are new."""
-    return sum(desk.ledger.freeze(one.scope, one.sentence, stamp=desk.stamp()) for one in differences)
+    return sum(desk.ledger.freeze(point.scope, point.sentence, stamp=desk.stamp()) for point in differences)
 
 
 def compare_balances(
@@ -82,68 +86,68 @@ def compare_balances(
     """Differences of balances; ``bases`` maps a base asset to the instrument to freeze, others freeze the account."""
     differences = []
     for asset in sorted(set(portfolio.assets) | set(balances)):
-        ours = portfolio.quantity(asset)
-        theirs = balances[asset].total if asset in balances else ZERO
-        if ours != theirs:
+        held = portfolio.quantity(asset)
+        at_venue = balances[asset].total if asset in balances else ZERO
+        if held != at_venue:
             scope = bases.get(asset, account)
-            differences.append(Difference(kind="balance", scope=scope, subject=asset, ledger=ours, venue=theirs))
+            differences.append(Difference(kind="balance", scope=scope, subject=asset, ledger=held, venue=at_venue))
     return tuple(differences)
 
 
 def _compare_once(desk: Desk, instruments: Collection[str], since: datetime) -> tuple[Difference, ...]:
-    ours = desk.orders()
+    orders = desk.orders()
     differences: list[Difference] = []
     for instrument in sorted(instruments):
-        theirs = desk.broker.fetch_orders(instrument, since)
-        mine = [order for order in ours if order.intent.instrument == instrument]
-        differences += _compare_orders(instrument, mine, theirs, since)
+        listed = desk.broker.fetch_orders(instrument, since)
+        recorded = [order for order in orders if order.intent.instrument == instrument]
+        differences += _compare_orders(instrument, recorded, listed, since)
         differences += _compare_fees(desk, instrument, since)
     bases = {split_instrument_id(instrument)[0]: instrument for instrument in instruments}
-    in_flight = {split_instrument_id(o.intent.instrument) for o in ours if o.state in UNRESOLVED}
+    in_flight = {split_instrument_id(o.intent.instrument) for o in orders if o.state in UNRESOLVED}
     busy = {asset for base, quote, _ in in_flight for asset in (base, quote)}
     portfolio = desk.ledger.load_portfolio(desk.account)
     balances = compare_balances(portfolio, desk.broker.fetch_balances(), account=desk.account, bases=bases)
-    return (*differences, *(one for one in balances if one.subject not in busy))
+    return (*differences, *(balance for balance in balances if balance.subject not in busy))
 
 
 def _compare_orders(
-    instrument: str, ours: list[LedgerOrder], theirs: Collection[VenueOrder], since: datetime
+    instrument: str, recorded: list[LedgerOrder], listed: Collection[VenueOrder], since: datetime
 ) -> list[Difference]:
-    by_venue_id = {order.venue_order_id: order for order in ours if order.venue_order_id}
-    by_client_id = {order.intent.client_order_id: order for order in ours}
+    by_venue_id = {order.venue_order_id: order for order in recorded if order.venue_order_id}
+    by_client_id = {order.intent.client_order_id: order for order in recorded}
     differences = []
-    seen: set[str] = set()
-    for told in theirs:
-        known = by_venue_id.get(told.venue_order_id) or by_client_id.get(told.client_order_id)
-        if known is None:
-            differences.append(_differ("unknown order", instrument, told.venue_order_id, ZERO, told.quantity))
+    matched: set[str] = set()
+    for row in listed:
+        order = by_venue_id.get(row.venue_order_id) or by_client_id.get(row.client_order_id)
+        if order is None:
+            differences.append(_differ("unknown order", instrument, row.venue_order_id, ZERO, row.quantity))
             continue
-        seen.add(known.intent.intent_id)
-        if known.state not in UNRESOLVED and known.filled != told.filled:
-            differences.append(_differ("fill", instrument, known.intent.intent_id, known.filled, told.filled))
-    for order in ours:
+        matched.add(order.intent.intent_id)
+        if order.state not in UNRESOLVED and order.filled != row.filled:
+            differences.append(_differ("fill", instrument, order.intent.intent_id, order.filled, row.filled))
+    for order in recorded:
         expected = order.sent_at is not None and order.sent_at >= since and order.state in _AT_VENUE
-        if expected and order.intent.intent_id not in seen:
+        if expected and order.intent.intent_id not in matched:
             differences.append(_differ("missing order", instrument, order.intent.intent_id, order.quantity, ZERO))
     return differences
 
 
 def _compare_fees(desk: Desk, instrument: str, since: datetime) -> list[Difference]:
-    """Trade by trade: a venue may correct a fee after it was told, or take a trade back."""
-    fills = [one for one in desk.ledger.load_fills(desk.account) if one.instrument == instrument]
-    ours = [one for one in fills if one.traded_at >= since]
-    if not ours:
+    """Trade by trade: a venue may correct a fee after it reported it, or take a trade back."""
+    fills = [fill for fill in desk.ledger.load_fills(desk.account) if fill.instrument == instrument]
+    recorded = [fill for fill in fills if fill.traded_at >= since]
+    if not recorded:
         return []
-    before = [one.trade_id for one in fills if one.traded_at < since]
-    theirs = {one.trade_id: one for one in desk.broker.fetch_fills(instrument, before[-1] if before else None)}
+    before = [fill.trade_id for fill in fills if fill.traded_at < since]
+    listed = {fill.trade_id: fill for fill in desk.broker.fetch_fills(instrument, before[-1] if before else None)}
     differences = []
-    for fill in ours:
-        told = theirs.get(fill.trade_id)
-        if told is None:
+    for fill in recorded:
+        at_venue = listed.get(fill.trade_id)
+        if at_venue is None:
             differences.append(_differ("fill", instrument, f"trade {fill.trade_id}", fill.quantity, ZERO))
-        elif (told.fee, told.fee_asset) != (fill.fee, fill.fee_asset):
-            subject = f"trade {fill.trade_id} in {told.fee_asset}"
-            differences.append(_differ("fee", instrument, subject, fill.fee, told.fee))
+        elif (at_venue.fee, at_venue.fee_asset) != (fill.fee, fill.fee_asset):
+            subject = f"trade {fill.trade_id} in {at_venue.fee_asset}"
+            differences.append(_differ("fee", instrument, subject, fill.fee, at_venue.fee))
     return differences
 
 

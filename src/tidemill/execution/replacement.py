@@ -44,7 +44,7 @@ def replace_order(desk: Desk, intent_id: str, *, limit_price: Decimal, epoch: in
     The new order belongs to the same decision, under an id that follows from the old one's: called again, after a
     crash at any point, it is the same order and placed once, at the limit of the first call. When nothing is left,
     or the old order never was at the venue, nothing takes its place and it is returned: the next decision decides
-    anew. TransientError while the venue has not told how the old one ended.
+    anew. TransientError while the venue has not said how the old one ended.
     """
     new_id = replacement_id(intent_id)
     if desk.ledger.load_orders(intent_id=new_id):
@@ -58,16 +58,16 @@ def replace_order(desk: Desk, intent_id: str, *, limit_price: Decimal, epoch: in
 
 
 def _rest_of(desk: Desk, old: LedgerOrder) -> Decimal:
-    """What of an ended order was not filled, by the venue's record; TransientError while its trades are not told."""
+    """What an ended order has not filled, by the venue; TransientError while some of its trades are not listed."""
     intent = old.intent
     if old.state in UNRESOLVED | RESTING:
         raise TransientError(f"order {intent.client_order_id} is {old.state}; what is left of it is not known yet")
     if old.venue_order_id is None:
         return ZERO
-    told = desk.broker.fetch_order(intent.instrument, intent.client_order_id, old.venue_order_id)
+    answer = desk.broker.fetch_order(intent.instrument, intent.client_order_id, old.venue_order_id)
     sync_fills(desk, {intent.instrument})
     filled = desk.order(intent.intent_id).filled
-    if told is None or told.filled != filled:
+    if answer is None or answer.filled != filled:
         raise TransientError(f"the trades of order {intent.client_order_id} are not all told yet")
     return old.quantity - filled
 
