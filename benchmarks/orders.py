@@ -57,15 +57,15 @@ def running_venue(folder: Path) -> Iterator[str]:
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
     try:
         assert child.stdout is not None
-        told = json.loads(child.stdout.readline())
+        venue = json.loads(child.stdout.readline())
         for path, body in (
             ("accounts", {"key": CLIENT_KEY, "secret": CLIENT_SECRET, "balances": {"USD": "100000000"}}),
             ("clock", {"now": MARKET.isoformat()}),
         ):
-            head = {"X-Admin-Token": told["token"], "Content-Type": "application/json"}
-            asked = urllib.request.Request(f"{told['admin']}/{path}", json.dumps(body).encode(), head)
-            urllib.request.urlopen(asked, timeout=10).read()
-        yield str(told["rest"])
+            head = {"X-Admin-Token": venue["token"], "Content-Type": "application/json"}
+            request = urllib.request.Request(f"{venue['admin']}/{path}", json.dumps(body).encode(), head)
+            urllib.request.urlopen(request, timeout=10).read()
+        yield str(venue["rest"])
     finally:
         child.terminate()
         child.wait(30)
@@ -154,9 +154,9 @@ class Desks:
     def make(self, number: int, intents: int) -> tuple[Decision, list[OrderIntent]]:
         """A decision with so many intents."""
         as_of = MARKET - timedelta(days=1) + timedelta(seconds=number)
-        told = self.desk.stamp()
+        stamp = self.desk.stamp()
         name = decision_id(account=NAME, strategy="trend", as_of=as_of, attempt=0)
-        made = Decision(
+        decision = Decision(
             decision_id=name,
             account=NAME,
             strategy="trend",
@@ -170,21 +170,21 @@ class Desks:
             limits_version="1",
             ledger_sequence=0,
             store_watermark=0,
-            market_time=told.market,
-            wall_time=told.wall,
+            market_time=stamp.market,
+            wall_time=stamp.wall,
         )
-        return made, [make_intent(name, as_of, leg) for leg in range(intents)]
+        return decision, [make_intent(name, as_of, leg) for leg in range(intents)]
 
     def decide(self, decision: Decision, intents: Sequence[OrderIntent]) -> list[str]:
         """Record a decision with its intents, in one commit; their ids."""
         self.ledger.record_decision(decision, intents, epoch=self.epoch)
-        return [one.intent_id for one in intents]
+        return [intent.intent_id for intent in intents]
 
     def one(self, number: int) -> float:
         """Seconds from a decision to its acknowledged order."""
-        made = self.make(number, 1)
+        intents = self.make(number, 1)
         began = time.perf_counter()
-        (name,) = self.decide(*made)
+        (name,) = self.decide(*intents)
         place_order(self.desk, name, epoch=self.epoch)
         return time.perf_counter() - began
 
@@ -212,7 +212,7 @@ def make_intent(decision: str, as_of: datetime, leg: int) -> OrderIntent:
     )
 
 
-def fleets(ours: Desks, folder: Path) -> list[float]:
+def fleets(desks: Desks, folder: Path) -> list[float]:
     """Seconds of fifty intents of one decision, recorded and submitted as `trade` does, inside running flows.
 
     Each runs the shipped task under Prefect's own task runner with a Prefect server; the flow's start is not counted.
@@ -224,12 +224,12 @@ def fleets(ours: Desks, folder: Path) -> list[float]:
     os.environ.update(server.environment)
     try:
         server.wait()
-        return flows_of_fifty(ours)
+        return flows_of_fifty(desks)
     finally:
         server.stop()
 
 
-def flows_of_fifty(ours: Desks) -> list[float]:
+def flows_of_fifty(desks: Desks) -> list[float]:
     """One figure a flow run, the first left out."""
     from prefect import flow
 
@@ -240,12 +240,12 @@ def flows_of_fifty(ours: Desks) -> list[float]:
     @flow(name="fifty", log_prints=False)
     def fifty(number: int) -> float:
         began = time.perf_counter()
-        names = ours.decide(*ours.make(1000 + number, FLEET))
-        placed = [one.result() for one in orders.submit_order.map(names, ours.epoch)]
-        assert all(one.venue_order_id for one in placed)
+        names = desks.decide(*desks.make(1000 + number, FLEET))
+        placed = [future.result() for future in orders.submit_order.map(names, desks.epoch)]
+        assert all(order.venue_order_id for order in placed)
         return time.perf_counter() - began
 
-    with using(Services(Settings(home=Path("bench")), Overrides(desk=ours.desk))):
+    with using(Services(Settings(home=Path("bench")), Overrides(desk=desks.desk))):
         return [fifty(number) for number in range(FLEET_RUNS + 1)][1:]
 
 
@@ -257,10 +257,10 @@ class Turns:
     three_commits: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
 
-    def add(self, plain: Plain, commits: Commits, ours: Desks, numbers: range, *, warm: int) -> None:
+    def add(self, plain: Plain, commits: Commits, desks: Desks, numbers: range, *, warm: int) -> None:
         """Take turns; the first ``warm`` ones are left out."""
         for turn, number in enumerate(numbers):
-            taken = plain.send(f"p{number}"), commits.three(), ours.one(number)
+            taken = plain.send(f"p{number}"), commits.three(), desks.one(number)
             if turn >= warm:
                 for times, seconds in zip((self.ccxt_alone, self.three_commits, self.ours), taken, strict=True):
                     times.append(seconds)
@@ -268,33 +268,35 @@ class Turns:
     @property
     def found(self) -> dict[str, float]:
         """Medians in milliseconds; the ratio is that of the medians."""
-        alone, three, ours = (1000 * statistics.median(one) for one in (self.ccxt_alone, self.three_commits, self.ours))
-        told = {"ccxt_alone_ms": alone, "three_commits_ms": three, "ours_ms": ours, "ratio": ours / (alone + three)}
-        return {name: round(value, 3) for name, value in told.items()}
+        alone, three, ours = (
+            1000 * statistics.median(seconds) for seconds in (self.ccxt_alone, self.three_commits, self.ours)
+        )
+        figures = {"ccxt_alone_ms": alone, "three_commits_ms": three, "ours_ms": ours, "ratio": ours / (alone + three)}
+        return {name: round(value, 3) for name, value in figures.items()}
 
 
-def on_new_files(plain: Plain, ours: Desks, folder: Path) -> Turns:
+def on_new_files(plain: Plain, desks: Desks, folder: Path) -> Turns:
     """Turns on logs that grow."""
     turns = Turns()
     for block in range(ROUNDS // BLOCK):
-        ours.ledger.close()
-        ours.open(folder / f"ops{block}.db")
+        desks.ledger.close()
+        desks.open(folder / f"ops{block}.db")
         commits = Commits(folder / f"plain{block}.db")
         first = 10_000 + block * (BLOCK + WARM)
-        turns.add(plain, commits, ours, range(first, first + BLOCK + WARM), warm=WARM)
+        turns.add(plain, commits, desks, range(first, first + BLOCK + WARM), warm=WARM)
         commits.close()
     return turns
 
 
-def on_full_logs(plain: Plain, ours: Desks, folder: Path) -> Turns:
+def on_full_logs(plain: Plain, desks: Desks, folder: Path) -> Turns:
     """Turns on logs that have their full size."""
     commits = Commits(folder / "plain.db")
     for _ in range(TO_FULL_SIZE):
         commits.three()
     for number in range(TO_FULL_SIZE // 5):
-        ours.one(number)
+        desks.one(number)
     turns = Turns()
-    turns.add(plain, commits, ours, range(TO_FULL_SIZE, TO_FULL_SIZE + ROUNDS), warm=0)
+    turns.add(plain, commits, desks, range(TO_FULL_SIZE, TO_FULL_SIZE + ROUNDS), warm=0)
     commits.close()
     return turns
 
@@ -304,12 +306,12 @@ def measure() -> dict[str, Any]:
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as place, running_venue(Path(place)) as rest:
         folder = Path(place)
-        plain, ours = Plain(rest), Desks(rest, folder / "ops.db")
-        full = on_full_logs(plain, ours, folder).found
-        new = on_new_files(plain, ours, folder).found
-        fleet = fleets(ours, folder)
+        plain, desks = Plain(rest), Desks(rest, folder / "ops.db")
+        full = on_full_logs(plain, desks, folder).found
+        new = on_new_files(plain, desks, folder).found
+        fleet = fleets(desks, folder)
         plain.close()
-        ours.close()
+        desks.close()
     return {"runs": ROUNDS, "new_files": new, "full_logs": full, "fifty_seconds": round(statistics.median(fleet), 3)}
 
 
@@ -318,32 +320,32 @@ TITLE = "Orders"
 
 def rows(_options: Options) -> list[Row]:
     """From a decision to its acknowledged orders, with every protection on."""
-    found = measure()
-    states = {"new files": found["new_files"], "logs of full size": found["full_logs"]}
+    measured = measure()
+    states = {"new files": measured["new_files"], "logs of full size": measured["full_logs"]}
     return [
-        *(row for state, one in states.items() for row in rows_of(state, one)),
-        Row(f"{FLEET} intents of one decision acknowledged in one flow", f"{found['fifty_seconds']:.2f} s", "3 s"),
+        *(row for state, figures in states.items() for row in rows_of(state, figures)),
+        Row(f"{FLEET} intents of one decision acknowledged in one flow", f"{measured['fifty_seconds']:.2f} s", "3 s"),
     ]
 
 
-def rows_of(state: str, found: dict[str, float]) -> list[Row]:
+def rows_of(state: str, figures: dict[str, float]) -> list[Row]:
     """What was measured with the databases in one state."""
     return [
         Row(
             f"{state}: one limit IOC order through ccxt.async_support alone, same venue, connection kept open",
-            f"{found['ccxt_alone_ms']:.2f} ms",
+            f"{figures['ccxt_alone_ms']:.2f} ms",
         ),
         Row(
             f"{state}: three commits of one row of 200 bytes, SQLite alone (WAL, synchronous=FULL as the ledger)",
-            f"{found['three_commits_ms']:.2f} ms",
+            f"{figures['three_commits_ms']:.2f} ms",
         ),
         Row(
             f"{state}: the same order from its decision to its recorded acknowledgement (three commits of the ledger)",
-            f"{found['ours_ms']:.2f} ms",
+            f"{figures['ours_ms']:.2f} ms",
         ),
         Row(
             f"{state}: the last over the sum of the two before, medians of turns in one run",
-            f"{found['ratio']:.2f}",
+            f"{figures['ratio']:.2f}",
             "1.25",
         ),
     ]

@@ -40,28 +40,28 @@ PRODUCTION_FAULTS = ("drop_after", "drop_before", "no_answer_after", "error_1007
 
 def main() -> int:
     """Run the cases asked for; 0 when the protections held (or, with a control, when its damage was found)."""
-    asked = _arguments()
+    options = _arguments()
     logging.disable(logging.ERROR)  # hundreds of cases warn; what matters is judged
-    if asked.naive:
-        return _show_naive(asked)
-    diary = Diary(asked.diary)
+    if options.naive:
+        return _show_naive(options)
+    diary = Diary(options.diary)
     verdicts = diary.read()
-    known = {one.case.number for one in verdicts}
-    cases = [one for one in _cases(asked) if one.number not in known][: asked.at_most]
-    if asked.flows:
-        verdicts += _run_flows(cases, asked, diary)
+    judged = {verdict.case.number for verdict in verdicts}
+    cases = [case for case in _cases(options) if case.number not in judged][: options.at_most]
+    if options.flows:
+        verdicts += _run_flows(cases, options, diary)
     else:
-        with _database(asked.db) as url:
-            verdicts += _run_all(cases, asked, url, diary)
-    found = [one for one in verdicts if not one.is_clean]
-    legal = flow_cells() if asked.flows else legal_cells(asked.db)
-    report = make_report(verdicts, legal, control=asked.control, database=asked.db, seed=asked.seed)
-    show_report(report, found)
-    if asked.json:
-        Path(asked.json).write_text(json.dumps(report, indent=1) + "\n")
-    if asked.control:
-        return 0 if found else 1
-    return 1 if found else 0
+        with _database(options.db) as url:
+            verdicts += _run_all(cases, options, url, diary)
+    damaged = [verdict for verdict in verdicts if not verdict.is_clean]
+    legal = flow_cells() if options.flows else legal_cells(options.db)
+    report = make_report(verdicts, legal, control=options.control, database=options.db, seed=options.seed)
+    show_report(report, damaged)
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+    if options.control:
+        return 0 if damaged else 1
+    return 1 if damaged else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -81,21 +81,21 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _cases(asked: argparse.Namespace) -> list[Case]:
-    if asked.flows:
-        return draw_flow_cases(asked.flows, asked.seed)
-    if asked.case is not None:
-        return [draw_one(asked.case, asked.db, asked.control)]
-    count = asked.cases or (20 if asked.control else len(legal_cells(asked.db)))
-    cases = draw_cases(count, asked.seed, asked.db, asked.control)
-    return cases + _production_cases(asked)
+def _cases(options: argparse.Namespace) -> list[Case]:
+    if options.flows:
+        return draw_flow_cases(options.flows, options.seed)
+    if options.case is not None:
+        return [draw_one(options.case, options.db, options.control)]
+    count = options.cases or (20 if options.control else len(legal_cells(options.db)))
+    cases = draw_cases(count, options.seed, options.db, options.control)
+    return cases + _production_cases(options)
 
 
-def _production_cases(asked: argparse.Namespace) -> list[Case]:
+def _production_cases(options: argparse.Namespace) -> list[Case]:
     """Cases with the waits that Binance's row asks for: a lost answer costs 17 seconds there."""
     return [
         Case(
-            number=(asked.seed + 1000) * 1_000_000 + number,
+            number=(options.seed + 1000) * 1_000_000 + number,
             instant=PRODUCTION_INSTANTS[number % len(PRODUCTION_INSTANTS)],
             fault=PRODUCTION_FAULTS[number % len(PRODUCTION_FAULTS)],
             combination="none",
@@ -105,7 +105,7 @@ def _production_cases(asked: argparse.Namespace) -> list[Case]:
             delay=0.0,
             production=True,
         )
-        for number in range(asked.production)
+        for number in range(options.production)
     ]
 
 
@@ -124,21 +124,21 @@ def _database(kind: str) -> Iterator[str]:
         yield url
 
 
-def _run_all(cases: Sequence[Case], asked: argparse.Namespace, url: str, diary: Diary) -> list[Verdict]:
+def _run_all(cases: Sequence[Case], options: argparse.Namespace, url: str, diary: Diary) -> list[Verdict]:
     """Share the cases among processes, each with a venue of its own."""
     context = multiprocessing.get_context("fork")
     todo: Any = context.Queue()
     done: Any = context.Queue()
-    jobs = max(1, min(asked.jobs or JOBS, len(cases)))
+    jobs = max(1, min(options.jobs or JOBS, len(cases)))
     for case in cases:
         todo.put(case)
     for _ in range(jobs):
         todo.put(None)
     workers = [
-        context.Process(target=_work, args=(todo, done, asked, url, number), daemon=True) for number in range(jobs)
+        context.Process(target=_work, args=(todo, done, options, url, number), daemon=True) for number in range(jobs)
     ]
-    for one in workers:
-        one.start()
+    for worker in workers:
+        worker.start()
     verdicts: list[Verdict] = []
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("cases", total=len(cases))
@@ -149,28 +149,30 @@ def _run_all(cases: Sequence[Case], asked: argparse.Namespace, url: str, diary: 
             verdicts.append(verdict)
             diary.write(verdict)
             progress.advance(bar)
-    for one in workers:
-        one.join()
+    for worker in workers:
+        worker.join()
     return verdicts
 
 
-def _show_naive(asked: argparse.Namespace) -> int:
+def _show_naive(options: argparse.Namespace) -> int:
     from naive import draw_naive_cases, run_naive_cases
 
-    cases = draw_naive_cases(asked.naive, asked.seed)
+    cases = draw_naive_cases(options.naive, options.seed)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("plain client", total=len(cases))
-        found = run_naive_cases(cases, Path(tempfile.mkdtemp(prefix="tidemill-naive-")), lambda: progress.advance(bar))
+        verdicts = run_naive_cases(
+            cases, Path(tempfile.mkdtemp(prefix="tidemill-naive-")), lambda: progress.advance(bar)
+        )
     table = Table("what", "how many", title="a plain retrying client under the same faults")
-    for name, count in found.items():
+    for name, count in verdicts.items():
         table.add_row(name, str(count))
     console.print(table)
-    if asked.json:
-        Path(asked.json).write_text(json.dumps(found, indent=1) + "\n")
+    if options.json:
+        Path(options.json).write_text(json.dumps(verdicts, indent=1) + "\n")
     return 0
 
 
-def _run_flows(cases: Sequence[Case], asked: argparse.Namespace, diary: Diary) -> list[Verdict]:
+def _run_flows(cases: Sequence[Case], options: argparse.Namespace, diary: Diary) -> list[Verdict]:
     """Whole flows: slower by a hundred times, and nothing replaced in them."""
     from flow_cases import run_flow_cases
 
@@ -182,22 +184,22 @@ def _run_flows(cases: Sequence[Case], asked: argparse.Namespace, diary: Diary) -
             progress.advance(bar)
 
         folder = Path(tempfile.mkdtemp(prefix="tidemill-flow-faults-"))
-        return run_flow_cases(cases, folder, min(asked.jobs or FLOW_JOBS, len(cases)), on_case)
+        return run_flow_cases(cases, folder, min(options.jobs or FLOW_JOBS, len(cases)), on_case)
 
 
-def _work(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int) -> None:
+def _work(todo: Any, done: Any, options: argparse.Namespace, url: str, number: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its venue ends with it
     try:
-        _work_off(todo, done, asked, url, number)
+        _work_off(todo, done, options, url, number)
     except BaseException:
         done.put(traceback.format_exc())
 
 
-def _work_off(todo: Any, done: Any, asked: argparse.Namespace, url: str, number: int) -> None:
+def _work_off(todo: Any, done: Any, options: argparse.Namespace, url: str, number: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix=f"tidemill-faults-{number}-"))
     venue = Venue(folder)
     venue.admin("POST", "clock", {"now": "2013-02-13T00:00:45Z"})
-    store = PostgresStore(url, f"w{number}") if asked.db == "postgres" else SqliteStore(folder)
+    store = PostgresStore(url, f"w{number}") if options.db == "postgres" else SqliteStore(folder)
     try:
         while (case := todo.get()) is not None:
             done.put(run_case(case, venue, store, folder))

@@ -63,15 +63,15 @@ class MortalLedger(SqlLedger):
         self._striker.at("after the decision")
         return done
 
-    def begin_submit(self, intent_id: str, **told: Any) -> LedgerOrder | None:
-        order = super().begin_submit(intent_id, **told)
+    def begin_submit(self, intent_id: str, **send: Any) -> LedgerOrder | None:
+        order = super().begin_submit(intent_id, **send)
         if order is not None:
             self._striker.at("after SUBMITTING")
         return order
 
-    def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **told: Any) -> LedgerOrder:
-        self._acknowledging = told.get("order") is not None
-        order = super().record_state(intent_id, state, stamp=stamp, **told)
+    def record_state(self, intent_id: str, state: OrderState, *, stamp: Stamp, **outcome: Any) -> LedgerOrder:
+        self._acknowledging = outcome.get("order") is not None
+        order = super().record_state(intent_id, state, stamp=stamp, **outcome)
         self._acknowledging = False
         return order
 

@@ -14,14 +14,14 @@ HEAD_BYTES, FRAME_BYTES = 32, 24
 
 def logged_pages(path: Path) -> frozenset[int]:
     """Numbers (from 1) of the pages in committed frames of the log beside ``path``; none when there is no log."""
-    found: set[int] = set()
+    pages: set[int] = set()
     pending: list[int] = []
     for page, commits in _frames(path.with_name(f"{path.name}-wal")):
         pending.append(page)
         if commits:
-            found.update(pending)
+            pages.update(pending)
             pending.clear()
-    return frozenset(found)
+    return frozenset(pages)
 
 
 def _frames(log: Path) -> Iterator[tuple[int, bool]]:

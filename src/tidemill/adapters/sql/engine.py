@@ -1,4 +1,4 @@
-"""What both SQL stores share: exact money, UTC times, and write transactions that cannot deadlock.
+"""What both SQL stores share: engines, write transactions that cannot deadlock, and errors that name the store.
 
 SQLAlchemy Core on SQLite and PostgreSQL alike; which one is a matter of the URL.
 """
@@ -10,20 +10,17 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from tidemill.adapters.sql._write_ahead import logged_pages
 from tidemill.domain.errors import ConfigurationError, TidemillError, TransientError
-from tidemill.domain.market import from_micros, to_micros
 
 LONGEST_WAIT_MS = 15_000
 """How long a writer waits for the one before it."""
@@ -35,47 +32,6 @@ _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 _connected: Counter[str] = Counter()
 """Connections of this process by SQLite file."""
 _connecting = threading.Lock()
-
-
-class Money(sa.types.TypeDecorator[Decimal]):
-    """Decimal kept to the last digit: TEXT on SQLite (whose NUMERIC is a float), NUMERIC on PostgreSQL."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
-        """Choose the column type of the database."""
-        return dialect.type_descriptor(sa.Numeric() if dialect.name == "postgresql" else sa.Text())
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        """Refuse anything but Decimal: a float would lose money silently."""
-        if value is None:
-            return None
-        if not isinstance(value, Decimal):
-            raise TypeError(f"money must be a Decimal, not {type(value).__name__}")
-        return value if dialect.name == "postgresql" else format(value, "f")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """Return a Decimal."""
-        del dialect
-        return None if value is None else Decimal(value)
-
-
-class Micros(sa.types.TypeDecorator[datetime]):
-    """Aware UTC datetime kept as int64 microseconds (SQLite would drop the offset)."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Store micros; a time without zone is refused."""
-        del dialect
-        return None if value is None else to_micros(value)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        """Return aware UTC."""
-        del dialect
-        return None if value is None else from_micros(value)
 
 
 def open_engine(url: str, *, durable: bool, wait_ms: int = LONGEST_WAIT_MS) -> Engine:
@@ -115,8 +71,8 @@ def check_whole(path: Path) -> None:
             head = file.read(32)
     if not head.startswith(b"SQLite format 3\x00") or len(head) < 32:
         raise ConfigurationError(damaged(str(path), "file is not a database"))
-    told, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
-    size = 65536 if told == 1 else told
+    size_code, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
+    size = 65536 if size_code == 1 else size_code
     there = path.stat().st_size
     # the page of the lock bytes at 1 GiB holds nothing and is never written
     lacking = set(range(there // size + 1, pages + 1)) - {LOCK_BYTES // size + 1} if there < pages * size else set()
@@ -208,29 +164,18 @@ def translated(engine: Engine) -> Iterator[None]:
     """Turn the driver's operational errors into ours; integrity errors are bugs and pass."""
     try:
         yield
-    except Exception as error:
-        tell(engine, error)
+    except DBAPIError as error:
+        cause = error.orig or error
+        is_damage = any(sign in str(cause) for sign in DAMAGE)
+        if is_damage or error.connection_invalidated or isinstance(cause, engine.dialect.loaded_dbapi.OperationalError):
+            raise refused(engine, str(cause)) from error
         raise
-
-
-def tell(engine: Engine, error: BaseException) -> None:
-    """Raise our own error for one of SQLAlchemy's or its driver's; come back when it is a bug of ours, or none."""
-    driver = engine.dialect.loaded_dbapi
-    if isinstance(error, DBAPIError):
-        cause, lost = error.orig or error, error.connection_invalidated
-    elif isinstance(error, driver.Error):
-        cause, lost = error, isinstance(error, driver.InterfaceError)
-    else:
-        return
-    damage = any(one in str(cause) for one in DAMAGE)
-    if damage or lost or isinstance(cause, driver.OperationalError):
-        raise refused(engine, str(cause)) from error
 
 
 def refused(engine: Engine, text: str) -> TidemillError:
     """What the database said, as an error of ours: damage is for a person, all else may pass."""
     store = _safe(str(engine.url))
-    if any(one in text for one in DAMAGE):
+    if any(sign in text for sign in DAMAGE):
         return ConfigurationError(damaged(store, text))
     return TransientError(f"the store {store} did not answer: {text}")
 
@@ -246,7 +191,7 @@ def upgrade(engine: Engine, scripts: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
-        if any(one in str(error.orig) for one in DAMAGE):
+        if any(sign in str(error.orig) for sign in DAMAGE):
             raise ConfigurationError(damaged(_safe(str(engine.url)), str(error.orig))) from error
         raise ConfigurationError(f"the store {_safe(str(engine.url))} cannot be opened: {error.orig}") from error
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from tidemill.adapters.sql.engine import Micros, Money
+from tidemill.adapters.sql.column_types import Micros, Money
 
 METADATA = sa.MetaData()
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from tidemill.adapters.sql.engine import Micros
+from tidemill.adapters.sql.column_types import Micros
 
 METADATA = sa.MetaData()
 

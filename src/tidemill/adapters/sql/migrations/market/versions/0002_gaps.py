@@ -50,9 +50,9 @@ def upgrade() -> None:
 def _carry_over(holes: sa.Table) -> None:
     names = ("instrument", "timeframe", "start", "stored_at", "end", "missing", "cause")
     gaps = sa.table("gaps", *(sa.column(name) for name in names))
-    known = {}
+    earlier = {}
     for row in op.get_bind().execute(sa.select(gaps).order_by(gaps.c.end)).mappings():
-        told = {**row, "cause": CAUSES.get(row["cause"], "unknown"), "state": "open", "why": "recorded as a gap"}
-        known[tuple(row[name] for name in names[:4])] = told
-    if known:
-        op.bulk_insert(holes, list(known.values()))
+        gap = {**row, "cause": CAUSES.get(row["cause"], "unknown"), "state": "open", "why": "recorded as a gap"}
+        earlier[tuple(row[name] for name in names[:4])] = gap
+    if earlier:
+        op.bulk_insert(holes, list(earlier.values()))

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tidemill.adapters.sql.engine import Money
+from tidemill.adapters.sql.column_types import Money
 
 revision = "0001"
 down_revision = None

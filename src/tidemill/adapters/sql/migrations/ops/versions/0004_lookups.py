@@ -12,7 +12,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from alembic import op
 
-from tidemill.adapters.sql.engine import Money
+from tidemill.adapters.sql.column_types import Money
 
 revision = "0004"
 down_revision = "0003"
@@ -53,15 +53,15 @@ def _mark_peaks() -> None:
     """In Python, since SQL would compare text."""
     op.add_column("accounts", sa.Column("peak_equity", Money))
     accounts, decisions = (
-        sa.Table(one, sa.MetaData(), autoload_with=op.get_bind()) for one in ("accounts", "decisions")
+        sa.Table(name, sa.MetaData(), autoload_with=op.get_bind()) for name in ("accounts", "decisions")
     )
     marks = sa.select(decisions.c.account, decisions.c.equity).where(decisions.c.equity.is_not(None))
     peaks: dict[str, Decimal] = {}
     for account, mark in op.get_bind().execute(marks):
         peaks[account] = max(peaks.get(account, Decimal(0)), Decimal(mark))
     for account, peak in peaks.items():
-        told = {"peak_equity": sa.bindparam("peak", peak, Money)}
-        op.execute(accounts.update().where(accounts.c.account == account).values(told))
+        values = {"peak_equity": sa.bindparam("peak", peak, Money)}
+        op.execute(accounts.update().where(accounts.c.account == account).values(values))
 
 
 def _add_indexes() -> None:
@@ -130,9 +130,9 @@ def _rebuild_decisions() -> None:
 
 
 def _move_rows(table: str) -> None:
-    old, new = (_table(one) for one in (table, f"{table}_new"))
+    old, new = (_table(name) for name in (table, f"{table}_new"))
     names = new.c.keys()
-    op.execute(new.insert().from_select(names, sa.select(*(old.c[one] for one in names))))
+    op.execute(new.insert().from_select(names, sa.select(*(old.c[name] for name in names))))
     op.drop_table(table)
     op.rename_table(f"{table}_new", table)
 
