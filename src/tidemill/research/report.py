@@ -45,15 +45,21 @@ class BacktestReport:
     trial: TrialReference
     seconds: float = 0.0
 
-    def summary_json(self) -> dict[str, Any]:
+    def _summary(self) -> dict[str, Any]:
         """What was run and what it did, JSON-ready: the report without its statistics."""
         counts = {"bars": self.bars, "gaps": self.gaps}
         return {"speed": self.speed, **counts, **self.result.to_json(self.strategy)}
 
+    def page_facts(self, recording: Recording, plan: BacktestPlan, written_at: datetime) -> PageFacts:
+        """What the page says beside the figures."""
+        hashes = {"data_hash": self.trial.data_hash, "parameters_hash": self.trial.parameters_hash}
+        settings = {**plan_parameters(plan), **hashes}
+        return PageFacts(title=recording.title, written_at=written_at, settings=settings, ran=self._summary())
+
     def to_json(self) -> dict[str, Any]:
         """The whole, JSON-ready; money as decimal strings, null where a figure is not defined."""
         return {
-            **self.summary_json(),
+            **self._summary(),
             "currency": self.currency,
             "seconds": self.seconds,
             "statistics": self.performance.to_json(),
@@ -95,7 +101,7 @@ class Backtester:
             trial=trial,
         )
         if page is not None:
-            write_page(page, performance, _page_facts(recording, plan, report, begun))
+            write_page(page, performance, report.page_facts(recording, plan, begun))
         return replace(report, seconds=round((self.clock.now() - begun).total_seconds(), 3))
 
     def _count(
@@ -126,13 +132,3 @@ def _run_fast(recording: Recording, plan: BacktestPlan, on_step: OnStep | None) 
 
     result = run_fast_backtest(recording, plan, on_step=on_step)
     return result, make_fast_record(recording, plan, result), result.order_counts()["intended"]
-
-
-def _page_facts(recording: Recording, plan: BacktestPlan, report: BacktestReport, begun: datetime) -> PageFacts:
-    hashes = {"data_hash": report.trial.data_hash, "parameters_hash": report.trial.parameters_hash}
-    return PageFacts(
-        title=recording.title,
-        written_at=begun,
-        settings=plan_parameters(plan) | hashes,
-        ran=report.summary_json(),
-    )

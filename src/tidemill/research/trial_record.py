@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -52,7 +52,7 @@ def make_trial(
     )
 
 
-def plan_parameters(plan: BacktestPlan) -> dict[str, object]:
+def plan_parameters(plan: BacktestPlan) -> Mapping[str, object]:
     """Everything but period and data that decides the outcome, JSON-ready."""
     rules, grid, fills = plan.rules, plan.rules.grid, plan.fills
     return {
