@@ -72,11 +72,14 @@ def _default(parameter: click.Parameter) -> str:
 
 def deployments() -> dict[str, Any]:
     """Every deployment of prefect.yaml by flow and name, without its description."""
-    listed = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     return {
         f"{entry['entrypoint']}/{entry['name']}": {name: entry[name] for name in sorted(entry) if name != "description"}
-        for entry in sorted(listed, key=lambda entry: entry["entrypoint"])
+        for entry in sorted(_deployments(), key=lambda entry: entry["entrypoint"])
     }
+
+
+def _deployments() -> list[dict[str, Any]]:
+    return list(yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"])
 
 
 def tasks() -> dict[str, dict[str, Any]]:
@@ -84,17 +87,24 @@ def tasks() -> dict[str, dict[str, Any]]:
     found = {}
     for entry in _members("tasks", prefect.Task):
         tags = sorted(entry.tags)
-        found[entry.name] = {"run_name": entry.task_run_name, "tags": tags, "retries": entry.retries}
+        found[entry.name] = {"run_name": _run_name(entry.task_run_name), "tags": tags, "retries": entry.retries}
     return dict(sorted(found.items()))
 
 
 def flows() -> dict[str, dict[str, Any]]:
-    """Every flow by its name, with its run name and the form of its parameters, without what the form explains."""
+    """Every flow by its name, with its run name and, of one that is deployed, its form without what explains it."""
+    deployed = {entry["entrypoint"].rpartition(".")[2] for entry in _deployments()}
     found = {}
     for entry in _members("flows", prefect.Flow):
         form = {name: _field(schema) for name, schema in entry.parameters.properties.items()}
-        found[entry.name] = {"run_name": str(entry.flow_run_name), "parameters": form}
+        run_name = _run_name(str(entry.flow_run_name))
+        found[entry.name] = {"run_name": run_name, "form": form if entry.name in deployed else "not deployed"}
     return dict(sorted(found.items()))
+
+
+def _run_name(template: str | None) -> str | None:
+    """The template as it shows: ``{strategy}`` too where the parameter is a value that has the strategy."""
+    return template and re.sub(r"\{[\w.]*?(\w+)\}", r"{\1}", template)
 
 
 UNSAID = {"description", "title", "$ref", "position"}
