@@ -111,9 +111,9 @@ def freqtrade_rows(downloads: list[tuple[float, str]], *, alone: float, plain: f
 
 async def ccxt_alone(rest: str) -> float:
     """Seconds of ccxt's own paging over all instruments at once."""
-    from tidemill.adapters.ccxt.exchange import build_exchange
+    from tidemill.adapters.ccxt.exchange import Connection, build_exchange
 
-    exchange = build_exchange("binance", rest_url=rest)
+    exchange = build_exchange("binance", Connection(rest_url=rest))
     await exchange.load_markets()
 
     async def fetch(symbol: str) -> int:

@@ -31,6 +31,7 @@ from typing import Any
 
 from benchmarks.timing import Options, Row
 from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.ccxt.exchange import Connection
 from tidemill.adapters.clocks import WallClock
 from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.adapters.venues.capabilities import capability
@@ -125,12 +126,9 @@ class Desks:
         self.timing = row.timing()
         self.broker = CcxtBroker(
             "binance",
+            Connection(rest_url=rest, key=CLIENT_KEY, secret=CLIENT_SECRET),
             venue="SAMPLE",
-            rest_url=rest,
-            key=CLIENT_KEY,
-            secret=CLIENT_SECRET,
             instruments=[AAPL],
-            wall_clock=WallClock(),
             capability=row,
         )
         self.open(path)

@@ -13,7 +13,7 @@ from support.intercepting import INTENT, REQUEST, SENT_AT, Intercepted, Stopped
 
 from tidemill.adapters.ccxt._orders import NotSent, Outgoing, check_outgoing, outgoing, send_order
 from tidemill.adapters.ccxt.broker import CcxtBroker
-from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.ccxt.exchange import Connection
 from tidemill.adapters.venues.capabilities import VenueCapability, capability
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument
@@ -180,12 +180,9 @@ def open_broker(row: VenueCapability) -> CcxtBroker:
     )
     return CcxtBroker(
         "binance",
+        Connection(rest_url="", key="key", secret="secret"),
         venue="X",
-        rest_url="",
-        key="key",
-        secret="secret",
         instruments=[instrument],
-        wall_clock=WallClock(),
         capability=row,
     )
 

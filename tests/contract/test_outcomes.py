@@ -15,8 +15,7 @@ import requests
 
 from tidemill.adapters.ccxt._outcomes import OUTCOMES, Evidence, judge
 from tidemill.adapters.ccxt.broker import CcxtBroker
-from tidemill.adapters.ccxt.exchange import build_exchange
-from tidemill.adapters.clocks import WallClock
+from tidemill.adapters.ccxt.exchange import Connection, build_exchange
 from tidemill.adapters.venues.capabilities import capability
 from tidemill.domain.errors import TransientError
 from tidemill.domain.market import Instrument
@@ -108,17 +107,13 @@ def open_broker(venue: VenueServer, key: str = "k1", secret: str = "s1") -> Ccxt
     bases = ("AAPL", "NONE")
     return CcxtBroker(
         "binance",
+        Connection(rest_url=venue.rest_url, key=key, secret=secret, timeout_seconds=1.5),
         venue="SAMPLE",
-        rest_url=venue.rest_url,
-        key=key,
-        secret=secret,
         instruments=[
             Instrument(venue="SAMPLE", base=base, quote="USD", price_step=Decimal("0.0001"), lot_step=Decimal(1))
             for base in bases
         ],
-        wall_clock=WallClock(),
         capability=capability("paper"),
-        timeout_seconds=1.5,
     )
 
 
@@ -212,7 +207,7 @@ def test_what_ccxt_refuses_by_itself_is_rejected(venue: VenueServer, symbol: str
     """ccxt's unified call, which other venues' rows use, looks at its list of markets before it sends."""
 
     async def refusal() -> Exception:
-        client = build_exchange("binance", rest_url=venue.rest_url, key="k1", secret="s1", exact=True)
+        client = build_exchange("binance", Connection(rest_url=venue.rest_url, key="k1", secret="s1"), exact=True)
         try:
             with pytest.raises(ccxt.BaseError) as caught:
                 await client.create_order(symbol, "limit", "buy", quantity, "480")

@@ -14,6 +14,7 @@ import requests
 from support.ledger_story import decision, intent
 
 from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.ccxt.exchange import Connection
 from tidemill.adapters.clocks import WallClock
 from tidemill.adapters.sql.ledger.ledger import SqlLedger
 from tidemill.adapters.venues.capabilities import capability
@@ -62,14 +63,10 @@ def desk(venue: VenueServer, tmp_path: Path) -> Iterator[Desk]:
     admin(venue, "accounts", {"key": key, "secret": "s", "balances": {"USD": "100000"}})
     broker = CcxtBroker(
         "binance",
+        Connection(rest_url=venue.rest_url, key=key, secret="s", timeout_seconds=0.5),
         venue="SAMPLE",
-        rest_url=venue.rest_url,
-        key=key,
-        secret="s",
         instruments=[AAPL],
-        wall_clock=WallClock(),
         capability=ROW,
-        timeout_seconds=0.5,
     )
     made = Desk(
         account="a",

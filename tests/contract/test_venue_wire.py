@@ -24,8 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill.adapters.ccxt.broker import CcxtBroker
+from tidemill.adapters.ccxt.exchange import Connection
 from tidemill.adapters.ccxt.market import CcxtMarket
-from tidemill.adapters.clocks import VenueClock, WallClock
+from tidemill.adapters.clocks import VenueClock
 from tidemill.adapters.venues.capabilities import CAPABILITIES, capability, check_live
 from tidemill.domain.errors import ConfigurationError, DataError, TransientError
 from tidemill.domain.trading import OrderRequest, OrderState, OrderType, Side, TimeInForce
@@ -84,14 +85,10 @@ def broker(venue: VenueServer, market: CcxtMarket) -> Iterator[CcxtBroker]:
 def open_broker(rest_url: str, market: CcxtMarket) -> CcxtBroker:
     return CcxtBroker(
         "binance",
+        Connection(rest_url=rest_url, key="k1", secret="s1", timeout_seconds=3),
         venue="SAMPLE",
-        rest_url=rest_url,
-        key="k1",
-        secret="s1",
         instruments=market.fetch_instruments(),
-        wall_clock=WallClock(),
         capability=capability("paper"),
-        timeout_seconds=3,
     )
 
 

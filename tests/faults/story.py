@@ -16,6 +16,7 @@ from pathlib import Path
 from breaking import ForgetfulBroker, MortalBroker, MortalLedger, OpenLedger, Striker
 
 from tidemill import execution
+from tidemill.adapters.ccxt.exchange import Connection
 from tidemill.adapters.clocks import WallClock
 from tidemill.adapters.venues.capabilities import capability
 from tidemill.domain.errors import LeaseLost, TransientError
@@ -110,14 +111,15 @@ def open_desk(part: Part) -> tuple[Desk, MortalBroker]:
     ledger = ledger_kind(part.ledger_url, striker, full_disk_pages=part.full_disk_pages, busy_ms=part.busy_ms)
     broker = broker_kind(
         "binance",
+        Connection(
+            rest_url=part.rest,
+            key=part.account,
+            secret=f"secret{part.account}",
+            timeout_seconds=10.0 if part.production else 1.0,
+        ),
         venue=VENUE,
-        rest_url=part.rest,
-        key=part.account,
-        secret=f"secret{part.account}",
         instruments=INSTRUMENTS,
-        wall_clock=WallClock(),
         capability=SHORT_ROW,
-        timeout_seconds=10.0 if part.production else 1.0,
     )
     broker.arm(striker, part.send_delay)
     desk = Desk(

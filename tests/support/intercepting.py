@@ -18,7 +18,7 @@ from tidemill.adapters.ccxt._orders import (
     sign_as_recorded,
     values_of,
 )
-from tidemill.adapters.ccxt.exchange import build_exchange
+from tidemill.adapters.ccxt.exchange import Connection, build_exchange
 from tidemill.adapters.venues.capabilities import VenueCall, VenueCapability
 from tidemill.domain.trading import OrderRequest, OrderType, Side, TimeInForce, intent_id
 
@@ -84,7 +84,10 @@ class Intercepted:
     async def watch(self, work: Any) -> None:
         """Let ``work`` use the client until its request is stopped."""
         exchange = build_exchange(
-            self.row.exchange, rest_url="", key="key", secret="c2VjcmV0", exact=True, options=self.row.options
+            self.row.exchange,
+            Connection(rest_url="", key="key", secret="c2VjcmV0"),
+            exact=True,
+            options=self.row.options,
         )
         exchange.password = "words"
         exchange.set_markets([market_of(self.row.exchange)])

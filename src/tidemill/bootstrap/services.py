@@ -137,6 +137,7 @@ class Trading:
     def _open_broker(self) -> Broker:
         from tidemill.adapters.ccxt.address import check_venue_address
         from tidemill.adapters.ccxt.broker import CcxtBroker
+        from tidemill.adapters.ccxt.exchange import Connection
 
         venue = self._settings.venue
         check_venue_address(self._settings.mode, venue.exchange, venue.rest_url)
@@ -148,12 +149,9 @@ class Trading:
             )
         broker = CcxtBroker(
             venue.exchange,
+            Connection(rest_url=venue.rest_url, key=key, secret=secret),
             venue=venue.name,
-            rest_url=venue.rest_url,
-            key=key,
-            secret=secret,
             instruments=list(self._markets.instruments.values()),
-            wall_clock=self._clocks.wall,
             capability=capability(self.capability_name),
         )
         return closed_by(self._stack, broker)

@@ -1,4 +1,4 @@
-"""Binance's spot answers in our words."""
+"""Binance's spot answers as values of ours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATES = {
 
 
 def read_order(instrument: str, info: Mapping[str, Any]) -> VenueOrder:
-    """One order as the venue tells it."""
+    """One order as the venue reports it."""
     price = Decimal(info["price"])
     millis = int(info.get("time") or info.get("transactTime") or 0)
     return VenueOrder(
@@ -39,7 +39,7 @@ def read_order(instrument: str, info: Mapping[str, Any]) -> VenueOrder:
 
 
 def read_fill(instrument: str, info: Mapping[str, Any]) -> Fill:
-    """One execution as the venue tells it."""
+    """One execution as the venue reports it."""
     return Fill(
         trade_id=str(info["id"]),
         venue_order_id=str(info["orderId"]),

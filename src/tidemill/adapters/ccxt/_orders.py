@@ -53,11 +53,11 @@ class Outgoing:
 
 
 def outgoing(request: OrderRequest, row: VenueCapability) -> Outgoing:
-    """An order as this venue must be told of it; ConfigurationError when its id does not fit there."""
+    """An order in the form that this venue takes; ConfigurationError when its id does not fit there."""
     values = values_of(request, row)
     amounts = zip(row.amounts, (request.quantity, request.limit_price), strict=True)
-    told = {name: amount for name, amount in amounts if amount is not None}
-    return Outgoing(request=request, values=values, carries=fill(row.create.carries, values), amounts=told)
+    carried = {name: amount for name, amount in amounts if amount is not None}
+    return Outgoing(request=request, values=values, carries=fill(row.create.carries, values), amounts=carried)
 
 
 def millis(moment: datetime) -> int:
@@ -67,7 +67,7 @@ def millis(moment: datetime) -> int:
 
 def fill(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
     """A row's fields with their placeholders replaced."""
-    return {name: one.format_map(values) if isinstance(one, str) else one for name, one in template.items()}
+    return {name: value.format_map(values) if isinstance(value, str) else value for name, value in template.items()}
 
 
 async def run_call(exchange: Any, call: VenueCall, values: Mapping[str, str]) -> Any:
@@ -136,12 +136,12 @@ def sign_as_recorded(exchange: Any, row: VenueCapability) -> None:
 
 def read_outgoing(url: str, headers: Any, body: Any) -> dict[str, str]:
     """Every field of a request by its name: headers, query, form or JSON body, and the last part of the path."""
-    told = urlsplit(url)
+    address = urlsplit(url)
     fields = {str(name): str(value) for name, value in dict(headers or {}).items()}
-    fields |= _form(told.query)
+    fields |= _form(address.query)
     text = body.decode() if isinstance(body, bytes) else str(body or "")
     fields |= dict(_leaves(json.loads(text))) if text[:1] in {"{", "["} else _form(text)
-    return fields | {"path": unquote(told.path.rpartition("/")[2])}
+    return fields | {"path": unquote(address.path.rpartition("/")[2])}
 
 
 def _form(text: str) -> dict[str, str]:
@@ -154,21 +154,21 @@ def _form(text: str) -> dict[str, str]:
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        for inner, one in value.items():
-            yield from _leaves(one, inner)
+        for inner_name, inner in value.items():
+            yield from _leaves(inner, inner_name)
     elif isinstance(value, list):
-        for one in value:
-            yield from _leaves(one, name)
+        for item in value:
+            yield from _leaves(item, name)
     else:
         yield name, str(value)
 
 
 def check_outgoing(orders: Mapping[str, Outgoing], sent: Mapping[str, str], row: VenueCapability) -> None:
     """Raise NotSent unless the outgoing fields are exactly one of the recorded orders, by its id on the wire."""
-    told = sent.get(row.client_id_parameter)
-    expected = orders.get(told or "")
+    client_id = sent.get(row.client_id_parameter)
+    expected = orders.get(client_id or "")
     if expected is None:
-        raise NotSent(f"the outgoing order has client order id {told}, which no intent recorded; nothing was sent")
+        raise NotSent(f"the outgoing order has client order id {client_id}, which no intent recorded; nothing was sent")
     for name, value in expected.carries.items():
         if sent.get(name) != value:
             raise NotSent(f"the outgoing order has {name}={sent.get(name)}, recorded is {value}; nothing was sent")

@@ -2,7 +2,8 @@
 
 The class of ccxt's exception alone decides nothing: a truncated answer comes as a bare ExchangeError and looks
 like a rejection, a clock that is off is a NetworkError and is one. Only the venue's own error code proves a
-rejection of what has left; only its id together with ours proves an order. All else is unknown, and is asked for.
+rejection of what has left; only its id together with ours proves an order. All else is unknown,
+and the venue is queried.
 """
 
 from __future__ import annotations
@@ -85,32 +86,33 @@ class Judgement:
 
     outcome: Outcome
     because: str
-    seen: Evidence
+    evidence: Evidence
 
     @property
     def text(self) -> str:
         """For the ledger and for people."""
-        code = "" if self.seen.code is None else f"{self.seen.code} "
-        return f"{self.because}: {code}{self.seen.text}"
+        code = "" if self.evidence.code is None else f"{self.evidence.code} "
+        return f"{self.because}: {code}{self.evidence.text}"
 
 
-def _is_acknowledged(seen: Evidence) -> bool:
-    answer = seen.answer
+def _is_acknowledged(evidence: Evidence) -> bool:
+    answer = evidence.answer
     return (
-        seen.failure is None
+        evidence.failure is None
         and isinstance(answer, dict)
         and bool(answer.get("orderId"))
-        and answer.get("clientOrderId") == seen.client_order_id
+        and answer.get("clientOrderId") == evidence.client_order_id
         and bool(answer.get("status"))
     )
 
 
-def _is_duplicate(seen: Evidence) -> bool:
-    return seen.failure is not None and DUPLICATE in f"{seen.failure} {getattr(seen.failure, BODY, '')}".lower()
+def _is_duplicate(evidence: Evidence) -> bool:
+    failure = evidence.failure
+    return failure is not None and DUPLICATE in f"{failure} {getattr(failure, BODY, '')}".lower()
 
 
-def _is_refused_here(seen: Evidence) -> bool:
-    return not seen.left and seen.code is None and type(seen.failure).__name__ in LOCAL_REFUSALS
+def _is_refused_here(evidence: Evidence) -> bool:
+    return not evidence.left and evidence.code is None and type(evidence.failure).__name__ in LOCAL_REFUSALS
 
 
 OUTCOMES: tuple[OutcomeRow, ...] = (
@@ -118,29 +120,29 @@ OUTCOMES: tuple[OutcomeRow, ...] = (
     OutcomeRow(
         because="an answer without both ids is no order",
         outcome="unknown",
-        holds=lambda seen: seen.failure is None,
+        holds=lambda evidence: evidence.failure is None,
     ),
     OutcomeRow(because="the venue has an order under this id: ask for it", outcome="unknown", holds=_is_duplicate),
     OutcomeRow(
         because="the venue's own code says that nothing was placed",
         outcome="rejected",
-        holds=lambda seen: seen.code in REJECTING_CODES,
+        holds=lambda evidence: evidence.code in REJECTING_CODES,
     ),
     OutcomeRow(because="refused before anything left", outcome="rejected", holds=_is_refused_here),
     OutcomeRow(because="nothing proves either", outcome="unknown", holds=lambda _: True),
 )
 
 
-def judge(seen: Evidence) -> Judgement:
+def judge(evidence: Evidence) -> Judgement:
     """The first row of the table that holds."""
-    row = next(one for one in OUTCOMES if one.holds(seen))
-    return Judgement(outcome=row.outcome, because=row.because, seen=seen)
+    row = next(line for line in OUTCOMES if line.holds(evidence))
+    return Judgement(outcome=row.outcome, because=row.because, evidence=evidence)
 
 
 def venue_code(error: BaseException) -> int | None:
     """The venue's error code in an exception's text, or None."""
-    found = CODE.search(f"{error} {getattr(error, BODY, '')}")
-    return int(found[1]) if found else None
+    match = CODE.search(f"{error} {getattr(error, BODY, '')}")
+    return int(match[1]) if match else None
 
 
 def keep_body(exchange: Any) -> None:

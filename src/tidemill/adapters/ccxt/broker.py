@@ -21,12 +21,18 @@ from tidemill.adapters.ccxt._orders import (
     sign_as_recorded,
 )
 from tidemill.adapters.ccxt._outcomes import Evidence, judge, keep_body, venue_code
-from tidemill.adapters.ccxt.exchange import GRACE_SECONDS, LoopThread, build_exchange, check_no_retries, unified_symbol
+from tidemill.adapters.ccxt.exchange import (
+    GRACE_SECONDS,
+    Connection,
+    LoopThread,
+    build_exchange,
+    check_no_retries,
+    unified_symbol,
+)
 from tidemill.domain.errors import ConfigurationError, TransientError
 from tidemill.domain.market import Instrument
 from tidemill.domain.portfolio import Balance
 from tidemill.domain.trading import Fill, OrderRequest, Placement, VenueOrder
-from tidemill.ports import Clock
 from tidemill.ports.capabilities import VenueCall, VenueCapability
 
 log = logging.getLogger(__name__)
@@ -35,20 +41,20 @@ NOT_FOUND_CODES = frozenset({-2013, -2011})
 
 
 class CcxtBroker:
-    """Both broker ports on one ccxt client that speaks Binance's spot protocol."""
+    """Both broker ports on one ccxt client that speaks Binance's spot protocol.
+
+    ``venue`` is our name of it, ``instruments`` are all that may be traded, and ``capability`` is the row that says how
+    an order is named, signed and queried there.
+    """
 
     def __init__(
         self,
         exchange_id: str,
+        connection: Connection,
         *,
         venue: str,
-        rest_url: str,
-        key: str,
-        secret: str,
         instruments: Sequence[Instrument],
-        wall_clock: Clock,
         capability: VenueCapability,
-        timeout_seconds: float = 10.0,
     ) -> None:
         if capability.answers != "binance spot":
             raise ConfigurationError(
@@ -57,20 +63,11 @@ class CcxtBroker:
             )
         self._venue = venue
         self._row = capability
-        self._wall = wall_clock
-        self._timeout = timeout_seconds
-        self._instruments = {unified_symbol(one.id): one for one in instruments}
-        self._by_raw = {one.base + one.quote: one for one in instruments}
+        self._wait_seconds = connection.timeout_seconds + GRACE_SECONDS
+        self._instruments = {unified_symbol(instrument.id): instrument for instrument in instruments}
+        self._by_raw = {instrument.base + instrument.quote: instrument for instrument in instruments}
         self._loop = LoopThread(f"{exchange_id} orders")
-        self._exchange = build_exchange(
-            exchange_id,
-            rest_url=rest_url,
-            key=key,
-            secret=secret,
-            exact=True,
-            timeout_seconds=timeout_seconds,
-            options=capability.options,
-        )
+        self._exchange = build_exchange(exchange_id, connection, exact=True, options=capability.options)
         # orders on their way, by client order id on the wire: several may be sent at once
         self._expected: dict[str, Outgoing] = {}
         self._left: set[str] = set()
@@ -80,13 +77,13 @@ class CcxtBroker:
         sign_as_recorded(self._exchange, capability)
 
     def place_order(self, request: OrderRequest) -> Placement:
-        """See the port. ConfigurationError when the guard stops a request: then nothing was sent."""
+        """Send once; ConfigurationError when the guard stops a request: then nothing was sent."""
         check_no_retries(self._exchange)
         order = outgoing(request, self._row)
         answer: Any = None
         failure: BaseException | None = None
         try:
-            answer = self._loop.run(self._create(order), self._timeout + GRACE_SECONDS)
+            answer = self._loop.run(self._create(order), self._wait_seconds)
         except NotSent as error:
             raise ConfigurationError(str(error)) from error
         except Exception as error:  # noqa: BLE001 -- whatever happened, only the evidence counts
@@ -94,61 +91,61 @@ class CcxtBroker:
         name = order.client_id
         return self._judged(Evidence(client_order_id=name, left=name in self._left, answer=answer, failure=failure))
 
-    def _judged(self, seen: Evidence) -> Placement:
-        self._left.discard(seen.client_order_id)
-        judged = judge(seen)
+    def _judged(self, evidence: Evidence) -> Placement:
+        self._left.discard(evidence.client_order_id)
+        judged = judge(evidence)
         if judged.outcome != "acked":
             return Placement(outcome=judged.outcome, evidence=judged.text)
-        order = self._to_order(seen.answer)
+        order = self._to_order(evidence.answer)
         return Placement(outcome="acked", evidence=f"order {order.venue_order_id} is {order.state}", order=order)
 
     def cancel_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
-        """See the port."""
+        """Cancel by the venue's id once that is known, else by ours; None when the venue has no such order."""
         return self._ask_for(self._row.cancel, instrument, client_order_id, venue_order_id)
 
     def fetch_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
-        """See the port."""
+        """Query by the venue's id once that is known, else by ours; None when the venue has no such order."""
         return self._ask_for(self._row.queries[0], instrument, client_order_id, venue_order_id)
 
     def fetch_open_orders(self, instruments: Sequence[str]) -> Sequence[VenueOrder]:
-        """See the port."""
-        found: list[VenueOrder] = []
+        """Orders that rest now, one request an instrument."""
+        orders: list[VenueOrder] = []
         for instrument in instruments:
             answer = self._ask(self._exchange.private_get_openorders, self._raw(instrument))
-            found += [self._to_order(one) for one in answer or ()]
-        return found
+            orders += [self._to_order(info) for info in answer or ()]
+        return orders
 
     def fetch_orders(self, instrument: str, since: datetime) -> Sequence[VenueOrder]:
-        """See the port; paged by order id."""
+        """All orders since then, read page by page of order ids."""
         query = self._raw(instrument) | {"startTime": max(millis(since), 0), "limit": PAGE}
-        found: list[VenueOrder] = []
+        orders: list[VenueOrder] = []
         while True:
             page = self._ask(self._exchange.private_get_allorders, query) or []
-            found += [self._to_order(one) for one in page]
+            orders += [self._to_order(info) for info in page]
             if len(page) < PAGE:
-                return found
+                return orders
             query = self._raw(instrument) | {"orderId": int(page[-1]["orderId"]) + 1, "limit": PAGE}
 
     def fetch_fills(self, instrument: str, after_trade_id: str | None) -> Sequence[Fill]:
-        """See the port; paged by trade id."""
+        """Fills after that trade, read page by page of trade ids."""
         first = int(after_trade_id) + 1 if after_trade_id else 1
-        found: list[Fill] = []
+        fills: list[Fill] = []
         while True:
             query = self._raw(instrument) | {"fromId": first, "limit": PAGE}
             page = self._ask(self._exchange.private_get_mytrades, query) or []
-            found += [read_fill(instrument, one) for one in page]
+            fills += [read_fill(instrument, info) for info in page]
             if len(page) < PAGE:
-                return found
+                return fills
             first = int(page[-1]["id"]) + 1
 
     def fetch_balances(self) -> Mapping[str, Balance]:
-        """See the port."""
+        """Every balance that is not zero, free and locked, in one request."""
         answer = self._ask(self._exchange.private_get_account, {"omitZeroBalances": "true"})
-        rows = [
-            Balance(asset=one["asset"], free=Decimal(one["free"]), locked=Decimal(one["locked"]))
-            for one in (answer or {})["balances"]
+        balances = [
+            Balance(asset=row["asset"], free=Decimal(row["free"]), locked=Decimal(row["locked"]))
+            for row in (answer or {})["balances"]
         ]
-        return {one.asset: one for one in rows if one.total}
+        return {balance.asset: balance for balance in balances if balance.total}
 
     def close(self) -> None:
         """Close the client and its loop."""
@@ -186,14 +183,14 @@ class CcxtBroker:
         return None if answer is None else self._to_order(answer)
 
     def _ask(self, method: Any, query: Mapping[str, Any]) -> Any:
-        """One signed question; None when the venue says there is no such order. TransientError otherwise."""
+        """One signed request; None when the venue says there is no such order. TransientError without an answer."""
         import ccxt
 
         async def work() -> Any:
             return await method(dict(query))
 
         try:
-            answer = self._loop.run(work(), self._timeout + GRACE_SECONDS)
+            answer = self._loop.run(work(), self._wait_seconds)
         except ccxt.AuthenticationError as error:
             raise ConfigurationError(f"{self._venue} refused the key: {str(error)[:200]}") from error
         except (ccxt.BaseError, TimeoutError) as error:
@@ -208,10 +205,10 @@ class CcxtBroker:
     # -- translating
 
     def _raw(self, instrument: str) -> dict[str, Any]:
-        known = self._instruments.get(unified_symbol(instrument))
-        if known is None:
+        traded = self._instruments.get(unified_symbol(instrument))
+        if traded is None:
             raise ConfigurationError(f"{instrument} is not among the instruments of this broker")
-        return {"symbol": known.base + known.quote}
+        return {"symbol": traded.base + traded.quote}
 
     def _to_order(self, info: Mapping[str, Any]) -> VenueOrder:
         return read_order(self._by_raw[info["symbol"]].id, info)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tidemill.adapters.ccxt._pages import KlineText, who_listens
 from tidemill.adapters.ccxt.calls import ONCE, Caller, Patience
-from tidemill.adapters.ccxt.exchange import build_exchange, unified_symbol
+from tidemill.adapters.ccxt.exchange import Connection, build_exchange, unified_symbol
 from tidemill.adapters.pacing import SharedBudget, retry_after
 from tidemill.domain.budgets import BudgetRule
 from tidemill.domain.series import SeriesError, SeriesState
@@ -57,9 +57,7 @@ def build_caller(
     """A ccxt client and what runs its requests."""
     exchange = build_exchange(
         exchange_id,
-        rest_url=rest_url,
-        ws_url=ws_url,
-        timeout_seconds=timeout_seconds,
+        Connection(rest_url=rest_url, ws_url=ws_url, timeout_seconds=timeout_seconds),
         options=_options(exchange_id, access.kind),
         adapt=(lambda one: _telling(_patient(one))) if streaming else _patient,
         streaming=streaming,

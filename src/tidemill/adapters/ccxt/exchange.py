@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,10 +19,20 @@ OnPayload = Callable[[str, bytes], None]
 GRACE_SECONDS, LAST_SECONDS = 30.0, 5.0
 # these speak the paper venue's own protocol
 BINANCE_SPOT = frozenset({"binance", "binanceus"})
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "defaultType": "spot",
+        "fetchMarkets": {"types": ["spot"]},
+        "fetchCurrencies": False,
+        "fetchMargins": False,
+        "maxRetriesOnFailure": 0,
+        "warnOnFetchOpenOrdersWithoutSymbol": False,
+    }
+)
 
 
 class LoopThread:
-    """An asyncio loop on a thread of its own; synchronous callers hand it coroutines."""
+    """An asyncio loop on a thread of its own; synchronous callers hand it coroutines, several at once."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -29,7 +40,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
-        """The coroutine's result; TimeoutError when it takes longer."""
+        """The coroutine's result; TimeoutError when it takes longer (it then goes on without its caller)."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_seconds)
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
@@ -54,25 +65,54 @@ async def _end_all() -> None:
     await asyncio.sleep(0)  # sockets that were closed say so one turn later
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where a client of an exchange connects, with which keys, and how long it waits.
+
+    ``rest_url`` and ``ws_url`` are those of the paper venue or of a proxy, without a path; empty: the exchange's own.
+    ``key`` and ``secret`` are empty for what is public. A request that takes longer than ``timeout_seconds`` fails.
+    """
+
+    rest_url: str
+    ws_url: str = ""
+    key: str = ""
+    secret: str = field(default="", repr=False)
+    timeout_seconds: float = 10.0
+
+
 def build_exchange(
     exchange_id: str,
+    connection: Connection,
     *,
-    rest_url: str,
-    ws_url: str = "",
-    key: str = "",
-    secret: str = "",
     exact: bool = False,
-    timeout_seconds: float = 10.0,
     options: Mapping[str, Any] = MappingProxyType({}),
     adapt: Callable[[type[Any]], type[Any]] | None = None,
     streaming: bool = False,
 ) -> Any:
-    """A ccxt client: the exchange's own URLs, or ``rest_url`` (and ``ws_url``) of the paper venue or of a proxy.
+    """A ccxt client of the exchange that ccxt calls ``exchange_id``.
 
     ``exact`` parses numbers as text (money), else as floats (market data). ccxt's own retries are off: a
     retry of an order is a second order. ``options`` are the venue's own. ``adapt`` makes a subclass of ccxt's
     class; ``streaming`` takes its WebSocket class. ConfigurationError for an exchange that ccxt does not have.
     """
+    client_class = _client_class(exchange_id, streaming=streaming)
+    if adapt is not None:
+        client_class = adapt(client_class)
+    config: dict[str, Any] = {
+        "apiKey": connection.key,
+        "secret": connection.secret,
+        "timeout": int(connection.timeout_seconds * 1000),
+        "enableRateLimit": not connection.rest_url,
+        "options": {**DEFAULTS, **options},
+    }
+    exchange = _connected(client_class, exchange_id, config, connection)
+    if exact:
+        exchange.number = str
+    check_no_retries(exchange)
+    return exchange
+
+
+def _client_class(exchange_id: str, *, streaming: bool) -> type[Any]:
     if streaming:
         import ccxt.pro as ccxt
     else:
@@ -80,37 +120,20 @@ def build_exchange(
 
     if exchange_id not in ccxt.exchanges:
         raise ConfigurationError(f"ccxt has no exchange '{exchange_id}'; see the list in its documentation")
-    known: type[Any] = getattr(ccxt, exchange_id)
-    known = adapt(known) if adapt is not None else known
-    chosen: dict[str, Any] = {
-        "defaultType": "spot",
-        "fetchMarkets": {"types": ["spot"]},
-        "fetchCurrencies": False,
-        "fetchMargins": False,
-        "maxRetriesOnFailure": 0,
-        "warnOnFetchOpenOrdersWithoutSymbol": False,
-        **options,
-    }
-    config: dict[str, Any] = {
-        "apiKey": key,
-        "secret": secret,
-        "timeout": int(timeout_seconds * 1000),
-        "enableRateLimit": not rest_url,
-        "options": chosen,
-    }
-    if rest_url and (exchange_id not in BINANCE_SPOT or chosen["defaultType"] != "spot"):
-        known = _on_host(known, rest_url, ws_url)
-    elif rest_url:
-        known = _on_loopback(known)
-        base = f"{rest_url}/api/v3"
-        config["urls"] = {"api": dict.fromkeys(("public", "private", "v1", "sapi"), base)}
-        if ws_url:
-            config["urls"]["api"]["ws"] = {"spot": ws_url}
-    exchange = known(config)
-    if exact:
-        exchange.number = str
-    check_no_retries(exchange)
-    return exchange
+    client_class: type[Any] = getattr(ccxt, exchange_id)
+    return client_class
+
+
+def _connected(client_class: type[Any], exchange_id: str, config: dict[str, Any], connection: Connection) -> Any:
+    """A client whose requests go where the connection says."""
+    rest_url, ws_url = connection.rest_url, connection.ws_url
+    if not rest_url:
+        return client_class(config)
+    if exchange_id not in BINANCE_SPOT or config["options"]["defaultType"] != "spot":
+        return _on_host(client_class, rest_url, ws_url)(config)
+    streams = {"ws": {"spot": ws_url}} if ws_url else {}
+    api = dict.fromkeys(("public", "private", "v1", "sapi"), f"{rest_url}/api/v3")
+    return _on_loopback(client_class)(config | {"urls": {"api": api | streams}})
 
 
 def check_no_retries(exchange: Any) -> None:
@@ -119,10 +142,10 @@ def check_no_retries(exchange: Any) -> None:
         raise ConfigurationError("ccxt's maxRetriesOnFailure must be 0: with retries one call can place several orders")
 
 
-def _on_loopback(known: type[Any]) -> type[Any]:
+def _on_loopback(client_class: type[Any]) -> type[Any]:
     """The class with its spot error table on plain http too, where ccxt would not recognise the URL."""
 
-    class OnLoopback(known):  # type: ignore[misc]
+    class OnLoopback(client_class):  # type: ignore[misc]
         def get_exceptions_by_url(self, url: str, exact_or_broad: str) -> Any:
             del url
             return self.safe_dict(self.safe_dict(self.exceptions, "spot", {}), exact_or_broad, {})
@@ -130,10 +153,10 @@ def _on_loopback(known: type[Any]) -> type[Any]:
     return OnLoopback
 
 
-def _on_host(known: type[Any], rest_url: str, ws_url: str) -> type[Any]:
+def _on_host(client_class: type[Any], rest_url: str, ws_url: str) -> type[Any]:
     """The class with requests sent to ``rest_url`` and streams joined at ``ws_url``, their paths as they are."""
 
-    class OnHost(known):  # type: ignore[misc]
+    class OnHost(client_class):  # type: ignore[misc]
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             parts = urlsplit(url)
             query = f"?{parts.query}" if parts.query else ""
@@ -175,6 +198,6 @@ def sandbox_hosts(exchange_id: str) -> frozenset[str]:
 
 def _hosts(urls: Any, hostname: str | None) -> frozenset[str]:
     if isinstance(urls, dict):
-        return frozenset(host for one in urls.values() for host in _hosts(one, hostname))
-    found = urlsplit(str(urls).replace("{hostname}", hostname or "")).hostname
-    return frozenset({found}) if found else frozenset()
+        return frozenset(host for inner in urls.values() for host in _hosts(inner, hostname))
+    host = urlsplit(str(urls).replace("{hostname}", hostname or "")).hostname
+    return frozenset({host}) if host else frozenset()

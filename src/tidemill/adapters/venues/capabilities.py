@@ -20,9 +20,9 @@ def capability(exchange: str) -> VenueCapability:
     try:
         return CAPABILITIES[exchange]
     except KeyError:
-        known = ", ".join(CAPABILITIES)
+        names = ", ".join(CAPABILITIES)
         raise ConfigurationError(
-            f"exchange '{exchange}' has no row in the capability table, which has {known}; add one first"
+            f"exchange '{exchange}' has no row in the capability table, which has {names}; add one first"
         ) from None
 
 

@@ -28,9 +28,9 @@ CALLS = ("venue", "create", "query", "cancel", "signed with the recorded time by
 
 def render_rows(rows: Iterable[VenueCapability]) -> str:
     """Both tables, between their marks."""
-    known = tuple(rows)
-    facts = _table(FACTS, (_facts(row) for row in known))
-    calls = _table(CALLS, (_calls(row) for row in known))
+    lines = tuple(rows)
+    facts = _table(FACTS, (_facts(row) for row in lines))
+    calls = _table(CALLS, (_calls(row) for row in lines))
     return f"{BEGIN}\n\n### What is known\n\n{facts}\n\n### How ccxt is called\n\n{calls}\n\n{END}"
 
 
@@ -55,7 +55,7 @@ def _facts(row: VenueCapability) -> Iterator[str]:
 def _calls(row: VenueCapability) -> Iterator[str]:
     yield row.exchange
     yield _call(row.create)
-    yield ", then ".join(_call(one) for one in row.queries)
+    yield ", then ".join(_call(query) for query in row.queries)
     yield _call(row.cancel)
     ways = ["the client's clock, set for this one request"] if row.signs_with_clock else []
     ways += [f"header `{name}: {value}`" for name, value in row.headers.items()]
@@ -76,8 +76,8 @@ def _waits(row: VenueCapability) -> str:
 
 
 def _call(call: VenueCall) -> str:
-    told = [f"{name}={value}" for name, value in call.arguments.items() if name != "symbol" and value]
-    return f"`{call.method}({', '.join([*told, _params(call.params)])})`"
+    arguments = [f"{name}={value}" for name, value in call.arguments.items() if name != "symbol" and value]
+    return f"`{call.method}({', '.join([*arguments, _params(call.params)])})`"
 
 
 def _params(params: Mapping[str, str | bool]) -> str:
