@@ -35,8 +35,9 @@ def record_decision(connection: Connection, decision: Decision, intents: Sequenc
     stamp = Stamp(market=decision.market_time, wall=decision.wall_time)
     check_epoch(connection, decision.account, epoch, stamp.wall)
     _end_planned(connection, decision, stamp, decides=bool(intents))
-    connection.execute(DECISIONS.insert(), decision_row(decision, next_number(connection)))
-    add_intents(connection, intents, stamp)
+    number = next_number(connection)
+    connection.execute(DECISIONS.insert(), decision_row(decision, number))
+    add_intents(connection, intents, stamp, first=number + 1)
     _raise_peak(connection, decision)
     return True
 
@@ -55,7 +56,7 @@ def _raise_peak(connection: Connection, decision: Decision) -> None:
     """Keep the account's highest equity, from which its drawdown is measured."""
     equity = marked_equity(decision.record)
     owner = {"owner": decision.account}
-    if equity > (connection.execute(PEAK, owner).scalar() or ZERO):
+    if equity and equity > (connection.execute(PEAK, owner).scalar() or ZERO):
         connection.execute(RAISE_PEAK, {**owner, "peak_equity": equity})
 
 

@@ -108,6 +108,8 @@ def find_order(connection: Connection, intent_id: str) -> LedgerOrder | None:
     row = connection.execute(ORDER, {"intent": intent_id}).mappings().first()
     if row is None:
         return None
+    if row["venue_order_id"] is None:
+        return to_order(row, ZERO)  # fills are linked by the venue's id, so without one there are none
     return to_order(row, sum(connection.execute(FILL_QUANTITIES, {"intent": intent_id}).scalars(), ZERO))
 
 
@@ -119,14 +121,17 @@ def need_order(connection: Connection, intent_id: str) -> LedgerOrder:
     return order
 
 
-def add_intents(connection: Connection, intents: Sequence[OrderIntent], stamp: Stamp) -> None:
-    """Write intents, each with its PLANNED event."""
-    number = next_number(connection)
-    for intent in intents:
-        connection.execute(INTENTS.insert(), intent_row(intent, number))
-        row = _event_row(intent, number, OrderState.PLANNED, stamp, quantity=intent.quantity)
-        connection.execute(ORDER_EVENTS.insert(), {**row, "previous": None})
-        number += 1
+def add_intents(connection: Connection, intents: Sequence[OrderIntent], stamp: Stamp, *, first: int) -> None:
+    """Write intents, each with its PLANNED event; the events are numbered from ``first``."""
+    if not intents:
+        return
+    planned = list(enumerate(intents, first))
+    connection.execute(INTENTS.insert(), [intent_row(intent, number) for number, intent in planned])
+    events = [
+        {**_event_row(intent, number, OrderState.PLANNED, stamp, quantity=intent.quantity), "previous": None}
+        for number, intent in planned
+    ]
+    connection.execute(ORDER_EVENTS.insert(), events)
 
 
 def move_order(

@@ -58,7 +58,7 @@ class SqlLedger(SqlAccounts):
             own = (DECISIONS.c.decision_id == intent.decision_id) & (DECISIONS.c.account == intent.account)
             if not connection.execute(sa.select(DECISIONS.c.decision_id).where(own)).first():
                 raise TradingError(f"account {intent.account} has no decision {intent.decision_id}")
-            add_intents(connection, [intent], stamp)
+            add_intents(connection, [intent], stamp, first=next_number(connection))
         return True
 
     def load_decision(self, decision_id: str) -> Decision | None:
