@@ -114,7 +114,7 @@ def mark_listings() -> list[SeriesStatus]:
     svc = services()
     return record_listings(
         svc.markets.groups,
-        svc.markets.sources.need,
+        svc.markets.offers.need,
         bars=svc.stores.market,
         statuses=svc.stores.series_status,
         now=svc.clocks.market.now(),
@@ -176,7 +176,7 @@ def _feed_and_job(instrument: str, timeframe: str) -> tuple[BarFeed, SeriesJob]:
     """Where bars of a series come from and go, and how they are judged; SeriesError when its venue has none."""
     svc = services()
     group = next(group for group in svc.markets.groups if group.timeframe == timeframe and instrument in group.names)
-    return svc.markets.bar_feed(group.venue), group.job(svc.markets.sources.need(instrument, timeframe))
+    return svc.markets.bar_feed(group.venue), group.job(svc.markets.offers.need(instrument, timeframe))
 
 
 def backfill_parts(start: datetime, end: datetime) -> list[tuple[str, str, datetime, datetime]]:

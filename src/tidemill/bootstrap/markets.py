@@ -20,18 +20,15 @@ from tidemill.bootstrap.market_sources import (
     describe_venue,
 )
 from tidemill.bootstrap.stores import Clocks, Overrides, Stores, closed_by
-from tidemill.domain.errors import ConfigurationError, DataError
-from tidemill.domain.market import Calendar, DecisionGrid, Instrument, format_time, split_instrument_id
+from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.market import Calendar, DecisionGrid, Instrument, split_instrument_id
 from tidemill.domain.market_events import MarketEventKind
-from tidemill.domain.series import SeriesError, SeriesState
 from tidemill.gap_repair import SeriesGroup
-from tidemill.ingest import BarFeed, StreamPlan
-from tidemill.ports import MarketEventSource, MarketSource, MarketStream, PostSource, TimeSource
+from tidemill.ingest import BarFeed, OfferRules, StreamPlan, VenueOffers
+from tidemill.ports import MarketEventSource, MarketSource, MarketStream, PostSource
 from tidemill.quality import OutlierRules
 from tidemill.settings import MarketSettings, Settings
 from tidemill.settings.policies import build_grid, build_outlier_rules, build_series
-
-CLOCK_CHECK_EVERY = timedelta(minutes=1)
 
 
 class Markets:
@@ -52,6 +49,15 @@ class Markets:
     def sources(self) -> MarketSources:
         """The sources of bars, market events and streams, by venue."""
         return MarketSources(self.parts, self._overrides, self._stack)
+
+    @cached_property
+    def offers(self) -> VenueOffers:
+        """The instruments that each venue offers now."""
+        settings = self._settings
+        seconds = settings.ingest.max_clock_skew_seconds
+        max_skew = None if settings.mode == "replay" else timedelta(seconds=seconds)
+        clocks = OfferRules(market_clock=self._clocks.market, wall_clock=self._clocks.wall, max_skew=max_skew)
+        return VenueOffers(self.sources.bars, clocks)
 
     @property
     def main_source(self) -> MarketSource:
@@ -133,7 +139,7 @@ class Markets:
             stream=stream,
             feed=self.bar_feed(venue),
             clock=self._clocks.market,
-            jobs=group.jobs(self.sources.offered(group)),
+            jobs=group.jobs(self.offers.need_any(group.names, group.timeframe)),
             history=self.history,
             market_events=self._stores.market_events if trades else None,
             trades=self.sources.market_events(venue) if trades else None,
@@ -172,15 +178,13 @@ class MarketSources:
     def __init__(self, parts: SourceParts, overrides: Overrides, stack: ExitStack) -> None:
         self._parts, self._stack = parts, stack
         described = (describe_venue(parts.settings), *parts.settings.markets)
-        self.described: Mapping[str, MarketSettings] = {one.name: one for one in described}
+        self.described: Mapping[str, MarketSettings] = {market.name: market for market in described}
         if len(self.described) < len(described):
             raise ConfigurationError(
                 f"a market is named {parts.settings.venue.name} as the venue that takes the orders"
             )
         self._bars: dict[str, MarketSource] = dict(overrides.sources)
         self._events: dict[str, MarketEventSource] = {}
-        self._offered: dict[str, Mapping[str, Instrument]] = {}
-        self._skew: dict[str, tuple[datetime, timedelta]] = {}
         self._sessions: dict[tuple[str, str, date], tuple[datetime, ...]] = {}
         self._lock = threading.RLock()
 
@@ -216,81 +220,8 @@ class MarketSources:
                 self._sessions = {**self._sessions, key: ExchangeSessions(code).opens(timeframe, since, tomorrow)}
             return self._sessions[key]
 
-    def need(self, instrument: str, timeframe: str) -> Instrument:
-        """An instrument that its venue offers now; SeriesError tells why it does not, or that a clock is off."""
-        venue = instrument.rpartition(".")[2]
-        source = self.bars(venue)
-        self.need_clock(venue)
-        with self._lock:
-            if venue not in self._offered:
-                self._offered[venue] = {one.id: one for one in source.fetch_instruments()}
-        found = self._offered[venue].get(instrument)
-        if found is None:
-            raise self._why_not(source, instrument, timeframe)
-        return found
-
-    def offered(self, group: SeriesGroup) -> list[Instrument]:
-        """The instruments of a group that their venue offers; DataError when it offers none of them."""
-        found, told = [], ""
-        for name in group.names:
-            try:
-                found.append(self.need(name, group.timeframe))
-            except SeriesError as error:
-                told = str(error)
-        if not found:
-            raise DataError(f"{group.venue} offers none of the instruments: {told}")
-        return found
-
-    def _why_not(self, source: MarketSource, instrument: str, timeframe: str) -> SeriesError:
-        """Ask for its bars all the same: the source knows whether it never had the instrument, or no longer has it."""
-        now = self._parts.clocks.market.now()
-        try:
-            source.fetch_bars(instrument, timeframe, now - timedelta(days=1), now)
-        except SeriesError as error:
-            return error
-        except DataError as error:
-            return SeriesError(str(error), state=SeriesState.UNKNOWN_SYMBOL)
-        venue = instrument.rpartition(".")[2]
-        return SeriesError(
-            f"{instrument} is not traded at {venue}; check the instruments in the settings",
-            state=SeriesState.UNKNOWN_SYMBOL,
-        )
-
-    def need_clock(self, venue: str) -> None:
-        """SeriesError while the venue's clock and ours differ too much to say which bar has closed.
-
-        A venue that does not tell its time is believed; in a replay the market's time is not the wall's.
-        """
-        source = self.bars(venue)
-        if self._parts.settings.mode == "replay" or not isinstance(source, TimeSource):
-            return
-        skew = self._skew_of(venue, source)
-        most = timedelta(seconds=self._parts.settings.ingest.max_clock_skew_seconds)
-        if abs(skew) > most:
-            ours = format_time(self._parts.clocks.wall.now())
-            side = "after" if skew > timedelta(0) else "before"
-            raise SeriesError(
-                f"our clock says {ours}, {abs(skew).total_seconds():.1f} s {side} "
-                f"the clock of {venue}; set this machine's time by NTP, nothing was fetched",
-                state=SeriesState.CLOCK_OFF,
-            )
-
-    def _skew_of(self, venue: str, source: TimeSource) -> timedelta:
-        """Our clock minus the venue's, at the middle of the request; asked at most once a minute."""
-        with self._lock:
-            known = self._skew.get(venue)
-            before = self._parts.clocks.wall.now()
-            if known is not None and timedelta(0) <= before - known[0] < CLOCK_CHECK_EVERY:
-                return known[1]
-            theirs = source.fetch_time()
-            after = self._parts.clocks.wall.now()
-            skew = before + (after - before) / 2 - theirs
-            # what the answer's way took may be on either side of it
-            slack = (after - before) / 2
-            skew = timedelta(0) if abs(skew) <= slack else skew
-            self._skew[venue] = before, skew
-            return skew
-
     def recorded_events(self) -> list[tuple[str, str]]:
         """Pairs (kind, instrument) of the records to keep."""
-        return [(kind, name) for one in self.described.values() for kind in one.records for name in one.instruments]
+        return [
+            (kind, name) for market in self.described.values() for kind in market.records for name in market.instruments
+        ]

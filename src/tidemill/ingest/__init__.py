@@ -3,6 +3,7 @@
 from tidemill.ingest.bars import PART_BARS, ingest_bars, ingest_range
 from tidemill.ingest.jobs import BarFeed, SeriesJob
 from tidemill.ingest.market_events import ingest_market_events
+from tidemill.ingest.offers import OfferRules, VenueOffers
 from tidemill.ingest.posts import ingest_posts, store_posts
 from tidemill.ingest.storage import REPAIRED, as_backfilled, note_fetch, store_checked
 from tidemill.ingest.stream import StreamPlan, StreamSummary, follow_stream
@@ -13,9 +14,11 @@ __all__ = [
     "REPAIRED",
     "BarFeed",
     "IngestSummary",
+    "OfferRules",
     "SeriesJob",
     "StreamPlan",
     "StreamSummary",
+    "VenueOffers",
     "as_backfilled",
     "failed",
     "follow_stream",
