@@ -48,7 +48,7 @@ def backfill(
     done = sum_by_name(ingest_summaries(series, finished(futures)))
     mark_series(done)
     judge_gaps(begin, until)
-    results = [one.to_json() for one in done]
+    results = [summary.to_json() for summary in done]
     publish_page(f"backfill-{mode}", ingest_page("Bars backfilled", results), "Bars by instrument")
     announce_bars(until, results, event="bars.repaired")
     return {"results": results}

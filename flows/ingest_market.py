@@ -35,16 +35,19 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     """
     svc = services()
     svc.trading.check_mode(mode)
-    series, wanted = watched_series(), svc.markets.sources.recorded_events()
+    series, event_series = watched_series(), svc.markets.sources.recorded_events()
     futures = run_each(fetch_and_store_bars, series)
-    records = patiently(fetch_and_store_records).map(*zip(*wanted, strict=True)) if wanted else []
+    records = patiently(fetch_and_store_records).map(*zip(*event_series, strict=True)) if event_series else []
     done = ingest_summaries(series, finished(futures))
     mark_series(done)
     judge_gaps()
-    results = [one.to_json() for one in done]
-    told = [one.to_json() for one in ingest_summaries([(name, kind) for kind, name in wanted], finished(records))]
-    publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", [*results, *told]), "Bars by instrument")
+    results = [summary.to_json() for summary in done]
+    events = [
+        summary.to_json()
+        for summary in ingest_summaries([(name, kind) for kind, name in event_series], finished(records))
+    ]
+    publish_page(f"ingest-market-{mode}", ingest_page("Bars ingested", [*results, *events]), "Bars by instrument")
     as_of = svc.markets.grid.upcoming_as_of(svc.clocks.market.now())
     if emit and as_of is not None:
         announce_bars(as_of, results)
-    return {"results": results, "records": told}
+    return {"results": results, "records": events}

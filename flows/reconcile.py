@@ -34,6 +34,6 @@ def reconcile(mode: Mode = "paper") -> dict[str, Any]:
                 raise
             return {"skipped": f"venue down: {error}", "differences": []}
         frozen = orders.freeze_differences(differences, epoch) if differences else 0
-    sentences = [one.sentence for one in differences]
+    sentences = [difference.sentence for difference in differences]
     publish_page(f"reconcile-{mode}", reconcile_page(sentences, doubtful, frozen), "Ledger against venue")
     return {"differences": sentences, "doubtful": len(doubtful), "frozen": frozen}

@@ -30,8 +30,8 @@ def stream_market(
     """
     svc = services()
     svc.trading.check_mode(mode)
-    chosen = venue or svc.settings.venue.name
-    told = follow_market(chosen, seconds)
+    venue_name = venue or svc.settings.venue.name
+    summary = follow_market(venue_name, seconds)
     judge_gaps()
-    publish_page(f"stream-market-{mode}", stream_page(chosen, told), "What the stream brought")
-    return told
+    publish_page(f"stream-market-{mode}", stream_page(venue_name, summary), "What the stream brought")
+    return summary

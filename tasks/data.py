@@ -58,8 +58,8 @@ def fetch_and_store_records(kind: str, instrument: str) -> IngestSummary:
 def fetch_and_store_posts(source: str) -> IngestSummary:
     """Fetch, check, store and score the newest posts of one source."""
     svc = services()
-    chosen = next(one for one in svc.markets.post_sources if one.source == source)
-    return ingest_posts(chosen, svc.stores.market, bases=svc.markets.bases, now=svc.clocks.market.now())
+    post_source = next(candidate for candidate in svc.markets.post_sources if candidate.source == source)
+    return ingest_posts(post_source, svc.stores.market, bases=svc.markets.bases, now=svc.clocks.market.now())
 
 
 @materialize_step(name="backfill_bars", run_name="backfill {instrument} {timeframe}", tags=["data"], retries=2)
@@ -145,7 +145,7 @@ def measure_completeness(days: int) -> list[SeriesCompleteness]:
         measure_group(svc.stores.market, svc.stores.gaps, group, now=now, since=since, follow=True)
         for group in svc.markets.groups
     ]
-    return [one for some in measured for one in some]
+    return [series for group in measured for series in group]
 
 
 @step(name="prune_answers", tags=["data"], retries=2)

@@ -49,7 +49,7 @@ class Trial:
 
 def distinct_trials(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     """The newest run of each trial, in the order in which they were first made."""
-    return tuple({one.key: one for one in trials}.values())
+    return tuple({trial.key: trial for trial in trials}.values())
 
 
 def comparable_sharpes(trials: Iterable[Trial], *, start: datetime, end: datetime) -> list[float | None]:
@@ -59,4 +59,4 @@ def comparable_sharpes(trials: Iterable[Trial], *, start: datetime, end: datetim
     of half to twice its length say how far trials of its kind scatter. The others are counted all the same.
     """
     span = end - start
-    return [one.sharpe if span / 2 <= one.end - one.start <= 2 * span else None for one in trials]
+    return [trial.sharpe if span / 2 <= trial.end - trial.start <= 2 * span else None for trial in trials]

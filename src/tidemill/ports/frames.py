@@ -28,14 +28,14 @@ def check_frame(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     for name in COLUMNS[kind]:
         if name not in frame.columns:
             raise DataError(f"{kind} without the column '{name}' cannot be stored")
-    made = frame[list(COLUMNS[kind])]
-    for name in made.columns:
-        if name in TIME_COLUMNS and len(made) and not isinstance(made[name].dtype, pd.DatetimeTZDtype):
+    ordered = frame[list(COLUMNS[kind])]
+    for name in ordered.columns:
+        if name in TIME_COLUMNS and len(ordered) and not isinstance(ordered[name].dtype, pd.DatetimeTZDtype):
             raise DataError(f"{name} of {kind} has no time zone; make it UTC")
-        if made[name].isna().any():
-            row = int(np.flatnonzero(made[name].isna().to_numpy())[0])
+        if ordered[name].isna().any():
+            row = int(np.flatnonzero(ordered[name].isna().to_numpy())[0])
             raise DataError(f"{name} of {kind} is missing in row {row}; nothing was stored")
-    return made
+    return ordered
 
 
 def to_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -70,8 +70,8 @@ def _typed(name: str, values: Sequence[Any]) -> Any:
 
 def micros(values: pd.Series) -> np.ndarray:
     """Times as int64 microseconds."""
-    made: np.ndarray = values.to_numpy("datetime64[us]").astype(np.int64) if len(values) else np.empty(0, np.int64)
-    return made
+    numbers: np.ndarray = values.to_numpy("datetime64[us]").astype(np.int64) if len(values) else np.empty(0, np.int64)
+    return numbers
 
 
 def times(values: np.ndarray) -> pd.DatetimeIndex:

@@ -72,11 +72,11 @@ def content(kind: MarketEventKind, row: Row) -> Row:
 
 def new_rows(kind: MarketEventKind, rows: Sequence[Row], stored: Sequence[Row]) -> list[Row]:
     """Rows that add something to what is stored (in the order of storage), the last of each record."""
-    known = {identity(kind, row): content(kind, row) for row in stored}
+    stored_content = {identity(kind, row): content(kind, row) for row in stored}
     new: dict[Row, Row] = {}
     for row in rows:
         key = identity(kind, row)
-        before = content(kind, new[key]) if key in new else known.get(key)
+        before = content(kind, new[key]) if key in new else stored_content.get(key)
         if before is None or before != content(kind, row):
             new[key] = row
     return list(new.values())

@@ -15,18 +15,18 @@ def split_pruned(
     by_source: dict[str, list[tuple[int, str, int]]] = {}
     for source, digest, stored, size in rows:
         by_source.setdefault(source, []).append((stored, digest, size))
-    gone, freed, kept = [], 0, 0
-    for some in by_source.values():
-        some.sort()
-        moments = [stored for stored, _, _ in some]
+    gone, freed, referenced = [], 0, 0
+    for payloads in by_source.values():
+        payloads.sort()
+        moments = [stored for stored, _, _ in payloads]
         needed: set[int] = set()
         # what is stored at the very limit is older than what must stay anyway
         for mark in (*watermarks, before - 1):
             at = bisect_right(moments, mark)
             needed.update(range(max(0, at - PAYLOADS_REFERENCED), at))
         old = [index for index, moment in enumerate(moments) if moment < before]
-        kept += sum(index in needed for index in old)
-        gone += [some[index][1] for index in old if index not in needed]
-        freed += sum(some[index][2] for index in old if index not in needed)
+        referenced += sum(index in needed for index in old)
+        gone += [payloads[index][1] for index in old if index not in needed]
+        freed += sum(payloads[index][2] for index in old if index not in needed)
     left, left_bytes = len(rows) - len(gone), sum(row[3] for row in rows) - freed
-    return gone, Pruned(deleted=len(gone), bytes=freed, kept=kept, left=left, left_bytes=left_bytes)
+    return gone, Pruned(deleted=len(gone), bytes=freed, kept=referenced, left=left, left_bytes=left_bytes)

@@ -47,10 +47,10 @@ def to_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _typed(name: str, values: list[Any]) -> Any:
     if name in _TIMES:
-        micros = [np.datetime64("NaT") if one is None else np.datetime64(one, "us") for one in values]
+        micros = [np.datetime64("NaT") if value is None else np.datetime64(value, "us") for value in values]
         return pd.DatetimeIndex(np.array(micros, dtype="datetime64[us]")).tz_localize("UTC")
     if name in _NUMBERS:
-        return np.array([math.nan if one is None else one for one in values], dtype=np.float64)
+        return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
     if name == "assumed":
         return np.array(values, dtype=bool)
     return pd.Series(values, dtype="str")

@@ -77,11 +77,11 @@ def read_bars_file(
     if not fine.any():
         raise DataError(f"{path} has no row that is a bar; the first row's trouble: {reasons[0]}")
     series = _make_series(times, numbers, fine)
-    chosen = timeframe or _commonest_timeframe(table.path, series)
-    count_gaps(series, chosen, counts)
+    length = timeframe or _commonest_timeframe(table.path, series)
+    count_gaps(series, length, counts)
     name = instrument.id if instrument else name or table.instrument_id(venue)
-    refused = _refused_bars(times, numbers, reasons, name=name, timeframe=chosen)
-    return _report(table, series, refused, reasons, counts, name=name, timeframe=chosen)
+    refused = _refused_bars(times, numbers, reasons, name=name, timeframe=length)
+    return _report(table, series, refused, reasons, counts, name=name, timeframe=length)
 
 
 def write_bars_file(path: Path, bars: pd.DataFrame) -> int:
@@ -91,20 +91,20 @@ def write_bars_file(path: Path, bars: pd.DataFrame) -> int:
     DataError when the name ends in neither .parquet, .csv nor .csv.gz, or when the file cannot be written.
     """
     path = Path(path)
-    kept = bars[list(SERIES_COLUMNS)].reset_index(drop=True)
+    series_bars = bars[list(SERIES_COLUMNS)].reset_index(drop=True)
     if not path.name.endswith((".parquet", ".csv", ".csv.gz")):
         raise DataError(f"{path} must end in .parquet, .csv or .csv.gz")
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
         if path.name.endswith(".parquet"):
-            kept.to_parquet(part, index=False)
+            series_bars.to_parquet(part, index=False)
         else:
-            kept.to_csv(part, index=False)
+            series_bars.to_csv(part, index=False)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written: {error}") from error
-    return len(kept)
+    return len(series_bars)
 
 
 def _report(

@@ -35,10 +35,10 @@ class Place:
         row = "" if wrong is None else f", row {int(np.argmax(wrong)) + 1}"
         raise DataError(f"{self.file}, {key} of {self.table}{row}: {message}")
 
-    def check(self, key: str, wrong: np.ndarray, message: str, *, shown: pd.Series | None = None) -> None:
+    def check(self, key: str, wrong: np.ndarray, message: str, *, values: pd.Series | None = None) -> None:
         """Raise DataError when any of ``wrong`` is True; ``{}`` in ``message`` becomes the row's ``shown``."""
         if wrong.any():
-            value = "" if shown is None else str(shown.iloc[int(np.argmax(wrong))])
+            value = "" if values is None else str(values.iloc[int(np.argmax(wrong))])
             self.fail(key, message.replace("{}", value), wrong=wrong)
 
 
@@ -77,9 +77,9 @@ def read_times(place: Place, frame: pd.DataFrame, name: str) -> pd.Series:
     else:
         texts = values.astype("str")
         zoned = texts.str.contains(_ZONED, regex=True).fillna(value=False).to_numpy(bool)
-        place.check(name, ~zoned, "'{}' is not a time with its zone such as 2021-04-19T00:00:00Z", shown=values)
+        place.check(name, ~zoned, "'{}' is not a time with its zone such as 2021-04-19T00:00:00Z", values=values)
         times = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
-    place.check(name, times.isna().to_numpy(), "'{}' is not a time", shown=values)
+    place.check(name, times.isna().to_numpy(), "'{}' is not a time", values=values)
     return times
 
 
@@ -137,9 +137,9 @@ def read_numbers(place: Place, frame: pd.DataFrame, name: str) -> np.ndarray:
         place.fail(name, f"{_first(values)} is not a number", wrong=np.array([True]))
     numbers = np.asarray(pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan))
     if not types.is_numeric_dtype(values.dtype):
-        place.check(name, np.isnan(numbers) & values.notna().to_numpy(), "'{}' is not a number", shown=values)
-        texts = np.array([isinstance(one, str) for one in values], dtype=bool)
-        place.check(name, texts, "'{}' is a text, not a number", shown=values)
+        place.check(name, np.isnan(numbers) & values.notna().to_numpy(), "'{}' is not a number", values=values)
+        texts = np.array([isinstance(value, str) for value in values], dtype=bool)
+        place.check(name, texts, "'{}' is a text, not a number", values=values)
     place.check(name, ~np.isfinite(numbers), "the number is missing or infinite")
     return numbers
 
@@ -147,22 +147,22 @@ def read_numbers(place: Place, frame: pd.DataFrame, name: str) -> np.ndarray:
 def _check_prices(place: Place, bars: pd.DataFrame, step: Decimal) -> None:
     for name in PRICE_COLUMNS:
         values = bars[name].to_numpy()
-        place.check(name, values <= 0, "the price {} is not positive", shown=bars[name])
-        place.check(name, off_step(values, step), f"{{}} is not a multiple of price_step {step}", shown=bars[name])
+        place.check(name, values <= 0, "the price {} is not positive", values=bars[name])
+        place.check(name, off_step(values, step), f"{{}} is not a multiple of price_step {step}", values=bars[name])
     inner = bars[["open", "close"]].to_numpy()
-    place.check("high", bars["high"].to_numpy() < inner.max(axis=1), "{} is below open or close", shown=bars["high"])
-    place.check("low", bars["low"].to_numpy() > inner.min(axis=1), "{} is above open or close", shown=bars["low"])
-    place.check("volume", bars["volume"].to_numpy() < 0, "the volume {} is negative", shown=bars["volume"])
+    place.check("high", bars["high"].to_numpy() < inner.max(axis=1), "{} is below open or close", values=bars["high"])
+    place.check("low", bars["low"].to_numpy() > inner.min(axis=1), "{} is above open or close", values=bars["low"])
+    place.check("volume", bars["volume"].to_numpy() < 0, "the volume {} is negative", values=bars["volume"])
 
 
 def _check_order(place: Place, bars: pd.DataFrame, seconds: int, calendar: Calendar) -> None:
     opens, length = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64), seconds * 1_000_000
     steps = np.diff(opens, prepend=opens[0] - length)
-    shown = bars["open_time"]
-    place.check("open_time", steps == 0, "{} is there twice", shown=shown)
-    place.check("open_time", steps < 0, "{} comes after a later bar; bars must ascend", shown=shown)
+    open_times = bars["open_time"]
+    place.check("open_time", steps == 0, "{} is there twice", values=open_times)
+    place.check("open_time", steps < 0, "{} comes after a later bar; bars must ascend", values=open_times)
     place.check(
-        "open_time", steps < length, f"{{}} opens before the bar before it, of {seconds} s, closed", shown=shown
+        "open_time", steps < length, f"{{}} opens before the bar before it, of {seconds} s, closed", values=open_times
     )
     if calendar == "24x7":
-        place.check("open_time", opens % length != 0, f"{{}} is not on the grid of {seconds} s", shown=shown)
+        place.check("open_time", opens % length != 0, f"{{}} is not on the grid of {seconds} s", values=open_times)

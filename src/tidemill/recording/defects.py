@@ -70,8 +70,8 @@ def judge_rows(
     """Why each row can be no bar, empty where it may be one; what was found is added to ``counts``."""
     reasons = np.full(len(times), "", dtype=object)
     finite = np.isfinite(numbers.to_numpy()).all(axis=1)
-    known = times[times != Times.MISSING]
-    counts["rows_out_of_order"] = int((np.diff(known) < 0).sum())
+    readable = times[times != Times.MISSING]
+    counts["rows_out_of_order"] = int((np.diff(readable) < 0).sum())
     counts["number_unreadable"] = int((~finite).sum())
     if instrument is not None:
         with np.errstate(invalid="ignore"):

@@ -56,11 +56,11 @@ def read_rates(place: Place, frame: pd.DataFrame) -> pd.DataFrame:
     rates = pd.DataFrame({"event_time": read_times(place, frame, "event_time")})
     rates["rate"] = read_numbers(place, frame, "rate")
     wide = np.abs(rates["rate"].to_numpy()) >= 1
-    place.check("rate", wide, "{} is no fraction between -1 and 1 (0.0001 is one basis point)", shown=rates["rate"])
+    place.check("rate", wide, "{} is no fraction between -1 and 1 (0.0001 is one basis point)", values=rates["rate"])
     steps = np.diff(rates["event_time"].to_numpy("datetime64[us]").astype(np.int64), prepend=0)
     steps[0] = 1
-    place.check("event_time", steps == 0, "{} is there twice", shown=rates["event_time"])
+    place.check("event_time", steps == 0, "{} is there twice", values=rates["event_time"])
     place.check(
-        "event_time", steps < 0, "{} comes after a later one; settlements must ascend", shown=rates["event_time"]
+        "event_time", steps < 0, "{} comes after a later one; settlements must ascend", values=rates["event_time"]
     )
     return rates

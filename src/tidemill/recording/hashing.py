@@ -12,12 +12,12 @@ from tidemill.recording.values import SERIES_COLUMNS, Recording
 def hash_recording(recording: Recording) -> str:
     """SHA-256 hex digest over bars, posts and funding rates; title, file names and the order of series do not count."""
     digest = hashlib.sha256()
-    for series in sorted(recording.series, key=lambda one: (one.instrument.id, one.timeframe)):
+    for series in sorted(recording.series, key=lambda series: (series.instrument.id, series.timeframe)):
         digest.update(f"{series.instrument.id} {series.timeframe} {len(series.bars)}\n".encode())
         digest.update(series.open_micros.tobytes())
         for name in SERIES_COLUMNS[1:]:
             digest.update(series.bars[name].to_numpy(dtype="float64").tobytes())
-    for funding in sorted(recording.funding, key=lambda one: one.instrument):
+    for funding in sorted(recording.funding, key=lambda funding: funding.instrument):
         digest.update(f"funding {funding.instrument} {len(funding.rates)}\n".encode())
         digest.update(funding.event_micros.tobytes())
         digest.update(funding.rates["rate"].to_numpy(dtype="float64").tobytes())

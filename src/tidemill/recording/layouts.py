@@ -64,18 +64,20 @@ class Table:
         return f"{pair[0]}-{pair[1]}.{venue}"
 
 
-def read_table(path: Path, wanted: str) -> Table:
+def read_table(path: Path, layout_name: str) -> Table:
     """Read the file and find its layout; DataError when it has none, or not the ``wanted`` one."""
-    if wanted not in FORMATS:
-        raise DataError(f"format '{wanted}' is unknown; use one of {', '.join(FORMATS)}")
+    if layout_name not in FORMATS:
+        raise DataError(f"format '{layout_name}' is unknown; use one of {', '.join(FORMATS)}")
     try:
         table = _find_layout(path, *_read_file(path))
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    if wanted not in {"auto", table.layout}:
-        raise DataError(f"{path} has the layout {table.layout}, not {wanted}; leave the format out to let it be found")
+    if layout_name not in {"auto", table.layout}:
+        raise DataError(
+            f"{path} has the layout {table.layout}, not {layout_name}; leave the format out to let it be found"
+        )
     if not len(table.frame):
         raise DataError(f"{path} has no rows")
     return table
@@ -147,5 +149,5 @@ def _find_volume(frame: pd.DataFrame) -> str:
 
 
 def _find_pair(text: str) -> tuple[str, str] | None:
-    found = _SYMBOL_IN_NAME.search(text.upper().replace("/", "-"))
-    return (found[1], found[2]) if found else None
+    symbol = _SYMBOL_IN_NAME.search(text.upper().replace("/", "-"))
+    return (symbol[1], symbol[2]) if symbol else None

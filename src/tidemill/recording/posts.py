@@ -130,8 +130,8 @@ def make_posts(recording: Recording, *, seed: int = 0) -> pd.DataFrame:
         return empty_posts()
     posts = pd.DataFrame(rows, columns=["source", "post_id", "channel", "event_time", "title", "text"])
     times = pd.DatetimeIndex(posts["event_time"].to_numpy(np.int64).view("datetime64[us]"), tz="UTC")
-    made = posts.assign(event_time=times, knowledge_time=times, assumed=True)[list(POST_COLUMNS)]
-    return made.sort_values(["event_time", "post_id"], kind="stable", ignore_index=True)
+    frame = posts.assign(event_time=times, knowledge_time=times, assumed=True)[list(POST_COLUMNS)]
+    return frame.sort_values(["event_time", "post_id"], kind="stable", ignore_index=True)
 
 
 def _posts_about(recording: Recording, name: str, *, number: int, seed: int) -> Iterator[tuple[Any, ...]]:

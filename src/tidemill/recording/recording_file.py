@@ -101,16 +101,16 @@ def _as_table(path: Path, key: str, entry: Any) -> dict[str, Any]:
     return entry
 
 
-def _choose(path: Path, key: str, value: str, known: tuple[str, ...]) -> Any:
-    if value not in known:
-        raise DataError(f"{path}, {key}: '{value}' is unknown; use one of {', '.join(known)}")
+def _choose(path: Path, key: str, value: str, choices: tuple[str, ...]) -> Any:
+    if value not in choices:
+        raise DataError(f"{path}, {key}: '{value}' is unknown; use one of {', '.join(choices)}")
     return value
 
 
 def _texts_of(path: Path, key: str, values: Mapping[str, Any]) -> dict[str, str]:
-    for one in values.values():
-        if not isinstance(one, str):
-            raise DataError(f"{path}, {key}: {one!r} must be a text")
+    for value in values.values():
+        if not isinstance(value, str):
+            raise DataError(f"{path}, {key}: {value!r} must be a text")
     return dict(values)
 
 

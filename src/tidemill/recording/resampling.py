@@ -39,8 +39,8 @@ def resample_bars(bars: pd.DataFrame, timeframe: str, *, source: str | None = No
     opens = ordered["open_time"].to_numpy("datetime64[us]").astype(np.int64)
     slots = opens - opens % (length * MICROS_PER_SECOND)
     starts = _group_starts(ordered, slots)
-    made = {name: _reduce(name, ordered[name], slots, starts) for name in ordered.columns if _is_kept(name)}
-    result = pd.DataFrame(made)
+    columns = {name: _reduce(name, ordered[name], slots, starts) for name in ordered.columns if _is_kept(name)}
+    result = pd.DataFrame(columns)
     if "knowledge_time" in result:
         closes = result["open_time"] + pd.Timedelta(seconds=length)
         result["knowledge_time"] = result["knowledge_time"].where(result["knowledge_time"] > closes, closes)

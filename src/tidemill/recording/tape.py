@@ -25,7 +25,7 @@ class RecordedTape:
 
     def __init__(self, series: Mapping[str, tuple[Decimal, int, pd.DataFrame]]) -> None:
         self._tracks = {name: _Track(name, *parts) for name, parts in series.items()}
-        self._starts, self._ends = _merge([one.spans for one in self._tracks.values()])
+        self._starts, self._ends = _merge([track.spans for track in self._tracks.values()])
 
     def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
         """The bar with open_time <= ``moment`` < close_time, or None."""
@@ -36,7 +36,7 @@ class RecordedTape:
     def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
         """Bars with ``after`` < close_time <= ``until``, ascending."""
         track = self._track(instrument)
-        low, high = (bisect_right(track.opens, to_micros(one) - track.length) for one in (after, until))
+        low, high = (bisect_right(track.opens, to_micros(moment) - track.length) for moment in (after, until))
         return [track.bar(index) for index in range(low, high)]
 
     def close_before(self, instrument: str, moment: datetime) -> Decimal | None:
@@ -54,8 +54,8 @@ class RecordedTape:
     def are_down(self, moments: np.ndarray) -> np.ndarray:
         """:meth:`is_down` of many moments in micros, (N,) bool."""
         at = np.searchsorted(self._starts, moments, side="right") - 1
-        made: np.ndarray = (at < 0) | (moments >= np.asarray(self._ends)[np.maximum(at, 0)])
-        return made
+        is_down: np.ndarray = (at < 0) | (moments >= np.asarray(self._ends)[np.maximum(at, 0)])
+        return is_down
 
     def _track(self, instrument: str) -> _Track:
         try:
@@ -99,10 +99,10 @@ class _Track:
 
 def _merge(spans: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Starts and ends of the times covered by any span, ascending and disjoint."""
-    starts = np.concatenate([one[0] for one in spans])
+    starts = np.concatenate([span[0] for span in spans])
     order = np.argsort(starts, kind="stable")
     starts = starts[order]
-    reach = np.maximum.accumulate(np.concatenate([one[1] for one in spans])[order])
+    reach = np.maximum.accumulate(np.concatenate([span[1] for span in spans])[order])
     fresh = np.concatenate([[True], starts[1:] > reach[:-1]])
     last = np.concatenate([fresh[1:], [True]])
     return starts[fresh], reach[last]

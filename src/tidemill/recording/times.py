@@ -83,8 +83,8 @@ def _read_datetimes(values: pd.Series) -> Times:
     naive = not isinstance(values.dtype, pd.DatetimeTZDtype)
     aware = values.dt.tz_localize("UTC") if naive else values.dt.tz_convert("UTC")
     micros = aware.dt.as_unit("us").to_numpy("datetime64[us]").astype(np.int64)
-    known = int((micros != Times.MISSING).sum())
-    return Times(micros=micros, counts={"time_without_zone": known if naive else 0})
+    readable = int((micros != Times.MISSING).sum())
+    return Times(micros=micros, counts={"time_without_zone": readable if naive else 0})
 
 
 def _whole_numbers(values: pd.Series, numbers: np.ndarray) -> np.ndarray:

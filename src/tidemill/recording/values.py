@@ -97,26 +97,26 @@ class Recording:
     def __post_init__(self) -> None:
         if not self.series:
             raise DataError(f"the recording '{self.title}' has no bars")
-        known: dict[str, Instrument] = {}
-        for one in self.series:
-            if known.setdefault(one.instrument.id, one.instrument) != one.instrument:
-                raise DataError(f"{one.instrument.id} is recorded twice with different price, lot or notional rules")
-        if len({(one.instrument.id, one.timeframe) for one in self.series}) < len(self.series):
+        instruments: dict[str, Instrument] = {}
+        for series in self.series:
+            if instruments.setdefault(series.instrument.id, series.instrument) != series.instrument:
+                raise DataError(f"{series.instrument.id} is recorded twice with different price, lot or notional rules")
+        if len({(series.instrument.id, series.timeframe) for series in self.series}) < len(self.series):
             raise DataError(f"the recording '{self.title}' has two series of the same instrument and timeframe")
-        self._check_funding(known)
+        self._check_funding(instruments)
 
-    def _check_funding(self, known: Mapping[str, Instrument]) -> None:
-        names = [one.instrument for one in self.funding]
+    def _check_funding(self, instruments: Mapping[str, Instrument]) -> None:
+        names = [funding.instrument for funding in self.funding]
         for name in names:
-            if name not in known:
-                raise DataError(f"{name} has funding rates but no bars; the recording has {', '.join(known)}")
+            if name not in instruments:
+                raise DataError(f"{name} has funding rates but no bars; the recording has {', '.join(instruments)}")
             if names.count(name) > 1:
                 raise DataError(f"{name} has two tables of funding rates; put them into one file")
 
     def need_no_funding(self, who: str) -> Self:
         """The recording itself; DataError when it has funding rates: ``who`` cannot settle them, and the way out."""
         if self.funding:
-            names = ", ".join(one.instrument for one in self.funding)
+            names = ", ".join(funding.instrument for funding in self.funding)
             raise DataError(
                 f"{who}, and the recording '{self.title}' has funding rates of {names}; "
                 f"use tidemill backtest at speed exact, or leave [[funding]] out"
@@ -126,24 +126,24 @@ class Recording:
     @cached_property
     def instruments(self) -> Mapping[str, Instrument]:
         """Instrument id -> instrument, in the order of the recording."""
-        return {one.instrument.id: one.instrument for one in self.series}
+        return {series.instrument.id: series.instrument for series in self.series}
 
     @cached_property
     def first_open(self) -> datetime:
         """Open of the earliest bar."""
-        return min(one.first_open for one in self.series)
+        return min(series.first_open for series in self.series)
 
     @cached_property
     def last_close(self) -> datetime:
         """Close of the latest bar."""
-        return max(one.last_close for one in self.series)
+        return max(series.last_close for series in self.series)
 
     @cached_property
     def timeframe(self) -> str:
         """The finest timeframe that every instrument has or can be resampled to."""
         finest = [timeframe_seconds(self.series_of(name).timeframe) for name in self.instruments]
         for timeframe, seconds in sorted(TIMEFRAME_SECONDS.items(), key=lambda item: item[1]):
-            if all(seconds % one == 0 for one in finest):
+            if all(seconds % length == 0 for length in finest):
                 return timeframe
         raise DataError(f"the instruments of '{self.title}' share no timeframe")  # one day takes any of them
 
@@ -151,16 +151,16 @@ class Recording:
     def sessions(self) -> tuple[datetime, ...]:
         """Open times at which any instrument has a bar of :attr:`timeframe`, ascending."""
         opens = [self._bars(name, self.timeframe)["open_time"] for name in self.instruments]
-        union = np.unique(np.concatenate([one.to_numpy("datetime64[us]").astype(np.int64) for one in opens]))
-        return tuple(from_micros(one) for one in union)
+        union = np.unique(np.concatenate([times.to_numpy("datetime64[us]").astype(np.int64) for times in opens]))
+        return tuple(from_micros(micros) for micros in union)
 
     def series_of(self, instrument_id: str) -> RecordedSeries:
         """The finest series of an instrument; DataError when it is not recorded."""
-        found = [one for one in self.series if one.instrument.id == instrument_id]
-        if not found:
-            known = ", ".join(self.instruments)
-            raise DataError(f"{instrument_id} is not in the recording '{self.title}', which has {known}")
-        return min(found, key=lambda one: timeframe_seconds(one.timeframe))
+        matches = [series for series in self.series if series.instrument.id == instrument_id]
+        if not matches:
+            offered = ", ".join(self.instruments)
+            raise DataError(f"{instrument_id} is not in the recording '{self.title}', which has {offered}")
+        return min(matches, key=lambda series: timeframe_seconds(series.timeframe))
 
     def bars_of(self, instrument_id: str) -> pd.DataFrame:
         """Bars of the finest series: open_time, open, high, low, close, volume."""
@@ -175,9 +175,9 @@ class Recording:
         interval that ends after :attr:`last_close` is then left out, as it never closed. Times known:
         close + 1 s, assumed.
         """
-        chosen = timeframe or self.timeframe
+        length = timeframe or self.timeframe
         names: Sequence[str] = [instrument_id] if instrument_id is not None else list(self.instruments)
-        parts = [to_bars(name, chosen, _between(self._bars(name, chosen), start, end)) for name in names]
+        parts = [to_bars(name, length, _between(self._bars(name, length), start, end)) for name in names]
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
     def open_times(self, instrument_id: str, timeframe: str) -> np.ndarray:
@@ -189,8 +189,8 @@ class Recording:
         """The finest bars of each instrument as matching reads them."""
         return RecordedTape(
             {
-                name: (one.instrument.price_step, timeframe_seconds(one.timeframe), one.bars)
-                for name, one in ((name, self.series_of(name)) for name in self.instruments)
+                name: (series.instrument.price_step, timeframe_seconds(series.timeframe), series.bars)
+                for name, series in ((name, self.series_of(name)) for name in self.instruments)
             }
         )
 
@@ -199,15 +199,15 @@ class Recording:
         return {}
 
     def _bars(self, instrument_id: str, timeframe: str) -> pd.DataFrame:
-        for one in self.series:
-            if (one.instrument.id, one.timeframe) == (instrument_id, timeframe):
-                return one.bars
+        for series in self.series:
+            if (series.instrument.id, series.timeframe) == (instrument_id, timeframe):
+                return series.bars
         key = (instrument_id, timeframe)
         if key not in self._resampled:
             finest = self.series_of(instrument_id)
-            made = resample_bars(finest.bars, timeframe, source=finest.timeframe)
-            closed = made["open_time"] <= self.last_close - timedelta(seconds=timeframe_seconds(timeframe))
-            self._resampled[key] = made[closed].reset_index(drop=True)
+            coarser = resample_bars(finest.bars, timeframe, source=finest.timeframe)
+            closed = coarser["open_time"] <= self.last_close - timedelta(seconds=timeframe_seconds(timeframe))
+            self._resampled[key] = coarser[closed].reset_index(drop=True)
         return self._resampled[key]
 
 

@@ -76,7 +76,7 @@ class Blocks:
             if not self._waiting:
                 self._since = time.monotonic()
             self._waiting.setdefault(request, []).extend(texts)
-            self._bytes += sum(len(one) for one in texts)
+            self._bytes += sum(len(text) for text in texts)
 
     def hand_over(self, *, at_once: bool = False) -> None:
         """Hand the block over if it is due; called by whoever follows the stream, not by its loop."""

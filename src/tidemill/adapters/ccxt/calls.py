@@ -159,8 +159,8 @@ def _lists(value: Any) -> Iterator[list[Any]]:
     if isinstance(value, list):
         yield value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        yield from _lists(one)
+    for error in inner:
+        yield from _lists(error)
 
 
 def _refused(venue: str, error: Exception) -> str:

@@ -59,7 +59,7 @@ def build_caller(
         exchange_id,
         Connection(rest_url=rest_url, ws_url=ws_url, timeout_seconds=timeout_seconds),
         options=_options(exchange_id, access.kind),
-        adapt=(lambda one: _telling(_patient(one))) if streaming else _patient,
+        adapt=(lambda base: _telling(_patient(base))) if streaming else _patient,
         streaming=streaming,
     )
     budget = _budget(exchange, venue, access.pace)
@@ -91,10 +91,10 @@ def _budget(exchange: Any, venue: str, pace: SharedPace | None) -> SharedBudget 
     return SharedBudget(pace.budgets, venue, rule, owner=pace.owner, clock=pace.clock)
 
 
-def _patient(known: type[Any]) -> type[Any]:
+def _patient(base: type[Any]) -> type[Any]:
     """The class that draws from a shared budget, if it has one, and tells each call what came of it alone."""
 
-    class Patient(known):  # type: ignore[misc]
+    class Patient(base):  # type: ignore[misc]
         shared_budget: SharedBudget | None = None
 
         async def throttle(self, cost: Any = None) -> None:
@@ -124,26 +124,26 @@ def _patient(known: type[Any]) -> type[Any]:
     return Patient
 
 
-def _telling(known: type[Any]) -> type[Any]:
+def _telling(base: type[Any]) -> type[Any]:
     """The class with ``on_text``, which hears each message of a stream once it was read."""
 
-    class Telling(known):  # type: ignore[misc]
+    class Telling(base):  # type: ignore[misc]
         on_text: Callable[[str], None] | None = None
 
         def client(self, url: Any) -> Any:
             """The WebSocket client of a URL, which tells each message once it was read."""
-            told = url in (self.clients or {})
-            made = super().client(url)
-            if not told:
-                read = made.handle_text_or_binary_message
+            is_open = url in (self.clients or {})
+            connection = super().client(url)
+            if not is_open:
+                read = connection.handle_text_or_binary_message
 
                 def read_and_tell(data: Any) -> None:
                     read(data)
                     if self.on_text is not None:
                         self.on_text(data.decode(errors="replace") if isinstance(data, bytes) else str(data))
 
-                made.handle_text_or_binary_message = read_and_tell
-            return made
+                connection.handle_text_or_binary_message = read_and_tell
+            return connection
 
     return Telling
 
@@ -158,17 +158,17 @@ def is_offered(market: Mapping[str, Any], kind: Kind) -> bool:
 def find_market(markets: Mapping[str, Any], instrument: str, venue: str, kind: Kind) -> Mapping[str, Any]:
     """The venue's market of an instrument; SeriesError when there is none, or when it is traded no more."""
     symbol = unified_symbol(instrument)
-    found = markets.get(symbol if kind == "spot" else f"{symbol}:{symbol.rpartition('/')[2]}")
-    if found is None:
+    market = markets.get(symbol if kind == "spot" else f"{symbol}:{symbol.rpartition('/')[2]}")
+    if market is None:
         raise SeriesError(
             f"{instrument} is not traded at {venue}; check the instruments in the settings",
             state=SeriesState.UNKNOWN_SYMBOL,
         )
-    if found.get("active") is False:
+    if market.get("active") is False:
         raise SeriesError(
             f"{instrument} is traded no more at {venue}; its stored bars stay", state=SeriesState.DELISTED
         )
-    return dict(found)
+    return dict(market)
 
 
 def need_timeframe(exchange: Any, timeframe: str, venue: str) -> None:
@@ -179,5 +179,5 @@ def need_timeframe(exchange: Any, timeframe: str, venue: str) -> None:
 
 def page_size(exchange: Any, symbol: str) -> int:
     """Bars that the exchange gives at once, by ccxt's own table."""
-    told = exchange.feature_value(symbol, "fetchOHLCV", "limit")
-    return int(told) if told else SMALLEST_PAGE
+    limit = exchange.feature_value(symbol, "fetchOHLCV", "limit")
+    return int(limit) if limit else SMALLEST_PAGE

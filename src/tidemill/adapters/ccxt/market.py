@@ -83,8 +83,8 @@ class CcxtMarket:
         markets = self._caller.call(self._exchange.load_markets)
         self._markets = markets
         with shape_checked(self._venue):
-            found = [one for one in markets.values() if is_offered(one, self._access.kind)]
-            return [self._to_instrument(one) for one in found if one.get("active") is not False]
+            offered = [market for market in markets.values() if is_offered(market, self._access.kind)]
+            return [self._to_instrument(market) for market in offered if market.get("active") is not False]
 
     def fetch_time(self) -> datetime:
         """The venue's own clock."""
@@ -104,23 +104,23 @@ class CcxtMarket:
         now = self._clock.now()
         first, last = to_micros(start) // 1000, min(to_micros(end) // 1000 - 1, to_micros(now) // 1000 - length)
         pages: list[Page] = []
-        with self._payloads() as kept:
+        with self._payloads() as payloads:
             if self._exchange.id in BINANCE_SPOT and self._access.kind == "spot":
-                pages += self._fetch_pages(instrument, symbol, timeframe, first, last, kept)
+                pages += self._fetch_pages(instrument, symbol, timeframe, first, last, payloads)
             else:
-                pages.append(from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last, kept))))
-        opens = np.concatenate([np.empty(0, np.int64), *(one[0] for one in pages)])
-        values = np.concatenate([np.empty((0, 5)), *(one[1] for one in pages)])
+                pages.append(from_rows(list(self._fetch_windows(instrument, symbol, timeframe, first, last, payloads))))
+        opens = np.concatenate([np.empty(0, np.int64), *(page[0] for page in pages)])
+        values = np.concatenate([np.empty((0, 5)), *(page[1] for page in pages)])
         need_times(opens, now, self._venue)
-        wanted = (opens <= last) & (opens * 1000 >= to_micros(start))
-        return self._to_frame(instrument, opens[wanted], values[wanted], length=length, now=now)
+        inside = (opens <= last) & (opens * 1000 >= to_micros(start))
+        return self._to_frame(instrument, opens[inside], values[inside], length=length, now=now)
 
     def fetch_book(self, instrument: str) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
         """Bids and asks as (price, quantity), best first: the best levels that the exchange tells at once."""
         symbol = self._known_symbol(instrument)
-        found = self._caller.call(partial(self._exchange.fetch_order_book, symbol, BOOK_LEVELS))
+        book = self._caller.call(partial(self._exchange.fetch_order_book, symbol, BOOK_LEVELS))
         with shape_checked(self._venue):
-            bids, asks = ([(float(row[0]), float(row[1])) for row in found[side]] for side in ("bids", "asks"))
+            bids, asks = ([(float(row[0]), float(row[1])) for row in book[side]] for side in ("bids", "asks"))
         return bids, asks
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class CcxtMarket:
         self._caller.close()
 
     def _fetch_pages(
-        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, kept: _Payloads
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, payloads: _Payloads
     ) -> Iterator[Page]:
         """Pages of klines of Binance's protocol, read in one pass over their text."""
         request = {"symbol": self._markets[symbol]["id"], "interval": timeframe, "endTime": last, "limit": PAGE}
@@ -137,7 +137,7 @@ class CcxtMarket:
             answer, body = self._caller.ask(ask, as_text=True)
             opens, values = parse_klines(answer.text) if isinstance(answer, KlineText) else from_rows(answer)
             if len(opens):
-                kept.add(f"{instrument} {timeframe} from {since}", body)
+                payloads.add(f"{instrument} {timeframe} from {since}", body)
             else:
                 need_empty(body, self._venue)
             yield opens, values
@@ -146,7 +146,7 @@ class CcxtMarket:
             since = int(opens[-1]) + timeframe_seconds(timeframe) * 1000
 
     def _fetch_windows(
-        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, kept: _Payloads
+        self, instrument: str, symbol: str, timeframe: str, since: int, last: int, payloads: _Payloads
     ) -> Iterator[Sequence[Any]]:
         """Rows through ccxt's parser, ascending and each once.
 
@@ -160,11 +160,11 @@ class CcxtMarket:
             until = min(last, since + size * length - 1)
             ask = partial(self._exchange.fetch_ohlcv, symbol, timeframe, since, size, {"until": until})
             page, body = self._caller.ask(ask)
-            rows = sorted(page, key=lambda one: int(one[0]))
+            rows = sorted(page, key=lambda row: int(row[0]))
             if not rows:
                 need_empty(body, self._venue)
             else:
-                kept.add(f"{instrument} {timeframe} from {since}", body)
+                payloads.add(f"{instrument} {timeframe} from {since}", body)
                 # a full answer of later bars; one that is not full begins with the first bar that was traded
                 if int(rows[0][0]) > last and len(rows) >= size:
                     raise _not_kept(self._venue, instrument, timeframe, int(rows[0][0]))
@@ -176,11 +176,11 @@ class CcxtMarket:
     @contextmanager
     def _payloads(self) -> Iterator[_Payloads]:
         """Raw answers of one fetch; what came before a failure is kept too."""
-        kept = _Payloads(self._on_payloads)
+        payloads = _Payloads(self._on_payloads)
         try:
-            yield kept
+            yield payloads
         finally:
-            kept.hand_over()
+            payloads.hand_over()
 
     def _to_frame(
         self, instrument: str, opens: np.ndarray, values: np.ndarray, *, length: int, now: datetime
@@ -211,7 +211,7 @@ class CcxtMarket:
         return str(market["symbol"])
 
     def _to_instrument(self, market: dict[str, Any]) -> Instrument:
-        filters = {one["filterType"]: one for one in market["info"].get("filters", [])}
+        filters = {row["filterType"]: row for row in market["info"].get("filters", [])}
         price, lot = market["precision"]["price"], market["precision"]["amount"]
         cost = market["limits"]["cost"]["min"]
         if filters:

@@ -77,9 +77,9 @@ class CcxtMarketEvents:
             if kind is MarketEventKind.BOOKS:
                 return self._fetch_book(instrument, symbol)
             items = self._fetch_items(kind, instrument, symbol, to_micros(start) // 1000, -(-to_micros(end) // 1000))
-            rows = [(_micros(one), *_values(kind, one)) for one in items]
-            kept = [row for row in rows if to_micros(start) <= row[0] < to_micros(end)]
-            return self._to_frame(kind, instrument, kept)
+            rows = [(_micros(item), *_values(kind, item)) for item in items]
+            inside = [row for row in rows if to_micros(start) <= row[0] < to_micros(end)]
+            return self._to_frame(kind, instrument, inside)
 
     def close(self) -> None:
         """Close the client and its thread."""
@@ -92,8 +92,8 @@ class CcxtMarketEvents:
     def _fetch_items(self, kind: MarketEventKind, instrument: str, symbol: str, since: int, until: int) -> list[Item]:
         """Everything from ``since`` to ``until`` (milliseconds); what two answers share is taken once."""
         pages = self._trade_pages if kind is MarketEventKind.TRADES else self._window_pages
-        found = {_key(kind, one): one for page in pages(kind, instrument, symbol, since, until) for one in page}
-        return list(found.values())
+        items = {_key(kind, item): item for page in pages(kind, instrument, symbol, since, until) for item in page}
+        return list(items.values())
 
     def _trade_pages(
         self, kind: MarketEventKind, instrument: str, symbol: str, since: int, until: int
@@ -102,7 +102,7 @@ class CcxtMarketEvents:
         extra = {"until": until} if self._exchange.id.startswith("binance") else {}
         while since < until:
             work = partial(self._exchange.fetch_trades, symbol, since, PAGE, extra)
-            page = sorted(self._ask(kind, instrument, since, work), key=lambda one: one["timestamp"])
+            page = sorted(self._ask(kind, instrument, since, work), key=lambda item: item["timestamp"])
             yield page
             if not page or (extra and len(page) < PAGE):
                 return
@@ -138,7 +138,7 @@ class CcxtMarketEvents:
         rows = [
             (moment, side, float(level), float(price), float(quantity))
             for side, name in (("bid", "bids"), ("ask", "asks"))
-            for level, (price, quantity) in enumerate(one[:2] for one in book[name][: self._depth])
+            for level, (price, quantity) in enumerate(level_row[:2] for level_row in book[name][: self._depth])
         ]
         return self._to_frame(MarketEventKind.BOOKS, instrument, rows)
 
@@ -154,9 +154,9 @@ class CcxtMarketEvents:
         times = np.array(frame["event_time"], dtype=np.int64).astype("datetime64[us]")
         frame["event_time"] = pd.DatetimeIndex(times).tz_localize("UTC")
         now = pd.Timestamp(self._clock.now()).as_unit("us")
-        made = frame.assign(instrument=instrument, knowledge_time=now, assumed=False)
-        made = made.astype({"knowledge_time": "datetime64[us, UTC]", **dict.fromkeys(shape.numbers, "float64")})
-        return made[list(shape.columns)].sort_values("event_time", kind="stable", ignore_index=True)
+        events = frame.assign(instrument=instrument, knowledge_time=now, assumed=False)
+        events = events.astype({"knowledge_time": "datetime64[us, UTC]", **dict.fromkeys(shape.numbers, "float64")})
+        return events[list(shape.columns)].sort_values("event_time", kind="stable", ignore_index=True)
 
 
 def _micros(item: Item) -> int:

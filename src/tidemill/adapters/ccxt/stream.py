@@ -112,7 +112,7 @@ class CcxtStream:
 
         async def once() -> StreamPart | None:
             rows = await self._exchange.watch_ohlcv(symbol, timeframe)
-            running.update({int(row[0]): [float(one) for one in row[1:6]] for row in rows})
+            running.update({int(row[0]): [float(number) for number in row[1:6]] for row in rows})
             closed = sorted(running)[:-1]
             closed_bars = [(opened, *running.pop(opened)) for opened in closed]
             self._blocks.add(f"bars {name}", raw.take_bars(name, closed) if closed else [])
@@ -162,11 +162,11 @@ class CcxtStream:
         frame = pd.DataFrame(
             {
                 "instrument": pd.Series([name] * len(trades), dtype="str"),
-                "event_time": _times([int(one["timestamp"]) for one in trades]),
-                "trade_id": [str(one["id"]) for one in trades],
-                "side": [one.get("side") or "" for one in trades],
-                "price": [float(one["price"]) for one in trades],
-                "quantity": [float(one["amount"]) for one in trades],
+                "event_time": _times([int(trade["timestamp"]) for trade in trades]),
+                "trade_id": [str(trade["id"]) for trade in trades],
+                "side": [trade.get("side") or "" for trade in trades],
+                "price": [float(trade["price"]) for trade in trades],
+                "quantity": [float(trade["amount"]) for trade in trades],
                 "knowledge_time": _known(self._clock.now(), len(trades)),
                 "assumed": False,
             }

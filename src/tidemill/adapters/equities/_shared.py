@@ -56,9 +56,9 @@ def to_share_bars(
     return frame.assign(assumed=False)[list(BAR_COLUMNS)].sort_values("open_time", ignore_index=True)
 
 
-def to_adjustments(instrument: str, told: Sequence[tuple[Any, str, float]], *, now: datetime) -> pd.DataFrame:
+def to_adjustments(instrument: str, actions: Sequence[tuple[Any, str, float]], *, now: datetime) -> pd.DataFrame:
     """RECORDS of the kind adjustments from (first open time after it, kind, value)."""
-    frame = pd.DataFrame(list(told), columns=["event_time", "kind", "value"])
+    frame = pd.DataFrame(list(actions), columns=["event_time", "kind", "value"])
     frame["event_time"] = pd.Series(pd.DatetimeIndex(frame["event_time"], tz="UTC").as_unit("us"))
     frame = frame.astype({"value": "float64"}).assign(instrument=instrument, assumed=False)
     frame["knowledge_time"] = pd.Series([pd.Timestamp(now)] * len(frame), dtype="datetime64[us, UTC]")

@@ -101,8 +101,8 @@ class AlphaVantageBars:
         splits = self._ask(symbol, lambda: self._events.get_splits(symbol))
         dividends = self._ask(symbol, lambda: self._events.get_dividends(symbol))
         try:
-            actions = [(one["effective_date"], "split", float(one["split_factor"])) for one in _rows(splits)]
-            actions += [(one["ex_dividend_date"], "dividend", float(one["amount"])) for one in _rows(dividends)]
+            actions = [(row["effective_date"], "split", float(row["split_factor"])) for row in _rows(splits)]
+            actions += [(row["ex_dividend_date"], "dividend", float(row["amount"])) for row in _rows(dividends)]
             adjustments = equities.to_adjustments(instrument, actions, now=self._clock.now())
         except (KeyError, TypeError, ValueError) as error:
             raise _changed(error) from error
@@ -160,7 +160,7 @@ def _changed(error: Exception) -> SeriesError:
 
 
 def _patient(
-    known: type[Any],
+    base: type[Any],
     base_url: str,
     timeout_seconds: float,
     on_payload: equities.OnPayload | None,
@@ -171,7 +171,7 @@ def _patient(
     Each request is spent from the budget first.
     """
 
-    class Patient(known):  # type: ignore[misc]
+    class Patient(base):  # type: ignore[misc]
         def _handle_api_call(self, url: str) -> Any:
             if budget is not None:
                 budget.spend()

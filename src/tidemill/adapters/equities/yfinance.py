@@ -77,10 +77,10 @@ class YfinanceBars:
         if timeframe not in INTERVALS:
             raise SeriesError(f"Yahoo has no bars of {timeframe}", state=SeriesState.NO_TIMEFRAME)
         now = self._clock.now()
-        told = self._history(instrument, INTERVALS[timeframe], start)
-        if not len(told):
-            return equities.to_share_bars(instrument, timeframe, _named(told), start=start, end=end, now=now)
-        rows = _dated(told) if timeframe == "1d" else told.tz_convert("UTC")
+        history = self._history(instrument, INTERVALS[timeframe], start)
+        if not len(history):
+            return equities.to_share_bars(instrument, timeframe, _named(history), start=start, end=end, now=now)
+        rows = _dated(history) if timeframe == "1d" else history.tz_convert("UTC")
         splits = rows["Stock Splits"][rows["Stock Splits"] != 0]
         factors = raw_factors(pd.DatetimeIndex(rows.index), splits)
         raw = _named(rows)
@@ -98,14 +98,14 @@ class YfinanceBars:
         rows = _dated(self._history(instrument, "1d", start))
         splits = rows["Stock Splits"][rows["Stock Splits"] != 0]
         factors = raw_factors(pd.DatetimeIndex(rows.index), splits)
-        told = [
+        actions = [
             (moment, name, float(value) * (factor if name == "dividend" else 1.0))
             for column, name in ACTIONS.items()
             for moment, value, factor in zip(rows.index, rows[column], factors, strict=True)
             if value
         ]
-        made = equities.to_adjustments(instrument, told, now=self._clock.now())
-        return equities.within(made, start, end)
+        adjustments = equities.to_adjustments(instrument, actions, now=self._clock.now())
+        return equities.within(adjustments, start, end)
 
     def _history(self, instrument: str, interval: str, start: datetime) -> pd.DataFrame:
         """Yahoo's rows from ``start`` to now: only so every later split is among them."""
@@ -115,7 +115,7 @@ class YfinanceBars:
         with ONE_AT_A_TIME:
             self._session.refusal = None
             try:
-                found: Any = yfinance.Ticker(symbol, session=self._session).history(
+                history: Any = yfinance.Ticker(symbol, session=self._session).history(
                     start=start - timedelta(days=1),
                     interval=interval,
                     auto_adjust=False,
@@ -128,7 +128,7 @@ class YfinanceBars:
             if self._session.refusal is not None:
                 # yfinance passes over some of what its requests raise
                 raise self._session.refusal
-        return pd.DataFrame(found)
+        return pd.DataFrame(history)
 
     def close(self) -> None:
         """Close the session."""
@@ -143,14 +143,14 @@ def _judge(symbol: str, error: Exception) -> TidemillError:
         return TransientError("Yahoo asks for fewer requests; come back later")
     if isinstance(error, exceptions.YFTzMissingError | exceptions.YFPricesMissingError):
         return SeriesError(f"Yahoo has no {symbol}: {error}", state=SeriesState.UNKNOWN_SYMBOL)
-    told = f"{type(error).__name__} {str(error)[:160]}"
+    reason = f"{type(error).__name__} {str(error)[:160]}"
     if isinstance(error, KeyError | IndexError | TypeError | ValueError | AttributeError):
-        return SeriesError(f"Yahoo answered in a shape that is not known ({told})", state=SeriesState.CHANGED_SHAPE)
-    return TransientError(f"Yahoo does not answer: {told}")
+        return SeriesError(f"Yahoo answered in a shape that is not known ({reason})", state=SeriesState.CHANGED_SHAPE)
+    return TransientError(f"Yahoo does not answer: {reason}")
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    names = {one.capitalize(): one for one in OHLCV}
+    names = {name.capitalize(): name for name in OHLCV}
     return rows.reindex(columns=list(names)).rename(columns=names).astype("float64")
 
 
@@ -170,9 +170,9 @@ def _session(base_url: str, on_payload: equities.OnPayload | None, budget: Block
     """
     from curl_cffi import requests
 
-    known: type[Any] = requests.Session
+    base: type[Any] = requests.Session
 
-    class Chosen(known):  # type: ignore[misc]
+    class Chosen(base):  # type: ignore[misc]
         refusal: TransientError | None = None
 
         def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:

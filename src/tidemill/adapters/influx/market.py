@@ -223,13 +223,13 @@ class _Known:
         return cls(bars={opened: (tuple(row), rev) for opened, row, rev in rows}, first=len(lost))
 
 
-def _lines(tags: Mapping[str, str], rows: Part, stored: int, known: _Known) -> list[str]:
+def _lines(tags: Mapping[str, str], rows: Part, stored: int, stored_rows: _Known) -> list[str]:
     """Points for what is new or changed, each under its next revision."""
     tag_text = "".join(f",{key}={value.translate(ESCAPED)}" for key, value in tags.items())
     integers, reals = rows
     lines = []
     for (opened, heard, assumed), row in zip(integers.T.tolist(), reals.T.tolist(), strict=True):
-        content, rev = known.bars.get(opened, (None, known.first))
+        content, rev = stored_rows.bars.get(opened, (None, stored_rows.first))
         if content != tuple(row):
             fields = ",".join(f"{field}={value!r}" for field, value in zip(FIELDS, row, strict=True))
             notes = f"stored_at={stored}i,knowledge_time={heard}i,assumed={'true' if assumed else 'false'}"

@@ -100,8 +100,8 @@ def _next_end(page: Sequence[PostRow], last: datetime) -> datetime:
     return last - SECOND
 
 
-def _refusal(told: Mapping[str, Any]) -> TidemillError:
-    code, message = told.get("code", ""), str(told.get("message", ""))[:MESSAGE_LENGTH]
+def _refusal(answer: Mapping[str, Any]) -> TidemillError:
+    code, message = answer.get("code", ""), str(answer.get("message", ""))[:MESSAGE_LENGTH]
     if code in SPENT:
         return TransientError("NewsAPI is out of quota")
     if code in REFUSED:
