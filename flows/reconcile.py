@@ -17,7 +17,7 @@ from tidemill.reports import reconcile_page
 
 @flow(name="reconcile", flow_run_name="reconcile-{mode}", log_prints=False)
 def reconcile(mode: Mode = "paper") -> dict[str, Any]:
-    """Resolve doubtful orders, take in fills, then compare orders, fills and balances to the last unit.
+    """Resolve orders in doubt, record fills, then compare orders, fills and balances to the last unit.
 
     Args:
         mode: Must be the mode of the settings; a run of another mode is refused.

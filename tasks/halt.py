@@ -38,7 +38,7 @@ def next_halt_key() -> DecisionKey:
     if as_of is None:
         raise LookupError("no session has opened yet")
     earlier = svc.stores.ledger.load_decisions(rules.account, since=as_of)
-    attempt = sum(one.strategy == STRATEGY and one.as_of == as_of for one in earlier)
+    attempt = sum(decision.strategy == STRATEGY and decision.as_of == as_of for decision in earlier)
     return rules.key(as_of, attempt)
 
 

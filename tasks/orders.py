@@ -32,7 +32,7 @@ def hold_account() -> Iterator[int]:
 
 @step(name="settle_orders", tags=["trade", "ledger"], retries=2)
 def resolve_open_orders(epoch: int) -> Sequence[LedgerOrder]:
-    """Resolve what is in doubt and take in fills; the orders that stay in doubt."""
+    """Resolve what is in doubt and record fills; the orders that stay in doubt."""
     return execution.resolve_open_orders(services().trading.desk, epoch=epoch)
 
 
@@ -78,7 +78,7 @@ def replace_order(intent_id: str, limit_price: Decimal, epoch: int) -> LedgerOrd
 
 @step(name="await_fills", run_name="await {side} {decision_id}", tags=["trade", "order"], retries=2)
 def await_fills(decision_id: str, side: Side) -> Sequence[LedgerOrder]:
-    """Take in fills and final states, waiting a little for orders that rest."""
+    """Record fills and final states, waiting a little for orders that rest."""
     wait = services().settings.fill_wait_seconds
     return execution.await_fills(services().trading.desk, decision_id, side, wait_seconds=wait)
 
@@ -116,7 +116,7 @@ def freeze_differences(differences: tuple[execution.Difference, ...], epoch: int
 
 @step(name="wait_until", run_name="wait until {moment}", tags=["trade"])
 def wait_until(moment: datetime) -> None:
-    """Let ``moment`` pass on the market clock, so that nothing later can be read as if known then."""
+    """Let ``moment`` pass on the market clock, so that nothing later can be read as if it had been known then."""
     svc = services()
-    while (left := (moment - svc.clocks.market.now()).total_seconds()) > 0:
-        svc.clocks.sleep(min(left, 5.0))
+    while (seconds := (moment - svc.clocks.market.now()).total_seconds()) > 0:
+        svc.clocks.sleep(min(seconds, 5.0))

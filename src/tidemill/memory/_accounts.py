@@ -23,7 +23,7 @@ class MemoryAccounts(MemoryStops):
         self._cash: dict[str, CashEvent] = {}
 
     def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
-        """See the port."""
+        """Record the account and its opening balances, once."""
         with self._lock:
             if account.account in self._accounts:
                 return False
@@ -33,15 +33,15 @@ class MemoryAccounts(MemoryStops):
             return True
 
     def load_account(self, account: str) -> Account | None:
-        """See the port."""
+        """The account, or None."""
         return self._accounts.get(account)
 
     def load_cash_events(self, account: str) -> Sequence[CashEvent]:
-        """See the port."""
-        return [one for one in self._cash.values() if one.account == account]
+        """Cash events of the account in the order in which they were recorded."""
+        return [event for event in self._cash.values() if event.account == account]
 
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
-        """See the port."""
+        """Append by event id and book the amount."""
         del stamp
         with self._lock:
             if event.event_id in self._cash:

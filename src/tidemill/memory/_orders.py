@@ -52,37 +52,37 @@ class MemoryOrders(MemoryAccounts):
         states: Sequence[OrderState] | None = None,
         sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
-        """See the port."""
+        """Orders that match all filters, found by the narrowest index that a filter names."""
         with self._lock:
             if intent_id is not None:
-                chosen = [intent_id] if intent_id in self._orders else []
+                names = [intent_id] if intent_id in self._orders else []
             elif decision_id is not None:
-                chosen = self._by_decision.get(decision_id, [])
+                names = self._by_decision.get(decision_id, [])
             elif states is not None and LIVE.issuperset(states):
-                chosen = list(self._active)
+                names = list(self._active)
             elif sent_since is not None:
-                chosen = self._sent_since(sent_since)
+                names = self._sent_since(sent_since)
             else:
-                chosen = list(self._orders)
-            found = [self._orders[one] for one in chosen]
-        found = [
-            one
-            for one in found
-            if (account is None or one.intent.account == account)
-            and (decision_id is None or one.intent.decision_id == decision_id)
-            and (states is None or one.state in states)
-            and (sent_since is None or (one.sent_at is not None and one.sent_at >= sent_since))
+                names = list(self._orders)
+            orders = [self._orders[name] for name in names]
+        matching = [
+            order
+            for order in orders
+            if (account is None or order.intent.account == account)
+            and (decision_id is None or order.intent.decision_id == decision_id)
+            and (states is None or order.state in states)
+            and (sent_since is None or (order.sent_at is not None and order.sent_at >= sent_since))
         ]
-        return sorted(found, key=self._order_key)
+        return sorted(matching, key=self._order_key)
 
     def _sent_since(self, moment: datetime) -> list[str]:
         """Orders sent at ``moment`` or later, newest first; a clock that was set back is allowed a day."""
-        found = []
+        names = []
         for sent_at, name in reversed(self._sends):
             if sent_at < moment - CLOCK_SLACK:
                 break
-            found.append(name)
-        return list(dict.fromkeys(found))
+            names.append(name)
+        return list(dict.fromkeys(names))
 
     def load_order_events(self, intent_id: str) -> Sequence[OrderEvent]:
         """The append-only story of one order."""
@@ -91,7 +91,7 @@ class MemoryOrders(MemoryAccounts):
     def begin_submit(
         self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
     ) -> LedgerOrder | None:
-        """See the port."""
+        """Check lease, stops and expiry, and move the order to SUBMITTING, under the one lock."""
         with self._lock:
             if (order := self._orders.get(intent_id)) is None:
                 raise TradingError(f"the ledger has no intent {intent_id}")
@@ -114,33 +114,33 @@ class MemoryOrders(MemoryAccounts):
         order: VenueOrder | None = None,
         expected: LedgerOrder | None = None,
     ) -> LedgerOrder:
-        """See the port."""
+        """Append a move unless it is no news, or the order was sent again since ``expected`` was read."""
         with self._lock:
-            known = self._orders[intent_id]
+            recorded = self._orders[intent_id]
             venue_id = order.venue_order_id if order else None
-            told = is_new(known, state, venue_id, order.filled if order else None)
-            if not told or (expected is not None and expected.sent_at != known.sent_at):
-                return known
-            return self._move(known, state, stamp, reason, venue_id)
+            changes = is_new(recorded, state, venue_id, order.filled if order else None)
+            if not changes or (expected is not None and expected.sent_at != recorded.sent_at):
+                return recorded
+            return self._move(recorded, state, stamp, reason, venue_id)
 
     def reduce_buys(
         self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
     ) -> Sequence[LedgerOrder]:
-        """See the port."""
+        """Cut planned buys, once a decision, under the one lock."""
         with self._lock:
-            buys = [one for one in self.load_orders(decision_id=decision_id) if one.intent.side is Side.BUY]
-            if buys and not any(one.reduced for one in buys):
+            buys = [order for order in self.load_orders(decision_id=decision_id) if order.intent.side is Side.BUY]
+            if buys and not any(order.reduced for order in buys):
                 self._check_epoch(buys[0].intent.account, epoch, stamp.wall)
                 for order in buys:
                     if order.state is OrderState.PLANNED:
                         self._reduce(order, allowed.get(order.intent.intent_id, order.quantity), stamp)
-            return [self._orders[one.intent.intent_id] for one in buys]
+            return [self._orders[order.intent.intent_id] for order in buys]
 
     # -- within
 
     def _select(self, account: str, states: set[OrderState] | frozenset[OrderState]) -> list[LedgerOrder]:
-        orders = (self._orders[one] for one in self._active)
-        return [one for one in orders if one.intent.account == account and one.state in states]
+        orders = (self._orders[name] for name in self._active)
+        return [order for order in orders if order.intent.account == account and order.state in states]
 
     def _order_key(self, order: LedgerOrder) -> tuple[datetime, int, int]:
         decision = self._decisions[order.intent.decision_id]
@@ -162,7 +162,7 @@ class MemoryOrders(MemoryAccounts):
         if venue_order_id is not None:
             moved = replace(moved, venue_order_id=venue_order_id)
             self._by_venue_id[intent.account, venue_order_id] = intent.intent_id
-            moved = replace(moved, filled=moved.filled + self._tie_orphans(intent, venue_order_id))
+            moved = replace(moved, filled=moved.filled + self._link_fills(intent, venue_order_id))
         self._orders[intent.intent_id] = moved
         if state in LIVE:
             self._active[intent.intent_id] = None
@@ -171,17 +171,17 @@ class MemoryOrders(MemoryAccounts):
         self._write(intent, state, stamp, reason, venue_order_id, None)
         return moved
 
-    def _tie_orphans(self, intent: OrderIntent, venue_order_id: str) -> Decimal:
-        """Tie fills that came before their order was known; the quantity that they add."""
-        tied = ZERO
+    def _link_fills(self, intent: OrderIntent, venue_order_id: str) -> Decimal:
+        """Give an order the fills that came before it was known; the quantity that they add."""
+        quantity = ZERO
         fills, waiting = self._fills.get(intent.account, []), self._orphans.get(intent.account, [])
         for index in list(waiting):
             fill, _ = fills[index]
             if (fill.venue_order_id, fill.instrument) == (venue_order_id, intent.instrument):
                 fills[index] = (fill, intent.intent_id)
                 waiting.remove(index)
-                tied += fill.quantity
-        return tied
+                quantity += fill.quantity
+        return quantity
 
     def _reduce(self, order: LedgerOrder, quantity: Decimal, stamp: Stamp) -> None:
         least = min(quantity, order.quantity)

@@ -20,7 +20,7 @@ class _Lease:
 
 
 class MemoryStops:
-    """The part of the ledger that says no, and the lock that all its parts share."""
+    """Leases and freezes of the ledger in memory, and the lock that all its parts share."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -28,38 +28,38 @@ class MemoryStops:
         self._freezes: dict[str, Freeze] = {}
 
     def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
-        """See the port."""
+        """Take the lease unless another owner holds it unexpired; the epoch grows by one."""
         with self._lock:
-            held = self._leases.get(name)
-            if held and held.owner != owner and held.expires > now:
+            lease = self._leases.get(name)
+            if lease and lease.owner != owner and lease.expires > now:
                 return None
-            epoch = held.epoch + 1 if held else 1
+            epoch = lease.epoch + 1 if lease else 1
             self._leases[name] = _Lease(owner, epoch, now + timedelta(seconds=ttl_seconds))
             return epoch
 
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
-        """See the port."""
+        """Move the expiry, if owner and epoch still hold the lease."""
         with self._lock:
-            held = self._leases.get(name)
-            if held is None or (held.owner, held.epoch) != (owner, epoch):
+            lease = self._leases.get(name)
+            if lease is None or (lease.owner, lease.epoch) != (owner, epoch):
                 return False
-            held.expires = now + timedelta(seconds=ttl_seconds)
+            lease.expires = now + timedelta(seconds=ttl_seconds)
             return True
 
     def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
-        """See the port."""
-        held = self._leases.get(name)
-        return held is not None and held.epoch == epoch and held.expires > now
+        """Whether the epoch is the newest and has not expired."""
+        lease = self._leases.get(name)
+        return lease is not None and lease.epoch == epoch and lease.expires > now
 
     def release(self, name: str, owner: str, epoch: int) -> None:
-        """See the port."""
+        """Expire the lease at once, if owner and epoch still hold it."""
         with self._lock:
-            held = self._leases.get(name)
-            if held and (held.owner, held.epoch) == (owner, epoch):
-                held.expires = datetime.min.replace(tzinfo=held.expires.tzinfo)
+            lease = self._leases.get(name)
+            if lease and (lease.owner, lease.epoch) == (owner, epoch):
+                lease.expires = datetime.min.replace(tzinfo=lease.expires.tzinfo)
 
     def freeze(self, scope: str, reason: str, *, stamp: Stamp) -> bool:
-        """See the port."""
+        """Stop the scope unless it is stopped."""
         with self._lock:
             if scope in self._freezes:
                 return False
@@ -67,13 +67,13 @@ class MemoryStops:
             return True
 
     def resume(self, scope: str, because: str, *, stamp: Stamp) -> bool:
-        """See the port."""
+        """Lift the stop; the reason is kept by the SQL ledger alone."""
         del because, stamp
         with self._lock:
             return self._freezes.pop(scope, None) is not None
 
     def load_freezes(self) -> Sequence[Freeze]:
-        """See the port."""
+        """Stops that stand now."""
         return tuple(self._freezes.values())
 
     def _check_epoch(self, account: str, epoch: int, wall: datetime) -> None:

@@ -46,7 +46,7 @@ class MemoryBroker:
     def cancel_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
         """Cancel a resting order; None when there is none of that id."""
         self._cancels += 1
-        done = self._exchange.cancel(
+        cancelled = self._exchange.cancel(
             self._account,
             instrument,
             order_id=int(venue_order_id) if venue_order_id else None,
@@ -54,32 +54,32 @@ class MemoryBroker:
             new_client_order_id=f"cancel{self._cancels}",
             wall=self._wall.now(),
         )
-        return None if isinstance(done, Refusal) else to_venue_order(done)
+        return None if isinstance(cancelled, Refusal) else to_venue_order(cancelled)
 
     def fetch_order(self, instrument: str, client_order_id: str, venue_order_id: str | None) -> VenueOrder | None:
         """The order by the venue's id when known, else by ours."""
-        found = self._exchange.find_order(
+        order = self._exchange.find_order(
             self._account,
             instrument,
             order_id=int(venue_order_id) if venue_order_id else None,
             client_order_id=client_order_id,
         )
-        return to_venue_order(found) if found else None
+        return to_venue_order(order) if order else None
 
     def fetch_open_orders(self, instruments: Sequence[str]) -> Sequence[VenueOrder]:
         """Resting orders of the instruments."""
-        found = self._exchange.orders(self._account, open_only=True)
-        return [to_venue_order(one) for one in found if one.ticket.instrument in instruments]
+        orders = self._exchange.orders(self._account, open_only=True)
+        return [to_venue_order(order) for order in orders if order.ticket.instrument in instruments]
 
     def fetch_orders(self, instrument: str, since: datetime) -> Sequence[VenueOrder]:
         """All orders of an instrument placed since then, oldest first."""
-        found = self._exchange.orders(self._account, instrument)
-        return [to_venue_order(one) for one in found if one.placed_wall >= since]
+        orders = self._exchange.orders(self._account, instrument)
+        return [to_venue_order(order) for order in orders if order.placed_wall >= since]
 
     def fetch_fills(self, instrument: str, after_trade_id: str | None) -> Sequence[Fill]:
         """Fills of an instrument after a trade id, ascending."""
-        found = self._exchange.trades(self._account, instrument, after_trade_id=int(after_trade_id or 0))
-        return [to_fill(one) for one in found]
+        trades = self._exchange.trades(self._account, instrument, after_trade_id=int(after_trade_id or 0))
+        return [to_fill(trade) for trade in trades]
 
     def fetch_balances(self) -> Mapping[str, Balance]:
         """Balances that are not zero."""
@@ -87,7 +87,7 @@ class MemoryBroker:
 
 
 def to_venue_order(order: SimOrder) -> VenueOrder:
-    """The order as a broker tells it."""
+    """The order as a broker reports it."""
     return VenueOrder(
         venue_order_id=str(order.order_id),
         client_order_id=order.client_order_id,
@@ -102,7 +102,7 @@ def to_venue_order(order: SimOrder) -> VenueOrder:
 
 
 def to_fill(trade: SimTrade) -> Fill:
-    """The trade as a broker tells it."""
+    """The trade as a broker reports it."""
     return Fill(
         trade_id=str(trade.trade_id),
         venue_order_id=str(trade.order_id),

@@ -28,13 +28,13 @@ class MemoryLedger(MemoryOrders):
     def __init__(self) -> None:
         super().__init__()
         self._peaks: dict[str, Decimal] = {}
-        self._known_fills: set[tuple[str, str, str]] = set()
+        self._trades: set[tuple[str, str, str]] = set()
         self._last_trade: dict[tuple[str, str], str] = {}
 
     # -- decisions
 
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
-        """See the port."""
+        """Write the decision, its intents and the end of what was planned before, under the one lock."""
         with self._lock:
             if decision.decision_id in self._decisions:
                 return False
@@ -54,7 +54,7 @@ class MemoryLedger(MemoryOrders):
             return True
 
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
-        """See the port."""
+        """Append a PLANNED intent to a decision that is there."""
         with self._lock:
             if intent.intent_id in self._orders:
                 return False
@@ -72,54 +72,60 @@ class MemoryLedger(MemoryOrders):
             self._peaks[account] = max(self._peaks.get(account, ZERO), equity)
 
     def load_decision(self, decision_id: str) -> Decision | None:
-        """See the port."""
+        """The decision, or None."""
         return self._decisions.get(decision_id)
 
     def load_watermarks(self) -> Sequence[int]:
-        """See the port."""
-        return sorted({one.store_watermark for one in self._decisions.values()})
+        """Each store watermark once, ascending."""
+        return sorted({decision.store_watermark for decision in self._decisions.values()})
 
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
-        """See the port."""
-        found = [
-            one for one in self._decisions.values() if one.account == account and (since is None or one.as_of >= since)
+        """Decisions of the account by as_of, then attempt."""
+        decisions = [
+            decision
+            for decision in self._decisions.values()
+            if decision.account == account and (since is None or decision.as_of >= since)
         ]
-        return sorted(found, key=lambda one: (one.as_of, one.attempt))
+        return sorted(decisions, key=lambda decision: (decision.as_of, decision.attempt))
 
     # -- fills and cash
 
     def record_fills(self, account: str, fills: Sequence[Fill], *, stamp: Stamp) -> int:
-        """See the port."""
+        """Append fills that are new, book what they move, and link them to their orders."""
         del stamp
         with self._lock:
-            told = {(account, one.instrument, one.trade_id): one for one in reversed(fills)}
-            new = [one for key, one in reversed(told.items()) if key not in self._known_fills]
+            # the first of equal trades counts, in the order in which they came
+            by_trade = {(account, fill.instrument, fill.trade_id): fill for fill in reversed(fills)}
+            new = [fill for key, fill in reversed(by_trade.items()) if key not in self._trades]
             for fill in new:
-                self._known_fills.add((account, fill.instrument, fill.trade_id))
-                intent_id = self._by_venue_id.get((account, fill.venue_order_id))
-                taken = self._fills.setdefault(account, [])
-                if intent_id is None:
-                    self._orphans.setdefault(account, []).append(len(taken))
-                taken.append((fill, intent_id))
-                self._last_trade[account, fill.instrument] = fill.trade_id
-                self._next(account)
-                for asset, amount in movements(fill):
-                    self._book(account, asset, amount)
-                if intent_id:
-                    order = self._orders[intent_id]
-                    self._orders[intent_id] = replace(order, filled=order.filled + fill.quantity)
+                self._add_fill(account, fill)
             return len(new)
 
+    def _add_fill(self, account: str, fill: Fill) -> None:
+        self._trades.add((account, fill.instrument, fill.trade_id))
+        intent_id = self._by_venue_id.get((account, fill.venue_order_id))
+        recorded = self._fills.setdefault(account, [])
+        if intent_id is None:
+            self._orphans.setdefault(account, []).append(len(recorded))
+        recorded.append((fill, intent_id))
+        self._last_trade[account, fill.instrument] = fill.trade_id
+        self._next(account)
+        for asset, amount in movements(fill):
+            self._book(account, asset, amount)
+        if intent_id:
+            order = self._orders[intent_id]
+            self._orders[intent_id] = replace(order, filled=order.filled + fill.quantity)
+
     def load_fills(self, account: str, *, intent_id: str | None = None) -> Sequence[Fill]:
-        """See the port."""
-        return [fill for fill, tied in self._fills.get(account, ()) if intent_id is None or tied == intent_id]
+        """Fills in the order in which they were recorded."""
+        return [fill for fill, owner in self._fills.get(account, ()) if intent_id is None or owner == intent_id]
 
     def last_trade_id(self, account: str, instrument: str) -> str | None:
-        """See the port."""
+        """The trade id recorded last for the instrument, or None."""
         return self._last_trade.get((account, instrument))
 
     def load_portfolio(self, account: str) -> Portfolio:
-        """See the port."""
+        """The running sums of the account, with what its open orders reserve."""
         with self._lock:
             opened = self._accounts.get(account)
             return Portfolio(

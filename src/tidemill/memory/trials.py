@@ -23,4 +23,4 @@ class MemoryTrialLedger:
 
     def load_trials(self, *, data_hash: str | None = None) -> Sequence[Trial]:
         """Every run (on ``data_hash``, if given) in order of storage."""
-        return [one for one in self._trials if data_hash in {None, one.data_hash}]
+        return [trial for trial in self._trials if data_hash in {None, trial.data_hash}]

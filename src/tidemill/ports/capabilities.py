@@ -35,24 +35,24 @@ class Basis(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Fact:
     """A fact and where it comes from."""
 
     text: str
     basis: Basis
 
 
-def documented(text: str) -> Known:
+def documented(text: str) -> Fact:
     """A fact that the venue's documents state."""
-    return Known(text=text, basis=Basis.DOCUMENTED)
+    return Fact(text=text, basis=Basis.DOCUMENTED)
 
 
-def remembered(text: str) -> Known:
+def remembered(text: str) -> Fact:
     """A fact that nobody has looked up again."""
-    return Known(text=text, basis=Basis.MEMORY)
+    return Fact(text=text, basis=Basis.MEMORY)
 
 
-NOT_KNOWN = Known(text="unknown", basis=Basis.UNKNOWN)
+NOT_KNOWN = Fact(text="unknown", basis=Basis.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +91,11 @@ class VenueCapability:
 
     exchange: str
     client_id_parameter: str
-    client_id_rule: Known
+    client_id_rule: Fact
     client_id_pattern: str
-    uniqueness: Known
-    query_after_close: Known
-    deadline: Known | None
+    uniqueness: Fact
+    query_after_close: Fact
+    deadline: Fact | None
     create: VenueCall
     queries: tuple[VenueCall, ...]
     cancel: VenueCall
@@ -123,15 +123,15 @@ class VenueCapability:
 
     def client_order_id(self, intent_id: str) -> str:
         """The id of an intent in the form that this venue accepts; ConfigurationError when there is none."""
-        made = intent_id
+        client_id = intent_id
         if self.client_id_form != "{id}":
-            made = self.client_id_form.format(id=intent_id, uuid=uuid.uuid5(UUID_SPACE, intent_id))
-        if not re.fullmatch(self.client_id_pattern, made):
+            client_id = self.client_id_form.format(id=intent_id, uuid=uuid.uuid5(UUID_SPACE, intent_id))
+        if not re.fullmatch(self.client_id_pattern, client_id):
             raise ConfigurationError(
-                f"client order id '{made}' does not fit {self.exchange}, which takes {self.client_id_rule.text}; "
+                f"client order id '{client_id}' does not fit {self.exchange}, which takes {self.client_id_rule.text}; "
                 "derive it from an intent id"
             )
-        return made
+        return client_id
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ class VenueCapability:
         return None if self.missing else self.sandbox
 
 
-def _unproven(what: str, fact: Known) -> list[str]:
+def _unproven(what: str, fact: Fact) -> list[str]:
     if fact.basis is Basis.MEMORY:
         return [f"{what} is known from memory only ({fact.text})"]
     if fact.basis is Basis.UNKNOWN:

@@ -1,4 +1,4 @@
-"""What both ledgers share: the event of an order, and the arithmetic of what is held and reserved."""
+"""What every ledger shares: the event of an order, and the arithmetic of what is held and reserved."""
 
 from __future__ import annotations
 
@@ -75,13 +75,16 @@ def marked_equity(record: Mapping[str, Any]) -> Decimal:
     return Decimal(str(record["equity"])) if record.get("equity") else ZERO
 
 
-def is_new(order: LedgerOrder, state: OrderState, venue_order_id: str | None, told: Decimal | None) -> bool:
-    """Whether a reported state says anything that the ledger has not written down yet."""
+def is_new(order: LedgerOrder, state: OrderState, venue_order_id: str | None, filled: Decimal | None) -> bool:
+    """Whether a reported state says anything that the ledger has not written down yet.
+
+    ``filled`` is what the venue reports as filled, base units; None when the venue did not report the order.
+    """
     if state is not order.state:
         return True
     if venue_order_id is not None and venue_order_id != order.venue_order_id:
         return True
-    return state is OrderState.PARTLY_FILLED and told is not None and told > order.filled
+    return state is OrderState.PARTLY_FILLED and filled is not None and filled > order.filled
 
 
 def may_begin(order: LedgerOrder, absent: LedgerOrder | None) -> bool:

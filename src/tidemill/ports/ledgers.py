@@ -1,4 +1,10 @@
-"""The record of what we did: decisions, orders, fills, cash, leases, stops."""
+"""The record of what we did: decisions, orders, fills, cash, leases, stops.
+
+Every method that writes is one transaction: it is durable when it returns, and nothing of it is written when it
+raises. Writers of one ledger are serialised, across processes too. All methods may raise TransientError when the store
+does not answer (then nothing is known to be written), and ConfigurationError when it is damaged. Quantities are
+Decimal in base units, amounts in the asset's own unit, times aware UTC.
+"""
 
 from __future__ import annotations
 
@@ -25,24 +31,25 @@ class DecisionLedger(Protocol):
     """Decisions and their intents."""
 
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
-        """One durable transaction: decision, intents, a PLANNED event each. False when it was there already.
+        """Write the decision, its intents and a PLANNED event each; False when the decision was there already.
 
-        Marks every PLANNED intent of earlier decisions of the account NOT_PLACED in the same transaction.
-        LeaseLost when ``epoch`` is not the account lease's; TradingError when an order of the account is
-        SUBMITTING or UNKNOWN (refusals are recorded all the same).
+        In the same transaction every PLANNED intent of earlier decisions of the account becomes NOT_PLACED, and the
+        account's peak equity rises to what the decision's record has marked. LeaseLost when ``epoch`` is not the
+        account lease's; TradingError when an order of the account is SUBMITTING or UNKNOWN (refusals are recorded all
+        the same).
         """
         ...
 
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
         """Append a PLANNED intent to a decision that is there; False when it was there already.
 
-        It takes a cancelled order's place. LeaseLost as for decisions; TradingError when the account has no such
-        decision.
+        It takes a cancelled order's place, under an id that follows from that order's. LeaseLost as for decisions;
+        TradingError when the account has no such decision.
         """
         ...
 
     def load_decision(self, decision_id: str) -> Decision | None:
-        """The decision, or None."""
+        """The decision with its record, or None when it was never recorded."""
         ...
 
     def load_watermarks(self) -> Sequence[int]:
@@ -50,12 +57,12 @@ class DecisionLedger(Protocol):
         ...
 
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
-        """Decisions of the account by as_of, then attempt."""
+        """Decisions of the account with as_of at or after ``since`` (all when None), by as_of, then attempt."""
         ...
 
 
 class OrderLedger(Protocol):
-    """The append-only story of each order. Every write is one durable transaction."""
+    """The append-only story of each order, and where each order stands now."""
 
     def load_orders(
         self,
@@ -66,13 +73,19 @@ class OrderLedger(Protocol):
         states: Sequence[OrderState] | None = None,
         sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
-        """Orders that match all that is given, by (as_of, attempt, leg); ``sent_since`` leaves out what never left."""
+        """Orders that match all filters that are set, by (as_of, attempt, leg), each with what is filled of it.
+
+        ``sent_since`` (wall time) leaves out what was sent before it or never.
+        """
         ...
 
     def begin_submit(
         self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
     ) -> LedgerOrder | None:
         """Write SUBMITTING with send time (``stamp.wall``) and window, and return the order as it now is.
+
+        Only when this has returned may the request leave: a process that dies after it has left an order that every
+        later one looks up.
 
         A planned intent begins its first send. With ``absent``, an UNKNOWN order begins another one, if its last
         send still is the one that was proven absent. None, and nothing is written, when the ledger knows of anything
@@ -96,7 +109,9 @@ class OrderLedger(Protocol):
     ) -> LedgerOrder:
         """Append a move (an equal state with nothing new adds nothing) and return the order as it then is.
 
-        TradingError when the move is illegal.
+        ``order`` is what the venue reported, None for a conclusion of ours; ``reason`` says why, for people. Fills that
+        came before the venue's id was known are linked to the intent in the same transaction. TradingError when the
+        table of legal moves forbids the move.
 
         ``expected`` is the order as the caller last read it. When it was sent (again) since, what the caller reports
         is of an older send and proves nothing about the newer one: nothing is written.
@@ -108,8 +123,8 @@ class OrderLedger(Protocol):
     ) -> Sequence[LedgerOrder]:
         """Once per decision: cut each PLANNED buy to ``allowed[intent_id]``, never raising it; 0 -> NOT_PLACED.
 
-        A second call changes nothing. Returns the decision's buys as they now are. LeaseLost as for a send: what was
-        free may be another's by now.
+        A second call changes nothing, so that a run that goes on after a crash cannot cut twice. Returns the decision's
+        buys as they now are. LeaseLost as for a send: what was free may be another's by now.
         """
         ...
 
@@ -118,22 +133,26 @@ class FillLedger(Protocol):
     """Fills, cash and what they add up to."""
 
     def record_fills(self, account: str, fills: Sequence[Fill], *, stamp: Stamp) -> int:
-        """Append fills not yet there (by instrument and trade id); return how many were new.
+        """Append fills not yet there (by instrument and trade id), and book what they move; how many were new.
 
-        A fill of an order of ours is tied to its intent by client or venue order id.
+        A fill is linked to its intent by the venue's order id, at once or when ``record_state`` brings that id. All of
+        them are one transaction: a crash in between leaves none, and the same call again records them.
         """
         ...
 
     def load_fills(self, account: str, *, intent_id: str | None = None) -> Sequence[Fill]:
-        """Fills in ledger order."""
+        """Fills of the account, or of one intent, in the order in which they were recorded."""
         ...
 
     def last_trade_id(self, account: str, instrument: str) -> str | None:
-        """The newest trade id recorded for the instrument, or None."""
+        """The trade id recorded last for the instrument, after which to ask the venue; None before the first."""
         ...
 
     def load_portfolio(self, account: str) -> Portfolio:
-        """Opening cash + cash events + fills - fees, to the last unit; reserved by open orders."""
+        """Opening cash + cash events + fills - fees, to the last unit; and what open orders reserve.
+
+        One consistent read: ``ledger_sequence`` is the newest entry of the account that it includes.
+        """
         ...
 
 
@@ -141,11 +160,11 @@ class AccountLedger(Protocol):
     """Accounts and cash events."""
 
     def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
-        """Record the account with its opening balances; False when it is open already."""
+        """Record the account with its opening balances (asset -> amount); False when it is open already."""
         ...
 
     def load_account(self, account: str) -> Account | None:
-        """The account, or None."""
+        """The account, or None when it was never opened."""
         ...
 
     def load_cash_events(self, account: str) -> Sequence[CashEvent]:
@@ -153,7 +172,7 @@ class AccountLedger(Protocol):
         ...
 
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
-        """Append by event id; False when it was there already."""
+        """Append by event id and book the amount; False when it was there already."""
         ...
 
 
@@ -161,14 +180,14 @@ class LeaseStore(Protocol):
     """One row per name: who may act, and the epoch that fences out everyone before."""
 
     def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
-        """Take a free or expired lease (or one already ours); the new epoch, or None when another holds it.
+        """Take a free or expired lease, or ``owner``'s own again; the new epoch, or None when another holds it.
 
         Each acquisition raises the epoch by one. ``now`` is wall time.
         """
         ...
 
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
-        """Extend; False when the lease is no longer ours."""
+        """Move the expiry to ``now`` + ``ttl_seconds``; False when another owner or epoch holds the lease."""
         ...
 
     def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
@@ -176,7 +195,7 @@ class LeaseStore(Protocol):
         ...
 
     def release(self, name: str, owner: str, epoch: int) -> None:
-        """Give it back; nothing happens when it is no longer ours."""
+        """Let it expire at once; nothing happens when another owner or epoch holds it."""
         ...
 
 
@@ -188,11 +207,11 @@ class FreezeStore(Protocol):
         ...
 
     def resume(self, scope: str, because: str, *, stamp: Stamp) -> bool:
-        """Lift the stop with a person's reason; False when none stands."""
+        """Lift the stop with a person's reason, which is kept with it; False when none stands."""
         ...
 
     def load_freezes(self) -> Sequence[Freeze]:
-        """Stops that stand now."""
+        """Stops that stand now, oldest first."""
         ...
 
 

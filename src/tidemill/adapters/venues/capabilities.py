@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from tidemill.adapters.venues import ROWS
 from tidemill.domain.errors import ConfigurationError
-from tidemill.ports.capabilities import Basis, Known, VenueCall, VenueCapability
+from tidemill.ports.capabilities import Basis, Fact, VenueCall, VenueCapability
 
-__all__ = ["CAPABILITIES", "Basis", "Known", "VenueCall", "VenueCapability", "capability", "check_live"]
+__all__ = ["CAPABILITIES", "Basis", "Fact", "VenueCall", "VenueCapability", "capability", "check_live"]
 
 CAPABILITIES: dict[str, VenueCapability] = {row.exchange: row for row in ROWS}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tidemill.ports.capabilities import NO_SANDBOX, OF_SYMBOL, Basis, Known, VenueCall, VenueCapability, remembered
+from tidemill.ports.capabilities import NO_SANDBOX, OF_SYMBOL, Basis, Fact, VenueCall, VenueCapability, remembered
 
 COINBASE = VenueCapability(
     exchange="coinbase",
@@ -13,7 +13,7 @@ COINBASE = VenueCapability(
     client_id_pattern=r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     client_id_form="{uuid}",
     uniqueness=remembered("the first order is returned when repeated"),
-    query_after_close=Known(text="lists of orders, read through for our id", basis=Basis.MEASURED),
+    query_after_close=Fact(text="lists of orders, read through for our id", basis=Basis.MEASURED),
     deadline=None,
     # ccxt drops the unified clientOrderId here and sends a random one
     create=VenueCall(

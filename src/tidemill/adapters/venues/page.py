@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tidemill.ports.capabilities import Known, VenueCall, VenueCapability
+from tidemill.ports.capabilities import Fact, VenueCall, VenueCapability
 
 BEGIN = "<!-- the rows, made by: python -m tidemill.adapters.venues.page docs/venues.md -->"
 END = "<!-- end of the rows -->"
@@ -67,7 +67,7 @@ def _is_time(value: str | bool) -> bool:
     return str(value) in {"{sent_ms}", "{window_ms}", "{until_ms}", "{until_iso}"}
 
 
-def _fact(fact: Known) -> str:
+def _fact(fact: Fact) -> str:
     return f"{fact.text} ({fact.basis})" if fact.text != fact.basis else fact.text
 
 

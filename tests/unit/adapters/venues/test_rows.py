@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.adapters.ccxt._outcomes import OUTCOMES
-from tidemill.adapters.venues.capabilities import CAPABILITIES, Basis, Known, VenueCapability, capability, check_live
+from tidemill.adapters.venues.capabilities import CAPABILITIES, Basis, Fact, VenueCapability, capability, check_live
 from tidemill.adapters.venues.page import replace_rows
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.trading import intent_id
@@ -67,7 +67,7 @@ def test_live_is_refused_with_one_sentence_that_says_what_is_missing(row: VenueC
 
 
 OPEN = replace(capability("binance"), sandbox=datetime(2026, 12, 1).date())
-MEMORY = Known(text="something", basis=Basis.MEMORY)
+MEMORY = Fact(text="something", basis=Basis.MEMORY)
 
 
 def test_a_row_opens_when_nothing_is_missing() -> None:
@@ -84,7 +84,7 @@ def test_a_row_opens_when_nothing_is_missing() -> None:
         ({"deadline": MEMORY}, "from memory only"),
         ({"client_id_rule": MEMORY}, "from memory only"),
         ({"uniqueness": MEMORY}, "from memory only"),
-        ({"query_after_close": Known(text="unknown", basis=Basis.UNKNOWN)}, "is unknown"),
+        ({"query_after_close": Fact(text="unknown", basis=Basis.UNKNOWN)}, "is unknown"),
         ({"internal_timeout_basis": Basis.UNKNOWN}, "10 s are assumed"),
         ({"answers": ""}, "does not read its answers"),
         ({"gaps": ("something is odd",)}, "something is odd"),
