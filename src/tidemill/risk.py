@@ -126,11 +126,12 @@ def _judge(case: _Case, limits: Limits) -> tuple[Decimal, list[Veto]]:
 
 
 def _toward_held(bound: Decimal, case: _Case) -> Decimal:
-    """Whole lots, rounded so that no more is traded than the limit allows."""
+    """Whole lots, rounded so that no more is traded than the limit allows; never past what is held, dust or not."""
     if bound == case.held:
         return bound
-    rounded = floor_to_step if bound > case.held else ceil_to_step
-    return rounded(bound, case.instrument.lot_step)
+    if bound > case.held:
+        return max(case.held, floor_to_step(bound, case.instrument.lot_step))
+    return min(case.held, ceil_to_step(bound, case.instrument.lot_step))
 
 
 def _check_stopped(case: _Case, limits: Limits) -> tuple[Decimal, str]:
@@ -170,6 +171,8 @@ def _check_volume(case: _Case, limits: Limits) -> tuple[Decimal, str]:
 
 
 def _bounded_change(case: _Case, bound: Decimal, reason: str) -> tuple[Decimal, str]:
+    # A share of a debt is below nothing, and would turn a sale into a purchase.
+    bound = max(bound, ZERO)
     change = case.target.quantity - case.held
     if abs(change) <= bound:
         return case.target.quantity, ""

@@ -30,9 +30,9 @@ class Instrument:
     def __post_init__(self) -> None:
         for name in ("price_step", "lot_step"):
             value = getattr(self, name)
-            if not isinstance(value, Decimal) or not value > 0:
+            if not (isinstance(value, Decimal) and value.is_finite() and value > 0):
                 raise DataError(f"{name} of {self.id} must be a positive Decimal, not {value!r}")
-        if not isinstance(self.min_notional, Decimal) or self.min_notional < 0:
+        if not (isinstance(self.min_notional, Decimal) and self.min_notional.is_finite() and self.min_notional >= 0):
             raise DataError(f"min_notional of {self.id} must be a Decimal >= 0, not {self.min_notional!r}")
         if self.listed_from is not None:
             require_utc(self.listed_from, "listed_from")
