@@ -1,4 +1,8 @@
-"""NewsAPI: GET /v2/everything, newest first."""
+"""NewsAPI: GET /v2/everything, newest first.
+
+Parameters, codes and the shape of an article are those of the pages "Everything" and "Errors" of NewsAPI's
+documentation. Times are whole seconds, and a recorded article has no author and no picture.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +54,7 @@ class NewsSite(Site):
         api_key = headers.get("X-Api-Key") or headers.get("Authorization") or request.query.get("apiKey", "")
         if not api_key:
             return _error(401, "apiKeyMissing", "Your API key is missing from the request.")
+        # In constant time, as a real service does; the prefix is there when the key came as Authorization.
         if not compare_digest(api_key.removeprefix("Bearer ").encode(), self._api_key.encode()):
             return _error(401, "apiKeyInvalid", "Your API key is invalid or incorrect.")
         return None
@@ -68,6 +73,7 @@ class NewsSite(Site):
             size, page = _number(query, "pageSize", 100, MAX_PAGE), _number(query, "page", 1, None)
         except (DataError, ValueError) as error:
             return _error(400, "parameterInvalid", str(error))
+        # The first page is always there: the plan limits how deep a search goes, not whether it answers.
         if page > 1 and page * size > self._max_results:
             message = f"You are trying to request results {(page - 1) * size} to {page * size}."
             return _error(426, "maximumResultsReached", f"{message} Your plan allows {self._max_results}.")
@@ -85,6 +91,7 @@ class NewsSite(Site):
         start = _moment(query["from"], "from") if "from" in query else EPOCH
         last = _moment(query["to"], "to", "T23:59:59") if "to" in query else now
         matches = self.shelf.matching(query["q"])
+        # All recorded articles count as English, so another language finds none instead of being refused.
         if language != "en":
             return matches[:0]
         # Both ends are inclusive and count in whole seconds; nothing after the market clock exists.

@@ -17,12 +17,17 @@ from tidemill.domain.errors import DataError
 Texts = Sequence[str]
 Matcher = Callable[[Texts], np.ndarray]
 
+# A sign counts as an operator only in front of a term; within a word it belongs to the word.
 _TOKEN = re.compile(r"""[-+](?=["(\w$#@])|"[^"]*"|[()]|[^\s()"]+""")
 _OPERATORS = {"lang:en": True, "is:retweet": False, "is:reply": False}
 
 
 def compile_query(query: str) -> Matcher:
-    """A function from texts to bool (len(texts),); DataError when the query is empty or incomplete."""
+    """A function from texts to bool (len(texts),); DataError when the query is empty or incomplete.
+
+    The function may be called with any number of texts and keeps no state. Operators of X that are not listed above are
+    taken for words, so they match only texts that contain them.
+    """
     parser = _Parser(query)
     matcher = parser.parse_any()
     if parser.peek() is not None:
@@ -88,5 +93,6 @@ class _Parser:
 def _match_word(word: str) -> Matcher:
     if word in _OPERATORS:
         return lambda texts: np.full(len(texts), _OPERATORS[word])
+    # Not \b: a cashtag such as $BTC begins with a sign, where no word boundary lies.
     pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
     return lambda texts: np.fromiter((pattern.search(text) is not None for text in texts), dtype=bool, count=len(texts))

@@ -1,4 +1,8 @@
-"""Reddit: POST /api/v1/access_token and GET /r/{subreddit}/new, newest first, about a thousand posts deep."""
+"""Reddit: POST /api/v1/access_token and GET /r/{subreddit}/new, newest first, about a thousand posts deep.
+
+Listings, fullnames (``t3_`` and the id) and ``after`` follow Reddit's API documentation; the headers of the rate limit
+follow the page "Reddit Data API Wiki". Without a recorded vote or comment every post is as it was when made.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +92,7 @@ class RedditSite(Site):
     async def _give_token(self, request: web.Request) -> web.Response:
         if self.outage:
             return self.refuse(self.outage.status, self.outage.retry_after)
+        # The token's own address takes the client's id and secret, all others the token.
         if not compare_digest(request.headers.get("Authorization", "").encode(), self._expected.encode()):
             return json_answer({"message": "Unauthorized", "error": 401}, 401)
         form = await request.post()
@@ -103,6 +108,7 @@ class RedditSite(Site):
         reachable = self._reachable(request.match_info["subreddit"])
         after = query.get("after")
         if after:
+            # A listing goes on below the post that ``after`` names; one that is not there ends it with an empty page.
             position = self.shelf.position(after.removeprefix("t3_"))
             reachable = reachable[: np.searchsorted(reachable, -1 if position is None else position)]
         page = [self.shelf.read(int(at)) for at in reachable[::-1][:size]]

@@ -1,4 +1,8 @@
-"""The three sites on one port of loopback, on a thread of their own."""
+"""The three sites on one port of loopback, on a thread of their own.
+
+The addresses of the three do not overlap, so one server is enough. The thread lets a test or a flow that blocks call
+them from the same process.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,11 @@ def _wall_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextKeys:
-    """The keys that the three sites accept: X's bearer token, Reddit's client id and secret, NewsAPI's key."""
+    """The keys that the three sites accept: X's bearer token, Reddit's client id and secret, NewsAPI's key.
+
+    Made up by whoever starts the doubles, and given to the adapters under test; a request with any other key is refused
+    as the site would.
+    """
 
     bearer_token: str
     client_id: str
@@ -86,22 +94,35 @@ class TextDoubles:
         return self._url()
 
     def start(self) -> None:
-        """Listen on a free port of 127.0.0.1; a second call changes nothing."""
+        """Listen on a free port of 127.0.0.1; a second call changes nothing.
+
+        The address is ready when this returns. A start after :meth:`stop` takes a free port anew.
+        """
         if self._server is None:
             self._server = _LoopThread([route for site in self._sites.values() for route in site.routes()])
 
     def stop(self) -> None:
-        """Close the port and end the thread; nothing happens when it is not running."""
+        """Close the port and end the thread; nothing happens when it is not running.
+
+        Requests under way get a second to finish. Quotas and outages stay for the next start.
+        """
         if self._server is not None:
             self._server.stop()
             self._server = None
 
     def fail(self, site: str, status: int, retry_after: float | None = None) -> None:
-        """Let ``site`` refuse every request with ``status``; ``retry_after`` in seconds is told its own way."""
+        """Let ``site`` refuse every request with ``status``; ``retry_after`` in seconds is told its own way.
+
+        ``site`` is ``x``, ``reddit`` or ``news``, KeyError else. It lasts until :meth:`mend`, uses up no quota, and 429
+        is in the site's own JSON while any other status is a proxy's HTML page.
+        """
         self._sites[site].outage = Outage(status=status, retry_after=retry_after)
 
     def mend(self, site: str) -> None:
-        """End the outage of ``site``."""
+        """End the outage of ``site``.
+
+        Nothing happens when there is none. KeyError for a site that there is not.
+        """
         self._sites[site].outage = None
 
     def _url(self) -> str:
@@ -115,6 +136,7 @@ class _LoopThread:
 
     def __init__(self, routes: list[web.RouteDef]) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Bound before the loop runs, so that the port is certain when the constructor returns.
         self._socket.bind(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
         self._loop = asyncio.new_event_loop()

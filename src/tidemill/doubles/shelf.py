@@ -1,4 +1,8 @@
-"""The recorded posts of one site, in order, so that any page of them is found without reading the rest."""
+"""The recorded posts of one site, in order, so that any page of them is found without reading the rest.
+
+Sites page by position: the newest first, below or above a post. With positions in order of time a page is a slice, and
+what lies after the market clock is cut off by one bisection.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,10 @@ SECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedPost:
-    """One post as a site tells it; ``created_at`` in whole seconds, as all three sites have it."""
+    """One post as a site tells it; ``created_at`` in whole seconds, as all three sites have it.
+
+    ``post_id`` is the site's own. ``title`` and ``text`` are empty, never None, where the recording has none.
+    """
 
     post_id: str
     channel: str
@@ -45,15 +52,23 @@ class Shelf:
         self._found: dict[tuple[str, ...], np.ndarray] = {}
 
     def matching(self, query: str) -> np.ndarray:
-        """Positions of the posts that QUERY finds in title and text; DataError when it cannot be read."""
+        """Positions of the posts that QUERY finds in title and text; DataError when it cannot be read.
+
+        int64 (matches,), ascending, empty when nothing matches. Posts after the market clock are among them: cut with
+        :meth:`between`. The array is kept and shared, so it must not be changed.
+        """
         key = ("query", query)
         if key not in self._found:
+            # On a line of their own each, so that a phrase never spans title and text.
             words = [f"{title}\n{text}" for title, text in zip(self._titles, self._texts, strict=True)]
             self._found[key] = np.flatnonzero(compile_query(query)(words))
         return self._found[key]
 
     def of_channels(self, names: Iterable[str]) -> np.ndarray:
-        """Positions of the posts of these channels, whatever the case of their names."""
+        """Positions of the posts of these channels, whatever the case of their names.
+
+        int64 (posts,), ascending; a channel that has no posts adds nothing. The array is kept and shared.
+        """
         channels = tuple(sorted({name.lower() for name in names}))
         key = ("channels", *channels)
         if key not in self._found:
@@ -62,12 +77,18 @@ class Shelf:
         return self._found[key]
 
     def between(self, positions: np.ndarray, start: datetime, end: datetime) -> np.ndarray:
-        """Those of ``positions`` with ``start`` <= event_time < ``end``."""
+        """Those of ``positions`` with ``start`` <= event_time < ``end``.
+
+        A view of ``positions``, which must be ascending; empty when nothing lies between.
+        """
         low, high = np.searchsorted(self.times[positions], [to_micros(start), to_micros(end)])
         return positions[low:high]
 
     def position(self, post_id: str) -> int | None:
-        """Where the post stands, or None."""
+        """Where the post stands, or None.
+
+        Any post of the source, also one that lies after the market clock.
+        """
         return self._positions.get(post_id)
 
     def read(self, position: int) -> RecordedPost:

@@ -1,4 +1,8 @@
-"""X API v2: GET /2/tweets/search/recent, the posts of the last seven days, newest first."""
+"""X API v2: GET /2/tweets/search/recent, the posts of the last seven days, newest first.
+
+Parameters, limits and errors follow the page "Search recent Posts" of X's API documentation: ``max_results`` from 10 to
+100, a window of seven days that ends at least ten seconds ago, and ``next_token`` for the next page.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,11 @@ METRICS = ("retweet_count", "reply_count", "like_count", "quote_count", "bookmar
 
 
 class XSite(Site):
-    """Recent search with a bearer token. Nobody has liked a post yet: its metrics are 0."""
+    """Recent search with a bearer token. Nobody has liked a post yet: its metrics are 0.
+
+    ``author_id`` is made from the channel's name, so it is the same in every run. A text longer than 280 characters is
+    cut, and whole in ``note_tweet`` when that field is asked for.
+    """
 
     def __init__(self, shelf: Shelf, market_now: Now, quota: Quota, *, bearer_token: str) -> None:
         super().__init__(shelf, market_now, quota)
@@ -41,6 +49,7 @@ class XSite(Site):
             return unavailable_page(status, seconds)
         body = {"title": "Too Many Requests", "detail": "Too Many Requests", "type": "about:blank", "status": 429}
         state = self.quota.peek()
+        # X names the moment at which the window ends, not a number of seconds to wait.
         reset = state.reset_at if seconds is None else state.reset_at - state.seconds_left + seconds
         headers = {
             "x-rate-limit-limit": str(state.limit),
@@ -73,6 +82,7 @@ class XSite(Site):
             beyond = _position(query["next_token"]) if "next_token" in query else len(self.shelf.times)
         except (DataError, ValueError) as error:
             return _invalid(str(error), dict(query))
+        # The token names the last post of the page before; posts that came meanwhile do not shift the pages.
         older = matches[: np.searchsorted(matches, beyond)]
         page = older[::-1][:size]
         fields = set(query.get("tweet.fields", "").split(","))

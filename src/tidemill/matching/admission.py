@@ -1,4 +1,8 @@
-"""An arriving order judged: filters, ids, funds, and what it would meet. Nothing changes."""
+"""An arriving order judged: filters, ids, funds, and what it would meet. Nothing changes.
+
+The order of the checks is part of the answer: an exchange names the first thing that is wrong, and a client that is
+tested against this one must meet the same code for the same mistake.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,12 @@ Judged = tuple[Ticket, Offer, datetime]
 def judge(
     account: str, ticket: Ticket, market: Market, moment: datetime, *, orders: Orders, clearing: Clearing
 ) -> Judged | Refusal:
-    """What an order meets on arrival, or why it is refused: the first of the reasons in the exchange's order."""
+    """What an order meets on arrival, or why it is refused: the first of the reasons in the exchange's order.
+
+    Market closed or down comes first, then the size of a quote quantity, the symbol's filters, ids and the number of
+    open orders, prices, and the account's funds last. ``moment`` is market time, before latency. The ticket that comes
+    back has its quantity filled in when it named a quote quantity. Nothing is locked and nothing is taken of the offer.
+    """
     arrival = market.arrive(moment, is_buy=ticket.side is BUY)
     if isinstance(arrival, Refusal):
         return arrival
@@ -51,6 +60,7 @@ def _size(ticket: Ticket, quote: Decimal, offer: Offer, instrument: Instrument) 
 def _check_orders(account: str, ticket: Ticket, orders: Orders) -> Refusal | None:
     """One resting order to a client order id, and not too many of them."""
     duplicate = orders.find(account, None, ticket.client_order_id)
+    # A client order id is free again once its order has ended: the exchange wants it unique among open orders only.
     if duplicate is not None and orders.rests(duplicate):
         return filters.DUPLICATE
     if ticket.may_rest and orders.count_resting(account, ticket.instrument) >= filters.MAX_OPEN_ORDERS:
@@ -62,6 +72,7 @@ def _check_prices(ticket: Ticket, offer: Offer, market: Market) -> Refusal | Non
     """A post-only order must not take; on a book a stop must not have been reached."""
     is_buy = ticket.side is BUY
     if ticket.order_type is LIMIT_MAKER:
+        # A post-only order on an empty side cannot take, so it is welcome there.
         takes = offer.best is not None and is_within(offer.best, ticket.limit_price, is_buy=is_buy)
         return filters.WOULD_MATCH if takes else None
     if ticket.order_type is STOP_LIMIT and ticket.stop_price is not None:
@@ -78,5 +89,6 @@ def _check_funds(
     elif ticket.limit_price is not None:
         asset, needed = instrument.quote, clearing.backing(ticket.quantity, ticket.limit_price, is_buy=True)
     else:
+        # A market order has no price of its own: it must be able to pay for what it would meet now.
         asset, needed = instrument.quote, clearing.cost_now(offer.bill(ticket.quantity), is_buy=True)
     return filters.INSUFFICIENT if needed > clearing.accounts.free(account, asset) else None

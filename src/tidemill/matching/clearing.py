@@ -1,4 +1,8 @@
-"""Executions booked: what backs an order, what an execution moves, and its fee."""
+"""Executions booked: what backs an order, what an execution moves, and its fee.
+
+Money moves here and nowhere else in matching. The sum over all balances, fees and funding is the same before and after
+each call, which the tests hold as an invariant.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +28,30 @@ TradeDraft = draft_of(SimTrade)
 
 
 def fee_amount(traded: Decimal, rate: Decimal) -> Decimal:
-    """Fee on ``traded``, eight decimals, rounded up."""
+    """Fee on ``traded``, eight decimals, rounded up.
+
+    ``traded`` and the fee are in the same asset; ``rate`` is a fraction. 0.001 of 0.000015 is a fee of 0.00000002, not
+    of nothing.
+    """
     return (traded * rate).quantize(FEE_STEP, ROUND_UP)
 
 
 def funding_amount(quantity: Decimal, mark: Decimal, rate: Decimal) -> Decimal:
-    """What holders of ``quantity`` pay at ``rate`` (below 0: receive), eight decimals, rounded against them."""
+    """What holders of ``quantity`` pay at ``rate`` (below 0: receive), eight decimals, rounded against them.
+
+    ``mark`` is the price of one unit in quote, and the amount is in quote. Rounded up: a payment is rounded away from
+    zero, and what is received towards it.
+    """
     return _WIDE.multiply(_WIDE.multiply(quantity, mark), rate).quantize(FEE_STEP, context=_WIDE)
 
 
 class Clearing:
-    """Locks, moves and charges for orders, by the fill rules; DataError when a fee has no price."""
+    """Locks, moves and charges for orders, by the fill rules; DataError when a fee has no price.
+
+    A third fee asset needs a price in the quote of every instrument, which is checked here once, so that no fill can
+    fail on it. With fees in quote the higher of both rates is locked for a buy: whether it will make or take is not
+    certain while it rests.
+    """
 
     def __init__(self, instruments: Collection[Instrument], rules: FillRules) -> None:
         assets = {asset for instrument in instruments for asset in (instrument.base, instrument.quote)}
@@ -51,29 +68,45 @@ class Clearing:
         self._locked_rate = max(rules.fee_maker, rules.fee_taker) if rules.fee_asset == QUOTE else None
 
     def backing(self, quantity: Decimal, price: Decimal, *, is_buy: bool) -> Decimal:
-        """What backs ``quantity`` at ``price``: base of a sell, quote of a buy, with the fee if that is in quote."""
+        """What backs ``quantity`` at ``price``: base of a sell, quote of a buy, with the fee if that is in quote.
+
+        An upper bound when fees are in quote: the larger of maker and taker rate is counted.
+        """
         if not is_buy:
             return quantity
         amount = quantity * price
+        # Otherwise the fee comes out of what is received, or out of a third asset: nothing to hold back here.
         return amount if self._locked_rate is None else amount + fee_amount(amount, self._locked_rate)
 
     def cost_now(self, slices: Iterable[Level], *, is_buy: bool) -> Decimal:
-        """What trading ``slices`` takes out of an account at once."""
+        """What trading ``slices`` takes out of an account at once.
+
+        In the asset that is paid: base of a sell, quote of a buy with its fee if that is in quote.
+        """
         return sum((self.backing(quantity, price, is_buy=is_buy) for price, quantity in slices), ZERO)
 
     def lock(self, order: WorkingOrder) -> None:
-        """Lock what backs a new order; a market order's price is known with its slices only."""
+        """Lock what backs a new order; a market order's price is known with its slices only.
+
+        Sets ``order.locked``. A market order is left alone here, see :meth:`lock_slices`.
+        """
         if order.limit is not None:
             order.locked = self.backing(order.rest, order.limit, is_buy=order.is_buy)
             self.accounts.lock(order.account, order.paid_asset, order.locked)
 
     def lock_slices(self, order: WorkingOrder, slices: Iterable[Level]) -> None:
-        """Lock what a market order is about to pay, so that the fee of one slice leaves what the next one costs."""
+        """Lock what a market order is about to pay, so that the fee of one slice leaves what the next one costs.
+
+        The slices are exactly those that fill next, so nothing stays locked once they have.
+        """
         order.locked = self.cost_now(slices, is_buy=order.is_buy)
         self.accounts.lock(order.account, order.paid_asset, order.locked)
 
     def end(self, order: WorkingOrder, state: OrderState, wall: datetime) -> None:
-        """Unlock what backed the rest of an order that will not fill."""
+        """Unlock what backed the rest of an order that will not fill.
+
+        ``state`` is EXPIRED or CANCELLED. Fills keep their fees: an exchange gives none back for a cancel.
+        """
         if order.locked:
             self.accounts.lock(order.account, order.paid_asset, -order.locked)
         order.end(state, wall)
@@ -88,7 +121,12 @@ class Clearing:
         wall: datetime,
         is_maker: bool,
     ) -> None:
-        """Book an execution of ``quantity`` at ``price`` and tell the order."""
+        """Book an execution of ``quantity`` at ``price`` and tell the order.
+
+        Balances, the fee, the trade and the order change together. ``price`` is the price after slippage, ``market``
+        the market time and ``wall`` the wall time of the execution; ``is_maker`` decides the rate. The caller has made
+        sure that ``quantity`` is no more than the rest of the order and that what it costs is locked or free.
+        """
         traded = quantity * price
         backing = self._backing_of_rest(order, price, quantity)
         released = order.locked - backing
@@ -117,6 +155,8 @@ class Clearing:
         if asset == QUOTE and order.is_buy:
             return order.paid_asset, min(fee_amount(traded, rate), spare)
         if asset not in {RECEIVED, QUOTE}:
+            # The fee is worth the same in the third asset; without enough of it the exchange falls back to what is
+            # received.
             price = self._third_prices[order.instrument.quote]
             fee = (traded * rate / price).quantize(FEE_STEP, ROUND_UP)
             if fee <= self.accounts.free(order.account, asset):

@@ -1,4 +1,8 @@
-"""Frozen values made in a fifth of the time: matching makes two for every order."""
+"""Frozen values made in a fifth of the time: matching makes two for every order.
+
+The way past the guards of a frozen dataclass stays in this module: a draft lives within one function and is sealed
+before anybody else is given it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,10 @@ def draft_of(frozen: type[Any]) -> type[Any]:
 
 
 def seal(draft: object, frozen: type[Value]) -> Value:
-    """The draft as the frozen value it was made for; every field must have been set."""
+    """The draft as the frozen value it was made for; every field must have been set.
+
+    A field that was not set raises AttributeError when it is first read, not here; no ``__post_init__`` runs. The draft
+    and the value are one object, so the draft is frozen from then on.
+    """
     draft.__class__ = frozen
     return cast("Value", draft)

@@ -61,21 +61,34 @@ class Exchange:
         return self._clearing.accounts.funding
 
     def open_account(self, account: str, balances: Mapping[str, Decimal]) -> None:
-        """Open an account; DataError when it exists."""
+        """Open an account; DataError when it exists.
+
+        ``balances`` are free quantities by asset; what is left out begins at zero. Orders need an open account.
+        """
         self._clearing.accounts.open(account, balances)
         self._orders.open_account(account)
 
     def balances(self, account: str) -> dict[str, Balance]:
-        """Balances that are not zero, by asset."""
+        """Balances that are not zero, by asset.
+
+        Free and locked apart, sorted by asset. KeyError for an account that was never opened.
+        """
         return self._clearing.accounts.balances(account)
 
     def check(self, account: str, ticket: Ticket, *, market: datetime) -> Refusal | None:
-        """Judge an order as :meth:`place` would, and place nothing."""
+        """Judge an order as :meth:`place` would, and place nothing.
+
+        None when it would be accepted at market time ``market``; as long as nothing else happens, place then agrees.
+        """
         judged = self._judge(account, ticket, market)
         return judged if isinstance(judged, Refusal) else None
 
     def place(self, account: str, ticket: Ticket, *, market: datetime, wall: datetime) -> SimOrder | Refusal:
-        """Accept and match an order at market time ``market``, or refuse it and change nothing."""
+        """Accept and match an order at market time ``market``, or refuse it and change nothing.
+
+        The order comes back as it stands after arrival, with its fills. Resting orders do not meet bars up to
+        ``market`` by this: call :meth:`advance` first. ``wall`` is only noted. The account must be open.
+        """
         judged = self._judge(account, ticket, market)
         if isinstance(judged, Refusal):
             return judged
@@ -99,7 +112,11 @@ class Exchange:
         new_client_order_id: str,
         wall: datetime,
     ) -> SimOrder | Refusal:
-        """Cancel a resting order; its client order id becomes ``new_client_order_id``."""
+        """Cancel a resting order; its client order id becomes ``new_client_order_id``.
+
+        ``order_id`` wins over ``client_order_id``. Refused with -2011 when there is no such order of the account on the
+        instrument, or when it has ended. The rest is unlocked; fills stay.
+        """
         order = self._find(account, instrument, order_id, client_order_id)
         if order is None or not self._orders.rests(order):
             return filters.UNKNOWN_ORDER
@@ -108,15 +125,22 @@ class Exchange:
         return order.view()
 
     def advance(self, market: datetime, wall: datetime) -> list[SimTrade]:
-        """Move to ``market``; resting orders meet every bar closed since the last move, in time order."""
+        """Move to ``market``; resting orders meet every bar closed since the last move, in time order.
+
+        A ``market`` that is not after the last move does nothing. An instrument on a book meets no bars. The trades
+        come in the order in which they happened: by close of the bar, then by name of the instrument, then by age of
+        the order.
+        """
         done = len(self._clearing.trades.all)
         if market > self._now:
             bars = [
                 (bar.close_time, name, bar)
                 for name, market_of in self._markets.items()
+                # Nobody rests there: the bars need not be read at all, which is most of the time in a backtest.
                 if market_of.book is None and self._orders.any_on(name)
                 for bar in self._tape.bars_closed(name, self._now, market)
             ]
+            # One order of time over all instruments: ids of trades, and what is free to pay fees with, depend on it.
             for _, name, bar in sorted(bars, key=lambda row: row[:2]):
                 self._meeting.meet_bar(self._markets[name], bar, wall)
             self._now = market
@@ -167,16 +191,26 @@ class Exchange:
     def find_order(
         self, account: str, instrument: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> SimOrder | None:
-        """An order by id, else the latest that carries the client order id; None when there is none."""
+        """An order by id, else the latest that carries the client order id; None when there is none.
+
+        ``order_id`` wins over ``client_order_id``, and an order of another account or instrument is not found. Orders
+        that have ended are found as well.
+        """
         order = self._find(account, instrument, order_id, client_order_id)
         return None if order is None else order.view()
 
     def orders(self, account: str, instrument: str | None = None, *, open_only: bool = False) -> list[SimOrder]:
-        """Orders by id, of one instrument or all."""
+        """Orders by id, of one instrument or all.
+
+        Those that have ended too, unless ``open_only``. Empty for an instrument without orders.
+        """
         return [order.view() for order in self._orders.of(account, instrument, open_only=open_only)]
 
     def trades(self, account: str, instrument: str | None = None, *, after_trade_id: int = 0) -> list[SimTrade]:
-        """Trades by id, after ``after_trade_id``."""
+        """Trades by id, after ``after_trade_id``.
+
+        Ids count up over all accounts, so those of one account have gaps.
+        """
         return self._clearing.trades.of(account, instrument, after_trade_id)
 
     def _market(self, instrument: str) -> Market:

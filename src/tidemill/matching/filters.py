@@ -35,7 +35,12 @@ NOTIONAL = Refusal(code=-1013, message="Filter failure: NOTIONAL")
 
 
 def check_filters(ticket: Ticket, instrument: Instrument, reference: Decimal | None) -> Refusal | None:
-    """Apply the symbol's filters; ``reference`` is the estimated price of a market order (None: unknown)."""
+    """Apply the symbol's filters; ``reference`` is the estimated price of a market order (None: unknown).
+
+    PRICE_FILTER, LOT_SIZE and NOTIONAL in this order, on limit and stop price alike; None when all pass. The rules are
+    those of the page "Filters" of Binance's spot API documentation, with fixed upper bounds. Prices and quantities must
+    be positive multiples of their step.
+    """
     for price in (ticket.limit_price, ticket.stop_price):
         if price is not None and not _is_allowed(price, MAX_PRICE, instrument.price_step):
             return PRICE_FILTER
@@ -52,9 +57,11 @@ def _is_allowed(value: Decimal, maximum: Decimal, step: Decimal) -> bool:
 def _check_notional(ticket: Ticket, least: Decimal, reference: Decimal | None) -> Refusal | None:
     """The least is asked of every order, the most only of those with a price of their own."""
     if ticket.quote_quantity is not None:
+        # What a quote quantity is worth is the quote quantity: no price is needed to judge it.
         return NOTIONAL if ticket.quote_quantity < least else None
     is_market = ticket.order_type is MARKET
     price = reference if is_market else ticket.limit_price
+    # A market order on an empty side has no price to be judged by, and will find nothing to fill on either.
     if price is None:
         return None
     notional = price * ticket.quantity
@@ -62,7 +69,11 @@ def _check_notional(ticket: Ticket, least: Decimal, reference: Decimal | None) -
 
 
 def check_quote_quantity(ticket: Ticket, quote: Decimal) -> Refusal | None:
-    """Whether a quote quantity stands where it may: on a MARKET order, alone, and positive."""
+    """Whether a quote quantity stands where it may: on a MARKET order, alone, and positive.
+
+    ``quote`` is the amount to spend or to earn, in quote. The codes are -1106 (sent when not required) and -1128 (bad
+    combination) of the page "Error Codes".
+    """
     if ticket.order_type is not MARKET:
         return QUOTE_NOT_REQUIRED
     if ticket.quantity:

@@ -1,4 +1,8 @@
-"""Slippage that grows with the share of a bar's volume that an order takes."""
+"""Slippage that grows with the share of a bar's volume that an order takes.
+
+Only bars need it: on a book an order moves the price by walking the levels. The rate is a setting, since it differs
+from market to market.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +32,21 @@ class Impact:
     is_buy: bool
 
     def price(self, quantity: Decimal) -> Decimal:
-        """Price at which ``quantity`` fills."""
+        """Price at which ``quantity`` fills.
+
+        ``quantity`` from 0 to ``volume``, in base units; the result is a multiple of the price step.
+        """
         moved = self.cost + self.rate * (quantity / self.volume).sqrt()
         if self.is_buy:
             return ceil_step(self.raw * (1 + moved), self.price_step)
         return max(floor_step(self.raw * (1 - moved), self.price_step), self.price_step)
 
     def largest_within(self, limit: Decimal, maximum: Decimal) -> Decimal:
-        """The largest quantity up to ``most``, in whole lots, whose price is no worse than ``limit``."""
+        """The largest quantity up to ``maximum``, in whole lots, whose price is no worse than ``limit``.
+
+        The formula is solved for the quantity; rounding to lots and steps may miss by little, which the loop mends.
+        Zero when even one lot is too dear.
+        """
         if self._is_within(maximum, limit):
             return maximum
         room = (limit / self.raw - 1 if self.is_buy else 1 - limit / self.raw) - self.cost

@@ -1,4 +1,8 @@
-"""Orders, trades and refusals as an exchange sees them."""
+"""Orders, trades and refusals as an exchange sees them.
+
+They are frozen: what the exchange hands out never changes behind a caller's back, and can be compared with what it was
+before. Quantities are in base, prices in quote, all of them Decimal.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +106,11 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """The exchange's own error code and text; nothing has changed."""
+    """The exchange's own error code and text; nothing has changed.
+
+    A value, not an exception: a refused order is an everyday answer. Codes and texts are Binance's, see
+    :mod:`tidemill.matching.filters`.
+    """
 
     code: int
     message: str
@@ -110,7 +118,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimTrade:
-    """One execution; ids count up from 1 over all accounts."""
+    """One execution; ids count up from 1 over all accounts.
+
+    ``price`` is after slippage, ``fee`` a quantity of ``fee_asset``. ``market_time`` is the clock of the data,
+    ``wall_time`` that of the wall: what an exchange would report.
+    """
 
     trade_id: int
     order_id: int

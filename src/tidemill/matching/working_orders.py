@@ -86,7 +86,10 @@ class WorkingOrder:
         return self._view
 
     def add(self, trade: SimTrade, traded: Decimal, locked: Decimal) -> None:
-        """Take an execution in; ``traded`` is its quote, ``locked`` what still backs the rest."""
+        """Take an execution in; ``traded`` is its quote, ``locked`` what still backs the rest.
+
+        The trade must be of this order and no larger than its rest. It is FILLED as soon as nothing is left.
+        """
         self.filled += trade.quantity
         self.quote_filled += traded
         self.rest -= trade.quantity
@@ -97,11 +100,17 @@ class WorkingOrder:
         self._view = None
 
     def trigger(self, after_bar: datetime) -> None:
-        """From the next bar on (or at once, on a book) a stop order is a limit order."""
+        """From the next bar on (or at once, on a book) a stop order is a limit order.
+
+        Cannot be undone: a stop order that was reached once stays a limit order.
+        """
         self.triggered, self.after_bar, self._view = True, after_bar, None
 
     def wait_until(self, moment: datetime) -> None:
-        """Let no bar that opens at ``moment`` or earlier fill it."""
+        """Let no bar that opens at ``moment`` or earlier fill it.
+
+        Only ever later: an earlier moment than the one in force changes nothing.
+        """
         self.after_bar, self._view = max(self.after_bar, moment), None
 
     def rename(self, client_order_id: str) -> None:
@@ -109,7 +118,10 @@ class WorkingOrder:
         self.client_order_id, self._view = client_order_id, None
 
     def end(self, state: OrderState, wall: datetime) -> None:
-        """Nothing more will fill, and nothing is locked."""
+        """Nothing more will fill, and nothing is locked.
+
+        ``state`` is EXPIRED or CANCELLED; an order that fills ends in :meth:`add`.
+        """
         self.state, self.locked, self.updated_wall, self._view = state, ZERO, wall, None
 
 
@@ -131,7 +143,10 @@ class Orders:
         self._by_account[account] = []
 
     def add(self, order: WorkingOrder) -> None:
-        """Keep a new order."""
+        """Keep a new order.
+
+        Ids are positions, counted from 1 without gaps. The latest order of a client order id is the one it finds.
+        """
         self._all.append(order)
         self._by_account[order.account].append(order)
         self._by_client_id[order.account, order.client_order_id] = order
@@ -166,14 +181,19 @@ class Orders:
         return self._resting_of.get((account, instrument), 0)
 
     def find(self, account: str, order_id: int | None, client_order_id: str | None) -> WorkingOrder | None:
-        """An account's order by id, else the latest that carries the client order id."""
+        """An account's order by id, else the latest that carries the client order id.
+
+        Those that have ended are found too. An id of another account's order gives None, as if there were none.
+        """
         if order_id is None:
             return self._by_client_id.get((account, client_order_id or ""))
+        # Ids are positions: no table of ids is needed.
         order = self._all[order_id - 1] if 0 < order_id <= len(self._all) else None
         return order if order is not None and order.account == account else None
 
     def rename(self, order: WorkingOrder, client_order_id: str) -> None:
         """Give an order another client order id; the one it had finds it no longer."""
+        # The former name may already belong to a later order, which must stay findable by it.
         former = (order.account, order.client_order_id)
         self._by_client_id[order.account, client_order_id] = order
         if former[1] != client_order_id and self._by_client_id.get(former) is order:
