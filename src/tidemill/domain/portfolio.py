@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """One asset at the venue; ``locked`` backs open orders."""
+    """One asset at the venue, in its own unit; ``locked`` backs open orders and is not in ``free``."""
 
     asset: str
     free: Decimal
@@ -27,7 +27,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CashEvent:
-    """A change of balance that is no fill: opening, deposit, withdrawal, adjustment or funding."""
+    """A change of balance that is no fill: opening, deposit, withdrawal, adjustment or funding.
+
+    ``amount`` is signed, in the asset's own unit. ``event_id`` makes it recorded once, whoever records it again.
+    """
 
     event_id: str
     account: str
@@ -39,7 +42,7 @@ class CashEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A set of keys and balances at one venue; ``currency`` is what equity is told in."""
+    """A set of keys and balances at one venue; ``currency`` is what its equity is counted in."""
 
     account: str
     venue: str

@@ -13,7 +13,11 @@ from tidemill.domain.errors import DataError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Signed strength in [-1, +1] for one instrument, dead after ``expires_at``."""
+    """Signed strength in [-1, +1] for one instrument, dead after ``expires_at``.
+
+    ``volatility_annual`` is the strategy's own estimate, a fraction a year; None leaves it to sizing. DataError when
+    the strength lies outside, NaN included.
+    """
 
     instrument: str
     strength: float
@@ -37,7 +41,7 @@ class NoForecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetPosition:
-    """Signed quantity wanted, in base units, with the price it was sized at."""
+    """Signed quantity to be held, in base units, with the price in quote that it was sized at."""
 
     instrument: str
     quantity: Decimal
@@ -69,8 +73,9 @@ class Dropped:
 class Decision:
     """One run of a strategy for one account and as_of: everything needed to explain and run it again.
 
-    ``outcome`` is ``decided`` or ``refused``; a refusal has its ``reason`` and no intents. ``inputs``
-    and ``record`` are JSON-ready: feature rows, forecasts, targets, vetoes, drops, versions, hashes.
+    ``outcome`` is ``decided`` or ``refused``; a refusal has its ``reason`` and no intents. ``record`` is
+    ready for JSON: feature rows, forecasts, targets, vetoes, drops, versions, hashes. ``ledger_sequence`` is the
+    newest entry of the account that it was decided on, ``store_watermark`` (micros) how far the market store was read.
     """
 
     decision_id: str
@@ -93,7 +98,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
-    """A stop on one instrument, one account, or everything (``scope`` = ``*``)."""
+    """A stop on one instrument, one account, or everything (``scope`` = ``*``), since a market time."""
 
     scope: str
     reason: str

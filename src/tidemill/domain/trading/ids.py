@@ -1,4 +1,7 @@
-"""Ids that follow from what they name: asked for twice, they are the same."""
+"""Ids that follow from what they name: made again by another process, they are the same.
+
+That is what lets a run that starts anew recognise the orders of the run before it, at the venue too.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ REPLACEMENT_LEGS = 1000
 
 
 def decision_id(*, account: str, strategy: str, as_of: datetime, attempt: int) -> str:
-    """Stable id of the decision (account, strategy, as_of, attempt): ``d`` and 17 hex digits."""
+    """Stable id of the decision (account, strategy, as_of, attempt): ``d`` and 17 hex digits.
+
+    ``as_of`` is aware UTC, to the microsecond; ``attempt`` is 0 unless a person asks for another.
+    """
     return "d" + _short_hash(account, strategy, str(to_micros(as_of)), str(attempt))
 
 
@@ -28,7 +34,7 @@ def intent_id(*, account: str, strategy: str, instrument: str, as_of: datetime, 
 
 
 def replacement_id(replaced: str) -> str:
-    """Stable id of the intent that takes an order's place: asked for twice, it is the same."""
+    """Stable id of the intent that takes an order's place: made again after a crash, it is the same."""
     return "s" + _short_hash("replaces", replaced)
 
 

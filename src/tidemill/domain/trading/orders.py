@@ -14,7 +14,12 @@ from tidemill.domain.trading.states import OrderState, OrderType, Side, TimeInFo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIntent:
-    """What we decided to ask the venue for; for a buy, the most that may be bought."""
+    """An order as it was decided, before anything is sent; for a buy, the most that may be bought.
+
+    ``quantity`` in base units, above 0; ``limit_price`` in quote, None for a market order only. ``leg`` is its number
+    in the decision, sells first. From ``expires_at`` (market time, aware UTC) on it is never sent. DataError for a
+    quantity or a limit that is not positive.
+    """
 
     intent_id: str
     decision_id: str
@@ -39,7 +44,11 @@ class OrderIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """One order as it goes on the wire: signed with ``sent_at`` and ``window_ms``, both stored first."""
+    """One order as it goes on the wire: signed with ``sent_at`` and ``window_ms``, both stored first.
+
+    ``sent_at`` is wall time, aware UTC; the venue refuses the request once ``window_ms`` have passed since. Quantity in
+    base units, prices in quote.
+    """
 
     client_order_id: str
     instrument: str
@@ -55,7 +64,11 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """The venue's view of one order."""
+    """One order as the venue reports it.
+
+    ``quantity`` and ``filled`` in base units; ``limit_price`` in quote, None for a market order; ``placed_at`` by the
+    venue's wall clock.
+    """
 
     venue_order_id: str
     client_order_id: str
@@ -70,7 +83,10 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """An execution; ``trade_id`` is unique per instrument at the venue. ``traded_at`` is the venue's wall time."""
+    """An execution; ``trade_id`` is unique per instrument at the venue. ``traded_at`` is the venue's wall time.
+
+    ``quantity`` in base units, ``price`` in quote; ``fee`` in ``fee_asset``, positive when it was paid.
+    """
 
     trade_id: str
     venue_order_id: str
@@ -85,7 +101,11 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What is known after one send. ``unknown`` is a result of its own: the order may or may not exist."""
+    """What is known after one send. ``unknown`` is a result of its own: the order may or may not exist.
+
+    ``evidence`` says in words what the outcome rests on. TradingError unless ``order`` is there exactly when it is
+    acked.
+    """
 
     outcome: Literal["acked", "rejected", "unknown"]
     evidence: str
@@ -100,7 +120,9 @@ class Placement:
 class LedgerOrder:
     """An intent with what the ledger knows of its fate.
 
-    ``quantity`` is what may still be sent (the intent's, or less once the buys were reduced).
+    ``quantity`` is what may still be sent (the intent's, or less once the buys were reduced), ``filled`` the sum of its
+    recorded fills, both in base units. ``sent_at`` (wall time) and ``window_ms`` are those of the newest send, None
+    before the first. ``reason`` says why it is in its state, where that is not the venue's doing.
     """
 
     intent: OrderIntent

@@ -16,7 +16,7 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How an order may be executed; LIMIT_MAKER is post-only."""
+    """How an order may be executed; LIMIT_MAKER is post-only, STOP_LIMIT rests until its stop price is traded."""
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"
@@ -25,7 +25,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order may rest."""
+    """How long an order may rest: until it is cancelled, not at all, or not at all and only as a whole."""
 
     GTC = "GTC"
     IOC = "IOC"
@@ -33,7 +33,12 @@ class TimeInForce(StrEnum):
 
 
 class OrderState(StrEnum):
-    """Where one order intent stands, from the ledger's point of view."""
+    """Where one order intent stands, from the ledger's point of view.
+
+    PLANNED: never sent. SUBMITTING: a send has begun, and nothing is known of it. UNKNOWN: a send has ended, and
+    nothing proves what came of it. OPEN to CANCELLED: what the venue says. REJECTED: refused with the venue's own code.
+    NOT_PLACED: never to be sent, or proven absent.
+    """
 
     PLANNED = "planned"
     SUBMITTING = "submitting"
@@ -47,7 +52,7 @@ class OrderState(StrEnum):
     NOT_PLACED = "not_placed"
 
 
-# From each state, the states that may follow. A venue may tell of a fill after it told of a cancel
+# From each state, the states that may follow. A venue may report a fill after it reported a cancel
 # or an expiry (its events race), so a fill after a cancel is legal; nothing follows a state that says
 # the venue never had the order, but UNKNOWN orders may turn out to be anything.
 _VENUE_STATES = frozenset(
