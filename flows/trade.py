@@ -17,7 +17,7 @@ from tidemill.bootstrap import services
 from tidemill.decision import VENUE_DOWN, DecisionInputs, TradingRun, open_run, think, why_refused
 from tidemill.domain.errors import StrategyError, TransientError
 from tidemill.domain.trading import Decision, LedgerOrder, Side
-from tidemill.reports import decision_page, decision_summary, skipped_page, skipped_summary
+from tidemill.reports import SkippedTrade, TradeSummary, decision_page, skipped_page
 
 
 @flow(name="trade", flow_run_name=RunName("trade-{mode}-{as_of}"), log_prints=False)
@@ -49,11 +49,11 @@ def trade(
         decision = decide.find_decision(run.key)
         if decision is None and run.late:
             publish_page(f"trade-{mode}", skipped_page(run.key.as_of, run.late), "The newest decision")
-            return skipped_summary(run.key.as_of, run.late)
+            return SkippedTrade(as_of=run.key.as_of, reason=run.late).to_json()
         decision = decision or make_decision(run, epoch)
         placed = carry_out(decision, epoch)
     publish_page(f"trade-{mode}", decision_page(decision, placed), "The newest decision")
-    return decision_summary(decision, placed)
+    return TradeSummary(decision=decision, orders=placed).to_json()
 
 
 def make_decision(run: TradingRun, epoch: int) -> Decision:

@@ -37,7 +37,6 @@ def make_curve(marks: Sequence[tuple[datetime, Decimal]]) -> pd.Series[float]:
     if any(later < earlier for earlier, later in pairwise(micros)):
         raise DataError("the marks of equity run back in time; give them in ascending order")
     equity_at: dict[int, float] = {}
-    # later marks at one time replace earlier ones, as orders of one decision follow one another; the very first stays
     for when, (_, value) in zip(micros, marks, strict=True):
         if when != micros[0] or when not in equity_at:
             equity_at[when] = float(value)

@@ -2,10 +2,8 @@
 
 from tidemill.reports.decisions import (
     decision_page,
-    decision_summary,
     monitor_page,
     skipped_page,
-    skipped_summary,
     training_page,
 )
 from tidemill.reports.market import (
@@ -24,7 +22,8 @@ from tidemill.reports.market import (
     stream_page,
 )
 from tidemill.reports.orders import ORDER_COLUMNS, ORDER_COUNTS, add_counts, count_orders, order_row, reconcile_page
-from tidemill.reports.tables import table
+from tidemill.reports.tables import Cell, Row, table
+from tidemill.reports.trades import SkippedTrade, TradeSummary
 
 __all__ = [
     "BARS_COLUMNS",
@@ -32,13 +31,16 @@ __all__ = [
     "ORDER_COLUMNS",
     "ORDER_COUNTS",
     "POSTS_COLUMNS",
+    "Cell",
+    "Row",
+    "SkippedTrade",
+    "TradeSummary",
     "add_counts",
     "asset_key",
     "completeness_days",
     "completeness_rows",
     "count_orders",
     "decision_page",
-    "decision_summary",
     "gap_row",
     "ingest_page",
     "monitor_page",
@@ -49,7 +51,6 @@ __all__ = [
     "repair_page",
     "series_state",
     "skipped_page",
-    "skipped_summary",
     "stream_page",
     "table",
     "training_page",

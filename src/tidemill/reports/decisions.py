@@ -1,4 +1,4 @@
-"""Pages of decisions, of training, and of the look a day."""
+"""Pages of decisions, of training, and of the daily check."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 
 from tidemill.domain.market import format_time
 from tidemill.domain.trading import Decision, LedgerOrder
-from tidemill.reports.orders import ORDER_COLUMNS, count_orders, order_row
+from tidemill.reports.orders import ORDER_COLUMNS, order_row
 from tidemill.reports.tables import plain, table
+from tidemill.training import Candidate, Verdict
 
 
 def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
-    """Page of one decision: the three lists (wanted, refused, sent), and what became of the orders."""
+    """Page of one decision: forecasts, targets, what limits refused, what was not sent, and what became of ``orders``.
+
+    Of a refused decision only the reason. Quantities are in base units, prices in quote.
+    """
     head = f"# Decision {decision.decision_id} as of {format_time(decision.as_of)}\n\n"
     if decision.outcome == "refused":
         return head + f"**Refused**: {decision.reason}\n"
@@ -40,7 +44,7 @@ def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
 FORECAST_COLUMNS = ("instrument", "strength", "volatility a year", "expires_at")
 
 
-def _forecast_row(forecast: Mapping[str, Any]) -> dict[str, Any]:
+def _forecast_row(forecast: Mapping[str, Any]) -> Mapping[str, object]:
     volatility = forecast.get("volatility_annual")
     volatility_text = "" if volatility is None else f"{volatility:.1%}"
     return {**forecast, "strength": f"{forecast['strength']:+.3f}", "volatility a year": volatility_text}
@@ -52,46 +56,13 @@ def _decided_by(decision: Decision) -> str:
     return f"Account {decision.account}, strategy {decision.strategy}, decided by **{model}**; equity {equity}.\n"
 
 
-def decision_summary(decision: Decision, orders: Sequence[LedgerOrder]) -> dict[str, Any]:
-    """What ``trade`` returns: counts and names, JSON-ready."""
-    record = decision.record
-    return {
-        "decision": decision.decision_id,
-        "as_of": format_time(decision.as_of),
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "model": decision.model,
-        "model_version": decision.model_version,
-        "forecasts": len(record.get("forecasts", ())),
-        "without_forecast": list(record.get("without_forecast", ())),
-        "vetoed": len(record.get("vetoes", ())),
-        "dropped": len(record.get("dropped", ())),
-        "equity": record.get("equity"),
-        "orders": count_orders(orders),
-    }
-
-
-def skipped_summary(as_of: datetime, reason: str) -> dict[str, Any]:
-    """What ``trade`` returns when it came too late to decide."""
-    return {
-        "decision": None,
-        "as_of": format_time(as_of),
-        "outcome": "skipped",
-        "reason": reason,
-        "forecasts": 0,
-        "vetoed": 0,
-        "dropped": 0,
-        "orders": count_orders(()),
-    }
-
-
 def skipped_page(as_of: datetime, reason: str) -> str:
     """Page of a run that came too late to decide."""
     return f"# No decision as of {format_time(as_of)}\n\n**Skipped**: {reason}\n"
 
 
-def training_page(candidate: Any, verdict: Any, version: str) -> str:
-    """Page of a training: figures out of sample, the verdict and its reasons."""
+def training_page(candidate: Candidate, verdict: Verdict, version: str) -> str:
+    """Page of a training: figures out of sample, the verdict and its reasons; ``version`` "" when not registered."""
     rows = [{"figure": name, "value": f"{value:.6g}"} for name, value in sorted(candidate.model.metrics.items())]
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons) or "- none"
     named = f"version {version}" if version else "(not registered)"
@@ -103,7 +74,11 @@ def training_page(candidate: Any, verdict: Any, version: str) -> str:
 
 
 def monitor_page(undecided: Sequence[str], stops: Sequence[Mapping[str, str]], rerun: Mapping[str, Any]) -> str:
-    """Page of a health check."""
+    """Page of a health check.
+
+    ``undecided`` are moments of the last day without a decision, ``stops`` rows with scope, reason and since, ``rerun``
+    the JSON of the newest decision made again, its ``decision`` None when there was none.
+    """
     parts = ["# Health\n"]
     parts.append(f"{len(undecided)} moments without a decision in the last day" + (": " if undecided else "."))
     parts += [f"- {moment}" for moment in undecided]

@@ -10,14 +10,17 @@ from tidemill.domain.gaps import Gap
 from tidemill.domain.market import format_time
 from tidemill.domain.series import SeriesState, SeriesStatus
 from tidemill.quality import SeriesCompleteness
-from tidemill.reports.tables import table
+from tidemill.reports.tables import Row, table
 
 BARS_COLUMNS = ("name", "timeframe", "fetched", "stored", "rejected", "missing", "quarantined", "state", "failure")
 POSTS_COLUMNS = ("name", "fetched", "stored", "rejected", "scores", "failure")
 
 
 def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
-    """Page of an ingest run: per series what was fetched, kept, refused and missing."""
+    """Page of an ingest run: a row per series of what was fetched, stored, rejected and is missing.
+
+    ``results`` are the summaries of an ingest as JSON; what one of them lacks is an empty cell.
+    """
     return f"# {title}\n\n" + (table(results, BARS_COLUMNS) if results else "No series was asked for.")
 
 
@@ -28,7 +31,10 @@ def posts_page(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def asset_key(instrument: str, timeframe: str) -> str:
-    """The asset of a series: ``tidemill://bars/BINANCE/BTC-USDT/1h``."""
+    """The asset of a series in Prefect: ``tidemill://bars/BINANCE/BTC-USDT/1h`` for ``BTC-USDT.BINANCE`` and ``1h``.
+
+    Stored in Prefect's database and in automations: it must not change.
+    """
     pair, _, venue = instrument.rpartition(".")
     return f"tidemill://bars/{venue}/{pair}/{timeframe}"
 
@@ -51,8 +57,8 @@ GAP_ROW_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end"
 """What a narrow screen cuts comes last."""
 
 
-def gap_row(gap: Gap) -> dict[str, Any]:
-    """One gap for a table or for JSON."""
+def gap_row(gap: Gap) -> Row:
+    """One gap for a table or for JSON: times in ISO 8601, ``missing`` bars, cause, state and the evidence."""
     return {
         "instrument": gap.instrument,
         "timeframe": gap.timeframe,
@@ -65,16 +71,14 @@ def gap_row(gap: Gap) -> dict[str, Any]:
     }
 
 
-def series_state(series: SeriesCompleteness, marks: Sequence[SeriesStatus]) -> str:
-    """How a series is marked; ``fine`` unless told otherwise."""
-    states = {status.key: str(status.state) for status in marks}
+def series_state(series: SeriesCompleteness, statuses: Sequence[SeriesStatus]) -> str:
+    """The state of a series among ``statuses``; ``fine`` where there is none of its own."""
+    states = {status.key: str(status.state) for status in statuses}
     return states.get((series.instrument, series.timeframe), str(SeriesState.FINE))
 
 
-def completeness_rows(
-    measured: Sequence[SeriesCompleteness], marks: Sequence[SeriesStatus] = ()
-) -> list[dict[str, Any]]:
-    """Per series: expected, stored, repaired, missing, the missing by cause in words, and how it is marked.
+def completeness_rows(measured: Sequence[SeriesCompleteness], statuses: Sequence[SeriesStatus] = ()) -> list[Row]:
+    """Per series: expected, stored, repaired, missing, the missing by cause in words, and its state.
 
     What matters comes first: a table cuts on the right what its screen has no room for.
     """
@@ -86,15 +90,15 @@ def completeness_rows(
             {
                 **{name: values[name] for name in ("instrument", "timeframe", "complete", "missing")},
                 "causes": causes,
-                "state": series_state(series, marks),
+                "state": series_state(series, statuses),
                 **{name: values[name] for name in ("expected", "stored", "repaired", "start", "end")},
             }
         )
     return rows
 
 
-def completeness_days(measured: Sequence[SeriesCompleteness]) -> list[dict[str, Any]]:
-    """Per day, newest first: expected and stored of all series together, and the figure."""
+def completeness_days(measured: Sequence[SeriesCompleteness]) -> list[Row]:
+    """Per day (UTC), newest first: expected and stored bars of all series together, stored of expected in percent."""
     days: dict[str, list[int]] = {}
     for series in measured:
         for day in series.days:

@@ -1,12 +1,11 @@
-"""Orders counted by what became of them, and told in rows."""
+"""Orders counted by what became of them, and as rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from tidemill.domain.trading import LedgerOrder, OrderState
-from tidemill.reports.tables import plain
+from tidemill.reports.tables import Row, plain
 
 ORDER_COUNTS = (
     "intended",
@@ -33,9 +32,10 @@ _COUNTED_AS = {
 
 
 def count_orders(orders: Iterable[LedgerOrder]) -> dict[str, int]:
-    """Orders by what became of them; all but ``intended`` sum to ``intended``.
+    """Orders by what became of them, a count for each of ORDER_COUNTS; all but ``intended`` sum to ``intended``.
 
-    filled = all of the quantity sent; partly_filled = some of it, whether the rest expired or rests.
+    filled = all of the quantity sent; partly_filled = a part of it, whether the rest expired or rests. An order that
+    filled at all counts as that, whatever its state; the others by their state.
     """
     counts = dict.fromkeys(ORDER_COUNTS, 0)
     for order in orders:
@@ -51,12 +51,15 @@ def _count_as(order: LedgerOrder) -> str:
 
 
 def add_counts(totals: dict[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    """Sum of two counts."""
+    """Sum of two counts of orders, name by name; a name that only one of them has keeps its count."""
     return {name: totals.get(name, 0) + more.get(name, 0) for name in {**totals, **more}}
 
 
 def reconcile_page(differences: Sequence[str], doubtful: Sequence[LedgerOrder], frozen: int) -> str:
-    """Page of a reconciliation."""
+    """Page of a reconciliation of ledger and venue: each difference in a sentence, each order still in doubt.
+
+    ``frozen`` counts the freezes that it made.
+    """
     if not differences and not doubtful:
         return "# Ledger and venue agree\n\nOrders, fills and balances are equal to the last unit.\n"
     lines = [f"- {sentence}" for sentence in differences]
@@ -67,8 +70,8 @@ def reconcile_page(differences: Sequence[str], doubtful: Sequence[LedgerOrder], 
 ORDER_COLUMNS = ("id", "instrument", "side", "quantity", "limit_price", "state", "filled", "reason")
 
 
-def order_row(order: LedgerOrder) -> dict[str, Any]:
-    """One order for a table."""
+def order_row(order: LedgerOrder) -> Row:
+    """One order, its columns those of ORDER_COLUMNS; quantities and prices as decimal strings in base and quote."""
     intent = order.intent
     return {
         "id": intent.intent_id,
