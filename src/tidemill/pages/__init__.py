@@ -1,4 +1,8 @@
-"""Results as pages for people: one self-contained HTML file, a markdown artifact, rows for the screen."""
+"""Results as pages for people: one self-contained HTML file, a markdown artifact, rows for the screen.
+
+What is called ``statistics`` is the JSON of a :class:`~tidemill.performance.Performance`: screens and artifacts have it
+from a result that may be of another process. Null there is "–" here, never 0.
+"""
 
 from tidemill.pages.artifact import backtest_page
 from tidemill.pages.document import write_page

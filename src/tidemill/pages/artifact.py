@@ -22,7 +22,8 @@ from tidemill.reports import table
 def backtest_page(result: Mapping[str, Any]) -> str:
     """Markdown page of a backtest: warnings, headline, certainty, costs, instruments, months, orders, refusals.
 
-    Without ``statistics`` only what it did.
+    ``result`` is the JSON of a backtest: what ``tidemill backtest --json`` writes. One without ``statistics`` was not
+    measured; its page has only what it did.
     """
     refusals = result["refusals"]
     did = [

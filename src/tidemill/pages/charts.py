@@ -1,8 +1,13 @@
-"""The charts of a run's page as plotly figures: colours of data only, all else comes from the page's theme."""
+"""The charts of a run's page as plotly figures.
+
+Colours of data only: all else comes from the page's style sheet, which knows light and dark. Long series are thinned
+with every peak and trough; times are in UTC and without a zone.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,13 +19,16 @@ from tidemill.pages.summary import money
 from tidemill.pages.tables import cost_parts
 from tidemill.performance import Performance
 
+if TYPE_CHECKING:
+    # plotly is slow to import, so a chart imports it when it is drawn; it ships no types
+    from plotly.graph_objects import Figure, Scatter
+
 OWN, OTHER, GAIN, LOSS = "#3987e5", "#8a8f98", "#1f9e75", "#d9534f"
 PALETTE = ("#3987e5", "#e08e2b", "#1f9e75", "#9a6bd0", "#d9534f", "#2aa5b8", "#c4a000", "#b05a8c")
 MOST_BARS = 200
 MOST_NAMES = len(PALETTE)
 # The benchmark's range over the strategy's, from which on the strategy gets a panel of its own.
 DWARFED = 4.0
-Figure = Any
 
 
 def is_dwarfed(measured: Performance) -> bool:
@@ -55,7 +63,7 @@ def drawdown_chart(measured: Performance) -> Figure:
 
 
 def rolling_chart(measured: Performance) -> Figure:
-    """Rolling Sharpe ratio above, rolling volatility below."""
+    """Rolling Sharpe ratio above, rolling volatility below, both annual; nothing is drawn until a window is full."""
     from plotly.subplots import make_subplots
 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
@@ -73,6 +81,7 @@ def exposure_chart(measured: Performance) -> Figure:
     import plotly.graph_objects as go
 
     figure = _figure(height=300, y_format=".0%")
+    # stacked areas need the same moments in every line, so all are thinned alike and not each by its own peaks
     rows = keep_every(len(measured.activity.exposure))
     exposure = _merge_smallest(measured.activity.exposure).iloc[rows]
     for place, name in enumerate(exposure.columns):
@@ -134,7 +143,7 @@ def instrument_chart(measured: Performance) -> Figure:
 
 
 def price_chart(measured: Performance, instrument: str) -> Figure:
-    """Closes of one instrument with its fills."""
+    """Closes of one instrument at the end of their bars, over the span of the run, and its fills at their times."""
     import plotly.graph_objects as go
 
     record = measured.record
@@ -168,7 +177,7 @@ def _figure(*, height: int, y_title: str = "", y_format: str = "") -> Figure:
     return figure.update_yaxes(title_text=y_title or None, tickformat=y_format or None)
 
 
-def _layout(*, height: int) -> dict[str, Any]:
+def _layout(*, height: int) -> Mapping[str, object]:
     return {
         "height": height,
         "template": None,
@@ -178,7 +187,7 @@ def _layout(*, height: int) -> dict[str, Any]:
     }
 
 
-def _line(series: pd.Series[float], name: str, colour: str, *, width: float = 1.6) -> Any:
+def _line(series: pd.Series[float], name: str, colour: str, *, width: float = 1.6) -> Scatter:
     import plotly.graph_objects as go
 
     values = series.to_numpy(dtype="float64")
@@ -204,7 +213,7 @@ def _sideways(names: list[str], values: list[float], unit: str, *, costs: bool) 
             textposition="outside",
         )
     )
-    # room for the figures beside the bars
+    # room for the figures, which plotly writes outside the bars without making any
     room = 0.35 * max(max([*values, 0.0]) - min([*values, 0.0]), 1e-9)
     low = min(values) - room if min(values) < 0 else 0.0
     figure.update_xaxes(range=[low, max([*values, 0.0]) + room], title_text=unit, tickformat=",")
@@ -212,6 +221,6 @@ def _sideways(names: list[str], values: list[float], unit: str, *, costs: bool) 
     return figure.update_layout(showlegend=False, hovermode=False, margin_t=8)
 
 
-def _times(index: Any) -> list[str]:
+def _times(index: pd.Index) -> list[str]:
     """Times without a zone, which plotly would shift to the reader's."""
     return list(pd.DatetimeIndex(index).strftime("%Y-%m-%dT%H:%M:%S"))

@@ -7,12 +7,16 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tidemill.domain.errors import ConfigurationError
 from tidemill.pages import charts
 from tidemill.pages.environment import render
 from tidemill.pages.view import PageFacts, make_view
 from tidemill.performance import Performance
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +42,9 @@ def write_page(path: Path, measured: Performance, facts: PageFacts) -> None:
 
 def make_page(measured: Performance, facts: PageFacts) -> str:
     """The page as text: about 2 MB of chart library, and the figures' own data."""
-    view, figures = make_view(measured, facts), make_figures(measured)
-    return render("page.html.j2", view=view, figures=figures, library=pack_library())
+    # plotly's own JSON: its arrays are packed, and NaN is null
+    figures = {name: json.loads(figure.to_json()) for name, figure in make_figures(measured).items()}
+    return render("page.html.j2", view=make_view(measured, facts), figures=figures, library=pack_library())
 
 
 def pack_library() -> PackedLibrary:
@@ -54,9 +59,9 @@ def pack_library() -> PackedLibrary:
     return PackedLibrary(notice=notice, packed=base64.b64encode(packed).decode())
 
 
-def make_figures(measured: Performance) -> dict[str, charts.Figure]:
-    """Name -> plotly figure, JSON-ready; the prices of each instrument as ``price:ID``."""
-    figures = {
+def make_figures(measured: Performance) -> dict[str, Figure]:
+    """Name -> plotly figure; the prices of each instrument as ``price:ID``."""
+    return {
         "equity": charts.equity_chart(measured),
         "drawdown": charts.drawdown_chart(measured),
         "rolling": charts.rolling_chart(measured),
@@ -66,4 +71,3 @@ def make_figures(measured: Performance) -> dict[str, charts.Figure]:
         "instruments": charts.instrument_chart(measured),
         **{f"price:{name}": charts.price_chart(measured, name) for name in measured.record.instruments},
     }
-    return {name: json.loads(figure.to_json()) for name, figure in figures.items()}

@@ -9,62 +9,68 @@ FORMULA_COLUMNS = ("figure", "formula", "annualised")
 NOT = "no"
 
 
+# What stands in braces is a number of the run: periods of a year, and resamples and mean block of the bootstrap.
+FORMULAS = (
+    ("total return", "E[last] / E[first] − 1", NOT),
+    ("annual return", "(E[last] / E[first]) ^ (1 / years) − 1", "compound, years of 365 calendar days"),
+    ("annual volatility", "standard deviation of r, with n − 1", "by √{year}"),
+    ("Sharpe ratio", "mean of r / standard deviation of r, riskless rate 0", "by √{year}"),
+    ("Sortino ratio", "mean of r / √(mean of min(r, 0)² over all periods)", "by √{year}"),
+    ("Calmar ratio", "annual return / largest drawdown", "by the annual return"),
+    ("drawdown", "1 − E / highest E so far", NOT),
+    ("beta to buy and hold", "covariance of r and the r of buy and hold / variance of the latter", NOT),
+    ("correlation with it", "the same covariance / both standard deviations", NOT),
+    ("rolling figures", "the same Sharpe ratio and volatility of the last days alone", "by √{year}"),
+    ("exposure", "|value of positions| / E after each decision, mean over periods", NOT),
+    ("turnover", "value of all fills in a period, buys and sells added / E at its start", "sum / years"),
+    ("profit factor", "profits / losses of the orders that closed", NOT),
+    (
+        "capacity",
+        (
+            "capital at the start × 1% / largest share that an order had of the volume of the bar decided on, as "
+            "if orders, before the limit on that share, grew with the capital; bars without volume left out"
+        ),
+        NOT,
+    ),
+    (
+        "intervals",
+        (
+            "stationary bootstrap of r (Politis and Romano 1994): {resamples:,} resamples, mean block "
+            "of {block:.1f} periods, percentiles; of more than 5,000 periods neighbours are compounded first"
+        ),
+        "as the figure",
+    ),
+    (
+        "probabilistic Sharpe ratio",
+        (
+            "Φ((s − s₀) √(n − 1) / √(1 − skew·s + (kurtosis − 1)/4·s²)), s per period, s₀ = 0 "
+            "(Bailey and López de Prado 2012)"
+        ),
+        NOT,
+    ),
+    (
+        "deflated Sharpe ratio",
+        (
+            "the same with s₀ = √V ((1 − γ) Φ⁻¹(1 − 1/N) + γ Φ⁻¹(1 − 1/(N e))), N trials whose Sharpe ratios have "
+            "variance V, γ = 0.5772 (Bailey and López de Prado 2014); all trials count in N, and in V those of "
+            "half to twice this run's length, as the ratios of shorter ones scatter wider"
+        ),
+        "V is annual, s₀ divided by √{year}",
+    ),
+    ("shortfall", "Σ ±(fill price − decided close) × quantity (Perold 1988): slippage and drift together", NOT),
+)
+
+
 def formula_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Figure, formula and annualisation, with the numbers of this run where they enter.
 
-    r are the simple returns of the n periods, P the periods of a year, E the marks of equity.
+    r are the simple returns of the n periods, E the marks of equity. ``statistics`` is the
+    JSON of a :class:`~tidemill.performance.Performance`.
     """
-    period, sharpe = statistics["period"], statistics["intervals"]["sharpe"]
-    year = f"{period['periods_per_year'] or 0:,.0f}"
-    root, block = f"by √{year}", f"{sharpe['mean_block']:.1f}"
+    sharpe, year = statistics["intervals"]["sharpe"], statistics["period"]["periods_per_year"]
+    numbers = {"year": f"{year or 0:,.0f}", "resamples": sharpe["resamples"], "block": sharpe["mean_block"]}
     return [
-        ("total return", "E[last] / E[first] − 1", NOT),
-        ("annual return", "(E[last] / E[first]) ^ (1 / years) − 1", "compound, years of 365 calendar days"),
-        ("annual volatility", "standard deviation of r, with n − 1", root),
-        ("Sharpe ratio", "mean of r / standard deviation of r, riskless rate 0", root),
-        ("Sortino ratio", "mean of r / √(mean of min(r, 0)² over all periods)", root),
-        ("Calmar ratio", "annual return / largest drawdown", "by the annual return"),
-        ("drawdown", "1 − E / highest E so far", NOT),
-        ("beta to buy and hold", "covariance of r and the r of buy and hold / variance of the latter", NOT),
-        ("correlation with it", "the same covariance / both standard deviations", NOT),
-        ("rolling figures", "the same Sharpe ratio and volatility of the last days alone", root),
-        ("exposure", "|value of positions| / E after each decision, mean over periods", NOT),
-        ("turnover", "value of all fills in a period, buys and sells added / E at its start", "sum / years"),
-        ("profit factor", "profits / losses of the orders that closed", NOT),
-        (
-            "capacity",
-            (
-                "capital at the start × 1% / largest share that an order had of the volume of the bar decided on, as "
-                "if orders, before the limit on that share, grew with the capital; bars without volume left out"
-            ),
-            NOT,
-        ),
-        (
-            "intervals",
-            (
-                f"stationary bootstrap of r (Politis and Romano 1994): {sharpe['resamples']:,} resamples, mean block "
-                f"of {block} periods, percentiles; of more than 5,000 periods neighbours are compounded first"
-            ),
-            "as the figure",
-        ),
-        (
-            "probabilistic Sharpe ratio",
-            (
-                "Φ((s − s₀) √(n − 1) / √(1 − skew·s + (kurtosis − 1)/4·s²)), s per period, s₀ = 0 "
-                "(Bailey and López de Prado 2012)"
-            ),
-            NOT,
-        ),
-        (
-            "deflated Sharpe ratio",
-            (
-                "the same with s₀ = √V ((1 − γ) Φ⁻¹(1 − 1/N) + γ Φ⁻¹(1 − 1/(N e))), N trials whose Sharpe ratios have "
-                "variance V, γ = 0.5772 (Bailey and López de Prado 2014); all trials count in N, and in V those of "
-                "half to twice this run's length, as the ratios of shorter ones scatter wider"
-            ),
-            f"V is annual, s₀ divided by √{year}",
-        ),
-        ("shortfall", "Σ ±(fill price − decided close) × quantity (Perold 1988): slippage and drift together", NOT),
+        (figure, formula.format(**numbers), annualised.format(**numbers)) for figure, formula, annualised in FORMULAS
     ]
 
 

@@ -1,4 +1,7 @@
-"""The headline table in words, from the statistics of a run: for screen, artifact and page alike."""
+"""The headline table in words, from the statistics of a run: for screen, artifact and page alike.
+
+Every number becomes text here and nowhere else, so that the three show the same digits.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ HEADLINE_COLUMNS = ("figure", "strategy", "buy and hold")
 
 def percent(value: float | None) -> str:
     """A fraction as percent with thousands, with its sign where it is a loss."""
+    # adding 0.0 turns -0.0 into 0.0, which has no sign to be shown
     return NOTHING if value is None else f"{value + 0.0:,.2%}"
 
 
@@ -27,7 +31,7 @@ def days(value: float | None) -> str:
 
 
 def money(value: float | str | None) -> str:
-    """Money with two digits and thousands."""
+    """Money, a number or a decimal string, with two digits and thousands."""
     return NOTHING if value is None else f"{round(float(value), 2) + 0.0:,.2f}"
 
 
@@ -46,7 +50,11 @@ HEADLINE: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 
 
 def headline_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Figure, strategy, equal-weight buy and hold."""
+    """A row per figure, its columns those of HEADLINE_COLUMNS: figure, strategy, equal-weight buy and hold.
+
+    Fractions are shown in percent, ratios with two digits, spans in days. Of beta and correlation the benchmark's own
+    are 1 by definition.
+    """
     own, benchmark = statistics["strategy"], statistics["benchmark"]
     rows = [
         {"figure": name, "strategy": tell(own[key]), "buy and hold": tell(benchmark[key])}
@@ -90,7 +98,7 @@ def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def trial_sentence(statistics: Mapping[str, Any]) -> str:
-    """The trial count and what it does to the Sharpe ratio, in one sentence."""
+    """The trial count and what it does to the Sharpe ratio, in one sentence without a full stop."""
     count = statistics["trials"]
     runs = "The first trial" if count == 1 else f"{count:,} different trials so far"
     return f"{runs} on these data; deflated Sharpe ratio {percent(statistics['deflated_sharpe'])} (95% is asked for)"

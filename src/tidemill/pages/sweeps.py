@@ -12,7 +12,10 @@ COLUMNS = ("set", "Sharpe", "return", "drawdown", "orders", "fees")
 
 
 def outcome_rows(outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """One row per set, as told by the sweep."""
+    """One row per set of parameters, in the order of ``outcomes``: the JSON of trials, or of a window's test.
+
+    Return and drawdown in percent of equity, fees in account currency.
+    """
     return [
         {
             "set": params_text(outcome["params"]),
@@ -27,7 +30,7 @@ def outcome_rows(outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def params_text(params: Mapping[str, Any]) -> str:
-    """``name=value`` by commas; the plan's own values when there are none."""
+    """``name=value`` by commas, floats in their shortest form; a sentence when the set changes nothing."""
     if not params:
         return "the settings' own values"
     texts = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in params.items()}
@@ -35,7 +38,10 @@ def params_text(params: Mapping[str, Any]) -> str:
 
 
 def verdict_lines(result: Mapping[str, Any]) -> list[str]:
-    """What is to be thought of the best set, and which sets were skipped, each with its reason."""
+    """What is to be thought of the best set, and which sets were skipped, each with its reason.
+
+    ``result`` is the JSON of a sweep (with ``best``) or of a walk-forward (with ``out_of_sample``).
+    """
     lines = []
     if "best" in result:
         best = result["best"]
@@ -56,7 +62,10 @@ def verdict_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def sweep_page(result: Mapping[str, Any]) -> str:
-    """The whole as markdown."""
+    """A sweep or a walk-forward as markdown: the sentences of :func:`verdict_lines`, then a row per set or window.
+
+    A window whose test could not be made has no row.
+    """
     if "windows" in result:
         rows = [
             {"test": " to ".join(window["test"]), **row}

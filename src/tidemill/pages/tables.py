@@ -14,7 +14,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def cost_parts(costs: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each cause and its money; slippage and drift together where they cannot be told apart."""
+    """Each cause and its money, a decimal string; slippage and drift as one where they were not recorded apart."""
     split = costs["slippage"] is not None and costs["drift"] is not None
     shortfall_parts = (
         [("slippage and spread", costs["slippage"]), ("drift until the fill", costs["drift"])]
@@ -68,7 +68,10 @@ def month_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def conduct_rows(ran: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was decided and what became of the orders; states that no order ended in are left out."""
+    """What was decided and what became of the orders; states that no order ended in are left out.
+
+    ``ran`` is the JSON of a backtest or a replay: counts by name, ``orders`` by state, ``refusals`` as a list.
+    """
     names = {"steps": "decisions", "bars": "bars seen", "gaps": "bars missing", "posts": "posts", "scores": "scores"}
     names |= {"forecasts": "forecasts", "vetoed": "vetoed by a limit", "dropped": "dropped as dust"}
     counts = [(name, f"{ran[key]:,}") for key, name in names.items() if key in ran]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tidemill.ports import Pruned
+from tidemill.reports.tables import Row
 
 
-def pruned_rows(pruned: Pruned) -> list[dict[str, Any]]:
+def pruned_rows(pruned: Pruned) -> list[Row]:
     """What went, what stayed, and what of that decisions hold: a number and bytes each."""
     return [
         {"raw answers": "deleted", "number": pruned.deleted, "bytes": pruned.bytes},
