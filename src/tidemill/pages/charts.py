@@ -32,7 +32,10 @@ DWARFED = 4.0
 
 
 def is_dwarfed(measured: Performance) -> bool:
-    """Whether the benchmark moved so much more that the strategy would be a flat line beside it."""
+    """Whether the benchmark moved so much more that the strategy would be a flat line beside it.
+
+    By the range of both curves, highest less lowest mark, in account currency.
+    """
     own, other = measured.curves.own, measured.curves.benchmark
     return bool(DWARFED * (own.max() - own.min()) < other.max() - other.min())
 
@@ -54,7 +57,10 @@ def equity_chart(measured: Performance) -> Figure:
 
 
 def drawdown_chart(measured: Performance) -> Figure:
-    """Fall below the peak, downwards."""
+    """Fall below the peak, downwards.
+
+    Both curves as fractions <= 0; the area of the strategy's own is filled.
+    """
     figure = _figure(height=260, y_format=".0%")
     figure.add_trace(_line(-measured.curves.benchmark_drawdowns, "buy and hold", OTHER, width=1.2))
     own = _line(-measured.curves.own_drawdowns, measured.record.strategy, LOSS, width=1.6)
@@ -86,6 +92,7 @@ def exposure_chart(measured: Performance) -> Figure:
     exposure = _merge_smallest(measured.activity.exposure).iloc[rows]
     for place, name in enumerate(exposure.columns):
         values = exposure[name].fillna(0.0).to_numpy()
+        # a stack adds up whatever it is given, so what is long and what is short are stacked each by itself
         for sign, part in (("long", np.maximum(values, 0.0)), ("short", np.minimum(values, 0.0))):
             if np.any(part):
                 figure.add_trace(
@@ -111,12 +118,18 @@ def _merge_smallest(exposure: pd.DataFrame) -> pd.DataFrame:
 
 
 def periods_in_bar(count: int) -> int:
-    """Periods that one bar of the turnover chart sums up."""
+    """Periods that one bar of the turnover chart sums up.
+
+    ``count`` periods in all, at most 200 bars: more could not be told apart on a screen.
+    """
     return -(-count // MOST_BARS)
 
 
 def turnover_chart(measured: Performance) -> Figure:
-    """Value traded per period over equity; summed where periods are too many to draw."""
+    """Value traded per period over equity; summed where periods are too many to draw.
+
+    Buys and sells are added; a bar stands at the first of its periods.
+    """
     import plotly.graph_objects as go
 
     figure = _figure(height=240, y_format=".0%")
@@ -129,14 +142,20 @@ def turnover_chart(measured: Performance) -> Figure:
 
 
 def cost_chart(measured: Performance) -> Figure:
-    """Costs by cause, in account currency."""
+    """Costs by cause, in account currency.
+
+    Red is a cost, green a gain: below zero the market moved in the order's favour.
+    """
     parts = cost_parts(measured.trading.costs.to_json())
     values = [float(value) for _, value in parts]
     return _sideways([name for name, _ in parts], values, measured.record.currency, costs=True)
 
 
 def instrument_chart(measured: Performance) -> Figure:
-    """Profit of each instrument, net of fees."""
+    """Profit of each instrument, net of fees.
+
+    In account currency, the best on top, open positions valued at the last close.
+    """
     books = sorted(measured.trading.books, key=lambda book: -book.profit)
     values = [float(book.profit) for book in books]
     return _sideways([book.instrument for book in books], values, measured.record.currency, costs=False)
@@ -150,6 +169,7 @@ def price_chart(measured: Performance, instrument: str) -> Figure:
     bars = record.bars[record.bars["instrument"] == instrument]
     closed = pd.DatetimeIndex(bars["open_time"]) + pd.Timedelta(seconds=record.bar_seconds)
     closes = pd.Series(bars["close"].to_numpy(dtype="float64"), index=closed)
+    # the recording may begin long before the run, to warm features up: of that nothing was traded
     closes = closes[(closes.index >= measured.curves.own.index[0]) & (closes.index <= measured.curves.own.index[-1])]
     figure = _figure(height=400, y_title=f"price, {split_instrument_id(instrument)[1]}")
     figure.add_trace(_line(closes, "close", OTHER, width=1.4))
@@ -180,6 +200,7 @@ def _figure(*, height: int, y_title: str = "", y_format: str = "") -> Figure:
 def _layout(*, height: int) -> Mapping[str, object]:
     return {
         "height": height,
+        # the page's script sets fonts and colours, light or dark; a template would set them first
         "template": None,
         "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
         "hovermode": "x unified",

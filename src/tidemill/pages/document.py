@@ -1,4 +1,7 @@
-"""The page of a run: one HTML file that holds all it needs and asks no network for anything."""
+"""The page of a run: one HTML file that holds all it needs and asks no network for anything.
+
+It can be mailed, archived and opened years later. Its templates, style sheet and script lie in ``templates/``.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +44,20 @@ def write_page(path: Path, measured: Performance, facts: PageFacts) -> None:
 
 
 def make_page(measured: Performance, facts: PageFacts) -> str:
-    """The page as text: about 2 MB of chart library, and the figures' own data."""
+    """The page as text: about 2 MB of chart library, and the figures' own data.
+
+    The same run and facts give the same text, to the byte.
+    """
     # plotly's own JSON: its arrays are packed, and NaN is null
     figures = {name: json.loads(figure.to_json()) for name, figure in make_figures(measured).items()}
     return render("page.html.j2", view=make_view(measured, facts), figures=figures, library=pack_library())
 
 
 def pack_library() -> PackedLibrary:
-    """The chart library compressed to two fifths; ``page.js`` unpacks it."""
+    """The chart library compressed to two fifths; ``page.js`` unpacks it.
+
+    Browsers unpack gzip by themselves since 2023; an older one shows the tables and says why there are no charts.
+    """
     from plotly.offline import get_plotlyjs
 
     library = get_plotlyjs()
@@ -60,7 +69,10 @@ def pack_library() -> PackedLibrary:
 
 
 def make_figures(measured: Performance) -> dict[str, Figure]:
-    """Name -> plotly figure; the prices of each instrument as ``price:ID``."""
+    """Name -> plotly figure; the prices of each instrument as ``price:ID``.
+
+    The names are those that the places in the templates go by.
+    """
     return {
         "equity": charts.equity_chart(measured),
         "drawdown": charts.drawdown_chart(measured),

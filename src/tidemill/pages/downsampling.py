@@ -1,4 +1,7 @@
-"""Fewer points for the eye, with every peak and trough kept."""
+"""Fewer points for the eye, with every peak and trough kept.
+
+A screen has some 2,000 columns: more points make the page larger and the chart no finer.
+"""
 
 from __future__ import annotations
 
@@ -24,5 +27,8 @@ def keep_shape(values: np.ndarray, max_points: int = MOST_POINTS) -> np.ndarray:
 
 
 def keep_every(count: int, max_points: int = MOST_POINTS) -> np.ndarray:
-    """Ascending row numbers, evenly spread, at most ``max_points``, the first and last among them."""
+    """Ascending row numbers, evenly spread, at most ``max_points``, the first and last among them.
+
+    For series that must share their moments; peaks between the rows are lost.
+    """
     return np.unique(np.linspace(0, count - 1, min(count, max_points)).round().astype(int)) if count else np.arange(0)

@@ -1,4 +1,8 @@
-"""The templates of the page, filled in."""
+"""The templates of the page, filled in.
+
+Templates have no logic but choice and repetition: what they show is made in Python, by ``view`` and the modules it
+uses.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,10 @@ def render(template: str, **values: object) -> str:
 
 @cache
 def load_environment() -> Environment:
-    """Jinja2 over the templates of this package, with ``asset`` for the files that go into the page as they are."""
+    """Jinja2 over the templates of this package, with ``asset`` for the files that go into the page as they are.
+
+    Made once in a process. Autoescape is on for every template, whatever its name; an unknown name is an error.
+    """
     environment = Environment(
         loader=PackageLoader("tidemill.pages", FOLDER),
         autoescape=True,
@@ -36,5 +43,8 @@ def load_environment() -> Environment:
 
 
 def load_asset(name: str) -> str:
-    """The style sheet or script ``name`` of this package."""
+    """The style sheet or script ``name`` of this package.
+
+    Our own text: a template may mark it as safe.
+    """
     return resources.files("tidemill.pages").joinpath(FOLDER, name).read_text(encoding="utf-8")

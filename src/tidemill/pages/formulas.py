@@ -1,4 +1,7 @@
-"""How each figure of a run is made: its formula, and how it is annualised."""
+"""How each figure of a run is made: its formula, and how it is annualised.
+
+In the words of a reader, beside the figures. The code of each stands in ``performance``, with its source.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,10 @@ def formula_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def method_sentences(statistics: Mapping[str, Any]) -> list[str]:
-    """What the formulas do not tell: marks, the year, the benchmark, what a trade is."""
+    """What the formulas do not tell: marks, the year, the benchmark, what a trade is.
+
+    ``statistics`` as for :func:`formula_rows`.
+    """
     period = statistics["period"]
     return [
         (

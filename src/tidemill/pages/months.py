@@ -1,4 +1,7 @@
-"""Returns by month as the cells of a heat map."""
+"""Returns by month as the cells of a heat map.
+
+The style sheet turns ``kind`` and ``depth`` into a colour, so that it suits light and dark.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import pandas as pd
 
 from tidemill.pages.tables import MONTHS
 
-# A month of this return has the full colour.
+# A month of this return has the full colour: fixed, so that pages of two runs can be laid side by side.
 FULL_COLOUR = 0.15
 
 

@@ -19,7 +19,10 @@ def percent(value: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A ratio with two digits."""
+    """A ratio with two digits.
+
+    "–" for what is not defined; thousands have commas.
+    """
     return NOTHING if value is None else f"{value:,.2f}"
 
 
@@ -32,6 +35,7 @@ def days(value: float | None) -> str:
 
 def money(value: float | str | None) -> str:
     """Money, a number or a decimal string, with two digits and thousands."""
+    # rounded first: -0.001 is no loss to be shown as -0.00
     return NOTHING if value is None else f"{round(float(value), 2) + 0.0:,.2f}"
 
 
@@ -66,7 +70,10 @@ def headline_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the strategy did: exposure, turnover, closed trades."""
+    """What the strategy did: exposure, turnover, closed trades.
+
+    Name and value a row. The capital of the last row is an upper bound, and says so, where a limit cut orders.
+    """
     trades, exposure, capacity = (statistics[name] for name in ("trades", "exposure", "capacity"))
     return [
         ("mean exposure, of equity", percent(exposure["mean"])),
@@ -83,7 +90,10 @@ def activity_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def certainty_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How sure the figures are."""
+    """How sure the figures are.
+
+    Name and value a row: the intervals first, then the probabilities that the Sharpe ratio is no luck.
+    """
     sharpe, total, fall = (statistics["intervals"][name] for name in ("sharpe", "total_return", "max_drawdown"))
     level = f"{sharpe['level']:.0%}"
     return [

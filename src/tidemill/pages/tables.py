@@ -1,4 +1,7 @@
-"""Costs, instruments, months and order counts as rows of words: for the page and the artifact alike."""
+"""Costs, instruments, months and order counts as rows of words: for the page and the artifact alike.
+
+Cells are text, ready to be shown; columns are in the order of the constants.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ def cost_rows(statistics: Mapping[str, Any], start_equity: float) -> list[dict[s
 
 
 def instrument_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Profit of each instrument and what it is made of, the best first."""
+    """Profit of each instrument and what it is made of, the best first.
+
+    Money in account currency, net of fees; ``fills`` and ``closed`` are counts.
+    """
     ranked = sorted(statistics["instruments"], key=lambda book: -float(book["profit"]))
     return [
         {
@@ -53,7 +59,10 @@ def instrument_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def month_rows(statistics: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Returns by calendar month, a year a row."""
+    """Returns by calendar month, a year a row.
+
+    In percent; an empty cell where there is no return. ``whole`` is the compound of the year's months.
+    """
     return [
         {
             "year": year,
@@ -76,6 +85,7 @@ def conduct_rows(ran: Mapping[str, Any]) -> list[tuple[str, str]]:
     names |= {"forecasts": "forecasts", "vetoed": "vetoed by a limit", "dropped": "dropped as dust"}
     counts = [(name, f"{ran[key]:,}") for key, name in names.items() if key in ran]
     orders = [(f"orders {key.replace('_', ' ')}", f"{count:,}") for key, count in ran["orders"].items() if count]
+    # a run without any order says so, rather than leaving a reader to wonder whether they were counted
     return [*counts, *(orders or [("orders intended", "0")]), ("decisions refused", f"{len(ran['refusals']):,}")]
 
 

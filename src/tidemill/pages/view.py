@@ -1,4 +1,7 @@
-"""What the page of a run shows, in words and in order: the values that its templates are filled with."""
+"""What the page of a run shows, in words and in order: the values that its templates are filled with.
+
+Everything is formatted here, so that a template only places it. Nothing is escaped here: templates do that.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,10 @@ class PageView:
 
 
 def make_view(measured: Performance, facts: PageFacts) -> PageView:
-    """The page of ``measured`` in words."""
+    """The page of ``measured`` in words.
+
+    ``facts`` are what the figures do not know: where the data come from, the settings, what the run did.
+    """
     statistics = measured.to_json()
     return PageView(
         strategy=measured.record.strategy,
@@ -125,6 +131,7 @@ def make_view(measured: Performance, facts: PageFacts) -> PageView:
         months=make_month_table(measured.monthly),
         price_options=_make_options(measured.trading.books),
         method=method_sentences(statistics),
+        # when it was written stands among the settings, far from the figures: it is not part of the result
         settings=setting_rows({**facts.settings, "written_at": format_time(facts.written_at)}),
     )
 

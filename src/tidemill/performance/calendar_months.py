@@ -1,4 +1,7 @@
-"""Returns by calendar month."""
+"""Returns by calendar month.
+
+By UTC, whatever the market's own days: a run is compared with others by the same months.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ def monthly_table(curve: pd.Series[float]) -> pd.DataFrame:
     A mark closes the period that ends with it, so equity at midnight of the 1st belongs to the month before. The
     first and last month may be partial. The year is the compound of its months. NaN for months without a mark.
     """
+    # a moment earlier, so that equity at midnight of the 1st falls into the month that it closes
     ends = pd.DatetimeIndex(curve.index) - pd.Timedelta(microseconds=1)
     months = ends.year * 12 + ends.month - 1
     # the first mark opens the run: it starts the month of the first return, it does not close one

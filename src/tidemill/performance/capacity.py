@@ -1,4 +1,8 @@
-"""How much more money the market would have had room for."""
+"""How much more money the market would have had room for.
+
+A backtest fills orders against the bars there were. That is fair while they are a small share of a bar's volume; from
+which capital on it is not, stands here.
+"""
 
 from __future__ import annotations
 

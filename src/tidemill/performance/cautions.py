@@ -19,7 +19,10 @@ from tidemill.performance.significance import Deflated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """When a result is doubted: counts, years, fractions, a probability."""
+    """When a result is doubted: counts, years, fractions, a probability.
+
+    None is a law: thirty and 95 % are the usual levels of a test, a hundredth of a bar's volume a cautious share.
+    """
 
     fewest_closings: int = 30
     shortest_years: float = 1.0
@@ -31,7 +34,10 @@ DEFAULTS = Thresholds()
 
 
 def too_few_closings(closings: int, limits: Thresholds = DEFAULTS) -> str:
-    """Warn below the fewest closings."""
+    """Warn below the fewest closings.
+
+    ``closings`` are orders that reduced a position, the only ones whose profit is certain.
+    """
     if closings >= limits.fewest_closings:
         return ""
     closed = "no order" if closings == 0 else "only 1 order" if closings == 1 else f"only {closings} orders"
@@ -39,7 +45,10 @@ def too_few_closings(closings: int, limits: Thresholds = DEFAULTS) -> str:
 
 
 def too_short(years: float, limits: Thresholds = DEFAULTS) -> str:
-    """Warn below the shortest span, in years."""
+    """Warn below the shortest span, in years.
+
+    Years are calendar time. What happened in a month and is raised to the twelfth power is no annual return.
+    """
     if years >= limits.shortest_years:
         return ""
     return (
@@ -49,7 +58,10 @@ def too_short(years: float, limits: Thresholds = DEFAULTS) -> str:
 
 
 def one_makes_it(books: Sequence[InstrumentBook]) -> str:
-    """Warn when the whole profit is no more than what one closing or one open position made."""
+    """Warn when the whole profit is no more than what one closing or one open position made.
+
+    Only where there was a profit, and something else beside it: of one trade alone nothing new is said.
+    """
     total = sum((book.profit for book in books), ZERO)
     parts = [(closing.profit, f"one order of {closing.instrument}") for book in books for closing in book.closings]
     parts += [(book.unrealised, f"the position in {book.instrument} that is open still") for book in books]
@@ -64,7 +76,11 @@ def one_makes_it(books: Sequence[InstrumentBook]) -> str:
 
 
 def too_large(capacity: Capacity, capital: float, currency: str) -> str:
-    """Warn when orders were large for the market, and say from which capital on; ``capital`` is the run's own."""
+    """Warn when orders were large for the market, and say from which capital on; ``capital`` is the run's own.
+
+    Money in ``currency``. The capital is left out where no order had a volume to be compared with, and is an upper
+    bound where a limit cut orders by what is not known.
+    """
     if not capacity.above:
         return ""
     has_volume = math.isfinite(capacity.largest)
@@ -79,7 +95,11 @@ def too_large(capacity: Capacity, capital: float, currency: str) -> str:
 
 
 def survivors_only(ended: int, instruments: int) -> str:
-    """Warn when none of the instruments stopped trading before the end."""
+    """Warn when none of the instruments stopped trading before the end.
+
+    ``ended`` of ``instruments`` stopped. In a universe chosen with hindsight nobody fails; one failure among the data
+    is taken as a sign that they were not chosen so.
+    """
     if ended:
         return ""
     subject = "the one instrument was" if instruments == 1 else f"all {instruments} instruments were"
@@ -90,7 +110,10 @@ def survivors_only(ended: int, instruments: int) -> str:
 
 
 def perhaps_zero(sharpe: Interval) -> str:
-    """Warn when the interval of the Sharpe ratio contains 0 or is not known."""
+    """Warn when the interval of the Sharpe ratio contains 0 or is not known.
+
+    An interval wholly below 0 is a warning of its own: that is no doubt any more.
+    """
     if math.isnan(sharpe.low):
         return "The Sharpe ratio cannot be told from zero: there are too few returns for an interval."
     if not sharpe.contains(0.0):
@@ -103,7 +126,10 @@ def _interval_text(interval: Interval) -> str:
 
 
 def perhaps_luck(deflated: Deflated, limits: Thresholds = DEFAULTS) -> str:
-    """Warn when among so many trials the best would have looked as good by luck."""
+    """Warn when among so many trials the best would have looked as good by luck.
+
+    From the second trial on. A probability that is not known does not warn here: :func:`perhaps_zero` does.
+    """
     if deflated.trials < 2 or not deflated.probability < limits.probability:
         return ""
     return (
@@ -114,14 +140,20 @@ def perhaps_luck(deflated: Deflated, limits: Thresholds = DEFAULTS) -> str:
 
 
 def benchmark_wins(own: float, benchmark: float) -> str:
-    """Warn when equal-weight buy and hold earned more; total returns."""
+    """Warn when equal-weight buy and hold earned more; total returns.
+
+    Fractions over the whole run. Risk is not weighed: the table beside it has both ratios.
+    """
     if not benchmark > own:
         return ""
     return f"Buy and hold was better: it returned {benchmark:+.1%}, the strategy {own:+.1%}."
 
 
 def costs_eat(costs: Decimal, profit: Decimal) -> str:
-    """Warn when fees, shortfall and funding took more than half of what was earned before them; money."""
+    """Warn when fees, shortfall and funding took more than half of what was earned before them; money.
+
+    ``profit`` is after ``costs``. A run that lost before costs is not theirs to explain.
+    """
     gross = profit + costs
     if gross <= 0 or costs * 2 <= gross:
         return ""
@@ -129,7 +161,10 @@ def costs_eat(costs: Decimal, profit: Decimal) -> str:
 
 
 def not_settled(count: int) -> str:
-    """Warn when funding of held positions could not be settled."""
+    """Warn when funding of held positions could not be settled.
+
+    ``count`` settlements had no bar before them. Their cost is taken as 0, which may flatter the result or not.
+    """
     if not count:
         return ""
     settlements = "1 settlement" if count == 1 else f"{count} settlements"

@@ -1,4 +1,7 @@
-"""What trading cost, by cause."""
+"""What trading cost, by cause.
+
+Money throughout is Decimal, in account currency, and above 0 when it was paid.
+"""
 
 from __future__ import annotations
 

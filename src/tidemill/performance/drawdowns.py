@@ -1,4 +1,7 @@
-"""How far equity fell from its peak, and for how long."""
+"""How far equity fell from its peak, and for how long.
+
+A fall begins at the last mark before equity is below its peak, and ends at the first mark that is as high again.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,11 @@ class Drawdown:
 
 
 def drawdown_curve(curve: pd.Series[float]) -> pd.Series[float]:
-    """1 - equity/peak at each mark, >= 0, the peak being the highest mark so far."""
+    """1 - equity/peak at each mark, >= 0, the peak being the highest mark so far.
+
+    ``curve`` is of :func:`~tidemill.performance.returns.make_curve`; the result has its index. No NaN, as equity is
+    above 0.
+    """
     return 1.0 - curve / curve.cummax()
 
 
@@ -50,7 +57,10 @@ class Falls:
         self.length = times[np.minimum(self.last + 1, len(times) - 1)] - times[self.first - 1]
 
     def all(self) -> tuple[Drawdown, ...]:
-        """Each fall in order of time; none for a curve that never falls."""
+        """Each fall in order of time; none for a curve that never falls.
+
+        A value for each: of a year of minutes ask for the deepest and the longest instead.
+        """
         return tuple(self._tell(place) for place in range(len(self.first)))
 
     def deepest(self) -> Drawdown | None:

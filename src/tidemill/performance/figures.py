@@ -96,7 +96,11 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trading:
-    """What the orders earned and cost; ``hit_rate`` and ``profit_factor`` are of the ``closings``, NaN without any."""
+    """What the orders earned and cost; ``hit_rate`` and ``profit_factor`` are of the ``closings``, NaN without any.
+
+    One book for each instrument of the run, traded or not. ``hit_rate`` is a fraction; ``profit_factor`` is infinite
+    where no closing lost.
+    """
 
     books: tuple[InstrumentBook, ...]
     closings: int
@@ -143,7 +147,11 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
-    """How sure the figures are: intervals by resampling, and the Sharpe ratio judged among all trials."""
+    """How sure the figures are: intervals by resampling, and the Sharpe ratio judged among all trials.
+
+    Their errors and NaN are those of :mod:`~tidemill.performance.resampling` and
+    :mod:`~tidemill.performance.significance`.
+    """
 
     intervals: Intervals
     deflated: Deflated
@@ -177,7 +185,10 @@ class Performance:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The figures without the curves: the ``statistics`` of a backtest's result."""
+        """The figures without the curves: the ``statistics`` of a backtest's result.
+
+        The keys are a contract: files of ``backtest --json``, artifacts and stored results have them.
+        """
         return {
             "period": self._period(),
             "currency": self.record.currency,

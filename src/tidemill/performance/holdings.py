@@ -1,4 +1,8 @@
-"""What was held and traded from mark to mark, and what holding everything would have earned."""
+"""What was held and traded from mark to mark, and what holding everything would have earned.
+
+Frames have the marks of the run as rows and its instruments as columns, float64. The ledger's Decimals become floats
+here, at the end of the road: nothing of it is traded on.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,7 @@ def positions_at(fills: Sequence[Fill], times: pd.DatetimeIndex, names: Sequence
 
     That is the sum of fills with a time before the next mark; at the last mark, of all fills.
     """
+    # a mark is made at a decision and its orders fill just after it: they belong to the period that it begins
     cuts = np.append(_micros(times)[1:], np.iinfo(np.int64).max)
     columns = {}
     for name in names:
@@ -49,18 +54,28 @@ def positions_at(fills: Sequence[Fill], times: pd.DatetimeIndex, names: Sequence
 
 
 def exposure_by_instrument(positions: pd.DataFrame, closes: pd.DataFrame, curve: pd.Series[float]) -> pd.DataFrame:
-    """Signed value of each position as a fraction of equity at each mark; nothing held is 0, priced or not."""
+    """Signed value of each position as a fraction of equity at each mark; nothing held is 0, priced or not.
+
+    ``positions`` in base units and ``closes`` in quote have the same rows and columns, ``curve`` the same rows. NaN
+    where something is held that has no close yet.
+    """
     values = positions * closes
     return values.where(positions != 0, 0.0).div(curve, axis=0)
 
 
 def gross_exposure(exposure: pd.DataFrame) -> pd.Series[float]:
-    """Sum of absolute exposures: 1 is all of equity."""
+    """Sum of absolute exposures: 1 is all of equity.
+
+    Long and short positions do not cancel out. What is not known counts 0.
+    """
     return exposure.abs().sum(axis=1)
 
 
 def time_in_market(gross: pd.Series[float]) -> float:
-    """Share of periods (marks but the last) that began with more than 1% of equity invested. NaN without periods."""
+    """Share of periods (marks but the last) that began with more than 1% of equity invested. NaN without periods.
+
+    ``gross`` is of :func:`gross_exposure`. A rest too small to be sold is dust and no time in the market.
+    """
     held = gross.iloc[:-1]
     return float((held > DUST_FRACTION).mean()) if len(held) else float("nan")
 
@@ -79,7 +94,11 @@ def turnover_curve(fills: Sequence[Fill], curve: pd.Series[float]) -> pd.Series[
 
 
 def annual_turnover(turnover: pd.Series[float], years: float) -> float:
-    """Times a year that equity is traded, both sides counted. NaN when no time has passed."""
+    """Times a year that equity is traded, both sides counted. NaN when no time has passed.
+
+    ``turnover`` is of :func:`turnover_curve`, ``years`` are calendar years: all of equity bought and sold again within
+    a year is 2.
+    """
     return float(turnover.sum()) / years if years > 0 else float("nan")
 
 
@@ -94,6 +113,7 @@ def buy_and_hold(closes: pd.DataFrame, start_equity: float, cost_rate: float) ->
     paid = share * (1.0 - cost_rate)
     grown = closes.ffill().div(first).mul(paid)
     curve = grown.fillna(share).sum(axis=1)
+    # the cost of the purchase belongs to the first return, as with the strategy's first orders
     curve.iloc[0] = start_equity
     return curve
 

@@ -73,7 +73,10 @@ def curve_sharpe(equity: Sequence[tuple[datetime, Decimal]], days_per_year: floa
 
 
 def curve_of(record: RunRecord) -> pd.Series[float]:
-    """The run's curve of equity, made of its marks unless it is one already."""
+    """The run's curve of equity, made of its marks unless it is one already.
+
+    Who has a million marks in an array need not make tuples of them.
+    """
     return record.equity if isinstance(record.equity, pd.Series) else make_curve(record.equity)
 
 
@@ -119,7 +122,11 @@ def make_certainty(returns: Array, periods: float, trial_sharpes: Sequence[float
 
 
 def make_curves(record: RunRecord, curve: pd.Series[float], closes: pd.DataFrame) -> Curves:
-    """The run's ``curve`` beside its benchmark's."""
+    """The run's ``curve`` beside its benchmark's.
+
+    ``closes`` are of :func:`~tidemill.performance.holdings.closes_at` at the marks of the curve. The benchmark starts
+    with the same equity and pays the record's ``cost_rate`` once.
+    """
     benchmark = buy_and_hold(closes, float(curve.iloc[0]), float(record.cost_rate))
     periods = periods_per_year(curve, record.days_per_year)
     window = rolling_window(len(curve) - 1, periods, record.days_per_year)
@@ -134,7 +141,10 @@ def make_curves(record: RunRecord, curve: pd.Series[float], closes: pd.DataFrame
 
 
 def make_activity(record: RunRecord, curve: pd.Series[float], closes: pd.DataFrame) -> Activity:
-    """What was held and traded, against the equity of ``curve``."""
+    """What was held and traded, against the equity of ``curve``.
+
+    ``closes`` at the marks of the curve value the positions; the last mark begins no period and is in no mean.
+    """
     held = positions_at(record.fills, pd.DatetimeIndex(curve.index), record.instruments)
     exposure = exposure_by_instrument(held, closes, curve)
     turnover = turnover_curve(record.fills, curve)
@@ -149,7 +159,10 @@ def make_activity(record: RunRecord, curve: pd.Series[float], closes: pd.DataFra
 
 
 def make_trading(record: RunRecord, closes: pd.DataFrame) -> Trading:
-    """Profit and cost of the fills, open positions valued at the last of ``closes``."""
+    """Profit and cost of the fills, open positions valued at the last of ``closes``.
+
+    An instrument that never had a close is valued at 0, as nothing says otherwise.
+    """
     books = book_fills(record.fills, _last_prices(closes))
     profits = [closing.profit for book in books for closing in book.closings]
     return Trading(
@@ -167,6 +180,7 @@ def make_headline(curve: pd.Series[float], days_per_year: float) -> Headline:
     annual = annual_return(curve)
     falls = Falls(curve)
     worst, longest = falls.deepest(), falls.longest()
+    # a curve that never fell has a drawdown of 0, which is known, unlike the ratios made of it
     depth = worst.depth if worst else 0.0
     return Headline(
         total_return=total_return(curve),
@@ -183,7 +197,10 @@ def make_headline(curve: pd.Series[float], days_per_year: float) -> Headline:
 
 
 def make_warnings(measured: Performance) -> tuple[str, ...]:
-    """Every warning that applies, the gravest kind first."""
+    """Every warning that applies, the gravest kind first.
+
+    Gravest is what makes the result worthless whatever its figures; what only blurs them comes later.
+    """
     record = measured.record
     sentences = (
         cautions.benchmark_wins(measured.own.total_return, measured.benchmark.total_return),
@@ -210,6 +227,7 @@ def count_ended(record: RunRecord) -> int:
     last = record.bars.groupby("instrument")["open_time"].max()
     if not len(last):
         return 0
+    # five bars, because the last of a market that still trades may be a gap or not be published yet
     return int((last < last.max() - pd.Timedelta(seconds=5 * record.bar_seconds)).sum())
 
 

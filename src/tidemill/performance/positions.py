@@ -23,7 +23,11 @@ from tidemill.performance.json_values import json_money
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """An order that reduced a position: what it closed, when, and its profit in quote, net of fees."""
+    """An order that reduced a position: what it closed, when, and its profit in quote, net of fees.
+
+    ``quantity`` in base units is of all fills of the order that closed something, ``closed_at`` the time of the last of
+    them.
+    """
 
     instrument: str
     venue_order_id: str
@@ -106,6 +110,7 @@ class _Line:
 
     def _close(self, fill: Fill, closed: Decimal, profit: Decimal) -> None:
         self.realised += profit
+        # an order may fill in parts: they close as one, or a large order would count as many trades
         earlier = self.closings.get(fill.venue_order_id)
         self.closings[fill.venue_order_id] = Closing(
             instrument=fill.instrument,
@@ -161,12 +166,18 @@ def book_fills(fills: Sequence[Fill], prices: Mapping[str, Decimal]) -> tuple[In
 
 
 def hit_rate(profits: Sequence[Decimal]) -> float:
-    """Share of closings with a profit above 0. NaN without closings."""
+    """Share of closings with a profit above 0. NaN without closings.
+
+    A fraction. A closing that came out at exactly 0 is no hit.
+    """
     return sum(profit > 0 for profit in profits) / len(profits) if profits else math.nan
 
 
 def profit_factor(profits: Sequence[Decimal]) -> float:
-    """Sum of profits over sum of losses; infinite without a loss. NaN when there is neither."""
+    """Sum of profits over sum of losses; infinite without a loss. NaN when there is neither.
+
+    Of closings, net of fees on both sides; what is still open is in neither sum.
+    """
     gained = sum((profit for profit in profits if profit > 0), ZERO)
     lost = -sum((profit for profit in profits if profit < 0), ZERO)
     if not lost:

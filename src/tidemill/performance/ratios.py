@@ -1,4 +1,8 @@
-"""Return for risk, at once and rolling."""
+"""Return for risk, at once and rolling.
+
+``returns`` are simple, one per period of the run's grid, float64 without NaN; ``periods`` is how many a year has. The
+root of ``periods`` annualises as if returns were independent: where they are not, the ratio of a fine grid is off.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,10 @@ def period_sharpe(returns: Array, *, riskless: float = 0.0) -> float:
 
 
 def sharpe_ratio(returns: Array, periods: float, *, riskless: float = 0.0) -> float:
-    """Annual Sharpe ratio: :func:`period_sharpe` times the root of ``periods``, as if returns were independent."""
+    """Annual Sharpe ratio: :func:`period_sharpe` times the root of ``periods``, as if returns were independent.
+
+    ``riskless`` is a return per period, too. NaN as there.
+    """
     return period_sharpe(returns, riskless=riskless) * math.sqrt(periods)
 
 
@@ -45,7 +52,11 @@ def sortino_ratio(returns: Array, periods: float, *, target: float = 0.0) -> flo
 
 
 def calmar_ratio(annual: float, max_drawdown: float) -> float:
-    """Annual return over the largest drawdown of the same span (T. W. Young, Futures, 1991). NaN without a drawdown."""
+    """Annual return over the largest drawdown of the same span (T. W. Young, Futures, 1991). NaN without a drawdown.
+
+    Both fractions; ``annual`` is :func:`~tidemill.performance.returns.annual_return` and may be NaN, as the ratio then
+    is.
+    """
     return annual / max_drawdown if max_drawdown > 0 else math.nan
 
 
@@ -63,7 +74,10 @@ def beta_and_correlation(returns: Array, benchmark: Array) -> tuple[float, float
 
 
 def rolling_window(returns: int, periods: float, days_per_year: float) -> int:
-    """Periods in a rolling window: 30 days, at most a third of the ``returns`` there are, at least 5."""
+    """Periods in a rolling window: 30 days, at most a third of the ``returns`` there are, at least 5.
+
+    ``returns`` is their number, ``periods`` and ``days_per_year`` are those of a year. 5 where ``periods`` is NaN.
+    """
     if math.isnan(periods):
         return FEWEST_IN_WINDOW
     target = round(ROLLING_DAYS * periods / days_per_year)
@@ -85,6 +99,7 @@ def rolling_figures(curve: pd.Series[float], window: int, periods: float) -> pd.
     """
     rolling = curve.pct_change().rolling(window)
     deviation = rolling.std(ddof=1)
+    # a flat window divided by the noise of its deviation would be a huge ratio of nothing
     varied = deviation.where(deviation > NO_DEVIATION)
     root = math.sqrt(periods) if periods > 0 else math.nan
     return pd.DataFrame({"sharpe": rolling.mean() / varied * root, "volatility": deviation * root})

@@ -1,4 +1,7 @@
-"""What is measured: the record of a run, be it a backtest, a replay or an account."""
+"""What is measured: the record of a run, be it a backtest, a replay or an account.
+
+The only way in: whatever can say its marks, fills and decided orders is measured alike, and so can be compared.
+"""
 
 from __future__ import annotations
 

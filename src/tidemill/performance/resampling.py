@@ -59,7 +59,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
-    """Intervals of the annual Sharpe ratio, and of total return and largest drawdown over as many periods."""
+    """Intervals of the annual Sharpe ratio, and of total return and largest drawdown over as many periods.
+
+    All of the same resamples, so that they belong together.
+    """
 
     sharpe: Interval
     total_return: Interval
@@ -106,6 +109,7 @@ def _block_starts(random: np.random.Generator, series: int, count: int, mean_blo
     """Ascending starts of blocks in ``series`` runs of ``count`` returns laid end to end; each run begins with one."""
     total, ends = series * count, [0]
     while ends[-1] < total:
+        # as many lengths as will do on average and a few more, rather than one after another
         more = random.geometric(1.0 / mean_block, size=int(1.1 * (total - ends[-1]) / mean_block) + 10)
         ends.extend((ends[-1] + np.cumsum(more)).tolist())
     begun = np.array(ends)
@@ -113,7 +117,11 @@ def _block_starts(random: np.random.Generator, series: int, count: int, mean_blo
 
 
 def compound(returns: Array, max_returns: int = MOST_RETURNS) -> tuple[Array, int]:
-    """At most ``max_returns`` returns, each of so many neighbours as the second tells (the last of what is left)."""
+    """At most ``max_returns`` returns, each of so many neighbours as the second tells (the last of what is left).
+
+    Simple returns in and out, through logarithms. The total return stays the same; a drawdown within a span is lost,
+    which is the price of resampling a year of minutes at all.
+    """
     size = -(-len(returns) // max_returns)
     if size <= 1:
         return returns, 1
@@ -134,6 +142,7 @@ def bootstrap_intervals(
     ``mean_block`` is in periods. Unknown (NaN) below 10 returns. A resample whose returns do not vary has no
     Sharpe ratio and is left out; the Sharpe interval is unknown when all are.
     """
+    # blocks are of spans then, but are told in periods, which is what the reader knows
     drawn, size = compound(returns)
     block = default_block(len(drawn)) if mean_block is None else max(1.0, mean_block / size)
     chunks: list[tuple[Array, ...]] = [(np.empty(0),) * 3]
@@ -152,6 +161,7 @@ def _figures(returns: Array, rows: np.ndarray, periods: float) -> tuple[Array, A
     drawn = returns[rows]
     deviation = drawn.std(axis=1, ddof=1)
     varied = deviation > NO_DEVIATION
+    # in logarithms a path is a sum, and its fall below the peak a difference
     path = np.cumsum(np.log1p(returns)[rows], axis=1)
     deepest = (path - np.maximum(np.maximum.accumulate(path, axis=1), 0.0)).min(axis=1)
     sharpe = drawn.mean(axis=1)[varied] / deviation[varied] * math.sqrt(periods)

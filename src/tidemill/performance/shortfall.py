@@ -160,6 +160,7 @@ def sum_shortfalls(shortfalls: Sequence[Shortfall]) -> ShortfallSum:
 
 
 def _fee_in_quote(fill: Fill) -> Decimal:
+    # no third asset has a price here, and a shortfall that left its fee out would be too small
     base, quote, _ = split_instrument_id(fill.instrument)
     if fill.fee_asset not in {base, quote}:
         raise DataError(f"the fee of trade {fill.trade_id} is in {fill.fee_asset}, which has no price in {quote} here")

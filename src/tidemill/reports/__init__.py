@@ -1,4 +1,7 @@
-"""Counts and pages made of what happened: pure, for artifacts, screens and JSON alike."""
+"""Counts and pages made of what happened: pure, for artifacts, screens and JSON alike.
+
+A page is Markdown, a row a mapping of cells that JSON can hold. Nothing here reads a store or a clock.
+"""
 
 from tidemill.reports.decisions import (
     decision_page,

@@ -20,6 +20,7 @@ def decision_page(decision: Decision, orders: Sequence[LedgerOrder]) -> str:
     Of a refused decision only the reason. Quantities are in base units, prices in quote.
     """
     head = f"# Decision {decision.decision_id} as of {format_time(decision.as_of)}\n\n"
+    # the record of a refused decision lacks the lists: nothing was computed that could be shown
     if decision.outcome == "refused":
         return head + f"**Refused**: {decision.reason}\n"
     record = decision.record
@@ -57,7 +58,10 @@ def _decided_by(decision: Decision) -> str:
 
 
 def skipped_page(as_of: datetime, reason: str) -> str:
-    """Page of a run that came too late to decide."""
+    """Page of a run that came too late to decide.
+
+    ``as_of`` in UTC; ``reason`` says how late, as a sentence.
+    """
     return f"# No decision as of {format_time(as_of)}\n\n**Skipped**: {reason}\n"
 
 

@@ -25,7 +25,10 @@ def ingest_page(title: str, results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def posts_page(results: Sequence[Mapping[str, Any]]) -> str:
-    """Page of the posts that came in, per source; what to set when there is none."""
+    """Page of the posts that came in, per source; what to set when there is none.
+
+    ``results`` are the summaries of an ingest as JSON, none when no source has a key.
+    """
     nothing = "No source has a key, so none was asked; `tidemill doctor` tells what to set."
     return "# Posts ingested\n\n" + (table(results, POSTS_COLUMNS) if results else nothing)
 
@@ -40,14 +43,20 @@ def asset_key(instrument: str, timeframe: str) -> str:
 
 
 def stream_page(venue: str, result: Mapping[str, Any]) -> str:
-    """Page of a stream: what it brought, how often it was cut, and what was fetched to mend that."""
+    """Page of a stream: what it brought, how often it was cut, and what was fetched to mend that.
+
+    ``result`` is its summary as JSON: the counts bars, trades, breaks and healed, and ``failures`` as sentences.
+    """
     counts = ("bars", "trades", "breaks", "healed")
     failures = "\n".join(f"- {failure}" for failure in result["failures"]) or "- none"
     return f"# Stream of {venue}\n\n" + table([result], counts) + "\n\n## Could not be mended at once\n\n" + failures
 
 
 def repair_page(results: Sequence[Mapping[str, Any]], gaps: Sequence[Gap]) -> str:
-    """Page of a repair: what each instrument got, and every gap that is left with its cause."""
+    """Page of a repair: what each instrument got, and every gap that is left with its cause.
+
+    ``results`` are the summaries of a repair as JSON; ``gaps`` those that are missing still.
+    """
     columns = ("name", "timeframe", "fetched", "stored", "quarantined", "released", "failure")
     missing = table([gap_row(gap) for gap in gaps], GAP_ROW_COLUMNS) if gaps else "nothing"
     return "# Bars repaired\n\n" + table(results, columns) + "\n\n## Missing still\n\n" + missing
@@ -58,7 +67,10 @@ GAP_ROW_COLUMNS = ("instrument", "timeframe", "missing", "cause", "start", "end"
 
 
 def gap_row(gap: Gap) -> Row:
-    """One gap for a table or for JSON: times in ISO 8601, ``missing`` bars, cause, state and the evidence."""
+    """One gap for a table or for JSON: times in ISO 8601, ``missing`` bars, cause, state and the evidence.
+
+    The gap is [start, end) of open times in UTC.
+    """
     return {
         "instrument": gap.instrument,
         "timeframe": gap.timeframe,
@@ -99,6 +111,7 @@ def completeness_rows(measured: Sequence[SeriesCompleteness], statuses: Sequence
 
 def completeness_days(measured: Sequence[SeriesCompleteness]) -> list[Row]:
     """Per day (UTC), newest first: expected and stored bars of all series together, stored of expected in percent."""
+    # summed by day before the share is taken, so that a series with more bars weighs more
     days: dict[str, list[int]] = {}
     for series in measured:
         for day in series.days:
@@ -112,7 +125,12 @@ def completeness_days(measured: Sequence[SeriesCompleteness]) -> list[Row]:
 
 
 def progress_sentence(what: str, done: int, parts: int, elapsed: timedelta) -> str:
-    """How far a long run is, and about how long the rest takes at the pace so far."""
+    """How far a long run is, and about how long the rest takes at the pace so far.
+
+    ``done`` of ``parts`` in ``elapsed``. Parts are taken as equally long; before the first is done nothing is known,
+    and the rest is said to take no time.
+    """
+    # a plain mean of the parts so far: parts differ little, and a cleverer guess would not be more honest
     remaining = elapsed / done * (parts - done) if done else timedelta(0)
     rest = f"about {timedelta(seconds=round(remaining.total_seconds()))} left" if done < parts else f"done in {elapsed}"
     return f"{what}: {done} of {parts} parts, {rest}"

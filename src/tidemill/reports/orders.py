@@ -45,13 +45,17 @@ def count_orders(orders: Iterable[LedgerOrder]) -> dict[str, int]:
 
 
 def _count_as(order: LedgerOrder) -> str:
+    # what was filled outweighs the state: of an expired order that bought half, the half is what matters
     if order.filled > 0:
         return "filled" if order.filled >= order.quantity else "partly_filled"
     return _COUNTED_AS.get(order.state, "open")
 
 
 def add_counts(totals: dict[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    """Sum of two counts of orders, name by name; a name that only one of them has keeps its count."""
+    """Sum of two counts of orders, name by name; a name that only one of them has keeps its count.
+
+    Neither is changed; names come in the order of ``totals`` first.
+    """
     return {name: totals.get(name, 0) + more.get(name, 0) for name in {**totals, **more}}
 
 

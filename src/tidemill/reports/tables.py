@@ -29,4 +29,5 @@ def plain(amount: object) -> str:
 
 
 def _cell(value: object) -> str:
+    # split and joined, because a line end would end the row wherever the text came from
     return " ".join(str(value).replace("|", "\\|").split())

@@ -43,7 +43,10 @@ class TradeSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedTrade:
-    """A run that came too late to decide ``as_of``, and why."""
+    """A run that came too late to decide ``as_of``, and why.
+
+    Nothing is recorded of it in the ledger.
+    """
 
     as_of: datetime
     reason: str
