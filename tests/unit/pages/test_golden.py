@@ -121,6 +121,11 @@ def test_the_page_reads_as_it_did() -> None:
         assert text.splitlines() == (GOLDEN / name).read_text(encoding="utf-8").splitlines(), name
 
 
+def test_the_statistics_are_what_they_were() -> None:
+    stored = json.loads((GOLDEN / "statistics.json").read_text(encoding="utf-8"))
+    assert [readable(measure(record).to_json()) for record, _ in (full_run(), quiet_run())] == stored
+
+
 def test_the_page_carries_the_figures_it_was_made_with() -> None:
     record, facts = full_run()
     measured = measure(record)
@@ -132,3 +137,5 @@ def test_the_page_carries_the_figures_it_was_made_with() -> None:
 if __name__ == "__main__":
     for name, text in current_texts():
         (GOLDEN / name).write_text(text, encoding="utf-8")
+    statistics = [readable(measure(record).to_json()) for record, _ in (full_run(), quiet_run())]
+    (GOLDEN / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n", encoding="utf-8")
