@@ -45,10 +45,10 @@ def backfill(
     for future in futures:
         future.wait()
         progress.advance()
-    done = sum_by_name(ingest_summaries(series, finished(futures)))
-    mark_series(done)
+    summaries = sum_by_name(ingest_summaries(series, finished(futures)))
+    mark_series(summaries)
     judge_gaps(begin, until)
-    results = [summary.to_json() for summary in done]
+    results = [summary.to_json() for summary in summaries]
     publish_page(f"backfill-{mode}", ingest_page("Bars backfilled", results), "Bars by instrument")
     announce_bars(until, results, event="bars.repaired")
     return {"results": results}

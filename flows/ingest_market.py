@@ -38,10 +38,10 @@ def ingest_market(mode: Mode = "paper", emit: Emit = False) -> dict[str, Any]:
     series, event_series = watched_series(), svc.markets.sources.recorded_events()
     futures = run_each(fetch_and_store_bars, series)
     records = patiently(fetch_and_store_records).map(*zip(*event_series, strict=True)) if event_series else []
-    done = ingest_summaries(series, finished(futures))
-    mark_series(done)
+    summaries = ingest_summaries(series, finished(futures))
+    mark_series(summaries)
     judge_gaps()
-    results = [summary.to_json() for summary in done]
+    results = [summary.to_json() for summary in summaries]
     events = [
         summary.to_json()
         for summary in ingest_summaries([(name, kind) for kind, name in event_series], finished(records))

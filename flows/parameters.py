@@ -27,10 +27,10 @@ class RunName(str):
 
     def format(self, *_positional: Any, **parameters: Any) -> str:
         """The name of a run with these parameters."""
-        return super().format(**{name: _told(value) for name, value in parameters.items()}).rstrip("-")
+        return super().format(**{name: _as_text(value) for name, value in parameters.items()}).rstrip("-")
 
 
-def _told(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     if isinstance(value, datetime):
         return format_time(value)
     return "" if value is None else value

@@ -40,9 +40,9 @@ def repair(
     judge_gaps(begin, until, follow=True)
     series = watched_series()
     futures = run_each(repair_bars, [(*job, begin, until, accepted) for job in series])
-    done = repair_summaries(series, finished(futures))
-    left = judge_repaired(begin, until, done)
-    results = [summary.to_json() for summary in done]
-    publish_page(f"repair-{mode}", repair_page(results, left), "What was repaired and what is missing still")
+    summaries = repair_summaries(series, finished(futures))
+    open_gaps = judge_repaired(begin, until, summaries)
+    results = [summary.to_json() for summary in summaries]
+    publish_page(f"repair-{mode}", repair_page(results, open_gaps), "What was repaired and what is missing still")
     announce_bars(until, results, event="bars.repaired")
-    return {"results": results, "missing": sum(summary.missing for summary in left)}
+    return {"results": results, "missing": sum(summary.missing for summary in open_gaps)}

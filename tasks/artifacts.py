@@ -42,8 +42,8 @@ class Progress:
         self._parts = parts
         self._done = 0
         self._began = services().clocks.wall.now()
-        shown = services().publishes_artifacts and parts > 0
-        self._artifact = create_progress_artifact(progress=0.0, description=what) if shown else None
+        published = services().publishes_artifacts and parts > 0
+        self._artifact = create_progress_artifact(progress=0.0, description=what) if published else None
 
     def advance(self, parts: int = 1) -> None:
         """So many parts more are done."""
@@ -58,10 +58,10 @@ class Progress:
         )
 
 
-def tell_asset(instrument: str, timeframe: str, done: IngestSummary) -> None:
+def note_asset(instrument: str, timeframe: str, summary: IngestSummary) -> None:
     """Keep with the asset of a series what this run brought; nothing outside of a run."""
     if AssetContext.get() is not None:
-        counts = {name: value for name, value in done.to_json().items() if isinstance(value, int)}
+        counts = {name: value for name, value in summary.to_json().items() if isinstance(value, int)}
         add_asset_metadata(asset_key(instrument, timeframe), counts)
 
 
@@ -71,10 +71,10 @@ def announce_bars(as_of: datetime, results: list[dict[str, Any]], *, event: str 
     Only that of the account's venue and timeframe says ``tidemill.decides``, which trade waits for.
     """
     settings = services().settings
-    told: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for one in results:
-        told.setdefault((one["name"].rpartition(".")[2], one["timeframe"]), []).append(one)
-    for (venue, timeframe), some in told.items():
+    results_by_series: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for result in results:
+        results_by_series.setdefault((result["name"].rpartition(".")[2], result["timeframe"]), []).append(result)
+    for (venue, timeframe), group in results_by_series.items():
         decides = (venue, timeframe) == (settings.venue.name, settings.timeframe)
         emit_event(
             event=event,
@@ -88,7 +88,7 @@ def announce_bars(as_of: datetime, results: list[dict[str, Any]], *, event: str 
                 "as_of": format_time(as_of),
                 "venue": venue,
                 "timeframe": timeframe,
-                "ok": [one["name"] for one in some if not one["failure"]],
-                "failed": [one["name"] for one in some if one["failure"]],
+                "ok": [result["name"] for result in group if not result["failure"]],
+                "failed": [result["name"] for result in group if result["failure"]],
             },
         )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from tasks.artifacts import tell_asset
+from tasks.artifacts import note_asset
 from tasks.options import materialize_step, step
 from tidemill.bootstrap import services
 from tidemill.domain.errors import TransientError
@@ -39,7 +39,7 @@ def fetch_and_store_bars(instrument: str, timeframe: str) -> IngestSummary:
     feed, job = _feed_and_job(instrument, timeframe)
     look_again = svc.settings.ingest.look_again_bars
     summary = ingest_bars(feed, job, now=svc.clocks.market.now(), history=svc.markets.history, look_again=look_again)
-    tell_asset(instrument, timeframe, summary)
+    note_asset(instrument, timeframe, summary)
     return summary
 
 
@@ -67,7 +67,7 @@ def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetim
     """Fetch, check and store the bars of one series in a range."""
     feed, job = _feed_and_job(instrument, timeframe)
     summary = ingest_range(feed, job, start=start, end=end, now=services().clocks.market.now(), again=again)
-    tell_asset(instrument, timeframe, summary)
+    note_asset(instrument, timeframe, summary)
     return summary
 
 
@@ -89,7 +89,7 @@ def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime,
     feed, job = _feed_and_job(instrument, timeframe)
     now = services().clocks.market.now()
     summary = repair_series(feed, job, now=now, start=start, end=end, accepted=accepted)
-    tell_asset(instrument, timeframe, summary.ingest)
+    note_asset(instrument, timeframe, summary.ingest)
     return summary
 
 

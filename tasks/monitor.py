@@ -31,8 +31,8 @@ def find_undecided() -> list[str]:
 def find_stops() -> list[dict[str, str]]:
     """Freezes and halts in force."""
     return [
-        {"scope": one.scope, "reason": one.reason, "since": format_time(one.since)}
-        for one in services().stores.ledger.load_freezes()
+        {"scope": freeze.scope, "reason": freeze.reason, "since": format_time(freeze.since)}
+        for freeze in services().stores.ledger.load_freezes()
     ]
 
 

@@ -206,9 +206,9 @@ def build_post_sources(parts: SourceParts) -> tuple[PostSource, ...]:
     if api_key := settings.news.api_key.get_secret_value():
         from tidemill.adapters.posts.newsapi import NewsSource
 
-        news, on_payload = settings.news, partial(keep, "posts news")
+        newsapi, on_payload = settings.news, partial(keep, "posts news")
         sources.append(
-            NewsSource(api_key, news.query, base_url=news.base_url, on_payload=on_payload, **_receipt(parts))
+            NewsSource(api_key, newsapi.query, base_url=newsapi.base_url, on_payload=on_payload, **_receipt(parts))
         )
     return tuple(sources)
 

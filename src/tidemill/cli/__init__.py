@@ -33,8 +33,8 @@ app = typer.Typer(
 )
 
 
-def _tell_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(version: bool) -> None:
+    if version:
         typer.echo(f"tidemill {metadata.version('tidemill')}")
         raise typer.Exit
 
@@ -42,7 +42,7 @@ def _tell_version(wanted: bool) -> None:
 @app.callback()
 def _about(
     version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """A self-hosted data and trading pipeline on Prefect 3. Start with: tidemill demo."""
@@ -64,12 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except TidemillError as error:
-        told = Text.assemble(("tidemill:", "red"), " ", " ".join(str(error).split()))  # a driver's error has lines
-        Console(stderr=True).print(told, soft_wrap=True)
+        sentence = Text.assemble(("tidemill:", "red"), " ", " ".join(str(error).split()))  # a driver's error has lines
+        Console(stderr=True).print(sentence, soft_wrap=True)
         sys.exit(2 if isinstance(error, (DataError, ConfigurationError)) else 1)
     except OSError as error:
         # of the machine, not of ours: no right, no room, a file that is gone
-        Console(stderr=True).print(Text.assemble(("tidemill:", "red"), f" {_system_told(error)}"), soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("tidemill:", "red"), f" {_system_refusal(error)}"), soft_wrap=True)
         sys.exit(1)
     except Exception as error:  # a usage error of the command line carries its own text and code
         if hasattr(error, "show") and hasattr(error, "exit_code"):
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise
 
 
-def _system_told(error: OSError) -> str:
+def _system_refusal(error: OSError) -> str:
     """What the operating system refused, and of which file."""
-    told = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {told}" if error.filename else told
+    refusal = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {refusal}" if error.filename else refusal

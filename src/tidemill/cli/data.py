@@ -38,16 +38,18 @@ def import_file(
     result = import_path(file, layout=layout, venue=venue, instrument_id=instrument, timeframe=timeframe)
     write_json(json, result)
     names = ("series", "rows", "stored", "rejected", "quarantined", "missing", "defects")
-    told = [
-        one
+    rows = [
+        series
         | {
-            "series": one["name"],
-            "defects": ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in one["defects"].items() if count)
+            "series": series["name"],
+            "defects": ", ".join(
+                f"{count} {name.replace('_', ' ')}" for name, count in series["defects"].items() if count
+            )
             or "none",
         }
-        for one in result["series"]
+        for series in result["series"]
     ]
-    _show(told, names)
+    _show(rows, names)
 
 
 @app.command()
@@ -79,39 +81,39 @@ def gaps(
     json: JsonPath = None,
 ) -> None:
     """Show every hole: where bars are missing, how many, why, and what became of it."""
-    from tidemill.operations.data import known_gaps
+    from tidemill.operations.data import report_gaps
 
-    found = known_gaps(repaired=repaired)
-    write_json(json, found)
-    shown = [
-        one | {"series": _series(one), "from": _minutes(one["start"]), "to": _minutes(one["end"])}
-        for one in found["gaps"]
+    report = report_gaps(repaired=repaired)
+    write_json(json, report)
+    rows = [
+        gap | {"series": _series(gap), "from": _minutes(gap["start"]), "to": _minutes(gap["end"])}
+        for gap in report["gaps"]
     ]
-    _show(shown, ("series", "from", "to", "missing", "cause", "state"), nothing="no hole is known")
+    _show(rows, ("series", "from", "to", "missing", "cause", "state"), nothing="no hole is known")
 
 
 @app.command()
 def completeness(json: JsonPath = None) -> None:
     """Show per series how many of the expected bars are stored, and what is missing, with the cause."""
-    from tidemill.operations.data import known_completeness
+    from tidemill.operations.data import report_completeness
 
-    found = known_completeness()
-    write_json(json, found)
-    shown = [
+    report = report_completeness()
+    write_json(json, report)
+    rows = [
         {
-            "series": _series(one),
-            "from": one["start"][:10],
-            "to": one["end"][:10],
-            "stored": f"{one['stored']:,}/{one['expected']:,}",
-            "complete": one["complete"],
-            "missing": ", ".join(f"{count:,} {cause}" for cause, count in one["causes"].items()) or "none",
-            "state": one["state"],
+            "series": _series(series),
+            "from": series["start"][:10],
+            "to": series["end"][:10],
+            "stored": f"{series['stored']:,}/{series['expected']:,}",
+            "complete": series["complete"],
+            "missing": ", ".join(f"{count:,} {cause}" for cause, count in series["causes"].items()) or "none",
+            "state": series["state"],
         }
-        for one in found["series"]
+        for series in report["series"]
     ]
     names = ("series", "from", "to", "stored", "complete", "missing")
-    named = (*names, "state") if any(one["state"] != "fine" for one in shown) else names
-    _show(shown, named, nothing="no series is stored yet; import a file, or run ingest_market")
+    named = (*names, "state") if any(row["state"] != "fine" for row in rows) else names
+    _show(rows, named, nothing="no series is stored yet; import a file, or run ingest_market")
 
 
 @app.command()
@@ -120,20 +122,20 @@ def quarantine(
     json: JsonPath = None,
 ) -> None:
     """Show every bar that failed a check, with its reason."""
-    from tidemill.operations.data import known_quarantine
+    from tidemill.operations.data import report_quarantine
 
-    found = known_quarantine(released=released)
-    write_json(json, found)
-    shown = [
+    report = report_quarantine(released=released)
+    write_json(json, report)
+    rows = [
         {
-            "series": _series(one),
-            "opened": _minutes(one["open_time"]),
-            "open, high, low, close": " ".join(str(one[name]) for name in ("open", "high", "low", "close")),
-            "reason": f"{one['reason']} ({one['source']})",
+            "series": _series(bar),
+            "opened": _minutes(bar["open_time"]),
+            "open, high, low, close": " ".join(str(bar[name]) for name in ("open", "high", "low", "close")),
+            "reason": f"{bar['reason']} ({bar['source']})",
         }
-        for one in found["bars"]
+        for bar in report["bars"]
     ]
-    _show(shown, ("series", "opened", "open, high, low, close", "reason"), nothing="no bar is in quarantine")
+    _show(rows, ("series", "opened", "open, high, low, close", "reason"), nothing="no bar is in quarantine")
 
 
 @app.command()
@@ -191,9 +193,9 @@ def _show(rows: list[dict[str, Any]], names: tuple[str, ...], *, nothing: str = 
     if not rows:
         console.print(nothing)
         return
-    shown = Table(box=None)
+    screen_table = Table(box=None)
     for name in names:
-        shown.add_column(name, overflow="fold", no_wrap=name in UNCUT)
+        screen_table.add_column(name, overflow="fold", no_wrap=name in UNCUT)
     for row in rows:
-        shown.add_row(*(str(row[name]) for name in names))
-    console.print(shown)
+        screen_table.add_row(*(str(row[name]) for name in names))
+    console.print(screen_table)

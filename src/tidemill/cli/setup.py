@@ -47,10 +47,12 @@ def doctor(
     """Say what is missing, and what to do about it; exit 1 when something is."""
     from tidemill.operations.doctor import examine
 
-    shown = Table("", "what", "finding", box=None)
+    rows = Table("", "what", "finding", box=None)
     findings = examine(load_settings, live=live)
-    for one in findings:
-        sign = "[green]ok[/green]" if one.ok else "[yellow]note[/yellow]" if one.optional else "[red]missing[/red]"
-        shown.add_row(sign, one.subject, Text(" ".join(one.text.split())))
-    console.print(shown)
-    raise typer.Exit(0 if all(one.ok or one.optional for one in findings) else 1)
+    for finding in findings:
+        sign = (
+            "[green]ok[/green]" if finding.ok else "[yellow]note[/yellow]" if finding.optional else "[red]missing[/red]"
+        )
+        rows.add_row(sign, finding.subject, Text(" ".join(finding.text.split())))
+    console.print(rows)
+    raise typer.Exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)

@@ -46,17 +46,17 @@ def halt_now(because: str, *, flatten: bool) -> str:
     has_keys = bool(svc.settings.venue.key.get_secret_value())
     if flatten and has_keys:
         return _flatten(because, svc.settings.mode, svc.settings.home)
-    told = "halted" if svc.stores.ledger.freeze("*", because, stamp=svc.clocks.stamp()) else "halted already"
+    outcome = "halted" if svc.stores.ledger.freeze("*", because, stamp=svc.clocks.stamp()) else "halted already"
     if not has_keys:
-        return _told_without_keys(svc, told, flatten=flatten)
+        return _halt_without_keys(svc, outcome, flatten=flatten)
     try:
         cancelled = cancel_resting(svc.trading.desk, epoch=None)
     except TransientError as error:
         raise TransientError(
-            f"{told}, nothing is sent any more; but open orders were not cancelled: {error}; "
+            f"{outcome}, nothing is sent any more; but open orders were not cancelled: {error}; "
             "run halt again when the venue answers, or cancel them there"
         ) from error
-    return f"{told}; {cancelled} open orders cancelled"
+    return f"{outcome}; {cancelled} open orders cancelled"
 
 
 def _flatten(because: str, mode: Mode, home: Path) -> str:
@@ -68,24 +68,24 @@ def _flatten(because: str, mode: Mode, home: Path) -> str:
 
     try:
         with quiet_prefect():
-            done = halt(because=because, mode=mode, flatten=True)
+            summary = halt(because=because, mode=mode, flatten=True)
     except (TransientError, TradingError) as error:
         raise type(error)(f"halted, nothing is sent any more; but not all was sold or cancelled: {error}") from error
-    return f"halted: {done['cancelled']} open orders cancelled, {len(done['sold'])} sells sent"
+    return f"halted: {summary['cancelled']} open orders cancelled, {len(summary['sold'])} sells sent"
 
 
-def _told_without_keys(svc: Services, told: str, *, flatten: bool) -> str:
+def _halt_without_keys(svc: Services, outcome: str, *, flatten: bool) -> str:
     """Say what a halt without the venue's key leaves undone; ConfigurationError when that is anything."""
     account = svc.settings.account
-    left = len(svc.stores.ledger.load_orders(account=account, states=tuple(RESTING | UNRESOLVED)))
-    undone = [f"{left} open orders were not cancelled"] if left else []
+    open_orders = len(svc.stores.ledger.load_orders(account=account, states=tuple(RESTING | UNRESOLVED)))
+    undone = [f"{open_orders} open orders were not cancelled"] if open_orders else []
     undone += ["nothing was sold"] if flatten else []
     if undone:
         raise ConfigurationError(
-            f"{told}, nothing is sent any more; but {' and '.join(undone)}: the venue's key is not set here; "
+            f"{outcome}, nothing is sent any more; but {' and '.join(undone)}: the venue's key is not set here; "
             "set TIDEMILL_VENUE__KEY and TIDEMILL_VENUE__SECRET and run halt again"
         )
-    return f"{told}; no order is open"
+    return f"{outcome}; no order is open"
 
 
 def resume_scope(scope: str, because: str, *, accept_venue: bool) -> str:
@@ -116,8 +116,10 @@ def accept_the_venue(svc: Services, scope: str, because: str) -> int:
             raise TransientError(f"order {name} is still in doubt; try again when the venue answers")
         universe = svc.settings.universe
         sync_fills(svc.trading.desk, universe)
-        found = compare_account(svc.trading.desk, universe, since=svc.clocks.wall.now() - COMPARED)
-        return accept_differences(svc.trading.desk, [one for one in found if scope in {"*", one.scope}], because)
+        differences = compare_account(svc.trading.desk, universe, since=svc.clocks.wall.now() - COMPARED)
+        return accept_differences(
+            svc.trading.desk, [difference for difference in differences if scope in {"*", difference.scope}], because
+        )
 
 
 def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, because: str, name: str) -> str:
@@ -147,9 +149,9 @@ def _need_reason(because: str, what: str) -> None:
 
 
 def _read_amount(text: str, *, signed: bool) -> tuple[str, Decimal]:
-    asset, _, told = text.partition("=")
+    asset, _, text_amount = text.partition("=")
     try:
-        amount = Decimal(told)
+        amount = Decimal(text_amount)
     except InvalidOperation:
         amount = Decimal("NaN")
     if not asset or not amount.is_finite() or amount == 0 or (amount < 0 and not signed):
@@ -161,16 +163,16 @@ def open_settings_account(amounts: Sequence[str]) -> str:
     """Record opening balances: as given, each as ASSET=AMOUNT, else as the venue tells them."""
     svc = services()
     settings = svc.settings
-    given = [_read_amount(one, signed=False) for one in amounts]
-    if twice := [asset for asset, count in Counter(asset for asset, _ in given).items() if count > 1]:
+    opening = [_read_amount(amount, signed=False) for amount in amounts]
+    if twice := [asset for asset, count in Counter(asset for asset, _ in opening).items() if count > 1]:
         raise DataError(f"{twice[0]} is given twice; name each asset once")
     if svc.stores.ledger.load_account(settings.account) is not None:
         return f"account '{settings.account}' is open already"
-    chosen = dict(given) or {asset: one.total for asset, one in svc.trading.broker.fetch_balances().items()}
+    balances = dict(opening) or {asset: balance.total for asset, balance in svc.trading.broker.fetch_balances().items()}
     currency = split_instrument_id(settings.universe[0])[1]
     stamp = svc.clocks.stamp()
     account = Account(account=settings.account, venue=settings.venue.name, currency=currency, opened_at=stamp.market)
-    if not svc.stores.ledger.open_account(account, chosen, stamp=stamp):
+    if not svc.stores.ledger.open_account(account, balances, stamp=stamp):
         return f"account '{settings.account}' is open already"
-    told = ", ".join(f"{amount} {asset}" for asset, amount in sorted(chosen.items())) or "nothing"
-    return f"opened account '{settings.account}' with {told} at {format_time(stamp.wall)}"
+    amounts_text = ", ".join(f"{amount} {asset}" for asset, amount in sorted(balances.items())) or "nothing"
+    return f"opened account '{settings.account}' with {amounts_text} at {format_time(stamp.wall)}"

@@ -44,34 +44,36 @@ def import_path(
     if path.suffix == ".toml":
         return _import_recording(svc, load_recording(path), path)
     instrument = _plain_instrument(instrument_id) if instrument_id else None
-    told = instrument.id if instrument else ""
-    found = read_bars_file(path, format=layout, timeframe=timeframe, venue=venue, name=told)
-    name = told or found.instrument_id
-    if not name or not found.timeframe:
+    instrument_name = instrument.id if instrument else ""
+    contents = read_bars_file(path, format=layout, timeframe=timeframe, venue=venue, name=instrument_name)
+    name = instrument_name or contents.instrument_id
+    if not name or not contents.timeframe:
         raise DataError(f"{path} does not tell its instrument and timeframe; add --instrument and --timeframe")
     base, quote, where = split_instrument_id(name)
-    chosen = Instrument(venue=where, base=base, quote=quote, price_step=found.price_step, lot_step=Decimal("1e-8"))
-    refused = to_quarantine(found.refused.assign(instrument=name), found.timeframe, f"import {path.name}")
-    kept = svc.stores.gaps.write_quarantine(refused, now=svc.clocks.market.now())
-    done = _store(svc, found.bars.assign(instrument=name), chosen, found.timeframe)
-    evidence = f"{path.name}: {found.rows} rows"
+    stored_as = Instrument(
+        venue=where, base=base, quote=quote, price_step=contents.price_step, lot_step=Decimal("1e-8")
+    )
+    refused = to_quarantine(contents.refused.assign(instrument=name), contents.timeframe, f"import {path.name}")
+    quarantined = svc.stores.gaps.write_quarantine(refused, now=svc.clocks.market.now())
+    stored = _store(svc, contents.bars.assign(instrument=name), stored_as, contents.timeframe)
+    evidence = f"{path.name}: {contents.rows} rows"
     svc.stores.market.write_payload("import", evidence, path.read_bytes(), now=svc.clocks.market.now())
     counts = {
-        "rows": found.rows,
-        "rejected": len(found.rejected) + done["rejected"],
-        "quarantined": kept + done["quarantined"],
-        "defects": dict(found.counts),
+        "rows": contents.rows,
+        "rejected": len(contents.rejected) + stored["rejected"],
+        "quarantined": quarantined + stored["quarantined"],
+        "defects": dict(contents.counts),
     }
-    return {"file": str(path), "layout": found.layout, "series": _with_missing(svc, [done | counts])}
+    return {"file": str(path), "layout": contents.layout, "series": _with_missing(svc, [stored | counts])}
 
 
 def _import_recording(svc: Services, recording: Recording, path: Path) -> dict[str, Any]:
     rows = []
-    for one in recording.series:
-        bars = to_bars(one.instrument.id, one.timeframe, one.bars)
-        done = _store(svc, bars, one.instrument, one.timeframe, recording)
-        rows.append(done | {"rows": len(bars), "defects": {}})
-    bases = list(dict.fromkeys(one.instrument.base for one in recording.series))
+    for series in recording.series:
+        bars = to_bars(series.instrument.id, series.timeframe, series.bars)
+        stored = _store(svc, bars, series.instrument, series.timeframe, recording)
+        rows.append(stored | {"rows": len(bars), "defects": {}})
+    bases = list(dict.fromkeys(series.instrument.base for series in recording.series))
     now = svc.clocks.market.now()
     posts = store_posts(recording.posts, svc.stores.market, bases=bases, now=now)[0] if len(recording.posts) else 0
     counts = {"posts": posts, **_store_funding(svc, recording, now)}
@@ -84,14 +86,14 @@ def _store_funding(svc: Services, recording: Recording, now: datetime) -> dict[s
     if not recording.funding:
         return {}
     tables = [
-        one.rates.assign(instrument=one.instrument, knowledge_time=one.rates["event_time"], assumed=True)
-        for one in recording.funding
+        funding.rates.assign(instrument=funding.instrument, knowledge_time=funding.rates["event_time"], assumed=True)
+        for funding in recording.funding
     ]
     columns = list(MARKET_EVENT_SHAPES[MarketEventKind.FUNDING].columns)
     return {
         "funding": sum(
-            svc.stores.market_events.write_market_events(MarketEventKind.FUNDING, one[columns], now=now)
-            for one in tables
+            svc.stores.market_events.write_market_events(MarketEventKind.FUNDING, rates[columns], now=now)
+            for rates in tables
         )
     }
 
@@ -108,7 +110,7 @@ def _store(
         sessions=recording.sessions if recording is not None and calendar == "as-recorded" else (),
         outliers=svc.markets.outlier_rules,
     )
-    done = store_checked(bars, svc.stores.market, svc.stores.gaps, job, now=now, source="import")
+    stored = store_checked(bars, svc.stores.market, svc.stores.gaps, job, now=now, source="import")
     first, last = bars["open_time"].iloc[0].to_pydatetime(), bars["open_time"].iloc[-1].to_pydatetime()
     end = min(now, last + timedelta(seconds=timeframe_seconds(timeframe)))
     note_fetch(svc.stores.gaps, job, first, end, bars=len(bars), now=now)
@@ -116,25 +118,25 @@ def _store(
         "name": f"{instrument.id} {timeframe}",
         "instrument": instrument.id,
         "timeframe": timeframe,
-        "stored": done.stored,
-        "rejected": done.rejected,
-        "quarantined": done.quarantined,
+        "stored": stored.stored,
+        "rejected": stored.rejected,
+        "quarantined": stored.quarantined,
     }
 
 
 def _with_missing(svc: Services, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Judge the gaps of every group that got bars; each row with what its series lacks, by cause."""
-    added = {(one["instrument"], one["timeframe"]) for one in rows}
+    added = {(row["instrument"], row["timeframe"]) for row in rows}
     for group in stored_groups(svc):
         if added & {(name, group.timeframe) for name in group.names}:
             record_missing(svc.stores.market, svc.stores.gaps, group, now=svc.clocks.market.now(), start=EPOCH)
-    told = []
+    reported = []
     for row in rows:
         causes: dict[str, int] = {}
         for gap in svc.stores.gaps.load_gaps([row["instrument"]], row["timeframe"]):
             causes[str(gap.cause)] = causes.get(str(gap.cause), 0) + gap.missing
-        told.append(row | {"missing": sum(causes.values()), "causes": causes})
-    return told
+        reported.append(row | {"missing": sum(causes.values()), "causes": causes})
+    return reported
 
 
 def stored_groups(svc: Services) -> list[SeriesGroup]:
@@ -150,9 +152,11 @@ def stored_groups(svc: Services) -> list[SeriesGroup]:
         sessions: tuple[datetime, ...] = ()
         if calendar == "as-recorded":
             opens = {
-                one for name in names for one in svc.stores.market.coverage(name, timeframe, EPOCH, FOREVER).tolist()
+                open_micros
+                for name in names
+                for open_micros in svc.stores.market.coverage(name, timeframe, EPOCH, FOREVER).tolist()
             }
-            sessions = tuple(from_micros(one) for one in sorted(opens))
+            sessions = tuple(from_micros(opened) for opened in sorted(opens))
         delay = timedelta(seconds=svc.settings.quality.publish_delay_seconds)
         groups.append(
             SeriesGroup(
@@ -176,7 +180,7 @@ def export_bars(out: Path, *, instrument: str, timeframe: str, start: datetime, 
     bars = svc.stores.market.read_bars([instrument], timeframe, start, end, known_at=as_of)
     if not len(bars):
         length = timedelta(seconds=timeframe_seconds(timeframe))
-        begin, beyond = (one + (EPOCH - one) % length for one in (start, end))
+        begin, beyond = (moment + (EPOCH - moment) % length for moment in (start, end))
         finest, raw = _read_finest(svc, instrument, timeframe, begin, beyond, as_of)
         bars = to_bars(instrument, timeframe, resample_bars(raw[SERIES_COLUMNS], timeframe, source=finest))
         bars = bars[bars["open_time"] + length <= (as_of or svc.clocks.market.now())]
@@ -187,52 +191,54 @@ def _read_finest(
     svc: Services, instrument: str, timeframe: str, start: datetime, end: datetime, as_of: Any
 ) -> tuple[str, pd.DataFrame]:
     """The finest timeframe that has bars in the range and can be made into ``timeframe``, and they."""
-    wanted = timeframe_seconds(timeframe)
-    for finer, seconds in TIMEFRAME_SECONDS.items():
-        if seconds < wanted and wanted % seconds == 0:
+    seconds = timeframe_seconds(timeframe)
+    for finer, finer_seconds in TIMEFRAME_SECONDS.items():
+        if finer_seconds < seconds and seconds % finer_seconds == 0:
             bars = svc.stores.market.read_bars([instrument], finer, start, end, known_at=as_of)
             if len(bars):
                 return finer, bars
     raise DataError(f"the store has no bars of {instrument} from which {timeframe} can be made in that range")
 
 
-def known_gaps(*, repaired: bool = False) -> dict[str, Any]:
+def report_gaps(*, repaired: bool = False) -> dict[str, Any]:
     """Every gap in the ledger, JSON-ready, with its cause, state and history; ``repaired``: closed ones too."""
     gaps = services().stores.gaps
-    found = gaps.load_gaps(every=repaired)
+    recorded_gaps = gaps.load_gaps(every=repaired)
     histories: dict[tuple[str, str], dict[datetime, list[dict[str, str]]]] = {}
-    for name, timeframe in sorted({(one.instrument, one.timeframe) for one in found}):
+    for name, timeframe in sorted({(gap.instrument, gap.timeframe) for gap in recorded_gaps}):
         lines = histories.setdefault((name, timeframe), {})
         for event in gaps.load_gap_events(name, timeframe):
-            told = {
+            event_row = {
                 "at": format_time(from_micros(event.stored_at)),
                 "state": str(event.gap.state),
                 "cause": str(event.gap.cause),
                 "end": format_time(event.gap.end),
             }
-            lines.setdefault(event.gap.start, []).append(told)
-    rows = [{**gap_row(one), "history": histories[one.instrument, one.timeframe][one.start]} for one in found]
-    return {"gaps": rows, "missing": sum(one.missing for one in found if is_missing(one))}
+            lines.setdefault(event.gap.start, []).append(event_row)
+    rows = [{**gap_row(gap), "history": histories[gap.instrument, gap.timeframe][gap.start]} for gap in recorded_gaps]
+    return {"gaps": rows, "missing": sum(gap.missing for gap in recorded_gaps if is_missing(gap))}
 
 
-def known_completeness() -> dict[str, Any]:
+def report_completeness() -> dict[str, Any]:
     """Expected, stored, repaired and missing bars of each series, with causes, and the days that lack some."""
     svc = services()
     now = svc.clocks.market.now()
     measured = [
-        one for group in stored_groups(svc) for one in measure_group(svc.stores.market, svc.stores.gaps, group, now=now)
+        series
+        for group in stored_groups(svc)
+        for series in measure_group(svc.stores.market, svc.stores.gaps, group, now=now)
     ]
     marks = svc.stores.series_status.load_statuses()
     return {
-        "series": [{**one.to_json(), "state": series_state(one, marks)} for one in measured],
+        "series": [{**series.to_json(), "state": series_state(series, marks)} for series in measured],
         "days": completeness_days(measured),
     }
 
 
-def known_quarantine(*, released: bool = False) -> dict[str, Any]:
+def report_quarantine(*, released: bool = False) -> dict[str, Any]:
     """Every bar in quarantine with its reason, JSON-ready; ``released``: those let go as well."""
     frame = services().stores.gaps.read_quarantine(every=released)
-    rows = [_quarantine_row(one) for one in frame.to_dict("records")]
+    rows = [_quarantine_row(bar) for bar in frame.to_dict("records")]
     reasons = {str(reason): int(count) for reason, count in frame["reason"].value_counts().items()}
     return {"bars": rows, "reasons": reasons}
 
@@ -247,10 +253,10 @@ def release_bar(instrument: str, timeframe: str, moment: datetime, because: str)
     if not (standing["open_time"] == pd.Timestamp(moment)).any():  # before the venue is asked for its steps
         where = f"{instrument} {timeframe} at {format_time(moment)}"
         raise DataError(f"no bar of {where} stands in quarantine; list them with: tidemill data quarantine")
-    chosen = (
+    listed = (
         svc.markets.instruments[instrument] if instrument in svc.settings.universe else _plain_instrument(instrument)
     )
-    job = SeriesJob(instrument=chosen, timeframe=timeframe, outliers=svc.markets.outlier_rules)
+    job = SeriesJob(instrument=listed, timeframe=timeframe, outliers=svc.markets.outlier_rules)
     return release_by_person(
         svc.stores.market, svc.stores.gaps, job, moment, because=because, now=svc.clocks.market.now()
     )

@@ -69,8 +69,8 @@ def _examine_home(settings: Settings) -> Iterator[Finding]:
 
 def _examine_stores(settings: Settings) -> Iterator[Finding]:
     svc = Services(settings)
-    yield from _examine_store(settings, "market", lambda: _tell_health(svc.stores.market.health()))
-    yield from _examine_store(settings, "ops", lambda: _tell_ledger(svc))
+    yield from _examine_store(settings, "market", lambda: _examine_health(svc.stores.market.health()))
+    yield from _examine_store(settings, "ops", lambda: _examine_ledger(svc))
     svc.close()
 
 
@@ -87,13 +87,13 @@ def _examine_store(
         yield Finding(subject=f"{name} store", ok=False, text=str(error))
 
 
-def _tell_ledger(svc: Services) -> Iterator[Finding]:
+def _examine_ledger(svc: Services) -> Iterator[Finding]:
     """Opening it reads its schema."""
     _ = svc.stores.ledger
     yield Finding(subject="ops store", ok=True, text=svc.settings.database_url("ops").split("://", 1)[0])
 
 
-def _tell_health(health: StoreHealth) -> Iterator[Finding]:
+def _examine_health(health: StoreHealth) -> Iterator[Finding]:
     newest = f"written up to {format_time(from_micros(health.watermark))}" if health.watermark else "empty"
     yield Finding(subject="market store", ok=True, text=f"{health.kind} in {health.place}, {newest}")
     free = health.free_bytes
@@ -159,14 +159,14 @@ def _examine_strategy(settings: Settings) -> Iterator[Finding]:
     """Deterministic, no clock, no look-ahead: on the settings' recording, else on the bundled prices."""
     try:
         recording = load_traded_recording(None if settings.recording in {None, BUNDLED} else settings.recording)
-        chosen = recorded_settings(settings, recording, settings.strategy)
-        found = examine_setting(chosen, recording, make_grid(recording, None, settings.decision_delay_seconds))
+        traded = recorded_settings(settings, recording, settings.strategy)
+        checked = examine_setting(traded, recording, make_grid(recording, None, settings.decision_delay_seconds))
     except TidemillError as error:
         yield Finding(subject="strategy", ok=False, text=str(error))
         return
-    passed = f"'{found.strategy}' gives the same answer twice and looks at nothing later, at {found.points} points"
-    for text in found.problems or (passed,):
-        yield Finding(subject="strategy", ok=not found.problems, text=text)
+    passed = f"'{checked.strategy}' gives the same answer twice and looks at nothing later, at {checked.points} points"
+    for text in checked.problems or (passed,):
+        yield Finding(subject="strategy", ok=not checked.problems, text=text)
 
 
 def _examine_prefect(settings: Settings) -> Iterator[Finding]:

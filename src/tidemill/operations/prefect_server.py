@@ -114,15 +114,15 @@ class PrefectServer:
 
     def stop(self) -> None:
         """Stop the process that was started here, gently, then firmly."""
-        process, self._process = self._process, None
-        if process is None or process.poll() is not None:
+        server, self._process = self._process, None
+        if server is None or server.poll() is not None:
             return
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(server.pid, signal.SIGINT)
         try:
-            process.wait(timeout=10)
+            server.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
     def leave(self) -> None:
         """Let the process live on after us."""

@@ -54,9 +54,9 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
         os.environ.update(prefect.environment)
         os.environ["TIDEMILL_HOME"] = str(home)
         if settings.mode == "paper":
-            chosen = start_paper_venue(settings, stack, console)
-            stack.enter_context(kept_account(chosen))
-            publish_up_info(home, {**venue_told(chosen), "api_url": prefect.environment["PREFECT_API_URL"]})
+            paper = start_paper_venue(settings, stack, console)
+            stack.enter_context(paper_account(paper))
+            publish_up_info(home, {**venue_account(paper), "api_url": prefect.environment["PREFECT_API_URL"]})
         console.print("waiting for the Prefect server")
         prefect.wait()
         console.print(deployments_table(deployments))
@@ -93,12 +93,12 @@ def start_paper_venue(settings: Settings, stack: ExitStack, console: Console) ->
         "TIDEMILL_VENUE__KEY": key,
         "TIDEMILL_VENUE__SECRET": secret,
     }
-    told = f"serving {recording.title}" if isinstance(recording, Recording) else "on live public data"
-    console.print(f"paper venue at {venue.rest_url}, {told}")
+    source = f"serving {recording.title}" if isinstance(recording, Recording) else "on live public data"
+    console.print(f"paper venue at {venue.rest_url}, {source}")
     return load_settings()
 
 
-def venue_told(settings: Settings) -> dict[str, str]:
+def venue_account(settings: Settings) -> dict[str, str]:
     """Where the paper venue is, and the key of its account."""
     venue = settings.venue
     return {
@@ -125,7 +125,7 @@ def _open_venue_account(venue: VenueServer, key: str, secret: str, asset: str, a
 
 
 @contextmanager
-def kept_account(settings: Settings) -> Iterator[None]:
+def paper_account(settings: Settings) -> Iterator[None]:
     """Open the ledger's account with the paper venue's cash, once, and stay connected to the ledger until the end.
 
     Every flow run is a process of its own. SQLite takes the write-ahead log away with the last one that is connected,
@@ -149,28 +149,28 @@ def read_deployments(mode: str) -> list[dict[str, Any]]:
             f"write it with: tidemill init --mode {mode}"
         )
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
+        deployments = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
     except (OSError, KeyError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read as a deployments file: {error}") from error
-    chosen = [one for one in found if one["name"] == mode]
-    if not chosen:
+    of_mode = [deployment for deployment in deployments if deployment["name"] == mode]
+    if not of_mode:
         raise ConfigurationError(f"{path} has no deployment of mode '{mode}'; write them: tidemill init --mode {mode}")
-    return chosen
+    return of_mode
 
 
 def deployments_table(deployments: list[dict[str, Any]]) -> Table:
     """Deployment, trigger and purpose."""
-    shown = Table("deployment", "trigger", "purpose", box=None)
-    for one in deployments:
-        flow = one["entrypoint"].rpartition(".")[2]
-        shown.add_row(f"{flow}/{one['name']}", trigger_text(one), one["description"])
-    return shown
+    rows = Table("deployment", "trigger", "purpose", box=None)
+    for deployment in deployments:
+        flow = deployment["entrypoint"].rpartition(".")[2]
+        rows.add_row(f"{flow}/{deployment['name']}", trigger_text(deployment), deployment["description"])
+    return rows
 
 
 def trigger_text(deployment: dict[str, Any]) -> str:
     """When a deployment runs, in words."""
     if schedules := deployment.get("schedules"):
-        return "cron " + ", ".join(one["cron"] for one in schedules)
+        return "cron " + ", ".join(schedule["cron"] for schedule in schedules)
     if triggers := deployment.get("triggers"):
         return "event " + ", ".join(triggers[0]["expect"])
     return "by hand"
@@ -180,13 +180,13 @@ def serve_deployments(settings: Settings) -> None:
     """Serve every deployment of the mode in one runner, until interrupted."""
     from prefect.runner import Runner
 
-    class Ours(Runner):  # theirs ends the process at a SIGTERM, before what we started is stopped
+    class InterruptedRunner(Runner):  # theirs ends the process at a SIGTERM, before what we started is stopped
         def handle_sigterm(self, *_args: Any, **_kwargs: Any) -> None:
             raise KeyboardInterrupt
 
-    runner = Ours(name=f"tidemill-{settings.mode}", limit=4)
-    for one in read_deployments(settings.mode):
-        runner.add_deployment(to_runner_deployment(one))
+    runner = InterruptedRunner(name=f"tidemill-{settings.mode}", limit=4)
+    for deployment in read_deployments(settings.mode):
+        runner.add_deployment(to_runner_deployment(deployment))
     try:
         asyncio.run(runner.start())
     except KeyboardInterrupt:
@@ -201,27 +201,32 @@ def to_runner_deployment(deployment: dict[str, Any]) -> Any:
     from prefect.schedules import Cron
 
     module, _, name = deployment["entrypoint"].rpartition(".")
-    chosen = getattr(importlib.import_module(module), name)
-    made: RunnerDeployment = chosen.to_deployment(
+    flow = getattr(importlib.import_module(module), name)
+    served: RunnerDeployment = flow.to_deployment(
         name=deployment["name"],
         description=deployment["description"],
         tags=deployment.get("tags", []),
         parameters=deployment.get("parameters", {}),
         schedules=[
-            Cron(one["cron"], timezone=one["timezone"], slug=one["slug"], parameters=one.get("parameters", {}))
-            for one in deployment.get("schedules", [])
+            Cron(
+                schedule["cron"],
+                timezone=schedule["timezone"],
+                slug=schedule["slug"],
+                parameters=schedule.get("parameters", {}),
+            )
+            for schedule in deployment.get("schedules", [])
         ],
         triggers=[
             DeploymentEventTrigger(
-                name=f"{name}/{deployment['name']} on {one['expect'][0]}",
-                enabled=one["enabled"],
-                match=one["match"],
-                expect=set(one["expect"]),
-                parameters=one["parameters"],
+                name=f"{name}/{deployment['name']} on {trigger['expect'][0]}",
+                enabled=trigger["enabled"],
+                match=trigger["match"],
+                expect=set(trigger["expect"]),
+                parameters=trigger["parameters"],
             )
-            for one in deployment.get("triggers", [])
+            for trigger in deployment.get("triggers", [])
         ],
         concurrency_limit=deployment.get("concurrency_limit", {}).get("limit"),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    return made
+    return served

@@ -38,7 +38,7 @@ def compare_runs(replay: RunTold, backtest: RunTold) -> dict[str, Any]:
         "intents": _compare(_intent_rows(replay), _intent_rows(backtest)),
         "fills": _compare(_fill_rows(replay), _fill_rows(backtest)),
     }
-    firsts = [first for kind, (_, found) in kinds.items() if (first := _first(kind, found))]
+    firsts = [first for kind, (_, sides) in kinds.items() if (first := _first(kind, sides))]
     counts = {kind: counted for kind, (counted, _) in kinds.items()}
     return {
         "intents": counts["intents"],
@@ -68,18 +68,23 @@ def _compare(left: Counter[Row], right: Counter[Row]) -> tuple[dict[str, int], t
     return counted, (missing, added)
 
 
-def _first(kind: str, found: tuple[Counter[Row], Counter[Row]]) -> dict[str, Any] | None:
+def _first(kind: str, entries: tuple[Counter[Row], Counter[Row]]) -> dict[str, Any] | None:
     """The earliest entry of one side only, beside the other side's of the same name."""
-    sides = dict(zip(("replay", "backtest"), found, strict=True))
+    sides = dict(zip(("replay", "backtest"), entries, strict=True))
     rows = sorted(dict(row)["at"] + "\x1f" + dict(row)["name"] for side in sides.values() for row in side)
     if not rows:
         return None
     at, _, name = rows[0].partition("\x1f")
-    told = {
-        side: [dict(row) for row in entries if (dict(row)["at"], dict(row)["name"]) == (at, name)]
-        for side, entries in sides.items()
+    earliest = {
+        side: [dict(row) for row in rows_of_side if (dict(row)["at"], dict(row)["name"]) == (at, name)]
+        for side, rows_of_side in sides.items()
     }
-    return {"kind": kind, "at": at, "name": name, **{side: sorted(map(_short, rows)) for side, rows in told.items()}}
+    return {
+        "kind": kind,
+        "at": at,
+        "name": name,
+        **{side: sorted(map(_short, rows)) for side, rows in earliest.items()},
+    }
 
 
 def _short(row: Mapping[str, str]) -> str:
@@ -94,13 +99,13 @@ def _decision_rows(run: RunTold) -> Counter[Row]:
     """A refusal's reason counts up to its colon: behind it stands what a server said."""
     return Counter(
         _row(
-            at=format_time(one.as_of),
-            name=one.decision_id,
-            outcome=one.outcome,
-            reason=one.reason.partition(":")[0],
-            model=one.model,
+            at=format_time(decision.as_of),
+            name=decision.decision_id,
+            outcome=decision.outcome,
+            reason=decision.reason.partition(":")[0],
+            model=decision.model,
         )
-        for one in run.decisions
+        for decision in run.decisions
     )
 
 
@@ -141,12 +146,12 @@ def _fill_rows(run: RunTold) -> Counter[Row]:
 
 
 def _times(run: RunTold) -> dict[str, str]:
-    return {one.decision_id: format_time(one.as_of) for one in run.decisions}
+    return {decision.decision_id: format_time(decision.as_of) for decision in run.decisions}
 
 
 def _equity_difference(replay: RunTold, backtest: RunTold) -> Decimal:
     ends = abs(replay.equity_end - backtest.equity_end)
-    theirs = {one.decision_id: one.record.get("equity") for one in backtest.decisions}
-    marks = [(one.record.get("equity"), theirs.get(one.decision_id)) for one in replay.decisions]
+    tested = {decision.decision_id: decision.record.get("equity") for decision in backtest.decisions}
+    marks = [(decision.record.get("equity"), tested.get(decision.decision_id)) for decision in replay.decisions]
     both = [abs(Decimal(mine) - Decimal(other)) for mine, other in marks if mine is not None and other is not None]
     return max([ends, *both])

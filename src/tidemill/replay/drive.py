@@ -45,14 +45,16 @@ class StepLog:
 
     def note_ingest(self, market: dict[str, Any], sentiment: dict[str, Any], as_of: str) -> None:
         """Add what both ingest flows returned."""
-        for one in market["results"]:
-            self.bars += one["stored"]
-            self.gaps += one["missing"]
-        for one in sentiment["results"]:
-            self.posts += one["stored"]
-            self.scores += one["scores"]
-        failed = [one for one in (*market["results"], *sentiment["results"]) if one["failure"]]
-        self.skipped_sources += [{"as_of": as_of, "source": one["name"], "reason": one["failure"]} for one in failed]
+        for source in market["results"]:
+            self.bars += source["stored"]
+            self.gaps += source["missing"]
+        for source in sentiment["results"]:
+            self.posts += source["stored"]
+            self.scores += source["scores"]
+        failed = [result for result in (*market["results"], *sentiment["results"]) if result["failure"]]
+        self.skipped_sources += [
+            {"as_of": as_of, "source": result["name"], "reason": result["failure"]} for result in failed
+        ]
 
     def note_trade(self, summary: dict[str, Any]) -> None:
         """Add what ``trade`` returned."""
@@ -73,9 +75,9 @@ def import_history(services: Services, plan: ReplayPlan, *, now: datetime) -> di
     services.stores.market.write_payload("import", evidence, recording.title.encode(), now=now)
     counts = {"bars": 0, "gaps": 0, "posts": 0}
     for name in plan.universe:
-        done = _import_bars(services, plan, name, now)
-        counts["bars"] += done.stored
-        counts["gaps"] += done.missing
+        stored = _import_bars(services, plan, name, now)
+        counts["bars"] += stored.stored
+        counts["gaps"] += stored.missing
     record_missing(services.stores.market, services.stores.gaps, services.markets.series, now=now, start=EPOCH)
     posts = recording.posts
     if len(posts):
@@ -153,8 +155,8 @@ def training_due(services: Services, as_of: datetime) -> bool:
     return is_due(champion, as_of, services.settings.training.retrain_every_days)
 
 
-def _flow(say: Callable[[str], None], chosen: Any, **parameters: Any) -> Any:
-    say(chosen.name)
-    result = chosen(**parameters)
+def _flow(say: Callable[[str], None], flow: Any, **parameters: Any) -> Any:
+    say(flow.name)
+    result = flow(**parameters)
     time.sleep(REST_SECONDS)
     return result

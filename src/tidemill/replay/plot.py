@@ -15,7 +15,7 @@ def position_values(decisions: Sequence[Decision]) -> tuple[list[datetime], dict
     """Value of each position at each decision, in account currency, from the decisions' own records."""
     times: list[datetime] = []
     values: dict[str, list[float]] = {}
-    for decision in (one for one in decisions if one.outcome == "decided"):
+    for decision in (decision for decision in decisions if decision.outcome == "decided"):
         record = decision.record
         times.append(decision.as_of)
         for name in record["universe"]:
@@ -53,8 +53,8 @@ def plot_run(
 
 
 def _stack(axes: object, times: Sequence[datetime], values: Mapping[str, Sequence[float]]) -> None:
-    shown = {name: series for name, series in values.items() if any(value > float(ZERO) for value in series)}
-    if not shown:
+    held = {name: series for name, series in values.items() if any(value > float(ZERO) for value in series)}
+    if not held:
         return
-    axes.stackplot(times, *shown.values(), labels=list(shown), step="post", alpha=0.8)  # type: ignore[attr-defined]
+    axes.stackplot(times, *held.values(), labels=list(held), step="post", alpha=0.8)  # type: ignore[attr-defined]
     axes.legend(loc="upper left", fontsize=8, ncols=3)  # type: ignore[attr-defined]

@@ -89,18 +89,18 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _equity(told: dict[str, Any]) -> str:
-    return f"{float(told['equity_start']):,.2f} -> {float(told['equity_end']):,.2f} {told['currency']}"
+def _equity(summary: dict[str, Any]) -> str:
+    return f"{float(summary['equity_start']):,.2f} -> {float(summary['equity_end']):,.2f} {summary['currency']}"
 
 
 def plain_table(rows: Sequence[Mapping[str, str]]) -> Table:
     """Rows under the names of their columns."""
-    shown = Table(box=None)
+    rows_table = Table(box=None)
     for name in rows[0]:
-        shown.add_column(name, overflow="fold")
+        rows_table.add_column(name, overflow="fold")
     for row in rows:
-        shown.add_row(*row.values())
-    return shown
+        rows_table.add_row(*row.values())
+    return rows_table
 
 
 def summary_page(summary: dict[str, Any]) -> str:
@@ -111,15 +111,15 @@ def summary_page(summary: dict[str, Any]) -> str:
 
 def show_summary(console: Console, summary: dict[str, Any], sentence: str, *, generated: bool) -> None:
     """Print the summary, refusals and failures with their reasons, and one order's lineage."""
-    shown = Table(show_header=False, box=None, padding=(0, 2))
+    figures = Table(show_header=False, box=None, padding=(0, 2))
     for name, value in summary_rows(summary):
-        shown.add_row(name, value)
+        figures.add_row(name, value)
     title = "prices are real, posts are generated" if generated else "recorded prices and posts"
-    console.print(Panel(shown, title=title, expand=False))
-    for one in summary["refusals"]:
-        console.print(f"refused {one['as_of']}: {one['reason']}")
-    for one in summary["skipped_sources"]:
-        console.print(f"skipped {one['source']} at {one['as_of']}: {one['reason']}")
+    console.print(Panel(figures, title=title, expand=False))
+    for refusal in summary["refusals"]:
+        console.print(f"refused {refusal['as_of']}: {refusal['reason']}")
+    for skipped in summary["skipped_sources"]:
+        console.print(f"skipped {skipped['source']} at {skipped['as_of']}: {skipped['reason']}")
     for failure in summary["failures"]:
         console.print(f"[red]failed[/red] {failure}")
     if sentence:
@@ -133,62 +133,62 @@ def show_summary(console: Console, summary: dict[str, Any], sentence: str, *, ge
 def _questions(summary: dict[str, Any]) -> str:
     """Commands about the decision that was shown, to be copied."""
     lineage, inside = summary["lineage"], f"cd {summary['folder']}"
-    told = [f"tidemill explain {lineage['orders'][0]['order']['intent_id']}"] if lineage["orders"] else []
-    return " && ".join([inside, *told, f"tidemill rerun {lineage['decision']['decision_id']}"])
+    questions = [f"tidemill explain {lineage['orders'][0]['order']['intent_id']}"] if lineage["orders"] else []
+    return " && ".join([inside, *questions, f"tidemill rerun {lineage['decision']['decision_id']}"])
 
 
 def lineage_tree(lineage: dict[str, Any]) -> Tree:
     """Draw the lineage of a decision's orders."""
     decision = lineage["decision"]
     tree = Tree(f"[bold]decision {decision['decision_id']}[/bold] as of {decision['as_of']} ({decision['outcome']})")
-    for one in lineage["orders"]:
-        _add_order(tree, one)
+    for order in lineage["orders"]:
+        _add_order(tree, order)
     return tree
 
 
-def _add_order(tree: Tree, one: dict[str, Any]) -> None:
-    order = one["order"]
+def _add_order(tree: Tree, traced: dict[str, Any]) -> None:
+    order = traced["order"]
     what = f"{order['side']} {order['quantity']} {order['instrument']} limit {order['limit_price']}"
     head = f"order {order['intent_id']}: {what}"
     branch = tree.add(f"{head} [bold]{order['state']}[/bold] (venue order {order['venue_order_id']})")
-    for fill in one["fills"]:
+    for fill in traced["fills"]:
         cost = f"fee {fill['fee']} {fill['fee_asset']}"
         branch.add(f"fill {fill['trade_id']}: {fill['quantity']} at {fill['price']}, {cost}")
-    limits = one["limits"]
+    limits = traced["limits"]
     cut = "; ".join(f"{veto['limit']}: {veto['reason']}" for veto in limits["applied"]) or "none acted"
     branch.add(f"limits {limits['version']}: {cut}")
-    if forecast := one["forecast"]:
+    if forecast := traced["forecast"]:
         branch.add(f"forecast {forecast['strength']:+.4f}, dead after {forecast['expires_at']}")
-    known = sum(value is not None for value in one["features"].values())
-    branch.add(f"feature row: {known} of {len(one['features'])} values known")
-    model = one["model"]
+    present = sum(value is not None for value in traced["features"].values())
+    branch.add(f"feature row: {present} of {len(traced['features'])} values known")
+    model = traced["model"]
     named = f"rule {model['rule']}" if "rule" in model else f"model {model['name']} version {model['version']}"
     branch.add(f"{named}" + (f", {model['verdict']}, data {model['dataset_hash'][:12]}" if "verdict" in model else ""))
-    data = one["data"]
+    data = traced["data"]
     branch.add(f"data up to {data['watermark']}: {data['bars_read']} bars, {data['scores_read']} scores")
-    for raw in one["raw"]:
+    for raw in traced["raw"]:
         branch.add(f"raw {raw['source']}: sha256 {raw['digest'][:16]} ({raw['request'][:60]})")
 
 
 def show_backtest(console: Console, result: dict[str, Any]) -> None:
     """Print a backtest's figures and refusals."""
-    shown = Table(show_header=False, box=None, padding=(0, 2))
+    figures = Table(show_header=False, box=None, padding=(0, 2))
     placed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result["orders"].items() if count)
-    shown.add_row("decisions", str(result["steps"]))
-    shown.add_row("orders", placed or "none")
-    shown.add_row("vetoed, dropped", f"{result['vetoed']}, {result['dropped']}")
-    shown.add_row("fees", f"{float(result['fees']):,.2f} {result['currency']}")
+    figures.add_row("decisions", str(result["steps"]))
+    figures.add_row("orders", placed or "none")
+    figures.add_row("vetoed, dropped", f"{result['vetoed']}, {result['dropped']}")
+    figures.add_row("fees", f"{float(result['fees']):,.2f} {result['currency']}")
     if float(result["funding"]):
-        shown.add_row("funding", f"{float(result['funding']):,.2f}")
-    shown.add_row("equity", _equity(result))
-    shown.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
+        figures.add_row("funding", f"{float(result['funding']):,.2f}")
+    figures.add_row("equity", _equity(result))
+    figures.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
     if "near_threshold" in result:
-        shown.add_row("close calls", f"{result['near_threshold']} (within 1e-9 of a threshold)")
-    console.print(Panel(shown, title=f"{result['speed']} backtest of {result['strategy']}", expand=False))
+        figures.add_row("close calls", f"{result['near_threshold']} (within 1e-9 of a threshold)")
+    console.print(Panel(figures, title=f"{result['speed']} backtest of {result['strategy']}", expand=False))
     if "statistics" in result:
         _show_statistics(console, result["statistics"])
-    for one in result["refusals"]:
-        console.print(f"refused {one['as_of']}: {one['reason']}")
+    for refusal in result["refusals"]:
+        console.print(f"refused {refusal['as_of']}: {refusal['reason']}")
 
 
 def _show_statistics(console: Console, statistics: dict[str, Any]) -> None:

@@ -28,15 +28,18 @@ def ledger_venue_difference(services: Services) -> Decimal:
     balances = services.trading.broker.fetch_balances()
     assets = set(portfolio.assets) | set(balances)
     total = sum(
-        (abs(portfolio.quantity(one) - (balances[one].total if one in balances else ZERO)) for one in assets), ZERO
+        (abs(portfolio.quantity(asset) - (balances[asset].total if asset in balances else ZERO)) for asset in assets),
+        ZERO,
     )
-    orders = {one.venue_order_id for one in services.stores.ledger.load_orders(account=account) if one.venue_order_id}
-    fills = {(one.instrument, one.trade_id) for one in services.stores.ledger.load_fills(account)}
+    orders = {
+        order.venue_order_id for order in services.stores.ledger.load_orders(account=account) if order.venue_order_id
+    }
+    fills = {(fill.instrument, fill.trade_id) for fill in services.stores.ledger.load_fills(account)}
     venue_orders: set[str] = set()
     venue_fills: set[tuple[str, str]] = set()
     for name in services.settings.universe:
-        venue_orders |= {one.venue_order_id for one in services.trading.broker.fetch_orders(name, EPOCH)}
-        venue_fills |= {(name, one.trade_id) for one in services.trading.broker.fetch_fills(name, None)}
+        venue_orders |= {order.venue_order_id for order in services.trading.broker.fetch_orders(name, EPOCH)}
+        venue_fills |= {(name, fill.trade_id) for fill in services.trading.broker.fetch_fills(name, None)}
     return total + len(orders ^ venue_orders) + len(fills ^ venue_fills)
 
 
@@ -62,7 +65,9 @@ def largest_drawdown(marks: list[tuple[datetime, Decimal]]) -> Decimal:
 def traded_model(services: Services) -> dict[str, str] | None:
     """What decided last: model with version and verdict, or the rule."""
     decisions = [
-        one for one in services.stores.ledger.load_decisions(services.settings.account) if one.outcome == "decided"
+        decision
+        for decision in services.stores.ledger.load_decisions(services.settings.account)
+        if decision.outcome == "decided"
     ]
     if not decisions:
         return None

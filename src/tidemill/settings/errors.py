@@ -23,7 +23,7 @@ WRITE = {
 }
 
 
-def tell_mistake(error: ValidationError, model: type[BaseModel], file: Path) -> str:
+def mistake_sentence(error: ValidationError, model: type[BaseModel], file: Path) -> str:
     """The first mistake in one sentence: the setting, what is wrong, and where to look.
 
     ``model`` is what was read, ``file`` where from beside the environment.
@@ -43,7 +43,7 @@ def tell_mistake(error: ValidationError, model: type[BaseModel], file: Path) -> 
 
 def check_variables(names: Iterable[str], model: type[BaseModel]) -> None:
     """ConfigurationError for the first variable that is none of ours but close to one that is."""
-    ours = {name.upper(): name.upper() for name in model.model_fields}
+    settings_by_variable = {name.upper(): name.upper() for name in model.model_fields}
     nested = {
         f"{group}_{name}".upper(): f"{group}__{name}".upper()
         for group in model.model_fields
@@ -51,16 +51,16 @@ def check_variables(names: Iterable[str], model: type[BaseModel]) -> None:
     }
     for variable in names:
         head = variable.upper().removeprefix(PREFIX).partition("__")[0]
-        if not variable.upper().startswith(PREFIX) or head in ours:
+        if not variable.upper().startswith(PREFIX) or head in settings_by_variable:
             continue
-        if near := get_close_matches(head, ours | nested, 1, 0.8):
-            meant = PREFIX + (ours | nested)[near[0]]
+        if near := get_close_matches(head, settings_by_variable | nested, 1, 0.8):
+            meant = PREFIX + (settings_by_variable | nested)[near[0]]
             raise ConfigurationError(f"there is no setting {variable}; write {meant} if that is meant, else unset it")
 
 
-def _near(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(known)}" if known else ""
+def _near(name: str, names: Sequence[str]) -> str:
+    near = get_close_matches(name, names, 1)
+    return f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(names)}" if names else ""
 
 
 def _group_at(model: type[BaseModel], place: Sequence[int | str]) -> Iterable[str]:
@@ -69,7 +69,11 @@ def _group_at(model: type[BaseModel], place: Sequence[int | str]) -> Iterable[st
         if isinstance(part, int):
             continue
         kind = model.model_fields[part].annotation
-        inner = [one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel)]
+        inner = [
+            candidate
+            for candidate in (kind, *get_args(kind))
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel)
+        ]
         if not inner:
             return ()
         model = inner[0]

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.domain.market import TIMEFRAME_SECONDS, Calendar, default_decision_delay, split_instrument_id
-from tidemill.settings.errors import check_variables, tell_mistake
+from tidemill.settings.errors import check_variables, mistake_sentence
 from tidemill.settings.groups import (
     InfluxSettings,
     IngestSettings,
@@ -111,17 +111,17 @@ class Settings(BaseSettings):
     @field_validator("markets")
     @classmethod
     def _check_markets(cls, markets: tuple[MarketSettings, ...]) -> tuple[MarketSettings, ...]:
-        for one in markets:
-            wrong = [name for name in one.instruments if _venue_of(name) != one.name]
+        for market in markets:
+            wrong = [name for name in market.instruments if _venue_of(name) != market.name]
             if wrong:
-                raise ValueError(f"instrument {wrong[0]} is not of the venue {one.name} that it is listed under")
-        if len({one.name for one in markets}) < len(markets):
+                raise ValueError(f"instrument {wrong[0]} is not of the venue {market.name} that it is listed under")
+        if len({market.name for market in markets}) < len(markets):
             raise ValueError("two markets have the same name")
-        for one in markets:
-            if not one.instruments:
-                raise ValueError(f"the market {one.name} has no instruments; name at least one")
-            if one.source == "ccxt" and not one.exchange:
-                raise ValueError(f"the market {one.name} has no exchange; name ccxt's id of it, such as kraken")
+        for market in markets:
+            if not market.instruments:
+                raise ValueError(f"the market {market.name} has no instruments; name at least one")
+            if market.source == "ccxt" and not market.exchange:
+                raise ValueError(f"the market {market.name} has no exchange; name ccxt's id of it, such as kraken")
         return markets
 
     @field_validator("timeframe", "decide_every")
@@ -138,9 +138,9 @@ class Settings(BaseSettings):
 
     def database_url(self, name: Literal["market", "ops", "mlflow"]) -> str:
         """The SQLAlchemy URL of a store: as set, else a SQLite file in home."""
-        chosen = str(getattr(self, f"{name}_url"))
-        if chosen:
-            return chosen.replace("postgresql://", "postgresql+psycopg://", 1)
+        url = str(getattr(self, f"{name}_url"))
+        if url:
+            return url.replace("postgresql://", "postgresql+psycopg://", 1)
         return f"sqlite:///{(self.home / f'{name}.db').absolute()}"
 
     @classmethod
@@ -181,6 +181,6 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise ConfigurationError(tell_mistake(error, Settings, settings_file())) from error
+        raise ConfigurationError(mistake_sentence(error, Settings, settings_file())) from error
     except ValueError as error:
         raise ConfigurationError(f"{settings_file()} cannot be read: {error}") from error

@@ -14,7 +14,7 @@ from support.venue_wire import running
 
 from tidemill.domain.errors import ConfigurationError
 from tidemill.operations.prefect_server import PrefectServer
-from tidemill.operations.up import kept_account
+from tidemill.operations.up import paper_account
 from tidemill.operations.up_lock import home_lock, publish_up_info
 from tidemill.settings import Settings
 from tidemill.settings.running_up import settings_of_running_up
@@ -65,7 +65,7 @@ def test_the_ledgers_log_stays_between_two_flow_runs(tmp_path: Path) -> None:
     with running() as venue:
         known = {"rest_url": venue.rest_url, "admin_url": venue.admin_url, "name": "SAMPLE"}
         settings = Settings(home=tmp_path, universe=("AAPL-USD.SAMPLE",), venue=known)
-        with kept_account(settings):
+        with paper_account(settings):
             subprocess.run([sys.executable, "-c", run], check=True, timeout=60)
             assert log.exists()
         # the control: with nobody connected it goes
