@@ -23,7 +23,7 @@ def rows(_options: Options) -> list[Row]:
 
 def decision_of_fifty() -> float:
     """Seconds of one decision for 50 instruments from stored bars to recorded intents, without Prefect."""
-    from tidemill.adapters.environment import this_environment
+    from tidemill.adapters.machine.environment import this_environment
     from tidemill.adapters.sql.ledger.ledger import SqlLedger
     from tidemill.adapters.sql.market.store import SqlMarketStore
     from tidemill.decision import DecisionInputs, DecisionRules, PlainSteps, build_decision, load_market, think

@@ -13,8 +13,9 @@ import pytest
 from support.influx_desk import APIS, NAME, START, Alone, Desk, bars, is_there
 from support.influx_double import BUCKET, ORG, TOKEN, Double, running_double
 
+from tidemill.adapters.influx._points import StoredRows, new_lines
 from tidemill.adapters.influx.connection import open_wire
-from tidemill.adapters.influx.market import InfluxMarketStore, Place, _Known, _lines
+from tidemill.adapters.influx.market import InfluxMarketStore, Place
 from tidemill.adapters.influx.wire import CHUNK_LINES, TRIES
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.bootstrap import Services
@@ -127,7 +128,7 @@ def test_history_survives_a_change_and_without_revisions_it_would_not(desk: Desk
     wire = open_wire(place, APIS[double.version], lambda _: None)
     tags = {"venue": "T", "instrument": NAME, "timeframe": "5m"}
     part = np.array([[0], [0], [1]]), np.full((5, 1), 10.0)
-    plain = [line.replace(",rev=0", "") for line in _lines(tags, part, 1, _Known(bars={}))]
+    plain = [line.replace(",rev=0", "") for line in new_lines(tags, part, 1, StoredRows(bars={}))]
     wire.write(plain)
     wire.write([line.replace("c=10.0", "c=12.0") for line in plain])
     wire.close()

@@ -8,15 +8,14 @@ asked for, so the numbers are those of a live run.
 
 from __future__ import annotations
 
-import gc
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
 from tidemill.backtest.champions import Champions
 from tidemill.backtest.funding import Funding
+from tidemill.backtest.garbage import collecting_seldom
 from tidemill.backtest.history import History
 from tidemill.backtest.steps import BacktestSteps
 from tidemill.backtest.values import BacktestPlan, BacktestResult, fees_in_currency
@@ -34,7 +33,6 @@ from tidemill.ports import FittedModel
 from tidemill.recording import Recording
 
 FOREVER_SECONDS = 100 * 366 * 86400.0
-COLLECT_AFTER = 200_000
 
 
 class _Run:
@@ -213,20 +211,6 @@ class _Run:
         self.mark(until)
 
 
-@contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    """Let the collector of cycles come by less often: what a backtest makes stays until its end, in no cycles."""
-    usual = gc.get_threshold()
-    # another thread's backtest may have seen to it
-    if usual[0] < COLLECT_AFTER:
-        gc.set_threshold(COLLECT_AFTER, *usual[1:])
-    try:
-        yield
-    finally:
-        if usual[0] < COLLECT_AFTER:
-            gc.set_threshold(*usual)
-
-
 def run_backtest(
     recording: Recording, plan: BacktestPlan, *, on_step: Callable[[int, int], None] | None = None
 ) -> BacktestResult:
@@ -238,7 +222,7 @@ def run_backtest(
     for a progress bar. DataError when there is nothing to decide, or a bar lies off its step; StrategyError when the
     strategy fails: history would be no better the next time.
     """
-    with _collecting_seldom():
+    with collecting_seldom():
         run = _Run(recording, plan)
         run.carry_through(min(plan.end, recording.last_close), on_step)
     account = plan.rules.account

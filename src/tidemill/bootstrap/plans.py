@@ -10,7 +10,7 @@ from functools import partial
 
 import pandas as pd
 
-from tidemill.adapters.environment import this_environment
+from tidemill.adapters.machine.environment import this_environment
 from tidemill.backtest import BacktestPlan
 from tidemill.domain.errors import StrategyError
 from tidemill.domain.market import DecisionGrid

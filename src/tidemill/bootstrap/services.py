@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from decimal import Decimal
 from functools import cache, cached_property
 
-from tidemill.adapters.environment import this_environment
+from tidemill.adapters.machine.environment import this_environment
 from tidemill.adapters.venues.capabilities import capability, check_live
 from tidemill.bootstrap.markets import Markets
 from tidemill.bootstrap.stores import Clocks, Overrides, Stores, closed_by

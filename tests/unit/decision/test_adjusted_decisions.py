@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.adapters.environment import this_environment
+from tidemill.adapters.machine.environment import this_environment
 from tidemill.adapters.sql.market.market_events import SqlMarketEvents
 from tidemill.adapters.sql.market.store import SqlMarketStore
 from tidemill.bootstrap import Overrides, Services, using

@@ -19,8 +19,8 @@ stays unread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -28,6 +28,15 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from tidemill.adapters.influx._points import (
+    StoredRows,
+    in_order,
+    is_whole,
+    new_lines,
+    query_all,
+    query_of,
+    tags_of,
+)
 from tidemill.adapters.influx._write_journal import (
     FOREVER,
     PROBE,
@@ -39,8 +48,8 @@ from tidemill.adapters.influx._write_journal import (
 )
 from tidemill.adapters.influx.connection import open_wire
 from tidemill.adapters.influx.wire import Answer, Api, Place, PointQuery
-from tidemill.adapters.sql.market.columns import BarColumns, Part, to_frame
-from tidemill.domain.market import from_micros, split_instrument_id, timeframe_seconds, to_micros
+from tidemill.adapters.sql.market.columns import BarColumns, to_frame
+from tidemill.domain.market import from_micros, timeframe_seconds, to_micros
 from tidemill.ports import Sleep, StoreHealth
 from tidemill.ports.frames import MICROS_PER_SECOND
 
@@ -116,10 +125,10 @@ class InfluxMarketStore:
         until = mark if stored_until is None else min(stored_until, mark)
         parts = []
         for points, state in self._answers(
-            [_query_all(name, timeframe, to_micros(start), to_micros(end)) for name in names]
+            [query_all(name, timeframe, to_micros(start), to_micros(end)) for name in names]
         ):
-            integers, reals, _ = _in_order(points)
-            readable = _is_whole(integers[1], until, state.unread)
+            integers, reals, _ = in_order(points)
+            readable = is_whole(integers[1], until, state.unread)
             readable &= integers[2] <= to_micros(known_at) if known_at is not None else True
             parts.append((integers[:, readable], reals[:, readable]))
         return to_frame(names, parts, revisions=revisions)
@@ -131,8 +140,8 @@ class InfluxMarketStore:
         """
         mark = self._beside.watermark()
         back, reach, end = BACK_BARS * timeframe_seconds(timeframe) * MICROS_PER_SECOND, 0, FOREVER
-        while (newest := self._wire.newest(_query_of(instrument, timeframe, EARLIEST, end, ("c",)))) is not None:
-            opens = self._whole_opens(_query_of(instrument, timeframe, newest - reach, newest + 1, NOTES[:1]), mark)
+        while (newest := self._wire.newest(query_of(instrument, timeframe, EARLIEST, end, ("c",)))) is not None:
+            opens = self._whole_opens(query_of(instrument, timeframe, newest - reach, newest + 1, NOTES[:1]), mark)
             if len(opens):
                 return from_micros(int(opens.max()))
             reach, end = back, newest - reach
@@ -142,7 +151,7 @@ class InfluxMarketStore:
         """Open times (int64 micros, ascending, each once) of the stored bars with ``start`` <= open_time < ``end``."""
         mark = self._beside.watermark()
         return np.unique(
-            self._whole_opens(_query_of(instrument, timeframe, to_micros(start), to_micros(end), NOTES[:1]), mark)
+            self._whole_opens(query_of(instrument, timeframe, to_micros(start), to_micros(end), NOTES[:1]), mark)
         )
 
     def health(self) -> StoreHealth:
@@ -171,13 +180,15 @@ class InfluxMarketStore:
         mark, lost = self._beside.watermark(), 0
         parts = [columns.part(code) for code in range(len(columns.names))]
         spans = [(int(integers[0, 0]), int(integers[0, -1]) + 1) for integers, _ in parts]
-        queries = [_query_all(name, timeframe, *span) for name, span in zip(columns.names, spans, strict=True)]
+        queries = [query_all(name, timeframe, *span) for name, span in zip(columns.names, spans, strict=True)]
         lines: list[str] = []
         for name, rows, (points, state) in zip(columns.names, parts, self._answers(queries), strict=True):
             if stored <= state.newest:
                 raise _Taken(state.newest + 1)
             lost = state.lost(mark)
-            lines += _lines(_tags(name, timeframe), rows, stored, _Known.of(points, mark, (*state.broken, lost)))
+            lines += new_lines(
+                tags_of(name, timeframe), rows, stored, StoredRows.of(points, mark, (*state.broken, lost))
+            )
         if lines:
             self._wire.write([broken_line(lost)] if lost else [])
             self._wire.write([begun_line(stored)])
@@ -198,72 +209,5 @@ class InfluxMarketStore:
         ((points, state),) = self._answers([query])
         rows = np.array([(int(row["time"]), int(row["stored_at"])) for row in points], dtype=np.int64)
         opens, stored = rows.reshape(-1, 2).T
-        whole: np.ndarray = opens[_is_whole(stored, mark, state.unread)]
+        whole: np.ndarray = opens[is_whole(stored, mark, state.unread)]
         return whole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """Content of the bars that are stored whole by open time, and the revision that each has next.
-
-    ``first``: what a bar that is not stored yet gets. No request that is still on its way has one of these.
-    """
-
-    bars: Mapping[int, tuple[tuple[float, ...], int]]
-    first: int = 0
-
-    @classmethod
-    def of(cls, points: Answer, mark: int, broken: Sequence[int]) -> _Known:
-        """Of every point of a series; ``broken``: storage times of writes that were not finished, 0 is none."""
-        integers, reals, revs = _in_order(points)
-        whole = _is_whole(integers[1], mark, broken)
-        lost = np.array(sorted(set(broken) - {0}), dtype=np.int64)
-        following = revs + 1 + len(lost) - np.searchsorted(lost, integers[1], side="right")
-        rows = zip(integers[0, whole].tolist(), reals.T[whole].tolist(), following[whole].tolist(), strict=True)
-        return cls(bars={opened: (tuple(row), rev) for opened, row, rev in rows}, first=len(lost))
-
-
-def _lines(tags: Mapping[str, str], rows: Part, stored: int, stored_rows: _Known) -> list[str]:
-    """Points for what is new or changed, each under its next revision."""
-    tag_text = "".join(f",{key}={value.translate(ESCAPED)}" for key, value in tags.items())
-    integers, reals = rows
-    lines = []
-    for (opened, heard, assumed), row in zip(integers.T.tolist(), reals.T.tolist(), strict=True):
-        content, rev = stored_rows.bars.get(opened, (None, stored_rows.first))
-        if content != tuple(row):
-            fields = ",".join(f"{field}={value!r}" for field, value in zip(FIELDS, row, strict=True))
-            notes = f"stored_at={stored}i,knowledge_time={heard}i,assumed={'true' if assumed else 'false'}"
-            lines.append(f"bars{tag_text},rev={rev} {fields},{notes} {opened}")
-    return lines
-
-
-def _query_all(instrument: str, timeframe: str, start: int, end: int) -> PointQuery:
-    return _query_of(instrument, timeframe, start, end, (*FIELDS, *NOTES, "rev"))
-
-
-def _query_of(instrument: str, timeframe: str, start: int, end: int, columns: Sequence[str]) -> PointQuery:
-    return PointQuery(tags=_tags(instrument, timeframe), columns=columns, start=start, end=end)
-
-
-def _is_whole(stored: np.ndarray, until: int, unread: Sequence[int]) -> np.ndarray:
-    """Which storage times are of writes that were finished by ``until``."""
-    whole: np.ndarray = (stored <= until) & ~np.isin(stored, unread)
-    return whole
-
-
-def _in_order(rows: Answer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every revision in order of open time and revision: INTEGERS, OHLCV, and the revisions' numbers."""
-    points = sorted(rows, key=lambda row: (int(row["time"]), int(row["rev"])))
-    return *_columns(points), np.array([int(row["rev"]) for row in points], dtype=np.int64)
-
-
-def _columns(rows: Answer) -> Part:
-    times = [int(row["time"]) for row in rows]
-    stored, heard = ([int(row[name]) for row in rows] for name in NOTES[:2])
-    assumed = [int(row["assumed"].lower() == "true") for row in rows]
-    values = [[float(row[field]) for row in rows] for field in FIELDS]
-    return np.array([times, stored, heard, assumed], dtype=np.int64), np.array(values, dtype=np.float64)
-
-
-def _tags(instrument: str, timeframe: str) -> Mapping[str, str]:
-    return {"venue": split_instrument_id(instrument)[2], "instrument": instrument, "timeframe": timeframe}

@@ -1,0 +1,1 @@
+"""The machine that runs this: its packages and its processor."""
