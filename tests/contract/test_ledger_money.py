@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -42,6 +43,18 @@ def test_a_fill_that_comes_before_its_order_is_tied_later(ledger) -> None:
     ledger.record_fills("a", [fill()], stamp=STAMP)
     ledger.record_state("i0l0", OrderState.FILLED, stamp=STAMP, order=venue_order(OrderState.FILLED, "2"))
     assert order(ledger).filled == 2
+
+
+def test_a_fill_belongs_to_the_order_of_its_own_instrument(ledger) -> None:
+    """A venue may number the orders of each instrument for itself, as Binance does."""
+    ether = "ETH-USDT.T"
+    epoch = placed(ledger, intent(0, 0), replace(intent(0, 1), instrument=ether))
+    for leg, instrument in enumerate((BTC, ether)):
+        ledger.begin_submit(f"i0l{leg}", epoch=epoch, window_ms=5000, stamp=STAMP)
+        answer = replace(venue_order(OrderState.OPEN), instrument=instrument, client_order_id=f"i0l{leg}")
+        ledger.record_state(f"i0l{leg}", OrderState.OPEN, stamp=STAMP, order=answer)
+    ledger.record_fills("a", [replace(fill("1", "0.5"), instrument=ether), fill("1", "2")], stamp=STAMP)
+    assert [order(ledger, name).filled for name in ("i0l0", "i0l1")] == [Decimal(2), Decimal("0.5")]
 
 
 def test_buys_are_reduced_once_and_never_raised(ledger) -> None:

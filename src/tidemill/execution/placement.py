@@ -174,7 +174,9 @@ def _renamed(desk: Desk, order: LedgerOrder, listed: Iterable[VenueOrder]) -> Ve
     It is recognised by its shape, among the cancelled orders of no other intent. TransientError when several would
     fit: then neither presence nor absence is proven, and a person decides.
     """
-    taken = {entry.venue_order_id for entry in desk.orders() if entry.venue_order_id}
+    # a venue may number the orders of each instrument for itself
+    recorded = [entry for entry in desk.orders() if entry.intent.instrument == order.intent.instrument]
+    taken = {entry.venue_order_id for entry in recorded if entry.venue_order_id}
     fitting = {row.venue_order_id: row for row in listed if row.venue_order_id not in taken and _fits(order, row)}
     if len(fitting) > 1:
         ids = ", ".join(sorted(fitting))

@@ -39,7 +39,7 @@ class MemoryOrders(MemoryAccounts):
         self._sends: list[tuple[datetime, str]] = []
         self._orphans: dict[str, list[int]] = {}
         self._by_client_id: dict[tuple[str, str], str] = {}
-        self._by_venue_id: dict[tuple[str, str], str] = {}
+        self._by_venue_id: dict[tuple[str, str, str], str] = {}
         self._events: dict[str, list[OrderEvent]] = {}
         self._fills: dict[str, list[tuple[Fill, str | None]]] = {}
 
@@ -161,7 +161,7 @@ class MemoryOrders(MemoryAccounts):
         moved = replace(order, state=state, reason=reason or order.reason)
         if venue_order_id is not None:
             moved = replace(moved, venue_order_id=venue_order_id)
-            self._by_venue_id[intent.account, venue_order_id] = intent.intent_id
+            self._by_venue_id[intent.account, intent.instrument, venue_order_id] = intent.intent_id
             moved = replace(moved, filled=moved.filled + self._link_fills(intent, venue_order_id))
         self._orders[intent.intent_id] = moved
         if state in LIVE:

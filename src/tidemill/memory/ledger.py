@@ -103,7 +103,7 @@ class MemoryLedger(MemoryOrders):
 
     def _add_fill(self, account: str, fill: Fill) -> None:
         self._trades.add((account, fill.instrument, fill.trade_id))
-        intent_id = self._by_venue_id.get((account, fill.venue_order_id))
+        intent_id = self._by_venue_id.get((account, fill.instrument, fill.venue_order_id))
         recorded = self._fills.setdefault(account, [])
         if intent_id is None:
             self._orphans.setdefault(account, []).append(len(recorded))

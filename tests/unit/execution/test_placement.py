@@ -18,6 +18,7 @@ from tidemill.domain.trading import (
     Placement,
     Side,
     TimeInForce,
+    VenueOrder,
 )
 from tidemill.execution import (
     Desk,
@@ -97,6 +98,32 @@ def test_an_order_that_a_hand_cancelled_is_known_by_its_shape(table: Table) -> N
     assert place_order(table.desk, "i1", epoch=table.epoch).state is OrderState.CANCELLED
     assert (table.broker.sends, table.venue_orders()) == (1, 1)
     assert not compare_account(table.desk, [BTC.id], since=START)
+
+
+def test_an_order_of_another_instrument_with_the_same_number_is_another_order(table: Table) -> None:
+    """A venue may number the orders of each instrument for itself; nothing is sent again for that."""
+    table.record(TimeInForce.GTC, limit="90", number=1)
+    intent = table.desk.order("i1").intent
+    other = replace(intent, intent_id="i9", client_order_id="i9", instrument="ETH-USD.T", leg=9)
+    stamp = table.desk.stamp()
+    table.ledger.add_intent(other, epoch=table.epoch, stamp=stamp)
+    table.ledger.begin_submit("i9", epoch=table.epoch, window_ms=5000, stamp=stamp)
+    ended = VenueOrder(
+        venue_order_id="1",
+        client_order_id="i9",
+        instrument=other.instrument,
+        side=other.side,
+        state=OrderState.EXPIRED,
+        quantity=other.quantity,
+        filled=Decimal(0),
+        limit_price=other.limit_price,
+        placed_at=START,
+    )
+    table.ledger.record_state("i9", OrderState.EXPIRED, stamp=stamp, order=ended)
+    table.broker.lose = "cancelled by hand"
+    placed = place_order(table.desk, "i1", epoch=table.epoch)
+    assert (placed.state, placed.venue_order_id) == (OrderState.CANCELLED, "1")
+    assert table.broker.sends == 1
 
 
 def test_when_two_orders_could_be_it_a_person_decides(table: Table) -> None:

@@ -25,7 +25,7 @@ class SqlAccounts(SqlStops):
     """The account port, on top of leases and freezes."""
 
     def load_portfolio(self, account: str) -> Portfolio:
-        """See the port."""
+        """Running sums, reserved amounts and the newest sequence in one consistent read."""
         with read(self._engine) as connection:
             row = sa.select(ACCOUNTS.c.currency, ACCOUNTS.c.peak_equity).where(ACCOUNTS.c.account == account)
             currency, peak = connection.execute(row).first() or ("", None)
@@ -43,7 +43,7 @@ class SqlAccounts(SqlStops):
             )
 
     def open_account(self, account: Account, balances: Mapping[str, Decimal], *, stamp: Stamp) -> bool:
-        """See the port."""
+        """One write transaction: the account and its opening balances as cash events."""
         with write(self._engine, lock=LOCK) as connection:
             if connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account.account)).first():
                 return False
@@ -54,19 +54,19 @@ class SqlAccounts(SqlStops):
         return True
 
     def load_account(self, account: str) -> Account | None:
-        """See the port."""
+        """The account, or None."""
         with read(self._engine) as connection:
             query = sa.select(ACCOUNTS).where(ACCOUNTS.c.account == account)
             row = connection.execute(query).mappings().first()
         return Account(**{name: row[name] for name in ACCOUNT_FIELDS}) if row else None
 
     def load_cash_events(self, account: str) -> Sequence[CashEvent]:
-        """See the port."""
+        """Cash events of the account by the ledger's sequence."""
         query = sa.select(CASH_EVENTS).where(CASH_EVENTS.c.account == account).order_by(CASH_EVENTS.c.sequence)
         with read(self._engine) as connection:
             return [to_cash(row) for row in connection.execute(query).mappings()]
 
     def record_cash_event(self, event: CashEvent, *, stamp: Stamp) -> bool:
-        """See the port."""
+        """One write transaction: the event and the balance that it changes."""
         with write(self._engine, lock=LOCK) as connection:
             return add_cash(connection, event, stamp)

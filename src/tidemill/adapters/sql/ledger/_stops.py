@@ -29,7 +29,7 @@ class SqlStops:
     _engine: Engine
 
     def acquire(self, name: str, owner: str, *, ttl_seconds: float, now: datetime) -> int | None:
-        """See the port."""
+        """One write transaction: of many who ask at once, one gets the lease."""
         with write(self._engine, lock=LOCK) as connection:
             lease = connection.execute(sa.select(LEASES).where(LEASES.c.name == name)).mappings().first()
             if lease and lease["owner"] != owner and lease["expires"] > now:
@@ -43,16 +43,16 @@ class SqlStops:
             return int(epoch)
 
     def renew(self, name: str, owner: str, epoch: int, *, ttl_seconds: float, now: datetime) -> bool:
-        """See the port."""
+        """Move the expiry where owner and epoch still match."""
         return self._expire(name, owner, epoch, now + timedelta(seconds=ttl_seconds))
 
     def is_held(self, name: str, epoch: int, *, now: datetime) -> bool:
-        """See the port."""
+        """Whether the row has the epoch and has not expired; what sends an order checks it again as it writes."""
         with read(self._engine) as connection:
             return _is_held(connection, name, epoch, now)
 
     def release(self, name: str, owner: str, epoch: int) -> None:
-        """See the port."""
+        """Set the expiry to the past where owner and epoch still match; the epoch stays, so that the next is higher."""
         self._expire(name, owner, epoch, EPOCH)
 
     def _expire(self, name: str, owner: str, epoch: int, moment: datetime) -> bool:
@@ -61,7 +61,7 @@ class SqlStops:
             return connection.execute(LEASES.update().where(own).values(expires=moment)).rowcount == 1
 
     def freeze(self, scope: str, reason: str, *, stamp: Stamp) -> bool:
-        """See the port."""
+        """One write transaction: a freeze unless one stands for the scope."""
         with write(self._engine, lock=LOCK) as connection:
             standing = sa.select(FREEZES.c.freeze_id).where(FREEZES.c.scope == scope, FREEZES.c.resumed.is_(None))
             if connection.execute(standing).first():
@@ -71,14 +71,14 @@ class SqlStops:
             return True
 
     def resume(self, scope: str, because: str, *, stamp: Stamp) -> bool:
-        """See the port."""
+        """End the freeze that stands for the scope, and keep the reason in its row."""
         standing = (FREEZES.c.scope == scope) & FREEZES.c.resumed.is_(None)
         with write(self._engine, lock=LOCK) as connection:
             lifted = FREEZES.update().where(standing).values(resumed=stamp.market, because=because)
             return connection.execute(lifted).rowcount > 0
 
     def load_freezes(self) -> Sequence[Freeze]:
-        """See the port."""
+        """Freezes without an end, oldest first."""
         query = sa.select(FREEZES).where(FREEZES.c.resumed.is_(None)).order_by(FREEZES.c.freeze_id)
         with read(self._engine) as connection:
             rows = connection.execute(query).mappings().all()

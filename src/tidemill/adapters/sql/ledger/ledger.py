@@ -45,12 +45,12 @@ class SqlLedger(SqlAccounts):
     # -- decisions
 
     def record_decision(self, decision: Decision, intents: Sequence[OrderIntent], *, epoch: int) -> bool:
-        """See the port."""
+        """One write transaction: lease, orders in doubt, the end of earlier plans, decision, intents, peak equity."""
         with write(self._engine, lock=LOCK) as connection:
             return path.record_decision(connection, decision, intents, epoch)
 
     def add_intent(self, intent: OrderIntent, *, epoch: int, stamp: Stamp) -> bool:
-        """See the port."""
+        """One write transaction: the lease, the decision that it belongs to, the intent with its PLANNED event."""
         with write(self._engine, lock=LOCK) as connection:
             if connection.execute(sa.select(INTENTS).where(INTENTS.c.intent_id == intent.intent_id)).first():
                 return False
@@ -62,20 +62,20 @@ class SqlLedger(SqlAccounts):
         return True
 
     def load_decision(self, decision_id: str) -> Decision | None:
-        """See the port."""
+        """The decision with its record read from JSON, or None."""
         with read(self._engine) as connection:
             query = sa.select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
             row = connection.execute(query).mappings().first()
         return to_decision(row) if row else None
 
     def load_watermarks(self) -> Sequence[int]:
-        """See the port."""
+        """Each store watermark once, ascending."""
         query = sa.select(DECISIONS.c.store_watermark).distinct().order_by(DECISIONS.c.store_watermark)
         with read(self._engine) as connection:
             return [int(watermark) for watermark in connection.execute(query).scalars()]
 
     def load_decisions(self, account: str, *, since: datetime | None = None) -> Sequence[Decision]:
-        """See the port."""
+        """Decisions of the account by as_of, then attempt."""
         query = sa.select(DECISIONS).where(DECISIONS.c.account == account)
         if since is not None:
             query = query.where(DECISIONS.c.as_of >= since)
@@ -94,7 +94,7 @@ class SqlLedger(SqlAccounts):
         states: Sequence[OrderState] | None = None,
         sent_since: datetime | None = None,
     ) -> Sequence[LedgerOrder]:
-        """See the port."""
+        """Orders by (as_of, attempt, leg) in one consistent read; by the intent's id alone in the shortest way."""
         query = OrderFilter(
             account=account, decision_id=decision_id, intent_id=intent_id, states=states, sent_since=sent_since
         )
@@ -113,7 +113,7 @@ class SqlLedger(SqlAccounts):
     def begin_submit(
         self, intent_id: str, *, epoch: int, window_ms: int, stamp: Stamp, absent: LedgerOrder | None = None
     ) -> LedgerOrder | None:
-        """See the port."""
+        """One write transaction: lease, stops and expiry are checked where SUBMITTING is written."""
         send = path.Send(epoch=epoch, window_ms=window_ms, stamp=stamp, absent=absent)
         with write(self._engine, lock=LOCK) as connection:
             return path.begin_submit(connection, intent_id, send)
@@ -128,7 +128,7 @@ class SqlLedger(SqlAccounts):
         order: VenueOrder | None = None,
         expected: LedgerOrder | None = None,
     ) -> LedgerOrder:
-        """See the port."""
+        """One write transaction: the move, unless the order was sent again since; and fills that waited for it."""
         outcome = path.Outcome(state=state, stamp=stamp, reason=reason, venue_order=order, expected=expected)
         with write(self._engine, lock=LOCK) as connection:
             return path.record_outcome(connection, intent_id, outcome)
@@ -136,7 +136,7 @@ class SqlLedger(SqlAccounts):
     def reduce_buys(
         self, decision_id: str, allowed: Mapping[str, Decimal], *, epoch: int, stamp: Stamp
     ) -> Sequence[LedgerOrder]:
-        """See the port."""
+        """One write transaction: every planned buy of the decision is cut, or none."""
         with write(self._engine, lock=LOCK) as connection:
             orders = find_orders(connection, OrderFilter(decision_id=decision_id))
             buys = [order for order in orders if order.intent.side is Side.BUY]
@@ -148,29 +148,12 @@ class SqlLedger(SqlAccounts):
     # -- fills and cash
 
     def record_fills(self, account: str, fills: Sequence[Fill], *, stamp: Stamp) -> int:
-        """See the port."""
-        added = 0
+        """One write transaction: all new fills with what they move, or none."""
         with write(self._engine, lock=LOCK) as connection:
-            for fill in fills:
-                same = (
-                    (FILLS.c.account == account)
-                    & (FILLS.c.instrument == fill.instrument)
-                    & (FILLS.c.trade_id == fill.trade_id)
-                )
-                if connection.execute(sa.select(FILLS.c.sequence).where(same)).first():
-                    continue
-                of_order = sa.select(INTENTS.c.intent_id).where(
-                    INTENTS.c.account == account, INTENTS.c.venue_order_id == fill.venue_order_id
-                )
-                intent_id = connection.execute(of_order).scalar()
-                connection.execute(FILLS.insert(), fill_row(account, fill, intent_id, next_number(connection), stamp))
-                for asset, amount in movements(fill):
-                    add_balance(connection, account, asset, amount)
-                added += 1
-        return added
+            return sum(_add_fill(connection, account, fill, stamp) for fill in fills)
 
     def load_fills(self, account: str, *, intent_id: str | None = None) -> Sequence[Fill]:
-        """See the port."""
+        """Fills by the ledger's sequence."""
         query = sa.select(FILLS).where(FILLS.c.account == account).order_by(FILLS.c.sequence)
         if intent_id is not None:
             query = query.where(FILLS.c.intent_id == intent_id)
@@ -178,7 +161,7 @@ class SqlLedger(SqlAccounts):
             return [to_fill(row) for row in connection.execute(query).mappings()]
 
     def last_trade_id(self, account: str, instrument: str) -> str | None:
-        """See the port."""
+        """The trade id with the highest sequence, since venues' ids need not sort as text."""
         query = (
             sa.select(FILLS.c.trade_id)
             .where(FILLS.c.account == account, FILLS.c.instrument == instrument)
@@ -187,6 +170,24 @@ class SqlLedger(SqlAccounts):
         )
         with read(self._engine) as connection:
             return connection.execute(query).scalar()
+
+
+def _add_fill(connection: Connection, account: str, fill: Fill, stamp: Stamp) -> bool:
+    """Append a fill and book what it moves; False when it was there already."""
+    same = (FILLS.c.account == account) & (FILLS.c.instrument == fill.instrument) & (FILLS.c.trade_id == fill.trade_id)
+    if connection.execute(sa.select(FILLS.c.sequence).where(same)).first():
+        return False
+    # A venue may number the orders of each instrument for itself, so that its id alone names no order.
+    of_order = sa.select(INTENTS.c.intent_id).where(
+        INTENTS.c.account == account,
+        INTENTS.c.instrument == fill.instrument,
+        INTENTS.c.venue_order_id == fill.venue_order_id,
+    )
+    intent_id = connection.execute(of_order).scalar()
+    connection.execute(FILLS.insert(), fill_row(account, fill, intent_id, next_number(connection), stamp))
+    for asset, amount in movements(fill):
+        add_balance(connection, account, asset, amount)
+    return True
 
 
 def _reduce(connection: Connection, order: LedgerOrder, allowed: Mapping[str, Decimal], stamp: Stamp) -> LedgerOrder:

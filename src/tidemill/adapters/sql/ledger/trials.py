@@ -26,7 +26,7 @@ class SqlTrialLedger:
         self._engine.dispose()
 
     def record_trial(self, trial: Trial) -> int:
-        """See the port."""
+        """One write transaction: the trial under the next number."""
         with write(self._engine, lock=LOCK) as connection:
             last = connection.execute(sa.select(sa.func.max(TRIALS.c.trial_id))).scalar_one()
             number = int(last or 0) + 1
@@ -34,7 +34,7 @@ class SqlTrialLedger:
         return number
 
     def load_trials(self, *, data_hash: str | None = None) -> Sequence[Trial]:
-        """See the port."""
+        """Trials by number, of one data hash or all."""
         query = sa.select(TRIALS).order_by(TRIALS.c.trial_id)
         if data_hash is not None:
             query = query.where(TRIALS.c.data_hash == data_hash)
