@@ -1,4 +1,8 @@
-"""The simulator's own API, on a port and with a token of its own."""
+"""The simulator's own API, on a port and with a token of its own.
+
+No exchange has this: a test or a replay moves the clock, opens accounts, puts faults in force and compares what the
+client believes with what happened. The token is new for every start, so no client of the exchange can stumble in.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,10 @@ from tidemill.venue.state import VenueState
 
 
 class Admin:
-    """Clock, accounts, faults, truth."""
+    """Handlers for clock, accounts, faults and the truth about all of them.
+
+    ``refuse`` closes the public port for a number of seconds, for the fault ``connection_refused``.
+    """
 
     def __init__(
         self, state: VenueState, token: str, hub: Hub, refuse: Callable[[float], Coroutine[Any, Any, None]]
@@ -30,7 +37,10 @@ class Admin:
         self._refuse = refuse
 
     def application(self) -> web.Application:
-        """The aiohttp application."""
+        """The aiohttp application.
+
+        For a port of its own: a fault that closes the exchange's port must not close this one.
+        """
         application = web.Application()
         application.router.add_get("/clock", self.read_clock)
         application.router.add_post("/clock", self.guarded(self.move_clock))
@@ -43,7 +53,11 @@ class Admin:
         return application
 
     def guarded(self, handler: Any) -> Any:
-        """Ask for the token, read the JSON body, and turn bad input into 400 with one sentence."""
+        """Ask for the token, read the JSON body, and turn bad input into 400 with one sentence.
+
+        401 without the token, 409 when what is to be opened exists. The answer leaves after the change is on disk and
+        its stream events are on their way, so that a test need not wait for either.
+        """
 
         async def answer(request: web.Request) -> web.Response:
             if not self._knows_token(request):
@@ -53,6 +67,7 @@ class Admin:
                 if inspect.isawaitable(done):
                     done = await done
                 await self._hub.settle()
+                # Before the answer: whoever moved the clock may read the streams at once.
                 await self._hub.publish_market()
                 return web.json_response(done)
             except (DataError, KeyError, ValueError, InvalidOperation, TypeError) as error:
@@ -66,25 +81,39 @@ class Admin:
         return web.json_response({"now": format_time(self.state.now)})
 
     def move_clock(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Move the market clock forward."""
+        """Move the market clock forward.
+
+        Body: ``now`` in ISO 8601. A moment in the past changes nothing; a venue on the real clock refuses. The answer
+        has the number of trades that came of it.
+        """
         if self.state.options.clock != "recorded":
             raise DataError("the clock of this venue is the real one; start it with --clock recorded")
         trades = self.state.move_clock(parse_time(str(body["now"]), "now"))
         return {"now": format_time(self.state.now), "trades": trades}
 
     def open_account(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Open an account under a key."""
+        """Open an account under a key.
+
+        Body: ``key``, ``secret`` and ``balances`` by asset. 409 when the key is taken.
+        """
+        # Through Decimal and back: a number that is none fails here, not when the journal is read again.
         balances = {str(asset): str(Decimal(str(text))) for asset, text in body["balances"].items()}
         self.state.open_account(str(body["key"]), str(body["secret"]), balances)
         return {"opened": True}
 
     def feed_book(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Let a symbol trade on a book of [price, quantity] levels, best first, until it is dropped."""
+        """Let a symbol trade on a book of [price, quantity] levels, best first, until it is dropped.
+
+        Body: ``symbol``, ``bids`` and ``asks``. 400 for a symbol that is not served or a book that is crossed.
+        """
         sides = ([[Decimal(str(number)) for number in level] for level in body[name]] for name in ("bids", "asks"))
         return {"trades": self.state.feed_book(self._instrument(body), *sides)}
 
     def drop_book(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Let a symbol trade on bars again."""
+        """Let a symbol trade on bars again.
+
+        Body: ``symbol``. Orders that rest stay, and meet bars that open from now on.
+        """
         self.state.drop_book(self._instrument(body))
         return {"dropped": True}
 
@@ -95,7 +124,11 @@ class Admin:
         return symbols[body["symbol"]].id
 
     async def add_fault(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Put a fault in force, or begin its spell."""
+        """Put a fault in force, or begin its spell.
+
+        Body: ``fault``, and where they matter ``on``, ``count``, ``seed``, ``match`` and ``seconds``, see
+        :class:`~tidemill.venue.faults.Fault`.
+        """
         seed, seconds = body.get("seed"), body.get("seconds")
         fault = self.state.faults.add(
             str(body["fault"]),
@@ -115,7 +148,10 @@ class Admin:
         return {"cleared": True}
 
     async def truth(self, request: web.Request) -> web.Response:
-        """What really happened: every order, trade and balance of every account, or of the one named ``key``."""
+        """What really happened: every order, trade and balance of every account, or of the one named ``key``.
+
+        No fault touches it, and ``query_lag`` does not delay it. ``struck`` counts the faults applied so far by name.
+        """
         if not self._knows_token(request):
             return _stranger()
         exchange = self.state.exchange

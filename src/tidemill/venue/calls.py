@@ -1,4 +1,8 @@
-"""Orders, books, bars and rules as rows of the journal."""
+"""Orders, books, bars and rules as rows of the journal.
+
+Numbers are text, so that a Decimal comes back digit by digit. Journals outlive versions of this module: a field may be
+added, with a default for rows that lack it, but none renamed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,10 @@ Level = Sequence[Decimal]
 
 
 def ticket_row(ticket: Ticket) -> dict[str, str | None]:
-    """An order as text."""
+    """An order as text.
+
+    Every field of the ticket; prices that are not there are None.
+    """
     return {
         "client_order_id": ticket.client_order_id,
         "instrument": ticket.instrument,
@@ -28,7 +35,10 @@ def ticket_row(ticket: Ticket) -> dict[str, str | None]:
 
 
 def to_ticket(row: Mapping[str, str | None]) -> Ticket:
-    """The order that :func:`ticket_row` wrote."""
+    """The order that :func:`ticket_row` wrote.
+
+    Rows from before a field existed are read with its default. KeyError for any other field that is missing.
+    """
     return Ticket(
         client_order_id=str(row["client_order_id"]),
         instrument=str(row["instrument"]),
@@ -44,30 +54,46 @@ def to_ticket(row: Mapping[str, str | None]) -> Ticket:
 
 
 def book_row(bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, list[list[str]]]:
-    """A book as text."""
+    """A book as text.
+
+    Both sides best first, each level a pair of price and quantity.
+    """
     return {"bids": _side_row(bids), "asks": _side_row(asks)}
 
 
 def to_side(rows: Sequence[Sequence[str]]) -> list[list[Decimal]]:
-    """One side of a book as :func:`book_row` wrote it."""
+    """One side of a book as :func:`book_row` wrote it.
+
+    Levels of Decimals, in the order in which they were written.
+    """
     return [[Decimal(text) for text in row] for row in rows]
 
 
 def bar_row(bar: Bar) -> list[str]:
-    """A closed bar as text."""
+    """A closed bar as text.
+
+    Times in ISO 8601 UTC, then open, high, low, close and volume.
+    """
     numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume)
     return [format_time(bar.open_time), format_time(bar.close_time), *(str(number) for number in numbers)]
 
 
 def to_bar(row: Sequence[str]) -> Bar:
-    """The bar that :func:`bar_row` wrote."""
+    """The bar that :func:`bar_row` wrote.
+
+    DataError when a time cannot be read; the numbers are exact.
+    """
     opened, closed = (parse_time(text, "bar") for text in row[:2])
     first, high, low, last, volume = (Decimal(text) for text in row[2:])
     return Bar(open_time=opened, close_time=closed, open=first, high=high, low=low, close=last, volume=volume)
 
 
 def rules_row(rules: FillRules) -> dict[str, str]:
-    """What decides at which price and cost orders fill, as text."""
+    """What decides at which price and cost orders fill, as text.
+
+    Journals compare it: a database is opened only with the rules that made it. Rules at zero that came later are left
+    out, so that older journals still fit.
+    """
     row = {name: str(getattr(rules, name)) for name in ("slippage", "participation", "fee_maker", "fee_taker")}
     row |= {"decision_delay": str(rules.decision_delay), "fee_asset": rules.fee_asset}
     # told only where chosen, so that a journal from before there were these still fits

@@ -1,4 +1,8 @@
-"""What each endpoint takes and weighs: parameters by method and path, weight by what is asked."""
+"""What each endpoint takes and weighs: parameters by method and path, weight by what is asked.
+
+Names and weights are those of the pages "General endpoints", "Market Data endpoints", "Trading endpoints" and "Account
+Endpoints" of the REST API. An endpoint that is not listed here does not exist.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +83,12 @@ DEEPEST_WEIGHT = 250
 
 
 def weight_of(method: str, path: str, query: str) -> int:
-    """Request weight of a request, as announced."""
+    """Request weight of a request, as announced.
+
+    ``path`` is below /api/v3, ``query`` the raw query string. It is counted before anything is checked, so a malformed
+    parameter weighs as its default, and an unknown path 1.
+    """
+    # Orders and cancels weigh 1 on the exchange too: new orders have limits of their own.
     if method != "GET":
         return 1
     sent = parse_qs(query) if path in BY_SYMBOL or path in {"depth", "myTrades"} else {}
@@ -89,13 +98,18 @@ def weight_of(method: str, path: str, query: str) -> int:
         return 5 if "orderId" in sent else 20
     if path == "depth":
         limit_text = sent.get("limit", ["100"])[0]
+        # A number of more digits than any depth is no number worth parsing; it weighs like no number at all.
         levels = int(limit_text) if limit_text.isascii() and limit_text.isdigit() and len(limit_text) < 10 else 0
         return next((weight for maximum, weight in DEPTH_WEIGHTS if levels <= maximum), DEEPEST_WEIGHT)
     return WEIGHTS.get((method, path), 1)
 
 
 def check_known(method: str, path: str, parameters: Parameters) -> None:
-    """Refuse what an endpoint would not read: a name misspelt must not be taken for a choice not made."""
+    """Refuse what an endpoint would not read: a name misspelt must not be taken for a choice not made.
+
+    -1101 for parameters where none are taken, -1104 for one name too many, as on the page "Error Codes". Parameters of
+    the signature are allowed on endpoints that need a key. KeyError for an endpoint that there is not.
+    """
     endpoint = KNOWN[method, path]
     allowed = endpoint if path in PUBLIC else endpoint | SIGNING
     sent = parameters.values

@@ -1,4 +1,8 @@
-"""What an account's user data stream tells: execution reports, then the balances that they changed."""
+"""What an account's user data stream tells: execution reports, then the balances that they changed.
+
+Shapes and one-letter names are those of the page "User Data Stream". An event is built when it is sent, so the balances
+in it are those of that moment.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,10 @@ NOTHING = "0.00000000"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One step of an order's life: NEW, TRADE (with its trade), EXPIRED or CANCELED."""
+    """One step of an order's life: NEW, TRADE (with its trade), EXPIRED or CANCELED.
+
+    ``order`` is as it stood at this step, ``original_id`` the client order id that a cancelled order had before.
+    """
 
     kind: str
     order: SimOrder
@@ -36,7 +43,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountEvents:
-    """Reports that belong together, told when the journal has written ``written`` calls."""
+    """Reports that belong together, told when the journal has written ``written`` calls.
+
+    They wait in the venue's outbox until then: nobody may hear of a fill that a crash could undo.
+    """
 
     account: str
     reports: tuple[Report, ...]
@@ -44,7 +54,10 @@ class AccountEvents:
 
     @classmethod
     def of_new(cls, order: SimOrder) -> Self:
-        """A new order with the fills of its arrival, and its end when nothing rests."""
+        """A new order with the fills of its arrival, and its end when nothing rests.
+
+        The exchange tells NEW first, whatever happened after, so the order is shown as it was before its fills.
+        """
         reports = [Report(kind="NEW", order=_as_of(order, 0))]
         reports += [
             Report(kind="TRADE", order=_as_of(order, count), trade=trade)
@@ -56,17 +69,26 @@ class AccountEvents:
 
     @classmethod
     def of_trade(cls, trade: SimTrade, order: SimOrder) -> Self:
-        """A fill of an order that rested."""
+        """A fill of an order that rested.
+
+        ``order`` may have filled further since; it is shown as it stood after this trade.
+        """
         count = next(at for at, earlier in enumerate(order.trades, start=1) if earlier.trade_id == trade.trade_id)
         return cls(account=trade.account, reports=(Report(kind="TRADE", order=_as_of(order, count), trade=trade),))
 
     @classmethod
     def of_cancel(cls, order: SimOrder, original_id: str) -> Self:
-        """A cancelled order under its new client order id."""
+        """A cancelled order under its new client order id.
+
+        ``original_id`` goes into the field ``C``, the new id into ``c``: clients match a cancel by ``C``.
+        """
         return cls(account=order.account, reports=(Report(kind="CANCELED", order=order, original_id=original_id),))
 
     def after(self, written: int) -> Self:
-        """The same, to be told when so many calls are on disk."""
+        """The same, to be told when so many calls are on disk.
+
+        ``written`` counts the calls of the journal since the venue started.
+        """
         return replace(self, written=written)
 
 
@@ -98,6 +120,7 @@ def build_events(
         events.append(_report_event(report, instrument.base + instrument.quote, now))
         assets |= dict.fromkeys((instrument.base, instrument.quote))
         if report.trade is not None:
+            # A fee may be paid in a third asset, whose balance has changed as well.
             assets[report.trade.fee_asset] = None
     return [*events, _position_event(list(assets), balances, now)]
 
@@ -137,6 +160,7 @@ def _report_event(report: Report, symbol: str, now: datetime) -> Event:
         "i": order.order_id,
         "z": number(order.filled),
         "T": to_millis(report.trade.wall_time if report.trade else order.updated_wall),
+        # How the exchange counts these is not documented; order and number of trades make one that clients can sort by.
         "I": order.order_id * 1000 + len(order.trades),
         "w": order.state in {OrderState.OPEN, OrderState.PARTLY_FILLED} and order.triggered,
         "M": False,

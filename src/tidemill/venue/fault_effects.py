@@ -1,4 +1,8 @@
-"""What a fault does to one request."""
+"""What a fault does to one request.
+
+``BEFORE`` are the faults under which nothing is done, ``AFTER`` those that spoil the answer of a request that was done;
+``late`` and ``zombie`` do it later. Telling these apart is what a client under test has to get right.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,11 @@ UNFINISHED: set[asyncio.Task[web.StreamResponse]] = set()
 async def apply_fault(
     fault: Fault, request: web.Request, proceed: Proceed, render_error: RenderError = VenueError.answer
 ) -> web.StreamResponse:
-    """Do to one request what the fault says; ``proceed`` does the request, ``render_error`` tells an error."""
+    """Do to one request what the fault says; ``proceed`` does the request, ``render_error`` tells an error.
+
+    ``proceed`` is called once, never, or (zombie) after the sender is gone. The answer may be an error, a broken body,
+    or nothing, with the connection cut. ``render_error`` puts an error of the exchange in the protocol's shape.
+    """
     if fault.name in BEFORE:
         before = BEFORE[fault.name]
         return render_error(before) if isinstance(before, VenueError) else await before(request, fault)
@@ -41,7 +49,9 @@ async def _zombie(request: web.Request, fault: Fault, proceed: Proceed) -> web.S
         await asyncio.sleep(fault.seconds)
         return await proceed()
 
+    # The body must be here before the line is cut, or there would be nothing to do later.
     await request.read()
+    # Not awaited: the line is cut now, and the request is done when its sender has long given up.
     task = asyncio.create_task(later())
     UNFINISHED.add(task)
     task.add_done_callback(UNFINISHED.discard)
@@ -72,6 +82,7 @@ async def _truncated_body(request: web.Request, fault: Fault, answer: web.Stream
     body = _bytes(answer)
     cut = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
     await cut.prepare(request)
+    # Half a body under its full length: a client that trusts the header waits or fails, but must not parse.
     await cut.write(body[: len(body) // 2])
     return await _cut(request, fault)
 
@@ -89,6 +100,7 @@ def _bytes(answer: web.StreamResponse) -> bytes:
     return answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b"{}"
 
 
+# Texts of the page "Error Codes": in both cases the exchange itself cannot say whether the order exists.
 _1006 = VenueError(-1006, "An unexpected response was received from the message bus. Execution status unknown.", 500)
 _1007 = VenueError(
     -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown.", 503

@@ -1,4 +1,8 @@
-"""Faults on demand: what networks and exchanges do to requests and streams, by name."""
+"""Faults on demand: what networks and exchanges do to requests and streams, by name.
+
+Each text says on which side of the work the fault lies: before it nothing was done, after it the order stands though
+the client cannot know. ``seed`` makes a fault come by chance, but the same in every run.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +53,18 @@ SPELL_FAULTS = {
 }
 FAULTS = REQUEST_FAULTS | STREAM_FAULTS | SPELL_FAULTS
 DEFAULT_SECONDS = {"late": 1.0, "zombie": 1.0, "query_lag": 2.0, "connection_refused": 1.0}
+# Longer than a client should wait for an answer, so that it is the client that gives up.
 SILENT_SECONDS = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """A fault in force: strikes ``left`` more times what is of kind ``on`` and contains ``match``."""
+    """A fault in force: strikes ``left`` more times what is of kind ``on`` and contains ``match``.
+
+    ``on`` is a kind of request, ``stream`` or ``all``; ``match`` is looked for in query and body, or in the name of a
+    stream or a client order id, and an empty one matches all. ``seconds`` is how long it lasts or delays, where that
+    has a meaning.
+    """
 
     name: str
     on: str
@@ -64,14 +74,20 @@ class Fault:
     chance: random.Random | None = field(default=None)
 
     def strikes(self, names: dict[str, str], kind: str, text: str) -> bool:
-        """Whether this fault takes what comes now; with a seed it does by chance, one in two."""
+        """Whether this fault takes what comes now; with a seed it does by chance, one in two.
+
+        ``names`` are the faults that are possible at this place. Chance is drawn only when all else fits.
+        """
         if self.left <= 0 or self.name not in names or self.on not in {kind, "all"} or self.match not in text:
             return False
         return self.chance is None or self.chance.random() < 1 / 2
 
 
 class Faults:
-    """Faults in force, oldest first, and what they made of this venue so far."""
+    """Faults in force, oldest first, and what they made of this venue so far.
+
+    ``clock`` counts seconds steadily. ``applied`` counts by name, for a test that must know its fault has come.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._active: list[Fault] = []
@@ -83,7 +99,12 @@ class Faults:
     def add(
         self, name: str, on: str, count: int, seed: int | None, match: str = "", seconds: float | None = None
     ) -> Fault:
-        """Put a fault in force; DataError names the faults and kinds there are."""
+        """Put a fault in force; DataError names the faults and kinds there are.
+
+        ``name`` one of ``FAULTS``, ``on`` one of ``KINDS``, ``count`` how often it comes, ``seed`` for one in two by
+        chance (None: always), ``match`` a part of the request, ``seconds`` None for the default of the fault. Several
+        faults may be in force; the oldest that fits comes first.
+        """
         if name not in FAULTS:
             raise DataError(f"fault '{name}' is unknown; use one of {', '.join(FAULTS)}")
         if on not in KINDS:
@@ -97,20 +118,34 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Lift all faults."""
+        """Lift all faults.
+
+        A lag ends at once. ``applied`` keeps its counts, and a request under way keeps its fault.
+        """
         self._active.clear()
         self._lag_until = 0.0
 
     def take_request(self, kind: str, text: str) -> Fault | None:
-        """The fault that strikes a request of this kind now, counted off; ``text`` is its query and body."""
+        """The fault that strikes a request of this kind now, counted off; ``text`` is its query and body.
+
+        None when nothing fits. Asking counts: a fault of ``count`` 1 strikes the first request that fits, and no other.
+        """
         return self._take(REQUEST_FAULTS, kind, text)
 
     def take_stream(self, text: str) -> Fault | None:
-        """The fault that strikes a group of stream events now, counted off."""
+        """The fault that strikes a group of stream events now, counted off.
+
+        ``text`` is the name of a market stream, or the client order id of an account's event.
+        """
         return self._take(STREAM_FAULTS, "stream", text)
 
     def start_lag(self, last_order: int) -> None:
-        """Let replicas fall behind: orders after ``last_order`` stay unseen, from the first of them on."""
+        """Let replicas fall behind: orders after ``last_order`` stay unseen, from the first of them on.
+
+        Called just before an order is placed, with the number of orders so far. Without a ``query_lag`` in force
+        nothing happens. The lag lasts its seconds from here on.
+        """
+        # A lag begins with an order and not with a query: real replicas fall behind under writes.
         lag = next((fault for fault in self._active if fault.name == "query_lag" and fault.left > 0), None)
         if lag is not None:
             lag.left -= 1
@@ -119,7 +154,10 @@ class Faults:
             self._lag_until = self._clock() + lag.seconds
 
     def sees(self, order_id: int) -> bool:
-        """Whether a replica shows an order already."""
+        """Whether a replica shows an order already.
+
+        Always true but within a lag; then true for orders from before it.
+        """
         return order_id <= self._hidden_after or self._clock() >= self._lag_until
 
     def _take(self, names: dict[str, str], kind: str, text: str) -> Fault | None:

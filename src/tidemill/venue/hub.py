@@ -1,4 +1,8 @@
-"""Who listens to what: market streams by name, user data streams by key; and what is told to them."""
+"""Who listens to what: market streams by name, user data streams by key; and what is told to them.
+
+Every change has one order: written to the journal first, then answered and told. What a slow or absent listener misses
+is gone, as on an exchange; there is no replay of a stream.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,29 @@ from tidemill.venue.state import VenueState
 
 @dataclass(slots=True, eq=False)
 class Listener:
-    """One connection to the market streams."""
+    """One connection to the market streams.
+
+    ``streams`` are the names it listens to, in the order of subscription; ``combined`` wraps events with the name of
+    their stream.
+    """
 
     socket: Socket
     combined: bool
     streams: dict[str, None] = field(default_factory=dict)
 
     def publish(self, stream: str, data: object) -> None:
-        """Send one event, wrapped when the connection is combined."""
+        """Send one event, wrapped when the connection is combined.
+
+        Returns at once: the socket queues it, and is cut off when its queue is full.
+        """
         self.socket.send({"stream": stream, "data": data} if self.combined else data)
 
 
 class Hub:
-    """All connections of one venue; used from the venue's loop only."""
+    """All connections of one venue; used from the venue's loop only.
+
+    ``streams`` makes events of the market, ``follower`` reads prices without blocking the loop.
+    """
 
     def __init__(self, state: VenueState, streams: MarketStreams, follower: Follower) -> None:
         self._state = state
@@ -41,11 +55,17 @@ class Hub:
         self._listeners[listener] = None
 
     def leave(self, listener: Listener) -> None:
-        """Forget a connection to the market streams."""
+        """Forget a connection to the market streams.
+
+        A connection that was never added changes nothing.
+        """
         self._listeners.pop(listener, None)
 
     def subscribe(self, key: str, socket: Socket, number: int) -> None:
-        """Tell an account's events to a connection."""
+        """Tell an account's events to a connection.
+
+        ``number`` is the subscription that its events carry; one connection may subscribe to several accounts.
+        """
         self._subscribers.setdefault(key, {})[socket, number] = None
 
     def hears(self, key: str, socket: Socket) -> bool:
@@ -53,7 +73,10 @@ class Hub:
         return any(subscriber is socket for subscriber, _ in self._subscribers.get(key, ()))
 
     def unsubscribe(self, socket: Socket, number: int | None = None) -> bool:
-        """Tell no more to a connection: one subscription of it, or all. Whether there was one."""
+        """Tell no more to a connection: one subscription of it, or all. Whether there was one.
+
+        ``number`` None ends all subscriptions of the connection. Unknown ones change nothing.
+        """
         removed = False
         for subscribers in self._subscribers.values():
             for subscription in [
@@ -66,17 +89,27 @@ class Hub:
         return removed
 
     async def settle(self) -> None:
-        """Wait until every change so far is on disk, then tell its events."""
+        """Wait until every change so far is on disk, then tell its events.
+
+        Call it after every change and before its answer leaves. ConfigurationError when the disk refuses; events then
+        stay in the outbox, and are never sent.
+        """
         state = self._state
         await state.journal.settled()
         while state.outbox and state.outbox[0].written <= state.journal.written:
             self._tell_account(state.outbox.popleft())
 
     async def publish_market(self) -> None:
-        """Tell what the market did since the last time."""
+        """Tell what the market did since the last time.
+
+        Every stream that anybody listens to is built once, for all its listeners. Nothing is sent when the clock has
+        not moved.
+        """
+        # Moved before the streams are read: a second call meanwhile must not tell the same time again.
         since, self._told_until = self._told_until, self._state.now
         until = self._told_until
         streams = dict.fromkeys(name for listener in self._listeners for name in listener.streams)
+        # Without listeners no event is built: a replay of months has none for most of its way.
         if until <= since or not streams:
             return
 
@@ -98,6 +131,7 @@ class Hub:
 
     def _tell_account(self, account_events: AccountEvents) -> None:
         subscribers = self._subscribers.get(account_events.account)
+        # An account nobody listens to must use up no stream fault either.
         if not subscribers:
             return
         state, wall = self._state, self._state.wall()

@@ -1,4 +1,8 @@
-"""Every accepted call, on disk before its answer leaves: the venue's memory across a crash."""
+"""Every accepted call, on disk before its answer leaves: the venue's memory across a crash.
+
+Calls are kept, not states: matching is deterministic, so reading them again in order makes the same orders, trades and
+balances. What may differ from run to run (times, fetched prices) is part of the call.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +39,21 @@ class Journal:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # One thread at a time: the one that starts the venue, then the worker that writes a group.
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
+            # An answer promises that a power cut cannot undo it; below FULL, WAL syncs at checkpoints only.
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute("CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, call TEXT NOT NULL)")
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(f"the venue's database {path} cannot be opened: {error}") from error
 
     def begin(self, options: VenueOptions, wall: datetime) -> Beginning:
-        """Where the clock began when this database did, or begins now; ConfigurationError when it does not fit."""
+        """Where the clock began when this database did, or begins now; ConfigurationError when it does not fit.
+
+        The first call of a new database holds the rules and the clock. A venue that is opened again must have the same,
+        and goes on where its clock began; ``wall`` counts for a new one only. Without a path it always begins now.
+        """
         options_row = {"rules": rules_row(options.rules), "clock": options.clock}
         first = next(self._rows(), None)
         if first is not None and first["call"] == "begin":
@@ -59,7 +69,10 @@ class Journal:
         return begun
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """All calls, oldest first."""
+        """All calls, oldest first.
+
+        Empty without a path and for a new database. Rows are read as they are asked for.
+        """
         return (call for call in self._rows() if call["call"] != "begin")
 
     def _rows(self) -> Iterator[dict[str, Any]]:
@@ -75,7 +88,10 @@ class Journal:
             self.written += len(group)
 
     def append(self, call: dict[str, Any]) -> None:
-        """Take one call; it is on disk once :meth:`settled` has returned."""
+        """Take one call; it is on disk once :meth:`settled` has returned.
+
+        ``call`` must be JSON as it is: text, numbers, lists and None. The order of calls is the order of appending.
+        """
         self.appended += 1
         if self._connection is None:
             self.written = self.appended
@@ -83,17 +99,25 @@ class Journal:
             self._pending.append(json.dumps(call))
 
     async def settled(self) -> None:
-        """Return when all that was appended so far is on disk; ConfigurationError when the disk refuses."""
+        """Return when all that was appended so far is on disk; ConfigurationError when the disk refuses.
+
+        Many callers may wait at once; one commit answers all of them. After a refusal of the disk every later wait
+        fails too, since memory and disk have parted.
+        """
         goal = self.appended
         while self.written < goal:
             if self.failure is not None:
                 raise ConfigurationError(f"the venue cannot write its database: {self.failure}")
             if self._commit is None or self._commit.done():
                 self._commit = asyncio.create_task(self._write_pending())
+            # One waiter whose request is cut must not cancel the commit that others wait for.
             await asyncio.shield(self._commit)
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left and close the file.
+
+        After a failure nothing more is written: what the disk has must stay a prefix of the calls.
+        """
         if self._connection is not None:
             if self.failure is None:
                 self._flush()

@@ -1,4 +1,8 @@
-"""Recorded bars as the exchange's kline rows: rendered once, in chunks, and served from memory."""
+"""Recorded bars as the exchange's kline rows: rendered once, in chunks, and served from memory.
+
+The row is that of "Kline/Candlestick data": open time, prices, volume and close time, then fields that no recording
+has. Bars never change once closed, so their text can be kept.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,11 @@ MAX_CHUNKS = 1000
 
 
 class KlineText:
-    """The bars of one instrument and interval; ``opens`` are their open times in ms, ascending."""
+    """The bars of one instrument and interval; ``opens`` are their open times in ms, ascending.
+
+    ``frame`` has ``open_time`` and OHLCV columns; ``step`` is the price step, whose digits prices are written with;
+    ``length_ms`` is the length of a bar. At most ``MAX_CHUNKS`` chunks are kept, the least used go first.
+    """
 
     def __init__(self, frame: pd.DataFrame, step: Decimal, length_ms: int) -> None:
         self.opens = frame["open_time"].to_numpy("datetime64[ms]").astype(np.int64)
@@ -29,7 +37,8 @@ class KlineText:
     def find(self, start: int, end: int, limit: int, now: int) -> tuple[int, int]:
         """Rows [first, last) with ``start`` <= open ms <= ``end`` known at ``now``, at most ``limit``.
 
-        Without a start these are the newest, with one the oldest, as the exchange has it.
+        All times in ms, ``end`` included. Without a start (0) these are the newest, with one the oldest, as the
+        exchange has it. ``first`` equals ``last`` when there is none.
         """
         low = int(np.searchsorted(self.opens, start))
         high = int(np.searchsorted(self.opens, min(end, now), side="right"))
@@ -37,15 +46,23 @@ class KlineText:
         return first, max(first, min(high, first + limit))
 
     def rows(self, first: int, last: int, now: int) -> list[Kline]:
-        """Rows as tuples of text; a bar that runs at ``now`` shows its open only."""
+        """Rows as tuples of text; a bar that runs at ``now`` shows its open only.
+
+        A running bar's high, low and close are its open, and its volume 0: the recording has them, but at ``now``
+        nobody could know them.
+        """
         part = self._frame.iloc[first:last]
         lists = (part[name].tolist() for name in OHLCV)
         return [self._kline(row, now) for row in zip(self.opens[first:last].tolist(), *lists, strict=True)]
 
     def body(self, first: int, last: int, now: int) -> bytes:
-        """The JSON array of rows [first, last)."""
+        """The JSON array of rows [first, last).
+
+        The same rows as :meth:`rows`, without making tuples: closed ones are slices of kept text.
+        """
         if first >= last:
             return b"[]"
+        # Only the last row can be running; it is rendered each time and never kept.
         running = int(self.opens[last - 1]) + self._length > now
         closed = last - 1 if running else last
         parts = [self._slice(first, closed)] if first < closed else []
@@ -80,6 +97,7 @@ class KlineText:
     def _kline(self, row: tuple[int, float, float, float, float, float], now: int) -> Kline:
         opened, first, high, low, close, volume = row
         if opened + self._length > now:
+            # Without this a client would read the future out of the running bar.
             high = low = close = first
             volume = 0.0
         digits = self._digits

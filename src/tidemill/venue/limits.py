@@ -1,4 +1,8 @@
-"""How much one sender may ask: request weight, new orders, and the ban of who does not stop."""
+"""How much one sender may ask: request weight, new orders, and the ban of who does not stop.
+
+By the pages "LIMITS" and "Spot Unfilled Order Count Rules" of the exchange: weight by address and minute of the clock,
+new orders by account. A ban lasts the least that the exchange announces, two minutes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ WEIGHT_ADVICE = "Please use WebSocket Streams for live updates to avoid polling 
 
 
 class Usage:
-    """Weight in this minute and new orders in the last ten seconds and day, by the seconds of a steady clock.
+    """Weight in this minute and new orders in the last ten seconds and day, by seconds since 1970.
 
     Everyone on loopback has one address, so all senders share the weight; orders count by key.
     """
@@ -33,10 +37,15 @@ class Usage:
         }
 
     def weigh(self, weight: int, now: float) -> int:
-        """Count one request and give the weight used in this minute; 429 beyond the limit, 418 for who goes on."""
+        """Count one request and give the weight used in this minute; 429 beyond the limit, 418 for who goes on.
+
+        ``now`` in seconds since 1970, for the minute is that of the clock. A refused request has been weighed too. A
+        ban begins with the fifty-first refusal of a minute; both refusals are -1003 with ``Retry-After`` in seconds.
+        """
         if now < self._banned_until:
             text = f"Way too much request weight used; IP banned until {int(self._banned_until * 1000)}."
             raise _too_much(418, f"{text} {BAN_ADVICE}", self._banned_until - now)
+        # A minute of the clock, not a rolling one: the exchange forgets all weight at once.
         if int(now // MINUTE) != self._minute:
             self._minute, self.weight, self._refused = int(now // MINUTE), 0, 0
         self.weight += weight
@@ -49,7 +58,11 @@ class Usage:
         return self.weight
 
     def count_order(self, key: str, now: float) -> None:
-        """Count one new order; -1015 beyond the limits."""
+        """Count one new order; -1015 beyond the limits.
+
+        Counted before it is judged, so a refused order counts as well. An order beyond a limit does not.
+        """
+        # Checked in full before anything is counted: an order refused by the day must not fill the ten seconds.
         for span, (name, limit) in self._spans.items():
             sent = self._orders.setdefault((key, span), deque())
             while sent and now - sent[0] >= span:
@@ -61,28 +74,43 @@ class Usage:
             self._orders[key, span].append(now)
 
     def forgive_order(self, key: str) -> None:
-        """An order of the key has traded for the first time: it counts no more."""
+        """An order of the key has traded for the first time: it counts no more.
+
+        The exchange limits orders that do not trade: who trades may go on. Its latest order is taken off.
+        """
         for span in self._spans:
             if sent := self._orders.get((key, span)):
                 sent.pop()
 
     def order_rows(self, key: str) -> list[dict[str, object]]:
-        """The limits on new orders, each with what the key has used of it."""
+        """The limits on new orders, each with what the key has used of it.
+
+        One row for ten seconds and one for the day, as ``rateLimit/order`` answers.
+        """
         counts = self.order_counts(key).values()
         rows = (row for row in self.rows() if row["rateLimitType"] == "ORDERS")
         return [row | {"count": int(count)} for row, count in zip(rows, counts, strict=True)]
 
     def used_rows(self) -> list[dict[str, object]]:
-        """The limit on weight with what is used of it, as requests over a socket are told."""
+        """The limit on weight with what is used of it, as requests over a socket are told.
+
+        A list of one row: sockets report the weight with every answer, as REST does in a header.
+        """
         return [self.rows()[0] | {"count": self.weight}]
 
     def order_counts(self, key: str) -> dict[str, str]:
-        """The headers that tell the new orders of a key so far."""
+        """The headers that tell the new orders of a key so far.
+
+        By header name, as text. Counts are as of the last order of the key.
+        """
         names = zip(("10S", "1D"), self._spans, strict=True)
         return {f"X-MBX-ORDER-COUNT-{name}": str(len(self._orders.get((key, span), ()))) for name, span in names}
 
     def rows(self) -> list[dict[str, object]]:
-        """The limits as the exchange lists them."""
+        """The limits as the exchange lists them.
+
+        As in ``rateLimits`` of ``exchangeInfo``: clients that pace themselves read them there.
+        """
         limits = self._limits
         return [
             _limit_row("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_per_minute),

@@ -27,7 +27,10 @@ MINI = (
 
 
 class MarketApi:
-    """Answers that need no key."""
+    """Answers that need no key.
+
+    Routes by path below /api/v3; shapes are those of "Market Data endpoints". No price is later than the market clock.
+    """
 
     def __init__(self, state: VenueState) -> None:
         self.state = state
@@ -144,7 +147,10 @@ class MarketApi:
         return trades[-_limit(parameters) :]
 
     def agg_trades(self, parameters: Parameters) -> list[dict[str, Any]]:
-        """As trades, in the aggregated shape, from an id or within times."""
+        """As trades, in the aggregated shape, from an id or within times.
+
+        The id of a trade is its bar's open time in ms: ``fromId`` is a start. -1128 when times are sent too.
+        """
         instrument, limit = self._one(parameters), _limit(parameters)
         first_id = parameters.integer("fromId")
         if first_id is not None and {"startTime", "endTime"} & set(parameters.values):

@@ -26,7 +26,10 @@ ALL_MARKET = {"!ticker@arr": "ticker", "!miniTicker@arr": "miniTicker", "!bookTi
 
 
 class MarketStreams:
-    """Events of a stream by its name; an unknown name is a stream on which nothing is ever told."""
+    """Events of a stream by its name; an unknown name is a stream on which nothing is ever told.
+
+    Names and shapes are those of the page "WebSocket Streams"; ``market`` answers what REST would say, so both agree.
+    """
 
     def __init__(self, state: VenueState, market: MarketApi) -> None:
         self._state = state
@@ -44,10 +47,15 @@ class MarketStreams:
         }
 
     def events(self, name: str, since: datetime, until: datetime) -> Iterator[Any]:
-        """What a stream tells of the time between two stands of the market clock."""
+        """What a stream tells of the time between two stands of the market clock.
+
+        Bars and trades: all that closed in between. Tickers and books: the state at the end, once, however far the
+        clock has moved. An unknown name gives nothing.
+        """
         if name in ALL_MARKET:
             tell = self._kinds[ALL_MARKET[name]]
             events = [event for instrument in self._state.symbols.values() for event in tell(instrument, since, until)]
+            # The array streams tell all symbols in one message, the others one message a symbol.
             yield from [events] if name.endswith("@arr") else events
             return
         parts = STREAM.fullmatch(name)
@@ -168,6 +176,7 @@ class MarketStreams:
         A book that was fed or dropped is told with the clock's next move.
         """
         published = self._published.get(instrument.id)
+        # Several names show the same book (speeds, listeners): what changed is worked out once for all.
         if published is None or published[0] != until:
             old = published[2] if published else self._market.book(instrument, None, since)
             published = self._published[instrument.id] = until, old, self._market.book(instrument, None, until)
@@ -175,6 +184,7 @@ class MarketStreams:
         event = self._head("depthUpdate", instrument, until) | {"U": to_millis(since) + 1, "u": to_millis(until)}
         for short, side in (("b", "bids"), ("a", "asks")):
             now = dict(new[side])
+            # A level that is gone must be told as zero: clients keep books by applying changes.
             gone = [[price, "0.00000000"] for price, _ in old[side] if price not in now]
             event[short] = [*gone, *new[side]]
         yield event

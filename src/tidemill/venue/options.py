@@ -1,4 +1,8 @@
-"""What a venue serves and how."""
+"""What a venue serves and how.
+
+One value holds all that distinguishes two venues, so that the command line, the replay and the tests start them through
+the same door.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,11 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one sender may ask, as the exchange announces it; waits of the sockets in seconds."""
+    """What one sender may ask, as the exchange announces it; waits of the sockets in seconds.
+
+    Defaults are Binance's as of the pages "LIMITS" and "WebSocket Streams": 6,000 of weight a minute, five messages a
+    second, 1,024 streams, pings every 20 seconds, a minute to answer, a day to live.
+    """
 
     weight_per_minute: int = 6000
     orders_per_10_seconds: int = 100
@@ -42,7 +50,7 @@ class VenueOptions:
 
     ``ack_seconds`` is how long after its acknowledgement an order is seen by queries, where a protocol only
     acknowledges.
-    ``tls`` names a certificate chain and its key; REST and WebSocket then render_error TLS only.
+    ``tls`` names a certificate chain and its key; REST and WebSocket then speak TLS only.
     """
 
     rules: FillRules
@@ -64,14 +72,21 @@ class VenueOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
-    """Where the market clock of a venue's database began, and how far it is behind the wall's."""
+    """Where the market clock of a venue's database began, and how far it is behind the wall's.
+
+    Kept in the journal's first call: a venue that is started again has the offset it had, not a new one.
+    """
 
     start: datetime
     offset: timedelta
 
     @classmethod
     def of(cls, options: VenueOptions, wall: datetime) -> Self:
-        """For a venue that begins at ``wall``."""
+        """For a venue that begins at ``wall``.
+
+        On a live source market and wall clock are one. A recording on a recorded clock begins at its first bar, on the
+        real clock some weeks back from now.
+        """
         recording = options.recording
         if recording is None:
             return cls(start=wall, offset=timedelta(0))
@@ -82,6 +97,10 @@ class Beginning:
 
 
 def shift_to_now(recording: Recording, now: datetime) -> timedelta:
-    """Whole weeks from the middle of the recording to now, so that weekday and hour stay as recorded."""
+    """Whole weeks from the middle of the recording to now, so that weekday and hour stay as recorded.
+
+    From the middle, so that the venue has history behind it and bars ahead. Never negative: a recording of the future
+    begins as it is.
+    """
     middle = recording.first_open + (recording.last_close - recording.first_open) / 2
     return WEEK * max(math.floor((now - middle) / WEEK), 0)
