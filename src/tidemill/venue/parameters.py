@@ -1,4 +1,8 @@
-"""Parameters of a request, and the proof that its sender holds the key."""
+"""Parameters of a request, and the proof that its sender holds the key.
+
+By the pages "Request Security" and "General API Information": what is signed is the text as it was sent, so nothing is
+decoded and encoded again on the way to the signature.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +30,19 @@ MAX_DECIMALS = 8
 
 
 def to_millis(moment: datetime) -> int:
-    """Milliseconds since 1970, as the wire has times."""
+    """Milliseconds since 1970, as the wire has times.
+
+    ``moment`` must be aware; microseconds below a millisecond are cut off, not rounded.
+    """
     return int((moment - EPOCH).total_seconds() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Query and body of one request, merged; the query wins."""
+    """Query and body of one request, merged; the query wins.
+
+    ``values`` by name, decoded; ``signed_text`` is what the signature covers, without the signature itself.
+    """
 
     values: Mapping[str, str]
     signed_text: str
@@ -44,34 +54,47 @@ class Parameters:
         A parameter sent twice is refused: which of two would be meant is anybody's guess.
         """
         pairs = [pair for raw in (query, body) if raw for pair in parse_qsl(raw, keep_blank_values=True)]
+        # Reversed, so that the query, which comes first, has the last word.
         values = dict(reversed(pairs))
         if len(values) < len(pairs) and _differ(query, body):
             raise errors.VenueError(-1101, "Duplicate values for a parameter detected.")
         return cls(values, _unsigned(query) + _unsigned(body))
 
     def text(self, name: str) -> str | None:
-        """A parameter, or None when it was not sent."""
+        """A parameter, or None when it was not sent.
+
+        -1105 when it was sent empty: left out and empty are two things here.
+        """
         value = self.values.get(name)
         if value == "":
             raise errors.empty(name)
         return value
 
     def need(self, name: str) -> str:
-        """A mandatory parameter."""
+        """A mandatory parameter.
+
+        -1102 when it was not sent or is empty.
+        """
         value = self.values.get(name)
         if not value:
             raise errors.missing(name)
         return value
 
     def symbol(self) -> str:
-        """The mandatory symbol, in capitals."""
+        """The mandatory symbol, in capitals.
+
+        -1100 for small letters and signs, before anybody looks whether there is such a symbol.
+        """
         value = self.need("symbol")
         if not SYMBOL.fullmatch(value):
             raise errors.illegal("symbol", SYMBOL_TEXT)
         return value
 
     def integer(self, name: str) -> int | None:
-        """A whole number >= 0, or None."""
+        """A whole number >= 0, or None.
+
+        -1100 for signs, fractions and more than 18 digits.
+        """
         value = self.text(name)
         if value is None:
             return None
@@ -82,10 +105,15 @@ class Parameters:
     def moment(self, name: str) -> int | None:
         """A time in ms, sent in ms or in microseconds, or None."""
         value = self.integer(name)
+        # No header says which unit a client uses; the size of the number does.
         return value // 1000 if value is not None and value >= MICROSECONDS_FROM else value
 
     def decimal(self, name: str) -> Decimal | None:
-        """A plain decimal number, or None."""
+        """A plain decimal number, or None.
+
+        -1100 for an exponent, a sign or a bare point, -1111 for more than eight decimals. Zero passes: a filter refuses
+        it later, with its own code.
+        """
         value = self.text(name)
         if value is None:
             return None
@@ -96,14 +124,22 @@ class Parameters:
         return Decimal(value)
 
     def client_id(self, name: str) -> str | None:
-        """A client order id, or None."""
+        """A client order id, or None.
+
+        -1100 when it is longer than 36 characters or has others than letters, digits, ``-`` and ``_``.
+        """
         value = self.text(name)
         if value is not None and not CLIENT_ID.fullmatch(value):
             raise errors.illegal(name, CLIENT_ID_TEXT)
         return value
 
     def check_window(self, wall: datetime) -> None:
-        """Refuse a request outside its window: called on arrival, and again just before matching."""
+        """Refuse a request outside its window: called on arrival, and again just before matching.
+
+        -1021 when ``timestamp`` is older than ``recvWindow``, or more than a second ahead of ``wall``. The exchange
+        checks a second time just before the matching engine ("Timing security"), so an order that waited too long is
+        not placed.
+        """
         self.need("timestamp")
         sent, window = self.moment("timestamp") or 0, self._window_ms()
         now = to_millis(wall)
@@ -124,9 +160,13 @@ class Parameters:
         return float(value)
 
     def check_signature(self, secret: str) -> None:
-        """Refuse a request that was not signed with the key's secret."""
+        """Refuse a request that was not signed with the key's secret.
+
+        HMAC-SHA256 in hexadecimal, in any case of its letters; -1022 when it differs, -1102 when it is missing.
+        """
         signature = self.need("signature")
         expected = hmac.new(secret.encode(), self.signed_text.encode(), hashlib.sha256).hexdigest()
+        # In constant time; "replace", since a signature of other letters must be refused and not fail.
         if not hmac.compare_digest(signature.lower().encode("utf-8", "replace"), expected.encode()):
             raise errors.BAD_SIGNATURE
 

@@ -1,4 +1,8 @@
-"""The REST API below /api/v3: who asks, how much, with which fault, and where it goes."""
+"""The REST API below /api/v3: who asks, how much, with which fault, and where it goes.
+
+What is checked first decides what a client sees: weight, then faults, then maintenance, key, window, signature, and the
+parameters last. Headers and statuses follow "General API Information" and "LIMITS".
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,10 @@ JSON = "application/json"
 
 
 class Rest:
-    """Routes, checks and answers; one instance a server."""
+    """Routes, checks and answers; one instance a server.
+
+    One per server; it runs on the venue's loop. Only reading live prices leaves the loop.
+    """
 
     def __init__(self, state: VenueState, market: MarketApi, account: AccountApi, hub: Hub, follower: Follower) -> None:
         self.state = state
@@ -44,9 +51,14 @@ class Rest:
         self._follower = follower
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer any request: its weight, its fault, its route; nothing is told before it is on disk."""
+        """Answer any request: its weight, its fault, its route; nothing is told before it is on disk.
+
+        Any path and any method end here; an unknown path is 404, a known one with another method 405. The weight used
+        so far stands in a header, but for a refusal for weight itself and where a fault has cut the answer.
+        """
         path = request.path.removeprefix(PREFIX)
         try:
+            # Weighed before it is read: asking too much is refused even when what is asked is nonsense.
             used = self.state.usage.weigh(weight_of(request.method, path, request.query_string), time.time())
             body = await _body(request)
         except errors.VenueError as error:
@@ -56,6 +68,7 @@ class Rest:
             "account" if (request.method, path) in self._account.routes else "market"
         )
 
+        # A fault decides whether and when this is done, so it is handed over undone.
         async def proceed() -> web.StreamResponse:
             answer = await self._routed(request, path, body, kind)
             try:
@@ -66,6 +79,7 @@ class Rest:
 
         fault = self.state.faults.take_request(kind, f"{request.query_string}&{body}")
         answer = await (apply_fault(fault, request, proceed) if fault else proceed())
+        # Headers of a truncated answer have left already.
         if not answer.prepared:
             answer.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
         return answer
@@ -73,6 +87,7 @@ class Rest:
     async def _routed(self, request: web.Request, path: str, body: str, kind: str) -> web.Response:
         if kind == "order":
             sent = dict(parse_qsl(f"{request.rel_url.raw_query_string}&{body}"))
+            # The book is fetched before the request is judged, for judging must not wait for a network.
             await self._follower.before_order(sent.get("symbol"))
         if kind == "market":
             return await self._follower.read(lambda: self._route(request, path, body))
@@ -101,6 +116,7 @@ class Rest:
             check_known(request.method, path, parameters)
             if (request.method, path) not in ORDERS:
                 return _json(signed(key, parameters))
+            # After key and signature: nobody may use up the orders of somebody else.
             self.state.usage.count_order(key, time.time())
             return _json(signed(key, parameters), self.state.usage.order_counts(key))
         public = self._market.routes.get(path)
@@ -114,7 +130,11 @@ class Rest:
 
 
 def check_sender(state: VenueState, key: str, parameters: Parameters) -> str:
-    """The key of a signed request, when key, window and signature are right."""
+    """The key of a signed request, when key, window and signature are right.
+
+    -2014 for a key of other characters than letters and digits, -2015 for an unknown one, then what window and
+    signature refuse. The same for both ways in, REST and WebSocket.
+    """
     if not key or not key.isascii() or not key.isalnum():
         raise errors.BAD_KEY_FORMAT
     secret = state.secrets.get(key)

@@ -1,4 +1,8 @@
-"""The venue as a server: in this process on a thread of its own, or alone."""
+"""The venue as a server: in this process on a thread of its own, or alone.
+
+Public API and admin API have a port each. In a process the venue runs on a thread, so that code that blocks can call
+it; alone it is what the command line starts.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,11 @@ LOGGER.addFilter(_NotOurFault())
 
 
 class VenueServer:
-    """Starts and stops the venue on a thread with its own loop."""
+    """Starts and stops the venue on a thread with its own loop.
+
+    DataError for a host that is not loopback unless that is allowed: the admin API takes secrets unencrypted, whatever
+    ``tls`` says. ``token`` opens that API.
+    """
 
     def __init__(self, options: VenueOptions) -> None:
         if options.host not in LOOPBACK and not options.allow_remote:
@@ -80,12 +88,17 @@ class VenueServer:
         return f"[{self.options.host}]" if ":" in self.options.host else self.options.host
 
     def start(self) -> None:
-        """Open the state and listen; ConfigurationError when a port is taken or a certificate is none."""
+        """Open the state and listen; ConfigurationError when a port is taken or a certificate is none.
+
+        Ports are certain when this returns, also where 0 asked for free ones. What the journal holds is done again
+        first.
+        """
         self._tls = _open_certificate(self.options)
         self.state = VenueState(self.options)
         self._thread = threading.Thread(target=self._loop.run_forever, name="paper venue", daemon=True)
         self._thread.start()
         try:
+            # Waited for here, so that a port that is taken is the caller's error and not a line in a log.
             asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(30)
         except (OSError, OverflowError) as error:
             self.stop()
@@ -93,7 +106,10 @@ class VenueServer:
             raise ConfigurationError(f"the venue cannot listen on {where}: {error}") from error
 
     def stop(self) -> None:
-        """Stop listening and close the journal."""
+        """Stop listening and close the journal.
+
+        Requests under way get a second. Nothing happens when it is not running.
+        """
         if self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(30)
@@ -103,7 +119,10 @@ class VenueServer:
         self.state.close()
 
     def first_line(self) -> dict[str, Any]:
-        """What a caller needs to use the venue."""
+        """What a caller needs to use the venue.
+
+        Valid after :meth:`start`. The sockets' addresses are None where the protocol has none.
+        """
         sockets, has_streams = self.rest_url.replace("http", "ws", 1), self.options.protocol == "binance"
         line: dict[str, Any] = {
             "rest": self.rest_url,
@@ -155,6 +174,7 @@ class VenueServer:
         """Close the port and cut every connection; open it again after ``seconds``."""
         await self._site.stop()
         server = self._runners[0].server
+        # A closed port alone would let clients go on over the connections that they keep alive.
         for connection in server.connections if server is not None else ():
             if connection.transport is not None:
                 connection.transport.abort()
@@ -208,7 +228,10 @@ def _open_certificate(options: VenueOptions) -> ssl.SSLContext | None:
 
 
 def serve(options: VenueOptions) -> int:
-    """Serve until SIGINT or SIGTERM; the first line on stdout is JSON. Exit code 0."""
+    """Serve until SIGINT or SIGTERM; the first line on stdout is JSON. Exit code 0.
+
+    For a process of its own: a parent reads the line, and then knows ports and token. Blocks until a signal comes.
+    """
     server = VenueServer(options)
     server.start()
     done = threading.Event()

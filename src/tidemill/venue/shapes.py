@@ -1,4 +1,8 @@
-"""Orders, trades and trading rules in the exchange's JSON."""
+"""Orders, trades and trading rules in the exchange's JSON.
+
+By the pages "Trading endpoints", "Account Endpoints" and "General endpoints", field by field. Fields of what the venue
+does not offer (order lists, icebergs, self-trade prevention) have the value of an account without.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +29,20 @@ ORDER_TYPES = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"]
 
 
 def number(value: Decimal) -> str:
-    """A plain decimal with at least eight digits, as the exchange writes it."""
+    """A plain decimal with at least eight digits, as the exchange writes it.
+
+    Never with an exponent; more digits than eight stay.
+    """
     text = format(value.normalize(), "f")
     digits = len(text.partition(".")[2])
     return text if digits >= 8 else f"{value:.8f}"
 
 
 def status_of(state: OrderState) -> str:
-    """The exchange's word for a state."""
+    """The exchange's word for a state.
+
+    KeyError for states that only a client has, such as SUBMITTING.
+    """
     return STATUS[state]
 
 
@@ -42,7 +52,10 @@ def type_of(order_type: OrderType) -> str:
 
 
 def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
-    """An order as a query answers it."""
+    """An order as a query answers it.
+
+    ``symbol`` is the exchange's; prices that an order has not are zero, as the exchange writes them.
+    """
     ticket = order.ticket
     return {
         "symbol": symbol,
@@ -69,7 +82,11 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
 
 
 def placed_shape(order: SimOrder, symbol: str, response: str) -> dict[str, Any]:
-    """The answer to a new order: ACK, RESULT or FULL."""
+    """The answer to a new order: ACK, RESULT or FULL.
+
+    ``response`` is ``newOrderRespType``. Only FULL has the fills; ACK says nothing about whether it traded. Any other
+    value gives RESULT.
+    """
     shape = order_shape(order, symbol)
     head = {name: shape[name] for name in ("symbol", "orderId", "orderListId", "clientOrderId")}
     head["transactTime"] = to_millis(order.updated_wall)
@@ -92,7 +109,10 @@ def placed_shape(order: SimOrder, symbol: str, response: str) -> dict[str, Any]:
 
 
 def cancelled_shape(order: SimOrder, symbol: str, original: str) -> dict[str, Any]:
-    """The answer to a cancel: the order under its new client order id, with the one it had."""
+    """The answer to a cancel: the order under its new client order id, with the one it had.
+
+    ``original`` is the client order id before the cancel, by which a client knows its order.
+    """
     shape = order_shape(order, symbol)
     for name in ("time", "updateTime", "isWorking", "workingTime", "icebergQty", "stopPrice"):
         shape.pop(name)
@@ -100,7 +120,10 @@ def cancelled_shape(order: SimOrder, symbol: str, original: str) -> dict[str, An
 
 
 def trade_shape(trade: SimTrade, symbol: str) -> dict[str, Any]:
-    """An execution of one's own."""
+    """An execution of one's own.
+
+    ``quoteQty`` is price times quantity, exactly; the fee stands beside it and is not taken off.
+    """
     return {
         "symbol": symbol,
         "id": trade.trade_id,
@@ -119,7 +142,10 @@ def trade_shape(trade: SimTrade, symbol: str) -> dict[str, Any]:
 
 
 def symbol_shape(instrument: Instrument) -> dict[str, Any]:
-    """Trading rules of one symbol."""
+    """Trading rules of one symbol.
+
+    Its filters are those that matching applies, so a client that obeys them is not refused by one.
+    """
     tick, lot = number(instrument.price_step), number(instrument.lot_step)
     size = {"minQty": lot, "maxQty": "9000000000.00000000", "stepSize": lot}
     return {
@@ -166,7 +192,10 @@ def symbol_shape(instrument: Instrument) -> dict[str, Any]:
 
 
 def bar_trade(row: Kline) -> dict[str, Any]:
-    """A closed bar told as one trade; its id is the bar's open time, so that ids rise with time."""
+    """A closed bar told as one trade; its id is the bar's open time, so that ids rise with time.
+
+    At the close of the bar, all its volume, as if a buyer had taken it. Ids are ms since 1970.
+    """
     price, quantity = Decimal(row[4]), Decimal(row[5])
     return {
         "id": row[0],
@@ -183,6 +212,7 @@ def ticker_shape(instrument: Instrument, rows: Sequence[Kline]) -> dict[str, Any
     """Change over some bars, oldest first and at least one, with the best prices one step off the last."""
     last, first = Decimal(rows[-1][4]), Decimal(rows[0][1])
     volumes = [Decimal(row[5]) for row in rows]
+    # Quote volume is not recorded: closes times volumes stand for it.
     spent = sum((Decimal(row[4]) * volume for row, volume in zip(rows, volumes, strict=True)), ZERO)
     traded = sum(volumes, ZERO)
     return {

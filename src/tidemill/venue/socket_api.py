@@ -1,4 +1,8 @@
-"""The WebSocket side: market streams on /ws and /stream, requests and user data on /ws-api/v3."""
+"""The WebSocket side: market streams on /ws and /stream, requests and user data on /ws-api/v3.
+
+By the pages "WebSocket Streams" and "General API Information" of the WebSocket API. Requests share routes, checks and
+limits with REST, so that both ways in behave alike.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +61,10 @@ ORDERS = {"order.place", "order.cancelReplace"}
 
 
 class SocketApi:
-    """Both kinds of sockets of one venue."""
+    """Both kinds of sockets of one venue.
+
+    Faults for requests apply to REST only; those for streams to what is told here.
+    """
 
     def __init__(
         self,
@@ -76,7 +83,10 @@ class SocketApi:
         self._subscriptions = 0
 
     async def market_streams(self, request: web.Request) -> web.StreamResponse:
-        """/ws[/names] tells raw events, /stream?streams=a/b wraps them with the stream's name."""
+        """/ws[/names] tells raw events, /stream?streams=a/b wraps them with the stream's name.
+
+        Messages subscribe and unsubscribe; they are answered in the order in which they came.
+        """
         socket = Socket(request, self._state.options.limits)
         listener = Listener(socket=socket, combined=request.path.startswith("/stream"))
         named = request.query.get("streams", request.match_info.get("names", ""))
@@ -93,7 +103,11 @@ class SocketApi:
             self._hub.leave(listener)
 
     async def requests(self, request: web.Request) -> web.StreamResponse:
-        """/ws-api/v3: what REST does, and the user data stream."""
+        """/ws-api/v3: what REST does, and the user data stream.
+
+        A connection's requests are answered one after the other, each when it is on disk. Its subscriptions end with
+        the connection.
+        """
         socket = Socket(request, self._state.options.limits)
 
         async def on_text(text: str) -> None:
@@ -101,6 +115,7 @@ class SocketApi:
             try:
                 await self._hub.settle()
             except TidemillError:
+                # A result that could be undone must not be told: the error takes its place.
                 answer |= {"status": errors.BROKEN.status, "error": errors.BROKEN.body()}
                 answer.pop("result", None)
             socket.send(answer)

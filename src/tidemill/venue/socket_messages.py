@@ -1,4 +1,8 @@
-"""What comes in over a WebSocket, read and checked."""
+"""What comes in over a WebSocket, read and checked.
+
+Streams and requests disagree in how they report what they cannot read: the former by small positive codes, the latter
+by the exchange's negative ones. So there are two readers for what looks alike.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,21 @@ LONGEST_ID = 36
 
 @dataclass(slots=True)
 class Misunderstood(Exception):
-    """A control message that is not understood, with the streams' own error code."""
+    """A control message that is not understood, with the streams' own error code.
+
+    ``code`` as on the page "WebSocket Streams": 1 for a value of the wrong type, 2 for an invalid request, 3 for
+    invalid JSON.
+    """
 
     code: int
     message: str
 
 
 def read_control(text: str) -> dict[str, Any]:
-    """A message to the market streams; Misunderstood when it is none."""
+    """A message to the market streams; Misunderstood when it is none.
+
+    The id may be an unsigned number, a text of at most 36 characters, or None; it comes back with the answer.
+    """
     try:
         message = json.loads(text)
     except ValueError as error:
@@ -34,7 +45,10 @@ def read_control(text: str) -> dict[str, Any]:
 
 
 def read_request(text: str) -> dict[str, Any]:
-    """A request as an object; VenueError when it is none."""
+    """A request as an object; VenueError when it is none.
+
+    -1135 for text that is no JSON object. Method and parameters are read later.
+    """
     try:
         message = json.loads(text)
     except ValueError as error:
@@ -45,7 +59,10 @@ def read_request(text: str) -> dict[str, Any]:
 
 
 def read_parameters(sent: object) -> Parameters:
-    """Parameters of a request; the signature covers them sorted by name. VenueError when they are no object."""
+    """Parameters of a request; the signature covers them sorted by name. VenueError when they are no object.
+
+    Sorted by name, not as sent: a JSON object has no order that a signature could rest on. None is left out.
+    """
     if not isinstance(sent, dict):
         raise errors.BAD_JSON
     values = {str(name): _text(value) for name, value in sent.items() if value is not None}
@@ -58,6 +75,7 @@ def _is_id(number: object) -> bool:
         return True
     if isinstance(number, str):
         return len(number) <= LONGEST_ID
+    # True is an int to Python, and no id to the exchange.
     return isinstance(number, int) and not isinstance(number, bool)
 
 

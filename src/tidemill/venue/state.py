@@ -23,7 +23,11 @@ from tidemill.venue.prices import name_symbols, open_prices
 
 
 class VenueState:
-    """Everything that requests read and change; used from one thread only."""
+    """Everything that requests read and change; used from one thread only.
+
+    ``wall`` is the wall clock. A change is a call: a plain dictionary that is applied and then journaled, so that a
+    restart applies the same dictionaries. ConfigurationError when the journal does not fit the options.
+    """
 
     def __init__(self, options: VenueOptions, wall: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.options = options
@@ -48,6 +52,7 @@ class VenueState:
         self.outbox: deque[AccountEvents] = deque()
         self._cancels = 0
         self._fed: dict[str, Book] = {}
+        # Before any request can come: the past first, in its order.
         for call in self.journal.read():
             self._repeat(call)
         self.take_bars(self.prices.fetch_bars(self.now))
@@ -77,7 +82,10 @@ class VenueState:
         self._change({"call": "account", "key": key, "secret": secret, "balances": dict(balances)})
 
     def move_clock(self, moment: datetime) -> int:
-        """Move the market clock forward and match; the number of trades that made."""
+        """Move the market clock forward and match; the number of trades that made.
+
+        On a recorded clock a moment in the past makes none. Resting orders meet all bars closed in between.
+        """
         if self.options.clock == "recorded" and moment <= self.exchange.now:
             return 0
         call = {"call": "clock", "market": format_time(moment), "wall": format_time(self.wall())}
@@ -114,7 +122,10 @@ class VenueState:
             self._change({"call": "bars", "instrument": name, "until": until, "bars": [bar_row(bar) for bar in bars]})
 
     def take_book(self, instrument: str, book: Book | None) -> None:
-        """Let an instrument trade on a book that was fetched, on bars when there is none; one that is known is kept."""
+        """Let an instrument trade on a book that was fetched, on bars when there is none; one that is known is kept.
+
+        Each change of the book is journaled, since orders fill on it; a book like the last one is not.
+        """
         if book is None:
             if self.exchange.book(instrument) is not None:
                 self.drop_book(instrument)
@@ -123,7 +134,10 @@ class VenueState:
             self.feed_book(instrument, book.bids, book.asks)
 
     def place(self, key: str, ticket: Ticket) -> SimOrder:
-        """Place an order; VenueError when it is refused."""
+        """Place an order; VenueError when it is refused.
+
+        Its events wait in the outbox until the call is on disk. A refusal is not journaled: it changed nothing.
+        """
         order = self._accepted({"call": "place", "key": key, "ticket": ticket_row(ticket), **self._times()})
         self._tell(AccountEvents.of_new(order))
         return order
@@ -136,7 +150,10 @@ class VenueState:
     def cancel(
         self, key: str, instrument: str, order_id: int | None, client_id: str | None, new_id: str | None
     ) -> SimOrder:
-        """Cancel an order; VenueError when there is none that rests."""
+        """Cancel an order; VenueError when there is none that rests.
+
+        ``order_id`` wins over ``client_id``; ``new_id`` None makes one up from the venue's seed.
+        """
         resting = self.exchange.find_order(key, instrument, order_id=order_id, client_order_id=client_id)
         order = self._accepted(
             {
@@ -194,6 +211,7 @@ class VenueState:
     def _apply(self, call: Mapping[str, Any]) -> Any:
         """Do one call, now or again from the journal: the same call does the same."""
         kind = call["call"]
+        # Nothing below may read a clock or a source: what a call does must follow from the call alone.
         if kind == "account":
             self.secrets[call["key"]] = call["secret"]
             amounts = {asset: Decimal(text) for asset, text in call["balances"].items()}

@@ -1,4 +1,8 @@
-"""A request's parameters as an order, an identity or a range."""
+"""A request's parameters as an order, an identity or a range.
+
+By the page "Trading endpoints": which parameters a type of order needs, and which it must not have. Whether the account
+may place the order is not judged here.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +33,15 @@ LEAST_STRATEGY_TYPE = 1_000_000
 
 
 def read_ticket(parameters: Parameters, instrument: Instrument, spare_id: str) -> Ticket:
-    """The order that a request describes; ``spare_id`` is its client order id when it brings none."""
+    """The order that a request describes; ``spare_id`` is its client order id when it brings none.
+
+    VenueError names the first parameter that is missing, malformed or not for this type. Types that the exchange has
+    and its symbols may not offer are refused with -2010, as it does for such symbols.
+    """
     side, kind = parameters.need("side"), parameters.need("type")
     if side not in {"BUY", "SELL"}:
         raise errors.INVALID_SIDE
+    # Refused otherwise than an unknown type: clients take the one for a rule, the other for a mistake.
     if kind in OTHER_TYPES:
         raise errors.VenueError(-2010, OTHER_TYPES[kind])
     if kind not in TYPES:
@@ -114,7 +123,11 @@ def _time_in_force(parameters: Parameters, order_type: OrderType) -> TimeInForce
 def read_identity(
     parameters: Parameters, id_name: str = "orderId", client_name: str = "origClientOrderId"
 ) -> dict[str, Any]:
-    """Which order is meant: by the exchange's id or by a client order id."""
+    """Which order is meant: by the exchange's id or by a client order id.
+
+    A dictionary with ``order_id`` and ``client_order_id``, of which one may be None; -1102 when both are.
+    Cancel-replace has names of its own for them.
+    """
     order_id, client_id = parameters.integer(id_name), parameters.text(client_name)
     if order_id is None and client_id is None:
         text = f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!"
@@ -123,7 +136,11 @@ def read_identity(
 
 
 def read_range(parameters: Parameters, first_name: str) -> tuple[int, int, int, int]:
-    """First id, start and end in ms, and the number of rows, 500 unless asked, at most 1,000."""
+    """First id, start and end in ms, and the number of rows, 500 unless asked, at most 1,000.
+
+    (first id, start, end, rows); 0 and ``LONG_AFTER`` for bounds that were not sent. -1127 when start and end are more
+    than 24 hours apart.
+    """
     start, end, limit = parameters.moment("startTime"), parameters.moment("endTime"), parameters.integer("limit")
     if start is not None and end is not None and end - start > LONGEST_RANGE_MS:
         raise errors.TOO_LONG

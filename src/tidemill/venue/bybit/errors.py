@@ -1,4 +1,8 @@
-"""Refusals in this exchange's codes and words, most of them with status 200."""
+"""Refusals in this exchange's codes and words, most of them with status 200.
+
+By the page "Error Codes". Matching refuses in the words of the first protocol, so the tables here translate by text,
+where one code stands for many reasons, and by code for the rest.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,10 @@ from tidemill.venue.errors import VenueError
 
 @dataclass(frozen=True, slots=True)
 class BybitError(Exception):
-    """A code, what it says, and the HTTP status it comes with."""
+    """A code, what it says, and the HTTP status it comes with.
+
+    ``code`` is ``retCode``: clients must read it, since the status says 200 for nearly all refusals.
+    """
 
     code: int
     message: str
@@ -24,12 +31,18 @@ class BybitError(Exception):
     headers: dict[str, str] = field(default_factory=dict)
 
     def answer(self) -> web.Response:
-        """The answer over HTTP."""
+        """The answer over HTTP.
+
+        Wrapped like an answer that went well, with an empty result.
+        """
         return web.json_response(envelope({}, self.code, self.message), status=self.status, headers=self.headers)
 
 
 def envelope(result: object, code: int = 0, message: str = "OK") -> dict[str, Any]:
-    """What every answer is wrapped in."""
+    """What every answer is wrapped in.
+
+    ``code`` 0 means it went well; ``time`` is the wall clock in ms.
+    """
     moment = int(time.time() * 1000)
     return {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": moment}
 
@@ -85,12 +98,19 @@ REJECTED = BybitError(170210, "New order rejected.")
 
 
 def translate(error: VenueError) -> BybitError:
-    """A fault or a breakdown as this exchange would tell it."""
+    """A fault or a breakdown as this exchange would tell it.
+
+    What has no counterpart is a server error: a client must then query what became of its request.
+    """
     return REFUSED.get(error.message) or BROKEN.get(error.code, SERVER_ERROR)
 
 
 def refusal_of(error: VenueError, ticket: Ticket, instrument: Instrument) -> BybitError:
-    """Why the matching engine refused an order."""
+    """Why the matching engine refused an order.
+
+    This exchange says what is wrong with a price or a quantity (too low, too long, too high), where the other names a
+    filter only; so ``ticket`` and ``instrument`` are looked at again.
+    """
     if error.message == "Filter failure: PRICE_FILTER" and ticket.limit_price is not None:
         return _of_price(ticket.limit_price, instrument.price_step)
     if error.message == "Filter failure: LOT_SIZE":

@@ -1,4 +1,8 @@
-"""Public endpoints: time, rules, bars, prices, book, trades."""
+"""Public endpoints: time, rules, bars, prices, book, trades.
+
+By the pages "Get Bybit Server Time", "Get Instruments Info", "Get Kline", "Get Tickers", "Get Orderbook" and "Get
+Recent Public Trades". Bars and trades come the newest first, where the other protocol has the oldest first.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,10 @@ Route = Callable[[Call], Any]
 
 
 class BybitMarket:
-    """Answers that need no key; what is known of prices is the other protocol's."""
+    """Answers that need no key; what is known of prices is the other protocol's.
+
+    Only shapes and names are its own, so the two protocols cannot disagree about a price.
+    """
 
     def __init__(self, state: VenueState, market: MarketApi) -> None:
         self._state = state
@@ -38,7 +45,10 @@ class BybitMarket:
         }
 
     def time(self, _call: Call) -> dict[str, str]:
-        """The wall clock."""
+        """The wall clock.
+
+        In seconds and in nanoseconds, the latter exact to the millisecond only.
+        """
         millis = to_millis(self._state.wall())
         return {"timeSecond": str(millis // 1000), "timeNano": str(millis * 1_000_000)}
 
@@ -51,12 +61,16 @@ class BybitMarket:
         }
 
     def klines(self, call: Call) -> dict[str, Any]:
-        """Bars, the newest first: the latest, or from the one that contains ``start`` on."""
+        """Bars, the newest first: the latest, or from the one that contains ``start`` on.
+
+        ``interval`` is minutes or D, W, M; ``limit`` 200 unless sent, at most 1,000. Turnover is close times volume.
+        """
         instrument, sent = self._one(call), call.need("interval")
         interval = INTERVALS.get(sent)
         start, end = call.integer("start"), call.integer("end")
         try:
             length = timeframe_seconds(interval or sent) * 1000
+            # The bar that contains the start belongs to the answer here; the other protocol begins with the next one.
             begin = max(start - length + 1, 1) if start else 0
             until = LONG_AFTER if end is None else end
             limit = call.limit(200, 1000)
@@ -73,7 +87,10 @@ class BybitMarket:
         return {"category": "spot", "list": [self._ticker(instrument) for instrument in self._chosen(call)]}
 
     def book(self, call: Call) -> dict[str, Any]:
-        """Levels of the book."""
+        """Levels of the book.
+
+        One level unless ``limit`` asks for more. All times and sequence numbers in it are the market clock in ms.
+        """
         instrument = self._one(call)
         book = self._market.book(instrument, call.limit(1, 1000))
         moment = book["lastUpdateId"]
@@ -82,7 +99,10 @@ class BybitMarket:
         return head | {"b": bids, "a": asks}
 
     def trades(self, call: Call) -> dict[str, Any]:
-        """One trade for each closed bar, the newest first: single trades are not recorded."""
+        """One trade for each closed bar, the newest first: single trades are not recorded.
+
+        At most 60, as for spot on the exchange. The side is always Buy: it is not recorded.
+        """
         instrument, limit = self._one(call), call.limit(60, 60)
         symbol = instrument.base + instrument.quote
         trades = self._market.trades(Parameters({"symbol": symbol, "limit": str(limit)}, ""))

@@ -1,4 +1,8 @@
-"""The REST API below /v5: who asks, how often, with which fault, and where it goes."""
+"""The REST API below /v5: who asks, how often, with which fault, and where it goes.
+
+By the page "Rate Limit Rules": 600 requests in five seconds of an address (403 beyond), and for each key and endpoint a
+number per second (10006 beyond), of which headers tell what is left.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,10 @@ IP_REQUESTS, IP_SECONDS = 600, 5.0
 
 
 class BybitRest:
-    """Routes, checks and answers; one instance a server."""
+    """Routes, checks and answers; one instance a server.
+
+    Faults, journal and hub are those of the venue; ``market`` answers what is known of prices.
+    """
 
     def __init__(self, state: VenueState, market: MarketApi, hub: Hub, follower: Follower) -> None:
         self._state = state
@@ -42,10 +49,14 @@ class BybitRest:
         self._hub = hub
         self._follower = follower
         self._sent: dict[tuple[str, str], deque[float]] = {}
+        # One switch for both protocols: whoever lifts the weight means all limits.
         self._unlimited = state.options.limits.weight_per_minute >= PLENTY
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer any request; nothing is told before it is on disk."""
+        """Answer any request; nothing is told before it is on disk.
+
+        Errors leave with status 200 unless the exchange has another one for them; an unknown path is 404.
+        """
         path = request.path.removeprefix(PREFIX)
         try:
             self._count(("", ""), IP_REQUESTS, IP_SECONDS, errors.TOO_FREQUENT)
@@ -88,6 +99,7 @@ class BybitRest:
     async def _signed(self, method: str, path: str, call: Call) -> web.Response:
         key = call.check_sender(self._state.secrets, self._state.wall())
         maximum = ORDERS_PER_SECOND if method == "POST" else QUERIES_PER_SECOND
+        # Counted after the signature, so that nobody uses up the rate of another key.
         left = self._count((key, path), maximum, 1.0, errors.TOO_MANY_VISITS)
         if path == "order/create":
             await self._follower.before_order(call.text("symbol"))

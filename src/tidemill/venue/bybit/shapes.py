@@ -1,4 +1,8 @@
-"""Instruments, orders, executions and balances in this exchange's JSON."""
+"""Instruments, orders, executions and balances in this exchange's JSON.
+
+By the pages "Get Order History", "Get Trade History", "Get Wallet Balance" and "Get Instruments Info". All numbers are
+text; what spot does not have is an empty text or "0", as the exchange writes it.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +25,34 @@ MAX_QUANTITY, MAX_AMOUNT = "9000000000", "9000000000"
 
 
 def plain(value: Decimal) -> str:
-    """A plain decimal without padding."""
+    """A plain decimal without padding.
+
+    Never with an exponent: 100, not 1E+2.
+    """
     return format(value.normalize(), "f")
 
 
 def order_id_text(order_id: int) -> str:
-    """An order id as told."""
+    """An order id as told.
+
+    19 digits. Clients must not take it for a number: it is beyond what a float holds.
+    """
     return str(FIRST_ID + order_id)
 
 
 def to_order_id(text: str) -> int:
-    """The inner id; 0 for what is none."""
+    """The inner id; 0 for what is none.
+
+    Such as a text of other length, which no order can have. Nothing is raised: the order is just not found.
+    """
     return int(text) - FIRST_ID if text.isascii() and text.isdigit() and len(text) == len(str(FIRST_ID)) else 0
 
 
 def link_id_of(client_order_id: str) -> str:
-    """The client order id as told: empty when none was sent."""
+    """The client order id as told: empty when none was sent.
+
+    Within the venue every order has a client order id; one it made up itself begins with ``UNNAMED``.
+    """
     return "" if client_order_id.startswith(UNNAMED) else client_order_id
 
 
@@ -46,12 +62,18 @@ def is_open(order: SimOrder) -> bool:
 
 
 def status_of(order: SimOrder) -> str:
-    """The exchange's word for an order's state; spot has one of its own for what was cut off after a fill."""
+    """The exchange's word for an order's state; spot has one of its own for what was cut off after a fill.
+
+    An order that ended after part of it filled is PartiallyFilledCanceled, one without a fill Cancelled.
+    """
     return STATUS.get(order.state) or ("PartiallyFilledCanceled" if order.filled else "Cancelled")
 
 
 def instrument_shape(instrument: Instrument) -> dict[str, Any]:
-    """Trading rules of one symbol."""
+    """Trading rules of one symbol.
+
+    Smallest quantity is one lot; the smallest value is the instrument's minimum notional.
+    """
     lot = plain(instrument.lot_step)
     return {
         "symbol": instrument.base + instrument.quote,
@@ -73,10 +95,14 @@ def instrument_shape(instrument: Instrument) -> dict[str, Any]:
 
 
 def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
-    """An order as queries answer it."""
+    """An order as queries answer it.
+
+    ``leavesQty`` is zero once the order has ended, whatever did not fill. ``avgPrice`` is empty without a fill.
+    """
     ticket, quote = order.ticket, order.ticket.quote_quantity
     is_market = ticket.order_type is OrderType.MARKET
     post_only = ticket.order_type is OrderType.LIMIT_MAKER
+    # What an order that has ended did not fill cannot fill any more, so the exchange reports zero.
     left = order.rest if is_open(order) else ZERO
     return {
         "orderId": order_id_text(order.order_id),
@@ -127,7 +153,10 @@ def fee_detail(trades: Iterable[SimTrade]) -> dict[str, str]:
 
 
 def execution_shape(trade: SimTrade, order: SimOrder, symbol: str, fee_rate: Decimal) -> dict[str, Any]:
-    """An execution of one's own."""
+    """An execution of one's own.
+
+    ``order`` is needed for what had filled before: ``leavesQty`` is as of this execution. ``fee_rate`` is a fraction.
+    """
     ticket = order.ticket
     done = sum((earlier.quantity for earlier in order.trades if earlier.trade_id <= trade.trade_id), ZERO)
     return {
@@ -141,6 +170,7 @@ def execution_shape(trade: SimTrade, order: SimOrder, symbol: str, fee_rate: Dec
         "orderType": "Market" if ticket.order_type is OrderType.MARKET else "Limit",
         "stopOrderType": "",
         "execFee": plain(trade.fee),
+        # Another range than order ids, so that the two are never mistaken for each other.
         "execId": str(2 * FIRST_ID + trade.trade_id),
         "execPrice": plain(trade.price),
         "execQty": plain(trade.quantity),

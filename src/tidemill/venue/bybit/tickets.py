@@ -1,4 +1,7 @@
-"""A request's parameters as an order."""
+"""A request's parameters as an order.
+
+By the page "Place Order", for spot. Post-only is a time in force on this exchange and a type of order within.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ CONDITIONAL = ("triggerPrice", "takeProfit", "stopLoss", "slippageTolerance")
 
 
 def read_ticket(call: Call, instrument: Instrument, spare_id: str) -> Ticket:
-    """The order that a request describes; ``spare_id`` is its inner name when it brings no client order id."""
+    """The order that a request describes; ``spare_id`` is its inner name when it brings no client order id.
+
+    A market buy names its quantity in quote unless ``marketUnit`` says otherwise. BybitError for what is missing or
+    malformed; 170227 for conditional orders and borrowing.
+    """
     side, kind = call.need("side"), call.need("orderType")
     if side not in SIDES:
         raise errors.INVALID_SIDE
