@@ -17,11 +17,11 @@ from tidemill.venue.tickets import LONG_AFTER, read_identity, read_range, read_t
 
 Handler = Callable[[str, Parameters], Any]
 RESPONSES = ("ACK", "RESULT", "FULL")
-TOLD_IN_FULL = (OrderType.LIMIT, OrderType.MARKET)
+TOLD_IN_FULL = (OrderType.LIMIT, OrderType.MARKET)  # other types are only acknowledged unless asked
 RESTING = (OrderState.OPEN, OrderState.PARTLY_FILLED)
 NOT_DONE = (OrderState.CANCELLED, OrderState.EXPIRED)
 RESTRICTIONS = {"ONLY_NEW": OrderState.OPEN, "ONLY_PARTIALLY_FILLED": OrderState.PARTLY_FILLED}
-ARCHIVED_AFTER = timedelta(days=90)
+ARCHIVED_AFTER = timedelta(days=90)  # by the text of -2026
 REPLACE_MODES = ("STOP_ON_FAILURE", "ALLOW_FAILURE")
 
 
@@ -94,7 +94,7 @@ class AccountApi:
         ticket = read_ticket(parameters, instrument, self._next_id())
         response_kind = response or ("FULL" if ticket.order_type in TOLD_IN_FULL else "ACK")
         parameters.check_window(self.state.wall())
-        self.state.faults.start_lag(self.state.exchange.order_count)
+        self.state.faults.start_lag(self.state.exchange.order_count)  # queries may miss this order for a while
         return placed_shape(self.state.place(key, ticket), symbol, response_kind)
 
     def test(self, key: str, parameters: Parameters) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def rules_row(rules: FillRules) -> dict[str, str]:
     row |= {"decision_delay": str(rules.decision_delay), "fee_asset": rules.fee_asset}
     # told only where chosen, so that a journal from before there were these still fits
     row |= {name: str(value) for name in ("spread", "impact", "latency") if (value := getattr(rules, name))}
+    # Sorted, so that the order in a settings file does not make other rules.
     prices = sorted(rules.fee_asset_prices.items())
     return row | {"fee_asset_prices": ", ".join(f"{quote} {price}" for quote, price in prices)}
 

@@ -156,6 +156,7 @@ def _with_fault(events: list[Any], fault: str) -> list[Any]:
     if fault in {"lost_events", "disconnect"}:
         return []
     if fault == "disconnect_mid_fill":
+        # Cut after a fill and before the balances: a client must not wait for the second half.
         first = next((at for at, event in enumerate(events) if event.get("x") == "TRADE"), 0)
         return events[: first + 1]
     if fault == "reorder_events":

@@ -77,6 +77,7 @@ class KlineText:
             base = number * CHUNK_ROWS
             text, offsets = self._chunk(number)
             begin, end = max(first - base, 0), min(last - base, len(offsets) - 1)
+            # Without the last comma: rows are joined by the caller.
             parts.append(text[offsets[begin] : offsets[end] - 1])
         return b",".join(parts)
 
@@ -87,6 +88,7 @@ class KlineText:
             self._chunks.move_to_end(number)
             return chunk
         base = number * CHUNK_ROWS
+        # Rendered as closed: a row that is not closed yet at the clock is never served from a chunk.
         rows = [_text(row) + b"," for row in self.rows(base, base + CHUNK_ROWS, 2**62)]
         offsets = [0, *np.cumsum([len(row) for row in rows]).tolist()]
         chunk = self._chunks[number] = (b"".join(rows), offsets)

@@ -69,6 +69,7 @@ class LiveTape:
         last = bars[-1]
         if not last.close_time <= moment < last.close_time + self._length:
             return None
+        # The volume of the last bar stands for that of the running one: without any, nothing could fill.
         prices = dict.fromkeys(PRICE_COLUMNS, last.close)
         until = last.close_time + self._length
         return Bar(open_time=last.close_time, close_time=until, volume=last.volume, **prices)
@@ -192,6 +193,7 @@ class LivePrices:
         last = min(end, to_millis(now))
         # Without a start these are the newest: one more is asked for, since the running bar is left out.
         first = start or last - (limit + 1) * length
+        # One ms later: the exchange includes the end, the port does not.
         begin, until = (pd.Timestamp(millis, unit="ms", tz="UTC").to_pydatetime() for millis in (first, last + 1))
         frame = self._source.fetch_bars(instrument, interval, begin, until)
         rows = frame.head(limit) if start else frame.tail(limit)

@@ -93,6 +93,7 @@ class Beginning:
         if options.clock == "recorded":
             return cls(start=recording.first_open, offset=timedelta(0))
         offset = shift_to_now(recording, wall)
+        # The offset is fixed from here on: market time runs as fast as the wall's.
         return cls(start=wall - offset, offset=offset)
 
 

@@ -166,6 +166,7 @@ class VenueServer:
         return runner
 
     async def _open_site(self, port: int) -> web.TCPSite:
+        # The address is reused: a port that a fault has closed is opened again within seconds.
         site = web.TCPSite(self._runners[0], self.options.host, port, ssl_context=self._tls, reuse_address=True)
         await site.start()
         return site

@@ -175,6 +175,7 @@ class SocketApi:
             parameters = read_parameters(message.get("params") or {})
             self._usage.weigh(weight_of(*ROUTES.get(method, ("", "")), urlencode(parameters.values)), time.time())
             if method in ORDERS:
+                # As over REST: the book first, for judging must not wait for a network.
                 await self._follower.before_order(parameters.text("symbol"))
 
             def result_of() -> object:

@@ -191,6 +191,7 @@ class VenueState:
     def _accepted(self, call: dict[str, Any]) -> SimOrder:
         done = self._apply(call)
         if isinstance(done, Refusal):
+            # Not journaled: a refusal changed nothing, and a journal of accepted calls can be checked when it is read.
             raise VenueError(done.code, done.message, 503 if done.code == -1000 else 400)
         self.journal.append(call)
         return done  # type: ignore[no-any-return]

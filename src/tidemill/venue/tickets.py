@@ -147,6 +147,7 @@ def read_range(parameters: Parameters, first_name: str) -> tuple[int, int, int, 
     return (
         parameters.integer(first_name) or 0,
         start or 0,
+        # An end of 0 was meant: it is 1970, before every order.
         end if end is not None else LONG_AFTER,
         max(1, min(limit if limit is not None else 500, MAX_ROWS)),
     )

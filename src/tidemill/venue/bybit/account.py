@@ -27,9 +27,9 @@ from tidemill.venue.parameters import to_millis
 from tidemill.venue.state import VenueState
 
 Handler = Callable[[str, Call], Any]
-RECENT_CLOSED = 500
+RECENT_CLOSED = 500  # by the page "Get Open & Closed Orders"
 WEEK_MS = 7 * 24 * 3600 * 1000
-ARCHIVED_AFTER = timedelta(days=7)
+ARCHIVED_AFTER = timedelta(days=7)  # by the page "Get Order History"
 
 
 class BybitAccount:
@@ -37,7 +37,7 @@ class BybitAccount:
 
     def __init__(self, state: VenueState) -> None:
         self._state = state
-        self._started = state.wall()
+        self._started = state.wall()  # closed orders from before a restart are not among the recent ones
         self._lag = timedelta(seconds=state.options.ack_seconds)
         self.routes: Mapping[tuple[str, str], Handler] = {
             ("POST", "order/create"): self.create,

@@ -43,6 +43,7 @@ class Call:
         Values of a JSON body become text again, as a query has them: numbers and booleans may come either way.
         """
         if method == "GET":
+            # Parameters sent empty fall out here: this exchange takes them as not sent.
             return cls(dict(parse_qsl(query)), query, headers)
         try:
             sent = json.loads(body or "{}")

@@ -105,6 +105,7 @@ class BybitMarket:
         """
         instrument, limit = self._one(call), call.limit(60, 60)
         symbol = instrument.base + instrument.quote
+        # The other protocol's own parameters, unsigned: its endpoint is public.
         trades = self._market.trades(Parameters({"symbol": symbol, "limit": str(limit)}, ""))
         listed = [
             {

@@ -70,6 +70,7 @@ def _quantities(call: Call, kind: str, side: str) -> tuple[Decimal, Decimal | No
 
 def _kind(call: Call, kind: str) -> tuple[OrderType, TimeInForce]:
     if kind == "Market":
+        # What a market order does not fill expires in matching, whatever time in force it has.
         return OrderType.MARKET, TimeInForce.GTC
     sent = call.text("timeInForce") or "GTC"
     if sent not in TIMES:
