@@ -94,7 +94,7 @@ def test_what_is_not_offered_is_told_as_the_source_explains_it(
 def test_of_several_those_are_taken_that_there_are() -> None:
     looked_up = offers(Venue())
     assert [own.base for own in looked_up.need_any(["CCC-USD.V", "BBB-USD.V"], "1h")] == ["BBB"]
-    with pytest.raises(DataError, match="V offers none of the instruments: DDD-USD.V is not traded"):
+    with pytest.raises(DataError, match=r"V offers none of the instruments: DDD-USD\.V is not traded"):
         looked_up.need_any(["CCC-USD.V", "DDD-USD.V"], "1h")
 
 
