@@ -58,7 +58,7 @@ def to_frame(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> pd.DataFram
     return pd.DataFrame({name: _typed(name, values) for name, values in zip(names, columns, strict=True)})
 
 
-def _typed(name: str, values: Sequence[Any]) -> Any:
+def _typed(name: str, values: Sequence[Any]) -> object:
     if name in TIME_COLUMNS or name == "stored_at":
         return times(np.array(values, dtype=np.int64))
     if name in NUMBER_COLUMNS:

@@ -18,7 +18,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -98,7 +97,7 @@ def _read_file(path: Path) -> tuple[pd.DataFrame, str]:
     raise DataError(f"{path} is no .csv, .parquet, .feather or .json file (.gz allowed); a .toml is a recording")
 
 
-def _read_json(path: Path, rows: Any) -> pd.DataFrame:
+def _read_json(path: Path, rows: object) -> pd.DataFrame:
     if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) >= len(_POSITIONS) for row in rows):
         raise DataError(f"{path} is not a list of [time, open, high, low, close, volume]")
     return pd.DataFrame([row[: len(_POSITIONS)] for row in rows], columns=list(_POSITIONS))

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tidemill.adapters.ccxt._binance_order import order_fields
+from tidemill.adapters.ccxt._untyped import Answer, ExchangeClient
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.domain.trading import OrderRequest, OrderType
 from tidemill.ports.capabilities import VenueCall, VenueCapability
@@ -70,13 +71,13 @@ def fill(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, An
     return {name: value.format_map(values) if isinstance(value, str) else value for name, value in template.items()}
 
 
-async def run_call(exchange: Any, call: VenueCall, values: Mapping[str, str]) -> Any:
+async def run_call(exchange: ExchangeClient, call: VenueCall, values: Mapping[str, str]) -> Answer:
     """Call ccxt as a row says."""
     arguments = fill(call.arguments, values)
     return await getattr(exchange, call.method)(**arguments, params=fill(call.params, values))
 
 
-async def send_order(exchange: Any, row: VenueCapability, symbol: str, order: Outgoing) -> Any:
+async def send_order(exchange: ExchangeClient, row: VenueCapability, symbol: str, order: Outgoing) -> Answer:
     """Send one order, once, through a client made ready by ``sign_as_recorded``."""
     request = order.request
     SENDING.set(order.values)
@@ -103,7 +104,7 @@ def _terms(request: OrderRequest) -> dict[str, Any]:
     return terms
 
 
-def sign_as_recorded(exchange: Any, row: VenueCapability) -> None:
+def sign_as_recorded(exchange: ExchangeClient, row: VenueCapability) -> None:
     """Make a client sign orders with their recorded time and window, where it would take its own clock's.
 
     Only a task that sends an order is concerned; everything else is signed as ever. Where time and window are params
@@ -113,11 +114,11 @@ def sign_as_recorded(exchange: Any, row: VenueCapability) -> None:
         return
     sign, nonce = exchange.sign, exchange.nonce
 
-    def recorded_nonce() -> Any:
+    def recorded_nonce() -> Answer:
         values = SENDING.get()
         return int(values["sent_ms"]) if values and row.signs_with_clock else nonce()
 
-    def recorded_sign(*args: Any, **named: Any) -> Any:
+    def recorded_sign(*args: Any, **named: Any) -> Answer:
         values = SENDING.get()
         if values is None:
             return sign(*args, **named)
@@ -134,7 +135,7 @@ def sign_as_recorded(exchange: Any, row: VenueCapability) -> None:
     exchange.sign = recorded_sign
 
 
-def read_outgoing(url: str, headers: Any, body: Any) -> dict[str, str]:
+def read_outgoing(url: str, headers: Any, body: Answer) -> dict[str, str]:
     """Every field of a request by its name: headers, query, form or JSON body, and the last part of the path."""
     address = urlsplit(url)
     fields = {str(name): str(value) for name, value in dict(headers or {}).items()}
@@ -152,7 +153,7 @@ def _form(text: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs if value}
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+def _leaves(value: Answer, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for inner_name, inner in value.items():
             yield from _leaves(inner, inner_name)

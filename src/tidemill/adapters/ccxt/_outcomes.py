@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tidemill.adapters.ccxt._untyped import Answer, ExchangeClient
+
 Outcome = Literal["acked", "rejected", "unknown"]
 BODY = "tidemill_body"
 CODE = re.compile(r'"code"\s*:\s*(-?\d+)')
@@ -55,7 +57,7 @@ class Evidence:
 
     client_order_id: str
     left: bool
-    answer: Any = None
+    answer: Answer = None
     failure: BaseException | None = None
 
     @property
@@ -145,11 +147,11 @@ def venue_code(error: BaseException) -> int | None:
     return int(match[1]) if match else None
 
 
-def keep_body(exchange: Any) -> None:
+def keep_body(exchange: ExchangeClient) -> None:
     """Make ccxt's exceptions carry the raw answer: some of them drop the venue's code from their text."""
     judge_answer = exchange.handle_errors
 
-    def handle_errors(code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any) -> Any:
+    def handle_errors(code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any) -> Answer:
         try:
             return judge_answer(code, reason, url, method, headers, body, *more)
         except Exception as error:

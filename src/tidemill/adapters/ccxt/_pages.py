@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from tidemill.adapters.ccxt._untyped import Answer
+
 OnPayloads = Callable[[Sequence[tuple[str, bytes]]], None]
 """Who keeps raw answers or messages: some at a time, as (request, body)."""
 
@@ -37,7 +39,7 @@ def who_listens() -> Heard | None:
     return _listening.get()
 
 
-async def hear(ask: Callable[[], Coroutine[Any, Any, Any]], heard: Heard) -> Any:
+async def hear(ask: Callable[[], Coroutine[Any, Any, Any]], heard: Heard) -> Answer:
     """What ``ask()`` gives; ``heard`` is told of its answers, and of nobody else's."""
     token = _listening.set(heard)
     try:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.adapters.ccxt._pages import OnPayloads
+from tidemill.adapters.ccxt._untyped import Answer, ExchangeClient
 
 BLOCK_SECONDS, BLOCK_BYTES = 30.0, 4_000_000
 """A block is handed over after so long, or when it is that large."""
@@ -20,7 +21,7 @@ BLOCK_SECONDS, BLOCK_BYTES = 30.0, 4_000_000
 class RawMessages:
     """What a client was told of its symbols, by what it changed; ``symbols``: instrument -> ccxt's symbol."""
 
-    def __init__(self, exchange: Any, symbols: Mapping[str, str], timeframe: str) -> None:
+    def __init__(self, exchange: ExchangeClient, symbols: Mapping[str, str], timeframe: str) -> None:
         self._exchange, self._symbols, self._timeframe = exchange, symbols, timeframe
         self._bars: dict[str, dict[int, str]] = {name: {} for name in symbols}
         self._trades: dict[str, list[str]] = {name: [] for name in symbols}
@@ -52,7 +53,7 @@ class RawMessages:
         """Drop what was told of unfinished bars: the stream was cut."""
         self._bars[name] = {}
 
-    def _is_other(self, kind: str, name: str, content: Any) -> bool:
+    def _is_other(self, kind: str, name: str, content: Answer) -> bool:
         if self._newest.get((kind, name)) == content:
             return False
         self._newest[kind, name] = content
@@ -89,5 +90,5 @@ class Blocks:
             self._keep([(f"{request} by stream", "\n".join(texts).encode()) for request, texts in waiting.items()])
 
 
-def _last(cache: Any) -> Any:
+def _last(cache: Answer) -> Answer:
     return cache[-1] if cache else None

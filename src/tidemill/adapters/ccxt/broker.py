@@ -21,6 +21,7 @@ from tidemill.adapters.ccxt._orders import (
     sign_as_recorded,
 )
 from tidemill.adapters.ccxt._outcomes import Evidence, judge, keep_body, venue_code
+from tidemill.adapters.ccxt._untyped import Answer
 from tidemill.adapters.ccxt.exchange import (
     GRACE_SECONDS,
     Connection,
@@ -80,7 +81,7 @@ class CcxtBroker:
         """Send once; ConfigurationError when the guard stops a request: then nothing was sent."""
         check_no_retries(self._exchange)
         order = outgoing(request, self._row)
-        answer: Any = None
+        answer: Answer = None
         failure: BaseException | None = None
         try:
             answer = self._loop.run(self._create(order), self._wait_seconds)
@@ -154,7 +155,7 @@ class CcxtBroker:
 
     # -- sending
 
-    async def _create(self, order: Outgoing) -> Any:
+    async def _create(self, order: Outgoing) -> Answer:
         self._expected[order.client_id] = order
         try:
             return await send_order(self._exchange, self._row, unified_symbol(order.request.instrument), order)
@@ -162,8 +163,8 @@ class CcxtBroker:
             del self._expected[order.client_id]
 
     async def _guarded_fetch(
-        self, url: str, method: str = "GET", headers: Any = None, body: Any = None, *more: Any
-    ) -> Any:
+        self, url: str, method: str = "GET", headers: Any = None, body: Answer = None, *more: Any
+    ) -> Answer:
         """Let no order out that lacks the recorded client order id, send time, window, quantity or limit."""
         if method == "POST" and self._row.create.path in url:
             sent = read_outgoing(url, headers, body)
@@ -182,11 +183,11 @@ class CcxtBroker:
         answer = self._ask(getattr(self._exchange, call.method), query)
         return None if answer is None else self._to_order(answer)
 
-    def _ask(self, method: Any, query: Mapping[str, Any]) -> Any:
+    def _ask(self, method: Any, query: Mapping[str, Any]) -> Answer:
         """One signed request; None when the venue says there is no such order. TransientError without an answer."""
         import ccxt
 
-        async def work() -> Any:
+        async def work() -> Answer:
             return await method(dict(query))
 
         try:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tidemill.adapters.ccxt._pages import Heard, hear
+from tidemill.adapters.ccxt._untyped import Answer, ExchangeClient
 from tidemill.adapters.ccxt.exchange import GRACE_SECONDS, LoopThread
 from tidemill.adapters.pacing import LONGEST_WAIT_SECONDS, SharedBudget
 from tidemill.domain.errors import DataError, TransientError
@@ -51,7 +52,7 @@ class Caller:
 
     def __init__(
         self,
-        exchange: Any,
+        exchange: ExchangeClient,
         venue: str,
         *,
         timeout_seconds: float,
@@ -67,7 +68,7 @@ class Caller:
         self._patience = patience
         self._thread = LoopThread(f"ccxt market {exchange.id}")
 
-    def call(self, work: Work) -> Any:
+    def call(self, work: Work) -> Answer:
         """The answer to one request; what may pass is tried again, with the pauses that the venue asks for."""
         return self.ask(work)[0]
 
@@ -97,7 +98,7 @@ class Caller:
         self._thread.run(self._exchange.close(), GRACE_SECONDS)
         self._thread.close()
 
-    def _once(self, work: Work, heard: Heard) -> Any:
+    def _once(self, work: Work, heard: Heard) -> Answer:
         import ccxt
 
         try:
@@ -130,7 +131,7 @@ def shape_checked(venue: str) -> Iterator[None]:
         ) from error
 
 
-def need_empty(body: Any, venue: str) -> None:
+def need_empty(body: Answer, venue: str) -> None:
     """SeriesError unless an answer of which nothing was read is an empty one: it has a list, and all are empty.
 
     ccxt reads an answer whose key is not there as an empty one; kept as such it would say that nothing was traded.
@@ -154,7 +155,7 @@ def need_times(opens: np.ndarray, now: datetime, venue: str) -> None:
         )
 
 
-def _lists(value: Any) -> Iterator[list[Any]]:
+def _lists(value: Answer) -> Iterator[list[Any]]:
     """Every list in a JSON value."""
     if isinstance(value, list):
         yield value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidemill.adapters.ccxt._pages import KlineText, who_listens
+from tidemill.adapters.ccxt._untyped import Answer, ExchangeClass, ExchangeClient
 from tidemill.adapters.ccxt.calls import ONCE, Caller, Patience
 from tidemill.adapters.ccxt.exchange import Connection, build_exchange, unified_symbol
 from tidemill.adapters.pacing import SharedBudget, retry_after
@@ -53,7 +54,7 @@ def build_caller(
     access: MarketAccess,
     ws_url: str = "",
     streaming: bool = False,
-) -> tuple[Any, Caller]:
+) -> tuple[ExchangeClient, Caller]:
     """A ccxt client and what runs its requests."""
     exchange = build_exchange(
         exchange_id,
@@ -84,14 +85,14 @@ def _options(exchange_id: str, kind: Kind) -> dict[str, Any]:
     return {"defaultType": "swap", "fetchMarkets": {"types": types}}
 
 
-def _budget(exchange: Any, venue: str, pace: SharedPace | None) -> SharedBudget | None:
+def _budget(exchange: ExchangeClient, venue: str, pace: SharedPace | None) -> SharedBudget | None:
     if pace is None:
         return None
     rule = pace.rule or BudgetRule(per_second=pace.share * 1000 / exchange.rateLimit)
     return SharedBudget(pace.budgets, venue, rule, owner=pace.owner, clock=pace.clock)
 
 
-def _patient(base: type[Any]) -> type[Any]:
+def _patient(base: ExchangeClass) -> ExchangeClass:
     """The class that draws from a shared budget, if it has one, and tells each call what came of it alone."""
 
     class Patient(base):  # type: ignore[misc]
@@ -103,19 +104,19 @@ def _patient(base: type[Any]) -> type[Any]:
             else:
                 await self.shared_budget.spend(1.0 if cost is None else float(cost))
 
-        def on_rest_response(self, *parts: Any) -> Any:
+        def on_rest_response(self, *parts: Any) -> Answer:
             body = super().on_rest_response(*parts)
             heard = who_listens()
             if heard is not None:
                 heard.body = str(body)
             return body
 
-        def on_json_response(self, text: str) -> Any:
+        def on_json_response(self, text: str) -> Answer:
             heard = who_listens()
             as_text = heard is not None and heard.as_text and text.startswith("[[")
             return KlineText(text) if as_text else super().on_json_response(text)
 
-        def handle_errors(self, code: Any, reason: Any, url: Any, method: Any, headers: Any, *rest: Any) -> Any:
+        def handle_errors(self, code: Any, reason: Any, url: Any, method: Any, headers: Any, *rest: Any) -> Answer:
             heard = who_listens()
             if heard is not None and code in TELLS_WHEN:
                 heard.wait_seconds = retry_after(headers)
@@ -124,20 +125,20 @@ def _patient(base: type[Any]) -> type[Any]:
     return Patient
 
 
-def _telling(base: type[Any]) -> type[Any]:
+def _telling(base: ExchangeClass) -> ExchangeClass:
     """The class with ``on_text``, which hears each message of a stream once it was read."""
 
     class Telling(base):  # type: ignore[misc]
         on_text: Callable[[str], None] | None = None
 
-        def client(self, url: Any) -> Any:
+        def client(self, url: Any) -> Answer:
             """The WebSocket client of a URL, which tells each message once it was read."""
             is_open = url in (self.clients or {})
             connection = super().client(url)
             if not is_open:
                 read = connection.handle_text_or_binary_message
 
-                def read_and_tell(data: Any) -> None:
+                def read_and_tell(data: Answer) -> None:
                     read(data)
                     if self.on_text is not None:
                         self.on_text(data.decode(errors="replace") if isinstance(data, bytes) else str(data))
@@ -171,13 +172,13 @@ def find_market(markets: Mapping[str, Any], instrument: str, venue: str, kind: K
     return dict(market)
 
 
-def need_timeframe(exchange: Any, timeframe: str, venue: str) -> None:
+def need_timeframe(exchange: ExchangeClient, timeframe: str, venue: str) -> None:
     """SeriesError when the venue has no bars of ``timeframe``."""
     if timeframe not in (exchange.timeframes or {}):
         raise SeriesError(f"{venue} has no bars of {timeframe}", state=SeriesState.NO_TIMEFRAME)
 
 
-def page_size(exchange: Any, symbol: str) -> int:
+def page_size(exchange: ExchangeClient, symbol: str) -> int:
     """Bars that the exchange gives at once, by ccxt's own table."""
     limit = exchange.feature_value(symbol, "fetchOHLCV", "limit")
     return int(limit) if limit else SMALLEST_PAGE

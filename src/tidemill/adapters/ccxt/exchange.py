@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from tidemill.adapters.ccxt._untyped import Answer, ExchangeClient
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.market import Instrument, split_instrument_id
 
@@ -88,7 +89,7 @@ def build_exchange(
     options: Mapping[str, Any] = MappingProxyType({}),
     adapt: Callable[[type[Any]], type[Any]] | None = None,
     streaming: bool = False,
-) -> Any:
+) -> Answer:
     """A ccxt client of the exchange that ccxt calls ``exchange_id``.
 
     ``exact`` parses numbers as text (money), else as floats (market data). ccxt's own retries are off: a
@@ -124,7 +125,7 @@ def _client_class(exchange_id: str, *, streaming: bool) -> type[Any]:
     return client_class
 
 
-def _connected(client_class: type[Any], exchange_id: str, config: dict[str, Any], connection: Connection) -> Any:
+def _connected(client_class: type[Any], exchange_id: str, config: dict[str, Any], connection: Connection) -> Answer:
     """A client whose requests go where the connection says."""
     rest_url, ws_url = connection.rest_url, connection.ws_url
     if not rest_url:
@@ -136,7 +137,7 @@ def _connected(client_class: type[Any], exchange_id: str, config: dict[str, Any]
     return _on_loopback(client_class)(config | {"urls": {"api": api | streams}})
 
 
-def check_no_retries(exchange: Any) -> None:
+def check_no_retries(exchange: ExchangeClient) -> None:
     """Raise ConfigurationError when ccxt would send anything twice by itself."""
     if exchange.options.get("maxRetriesOnFailure", 0) != 0:
         raise ConfigurationError("ccxt's maxRetriesOnFailure must be 0: with retries one call can place several orders")
@@ -146,7 +147,7 @@ def _on_loopback(client_class: type[Any]) -> type[Any]:
     """The class with its spot error table on plain http too, where ccxt would not recognise the URL."""
 
     class OnLoopback(client_class):  # type: ignore[misc]
-        def get_exceptions_by_url(self, url: str, exact_or_broad: str) -> Any:
+        def get_exceptions_by_url(self, url: str, exact_or_broad: str) -> Answer:
             del url
             return self.safe_dict(self.safe_dict(self.exceptions, "spot", {}), exact_or_broad, {})
 
@@ -157,12 +158,12 @@ def _on_host(client_class: type[Any], rest_url: str, ws_url: str) -> type[Any]:
     """The class with requests sent to ``rest_url`` and streams joined at ``ws_url``, their paths as they are."""
 
     class OnHost(client_class):  # type: ignore[misc]
-        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Answer = None) -> Answer:
             parts = urlsplit(url)
             query = f"?{parts.query}" if parts.query else ""
             return await super().fetch(f"{rest_url}{parts.path}{query}", method, headers, body)
 
-        def client(self, url: Any) -> Any:
+        def client(self, url: Any) -> Answer:
             """The WebSocket client of a URL."""
             return super().client(f"{ws_url}{urlsplit(url).path}" if ws_url else url)
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from tidemill.adapters.ccxt._klines import Page, from_rows, parse_klines
 from tidemill.adapters.ccxt._pages import KlineText, OnPayloads
+from tidemill.adapters.ccxt._untyped import Answer
 from tidemill.adapters.ccxt.calls import FIRST_BAR_MS, need_empty, need_times, shape_checked
 from tidemill.adapters.ccxt.client import MarketAccess, build_caller, find_market, is_offered, need_timeframe, page_size
 from tidemill.adapters.ccxt.exchange import BINANCE_SPOT
@@ -197,7 +198,7 @@ class CcxtMarket:
         )
         return frame[list(BAR_COLUMNS)]
 
-    def _known(self, opens: pd.DatetimeIndex, length: int, now: datetime) -> Any:
+    def _known(self, opens: pd.DatetimeIndex, length: int, now: datetime) -> Answer:
         if self._delay is None:
             return pd.DatetimeIndex([now] * len(opens), tz="UTC").as_unit("us")
         return opens + timedelta(milliseconds=length) + timedelta(seconds=self._delay)
@@ -237,11 +238,11 @@ def _not_kept(venue: str, instrument: str, timeframe: str, first: int) -> NotKep
     )
 
 
-def _listed_from(created: Any) -> datetime | None:
+def _listed_from(created: Answer) -> datetime | None:
     """Since when a market is traded, where ccxt tells it (milliseconds)."""
     return from_micros(int(created) * 1000) if created and int(created) >= FIRST_BAR_MS else None
 
 
-def _exact(value: Any) -> Decimal:
+def _exact(value: Answer) -> Decimal:
     """A step as an exact decimal, from text where the exchange gives text."""
     return Decimal(str(value)).normalize()

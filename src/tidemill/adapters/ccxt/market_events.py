@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tidemill.adapters.ccxt._untyped import Answer
 from tidemill.adapters.ccxt.calls import shape_checked
 from tidemill.adapters.ccxt.client import MarketAccess, build_caller, find_market
 from tidemill.adapters.ccxt.exchange import OnPayload
@@ -163,7 +164,7 @@ def _micros(item: Item) -> int:
     return int(item["timestamp"]) * 1000
 
 
-def _key(kind: MarketEventKind, item: Item) -> Any:
+def _key(kind: MarketEventKind, item: Item) -> Answer:
     return item["id"] if kind is MarketEventKind.TRADES else item["timestamp"]
 
 
