@@ -17,7 +17,7 @@ from tidemill.cli import app
 from tidemill.settings import MarketSettings, Settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/manual.md", "docs/strategies.md", "docs/operations.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/manual.md", "docs/strategies.md", "docs/operations.md", "docs/venues.md")
 RECIPES = {
     *("venue", "market source", "text source", "feature", "market event kind"),
     *("strategy", "flow", "setting", "command", "migration"),
