@@ -1,7 +1,7 @@
 """Balances with locked amounts; every movement keeps the sum of all balances, fees and funding constant.
 
-Nothing here asks whether an account can afford a movement: :mod:`tidemill.matching.admission` has asked before, so a
-free quantity falls below zero through funding only.
+Nothing here asks whether an account can afford a movement: :mod:`tidemill.matching.admission` has asked before. Funding
+alone is taken unasked, and may leave a free quantity below zero.
 """
 
 from __future__ import annotations
