@@ -49,6 +49,6 @@ def backtest(
         every=every or None,
         speed=speed,
     )
-    result = make_backtest(request, report)
+    result = make_backtest(request, report).to_json()
     publish_page("backtest", backtest_page(result), "Backtest")
     return result

@@ -29,7 +29,7 @@ def monitor(mode: Mode = "paper") -> dict[str, Any]:
     services().trading.check_mode(mode, live=services().settings.live)
     undecided = find_undecided()
     stops = find_stops()
-    rerun = rerun_sample()
+    rerun = rerun_sample().to_json()
     publish_page(f"monitor-{mode}", monitor_page(undecided, stops, rerun), "Health")
     judge_gaps(follow=True)
     measured = measure_completeness(COMPLETENESS_DAYS)

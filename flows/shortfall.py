@@ -31,7 +31,7 @@ def shortfall(
 
     """
     services().trading.check_mode(mode, live=services().settings.live)
-    reruns = rerun_decisions(days, most)
+    reruns = [rerun.to_json() for rerun in rerun_decisions(days, most)]
     shortfalls = measure_shortfalls(days)
     publish_page(f"shortfall-{mode}", review_page(reruns, shortfalls), "Decisions made again and what they cost")
     publish_table(f"shortfall-decisions-{mode}", rerun_rows(reruns), "Decisions made again from stored inputs")

@@ -31,7 +31,7 @@ def stream_market(
     svc = services()
     svc.trading.check_mode(mode)
     venue_name = venue or svc.settings.venue.name
-    summary = follow_market(venue_name, seconds)
+    summary = follow_market(venue_name, seconds).to_json()
     judge_gaps()
     publish_page(f"stream-market-{mode}", stream_page(venue_name, summary), "What the stream brought")
     return summary

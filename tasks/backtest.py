@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tasks.options import step
 from tidemill.bootstrap import SettingsPlanLoader, services
 from tidemill.pages.output_files import need_writable
-from tidemill.research.report import Backtester
+from tidemill.research.report import Backtester, BacktestReport
 from tidemill.research.requests import BacktestRequest
 
 
 @step(name="run_backtest", run_name="backtest {request.strategy}", tags=["backtest"])
-def make_backtest(request: BacktestRequest, report: str) -> dict[str, Any]:
-    """Every decision of the range, with the settings' fees, slippage and limits; the summary, counted as a trial."""
+def make_backtest(request: BacktestRequest, report: str) -> BacktestReport:
+    """Every decision of the range, with the settings' fees, slippage and limits; counted as a trial."""
     svc = services()
     if request.strategy == "settings":
         request = replace(request, strategy=svc.settings.strategy)
@@ -23,4 +22,4 @@ def make_backtest(request: BacktestRequest, report: str) -> dict[str, Any]:
     backtester = Backtester(
         plan_loader=SettingsPlanLoader.of(svc.settings), trials=svc.stores.trials, clock=svc.clocks.wall
     )
-    return backtester.report(request, page=page).to_json()
+    return backtester.report(request, page=page)

@@ -19,6 +19,7 @@ from tidemill.ingest import (
     BarFeed,
     IngestSummary,
     SeriesJob,
+    StreamSummary,
     failed,
     follow_stream,
     ingest_bars,
@@ -156,13 +157,13 @@ def prune_answers(days: float) -> Pruned:
 
 
 @step(name="stream_market", tags=["data"])
-def follow_market(venue: str, seconds: float) -> dict[str, Any]:
-    """Follow one venue's stream and mend what it loses; what came of it, JSON-ready."""
+def follow_market(venue: str, seconds: float) -> StreamSummary:
+    """Follow one venue's stream for so many seconds and fetch by request what it loses."""
     svc = services()
     stream = svc.markets.sources.stream(venue)
     try:
         plan = svc.markets.stream_plan(venue, stream)
-        return follow_stream(plan, seconds=seconds).to_json()
+        return follow_stream(plan, seconds=seconds)
     finally:
         stream.close()
 

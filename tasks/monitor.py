@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,27 @@ from tasks.options import step
 from tidemill.bootstrap import services
 from tidemill.decision import missing_decisions
 from tidemill.domain.market import format_time
+from tidemill.lineage import Rerun
 
 LOOK_BACK = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerunSample:
+    """The newest decision of the last day made again; None when there was none to make again."""
+
+    rerun: Rerun | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What the flow `monitor` returns of it: with no decision, ``decision`` null and nothing else."""
+        if self.rerun is None:
+            return {"decision": None}
+        return {
+            "decision": self.rerun.decision_id,
+            "promise": self.rerun.promise,
+            "same": self.rerun.same,
+            "differences": list(self.rerun.differences),
+        }
 
 
 @step(name="find_undecided", tags=["monitor"], retries=2)
@@ -37,17 +57,11 @@ def find_stops() -> list[dict[str, str]]:
 
 
 @step(name="rerun_sample", tags=["monitor"], retries=1)
-def rerun_sample() -> dict[str, Any]:
+def rerun_sample() -> RerunSample:
     """Make the newest decision of the last day again from stored inputs and compare."""
     svc = services()
     reviewer = svc.trading.reviewer
     computed = reviewer.recent_decisions(svc.clocks.market.now() - LOOK_BACK)
     if not computed:
-        return {"decision": None}
-    again = reviewer.rerun(computed[-1])
-    return {
-        "decision": again.decision_id,
-        "promise": again.promise,
-        "same": again.same,
-        "differences": list(again.differences),
-    }
+        return RerunSample(rerun=None)
+    return RerunSample(rerun=reviewer.rerun(computed[-1]))

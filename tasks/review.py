@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from tasks.options import step
 from tidemill.bootstrap import services
+from tidemill.lineage import DatedRerun
 from tidemill.performance import Shortfall
 
 
 @step(name="rerun_decisions", tags=["monitor"], retries=1)
-def rerun_decisions(days: float, limit: int) -> list[dict[str, Any]]:
+def rerun_decisions(days: float, limit: int) -> Sequence[DatedRerun]:
     """Make the decisions of the last days again from stored inputs and compare."""
     svc = services()
     since = svc.clocks.market.now() - timedelta(days=days)
-    return [again.to_json() for again in svc.trading.reviewer.rerun_recent(since, limit)]
+    return svc.trading.reviewer.rerun_recent(since, limit)
 
 
 @step(name="measure_shortfalls", tags=["monitor"], retries=2)

@@ -46,15 +46,15 @@ def rerun(
     from tidemill.operations.account import rerun_decision
 
     result = rerun_decision(decision)
-    write_json(json, result)
-    verdict = "[green]the same[/green]" if result["same"] else "[red]DIFFERENT[/red]"
+    write_json(json, result.to_json())
+    verdict = "[green]the same[/green]" if result.same else "[red]DIFFERENT[/red]"
     console.print(
-        f"decision {result['decision_id']}: {verdict}, {result['promise']} "
-        f"({result['features']} features, {result['intents']} intents compared)"
+        f"decision {result.decision_id}: {verdict}, {result.promise} "
+        f"({result.features} features, {result.intents} intents compared)"
     )
-    for difference in result["differences"]:
+    for difference in result.differences:
         console.print(f"  {difference}")
-    raise typer.Exit(0 if result["same"] else 1)
+    raise typer.Exit(0 if result.same else 1)
 
 
 def halt(

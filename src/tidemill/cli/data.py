@@ -33,23 +33,12 @@ def import_file(
     json: JsonPath = None,
 ) -> None:
     """Store bars of a file: checked, defects counted and told, holes recorded with their cause."""
-    from tidemill.operations.data import import_path
+    from tidemill.operations.imports import import_path
 
-    result = import_path(file, layout=layout, venue=venue, instrument_id=instrument, timeframe=timeframe)
-    write_json(json, result)
+    report = import_path(file, layout=layout, venue=venue, instrument_id=instrument, timeframe=timeframe)
+    write_json(json, report.to_json())
     names = ("series", "rows", "stored", "rejected", "quarantined", "missing", "defects")
-    rows = [
-        series
-        | {
-            "series": series["name"],
-            "defects": ", ".join(
-                f"{count} {name.replace('_', ' ')}" for name, count in series["defects"].items() if count
-            )
-            or "none",
-        }
-        for series in result["series"]
-    ]
-    _show(rows, names)
+    _show([series.to_row() for series in report.series], names)
 
 
 @app.command()
@@ -71,7 +60,8 @@ def export(
 
     if not (instrument and timeframe and start and end):
         raise DataError("export needs --instrument, --timeframe, --from and --to")
-    written = export_bars(out, instrument=instrument, timeframe=timeframe, start=start, end=end, as_of=as_of)
+    until = as_of if isinstance(as_of, datetime) else None
+    written = export_bars(out, instrument=instrument, timeframe=timeframe, start=start, end=end, as_of=until)
     console.print(f"wrote {written:,} bars to {out}")
 
 
@@ -84,12 +74,8 @@ def gaps(
     from tidemill.operations.data import report_gaps
 
     report = report_gaps(repaired=repaired)
-    write_json(json, report)
-    rows = [
-        gap | {"series": _series(gap), "from": _minutes(gap["start"]), "to": _minutes(gap["end"])}
-        for gap in report["gaps"]
-    ]
-    _show(rows, ("series", "from", "to", "missing", "cause", "state"), nothing="no hole is known")
+    write_json(json, report.to_json())
+    _show(report.to_rows(), ("series", "from", "to", "missing", "cause", "state"), nothing="no hole is known")
 
 
 @app.command()
@@ -98,22 +84,12 @@ def completeness(json: JsonPath = None) -> None:
     from tidemill.operations.data import report_completeness
 
     report = report_completeness()
-    write_json(json, report)
-    rows = [
-        {
-            "series": _series(series),
-            "from": series["start"][:10],
-            "to": series["end"][:10],
-            "stored": f"{series['stored']:,}/{series['expected']:,}",
-            "complete": series["complete"],
-            "missing": ", ".join(f"{count:,} {cause}" for cause, count in series["causes"].items()) or "none",
-            "state": series["state"],
-        }
-        for series in report["series"]
-    ]
+    write_json(json, report.to_json())
+    rows = report.to_rows()
     names = ("series", "from", "to", "stored", "complete", "missing")
-    named = (*names, "state") if any(row["state"] != "fine" for row in rows) else names
-    _show(rows, named, nothing="no series is stored yet; import a file, or run ingest_market")
+    # a column that says "fine" on every line would only take room from the others
+    columns = (*names, "state") if any(row["state"] != "fine" for row in rows) else names
+    _show(rows, columns, nothing="no series is stored yet; import a file, or run ingest_market")
 
 
 @app.command()
@@ -125,17 +101,9 @@ def quarantine(
     from tidemill.operations.data import report_quarantine
 
     report = report_quarantine(released=released)
-    write_json(json, report)
-    rows = [
-        {
-            "series": _series(bar),
-            "opened": _minutes(bar["open_time"]),
-            "open, high, low, close": " ".join(str(bar[name]) for name in ("open", "high", "low", "close")),
-            "reason": f"{bar['reason']} ({bar['source']})",
-        }
-        for bar in report["bars"]
-    ]
-    _show(rows, ("series", "opened", "open, high, low, close", "reason"), nothing="no bar is in quarantine")
+    write_json(json, report.to_json())
+    columns = ("series", "opened", "open, high, low, close", "reason")
+    _show(report.to_rows(), columns, nothing="no bar is in quarantine")
 
 
 @app.command()
@@ -178,15 +146,6 @@ def prune(
 
 UNCUT = ("series", "from", "to", "opened", "stored", "complete", "state")
 """What a narrow screen leaves in one piece."""
-
-
-def _series(row: dict[str, Any]) -> str:
-    return f"{row['instrument']} {row['timeframe']}"
-
-
-def _minutes(time: str) -> str:
-    """A UTC time of JSON as people read it, to the minute."""
-    return f"{time[:10]} {time[11:16]}"
 
 
 def _show(rows: list[dict[str, Any]], names: tuple[str, ...], *, nothing: str = "no series") -> None:

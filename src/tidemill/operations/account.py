@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tidemill.bootstrap import Services, services
 from tidemill.domain.errors import ConfigurationError, DataError, TradingError, TransientError
@@ -24,19 +24,20 @@ from tidemill.execution import (
     resolve_open_orders,
     sync_fills,
 )
+from tidemill.lineage import Rerun
 from tidemill.settings import Mode
 
 COMPARED = timedelta(days=7)
 """As far back as the flow `reconcile` compares."""
 
 
-def rerun_decision(decision_id: str) -> dict[str, Any]:
-    """Make a decision again; JSON-ready."""
+def rerun_decision(decision_id: str) -> Rerun:
+    """Make a recorded decision again from stored inputs; DataError when the ledger has none of that id."""
     svc = services()
     decision = svc.stores.ledger.load_decision(decision_id)
     if decision is None:
         raise DataError(f"the ledger knows no decision '{decision_id}'; list them with: tidemill status")
-    return svc.trading.reviewer.rerun(decision).to_json()
+    return svc.trading.reviewer.rerun(decision)
 
 
 def halt_now(because: str, *, flatten: bool) -> str:

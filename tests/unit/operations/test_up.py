@@ -87,7 +87,7 @@ STARTS = """
 import sys, time
 from pathlib import Path
 from tidemill.operations.prefect_server import PrefectServer
-from tidemill.operations.up import kept_account
+from tidemill.operations.up import paper_account
 from tidemill.operations.up_lock import home_lock, publish_up_info
 
 server = PrefectServer(Path(sys.argv[1]))
