@@ -19,9 +19,8 @@ from tidemill.bootstrap import Overrides, Services, make_backtest_plan
 from tidemill.domain.market import parse_time
 from tidemill.memory.clocks import ManualClock
 from tidemill.pages import rerun_rows, review_page
-from tidemill.replay.compare import is_equal
 from tidemill.replay.parity import compare_with
-from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_values
+from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, stored_settings
 from tidemill.settings import load_settings
 
 pytestmark = pytest.mark.flow_run
@@ -54,7 +53,7 @@ def beside(ran: dict[str, Any]) -> Iterator[tuple[Services, ReplayPlan, Backtest
     options = ReplayOptions(data=data, start=parse_time(FROM, "from"), end=parse_time(TO, "to"), every=EVERY)
     base = load_settings()
     plan = make_plan(options, base, folder=Path(ran["replay"]["folder"]))
-    settings = load_settings(**replay_values(plan, base))
+    settings = stored_settings(plan, base)
     services = Services(settings, Overrides(grid=plan.grid, instruments=plan.recording.instruments))
     yield services, plan, make_backtest_plan(settings, plan.recording, plan.grid, start=plan.start, end=plan.end)
     services.close()
@@ -110,13 +109,14 @@ def test_the_review_makes_every_decision_again_and_splits_what_each_order_cost(
 def test_a_changed_fill_rule_is_found(beside: tuple[Services, ReplayPlan, BacktestPlan]) -> None:
     services, replayed, plan = beside
     dearer = replace(plan, fills=replace(plan.fills, slippage=plan.fills.slippage + Decimal("0.0001")))
-    result = compare_with(services, replayed, run_backtest(replayed.recording, dearer)) | {"failures": []}
-    assert not is_equal(result)
-    first = result["first_difference"]
-    assert first["kind"] == "fills"
-    assert first["at"] == "2021-04-19T00:01:30Z"
-    assert first["name"].partition(" ")[0] in replayed.universe
-    assert first["replay"] != first["backtest"]
+    result = compare_with(services, replayed, run_backtest(replayed.recording, dearer))
+    assert not result.is_equal
+    first = result.first_difference
+    assert first is not None
+    assert first.kind == "fills"
+    assert first.at == "2021-04-19T00:01:30Z"
+    assert first.name.partition(" ")[0] in replayed.universe
+    assert first.replay != first.backtest
 
 
 def test_a_changed_post_is_found(beside: tuple[Services, ReplayPlan, BacktestPlan]) -> None:
@@ -126,10 +126,11 @@ def test_a_changed_post_is_found(beside: tuple[Services, ReplayPlan, BacktestPla
     chosen = posts.index[day & posts["title"].str.contains("BTC|Bitcoin")][0]
     posts.loc[chosen, ["title", "text"]] = ["Bitcoin crash", "Bitcoin is a terrible, horrible scam and crashes."]
     changed = replace(replayed.recording, posts=posts)
-    result = compare_with(services, replayed, run_backtest(changed, plan)) | {"failures": []}
-    assert not is_equal(result)
-    assert result["first_difference"]["at"] >= "2021-04-19T00:01:30Z"
-    assert result["first_difference"]["kind"] in {"decisions", "intents", "fills"}
+    result = compare_with(services, replayed, run_backtest(changed, plan))
+    assert not result.is_equal
+    assert result.first_difference is not None
+    assert result.first_difference.at >= "2021-04-19T00:01:30Z"
+    assert result.first_difference.kind in {"decisions", "intents", "fills"}
 
 
 def test_a_strategy_of_ones_own_is_equal_too(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-import yaml
 from rich.console import Console
-from rich.table import Table
 
 from tidemill.bootstrap import (
     Services,
@@ -22,8 +19,8 @@ from tidemill.bootstrap import (
     build_live_market,
     settings_recording,
 )
-from tidemill.domain.errors import ConfigurationError, TransientError
-from tidemill.operations.init import deployments_file
+from tidemill.domain.errors import TransientError
+from tidemill.operations.deployments import deployments_table, read_deployments
 from tidemill.operations.ledger_opening import open_ledger
 from tidemill.operations.prefect_server import PrefectServer
 from tidemill.operations.served_recording import check_served
@@ -140,42 +137,6 @@ def paper_account(settings: Settings) -> Iterator[None]:
         services.close()
 
 
-def read_deployments(mode: str) -> list[dict[str, Any]]:
-    """The deployments of ``mode`` as the deployments file says them."""
-    path = deployments_file(mode)
-    if not path.exists():
-        raise ConfigurationError(
-            f"there are no deployments of mode '{mode}': {path.name} is not here; "
-            f"write it with: tidemill init --mode {mode}"
-        )
-    try:
-        deployments = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
-    except (OSError, KeyError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read as a deployments file: {error}") from error
-    of_mode = [deployment for deployment in deployments if deployment["name"] == mode]
-    if not of_mode:
-        raise ConfigurationError(f"{path} has no deployment of mode '{mode}'; write them: tidemill init --mode {mode}")
-    return of_mode
-
-
-def deployments_table(deployments: list[dict[str, Any]]) -> Table:
-    """Deployment, trigger and purpose."""
-    rows = Table("deployment", "trigger", "purpose", box=None)
-    for deployment in deployments:
-        flow = deployment["entrypoint"].rpartition(".")[2]
-        rows.add_row(f"{flow}/{deployment['name']}", trigger_text(deployment), deployment["description"])
-    return rows
-
-
-def trigger_text(deployment: dict[str, Any]) -> str:
-    """When a deployment runs, in words."""
-    if schedules := deployment.get("schedules"):
-        return "cron " + ", ".join(schedule["cron"] for schedule in schedules)
-    if triggers := deployment.get("triggers"):
-        return "event " + ", ".join(triggers[0]["expect"])
-    return "by hand"
-
-
 def serve_deployments(settings: Settings) -> None:
     """Serve every deployment of the mode in one runner, until interrupted."""
     from prefect.runner import Runner
@@ -186,47 +147,8 @@ def serve_deployments(settings: Settings) -> None:
 
     runner = InterruptedRunner(name=f"tidemill-{settings.mode}", limit=4)
     for deployment in read_deployments(settings.mode):
-        runner.add_deployment(to_runner_deployment(deployment))
+        runner.add_deployment(deployment.to_runner())
     try:
         asyncio.run(runner.start())
     except KeyboardInterrupt:
         return
-
-
-def to_runner_deployment(deployment: dict[str, Any]) -> Any:
-    """A deployment of the file as a served deployment: the same schedules, triggers, limits, parameters."""
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.events import DeploymentEventTrigger
-    from prefect.flows import EntrypointType  # type: ignore[attr-defined]  # its public home is not exported to types
-    from prefect.schedules import Cron
-
-    module, _, name = deployment["entrypoint"].rpartition(".")
-    flow = getattr(importlib.import_module(module), name)
-    served: RunnerDeployment = flow.to_deployment(
-        name=deployment["name"],
-        description=deployment["description"],
-        tags=deployment.get("tags", []),
-        parameters=deployment.get("parameters", {}),
-        schedules=[
-            Cron(
-                schedule["cron"],
-                timezone=schedule["timezone"],
-                slug=schedule["slug"],
-                parameters=schedule.get("parameters", {}),
-            )
-            for schedule in deployment.get("schedules", [])
-        ],
-        triggers=[
-            DeploymentEventTrigger(
-                name=f"{name}/{deployment['name']} on {trigger['expect'][0]}",
-                enabled=trigger["enabled"],
-                match=trigger["match"],
-                expect=set(trigger["expect"]),
-                parameters=trigger["parameters"],
-            )
-            for trigger in deployment.get("triggers", [])
-        ],
-        concurrency_limit=deployment.get("concurrency_limit", {}).get("limit"),
-        entrypoint_type=EntrypointType.MODULE_PATH,
-    )
-    return served

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ Row = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunTold:
+class RunTrace:
     """What a run did; ``equity_end`` is the final mark."""
 
     decisions: Sequence[Decision]
@@ -26,34 +26,91 @@ class RunTold:
     equity_end: Decimal
 
 
-def compare_runs(replay: RunTold, backtest: RunTold) -> dict[str, Any]:
-    """The object that ``parity --json`` writes, but for the failures.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryCounts:
+    """Entries of one kind that both runs have alike, and those that differ or that one of them lacks."""
 
-    ``first_difference`` is the earliest, with what both runs have to say. ``equity_difference`` is the largest of
-    all decisions and of the end. Fills are told by their intent, not by trade id: intents of one decision are
-    sent at the same time, so the venue numbers their trades in the order of arrival.
+    same: int
+    different: int
+
+    def to_json(self) -> dict[str, int]:
+        """Both counts by name."""
+        return {"same": self.same, "different": self.different}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstDifference:
+    """The earliest entry that is not alike: ``at`` is its as_of (ISO 8601, UTC), ``name`` what identifies it.
+
+    ``replay`` and ``backtest`` have what each run says of it, nothing where a run lacks it.
     """
-    kinds = {
+
+    kind: str
+    at: str
+    name: str
+    replay: tuple[str, ...]
+    backtest: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field by name."""
+        return {**asdict(self), "replay": list(self.replay), "backtest": list(self.backtest)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunComparison:
+    """What two runs have in common and where they part.
+
+    ``fees_difference`` and ``equity_difference`` are absolute, in the account's currency; the latter is the largest
+    of all decisions and of the end. ``failures`` are the steps of the replay that failed, as sentences.
+    """
+
+    decisions: EntryCounts
+    intents: EntryCounts
+    fills: EntryCounts
+    fees_difference: Decimal
+    equity_difference: Decimal
+    first_difference: FirstDifference | None
+    failures: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing at all differs, and no step of the replay failed."""
+        different = sum(counts.different for counts in (self.decisions, self.intents, self.fills))
+        return different + len(self.failures) == 0 and self.fees_difference == 0 and self.equity_difference == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready; money as decimal strings."""
+        return {
+            "intents": self.intents.to_json(),
+            "fills": self.fills.to_json(),
+            "fees_difference": plain(self.fees_difference),
+            "equity_difference": plain(self.equity_difference),
+            "first_difference": self.first_difference.to_json() if self.first_difference else None,
+            "decisions": self.decisions.to_json(),
+            "failures": list(self.failures),
+        }
+
+
+def compare_runs(replay: RunTrace, backtest: RunTrace) -> RunComparison:
+    """Compare what two runs of the same days did, to the last unit.
+
+    Fills are identified by their intent, not by trade id: intents of one decision are sent at the same time, so the
+    venue numbers their trades in the order of arrival.
+    """
+    sides = {
         "decisions": _compare(_decision_rows(replay), _decision_rows(backtest)),
         "intents": _compare(_intent_rows(replay), _intent_rows(backtest)),
         "fills": _compare(_fill_rows(replay), _fill_rows(backtest)),
     }
-    firsts = [first for kind, (_, sides) in kinds.items() if (first := _first(kind, sides))]
-    counts = {kind: counted for kind, (counted, _) in kinds.items()}
-    return {
-        "intents": counts["intents"],
-        "fills": counts["fills"],
-        "fees_difference": plain(abs(fees_in_currency(replay.fills) - fees_in_currency(backtest.fills))),
-        "equity_difference": plain(_equity_difference(replay, backtest)),
-        "first_difference": min(firsts, key=lambda first: first["at"]) if firsts else None,
-        "decisions": counts["decisions"],
-    }
-
-
-def is_equal(result: Mapping[str, Any]) -> bool:
-    """Whether nothing at all differs, and no step of the replay failed."""
-    counts = sum(result[kind]["different"] for kind in ("decisions", "intents", "fills")) + len(result["failures"])
-    return counts == 0 and Decimal(result["fees_difference"]) == 0 and Decimal(result["equity_difference"]) == 0
+    firsts = [first for kind, compared in sides.items() if (first := _first(kind, compared))]
+    return RunComparison(
+        decisions=sides["decisions"].counts,
+        intents=sides["intents"].counts,
+        fills=sides["fills"].counts,
+        fees_difference=abs(fees_in_currency(replay.fills) - fees_in_currency(backtest.fills)),
+        equity_difference=_equity_difference(replay, backtest),
+        first_difference=min(firsts, key=lambda first: first.at) if firsts else None,
+    )
 
 
 def plain(value: Decimal) -> str:
@@ -61,30 +118,40 @@ def plain(value: Decimal) -> str:
     return format(value.normalize(), "f")
 
 
-def _compare(left: Counter[Row], right: Counter[Row]) -> tuple[dict[str, int], tuple[Counter[Row], Counter[Row]]]:
-    missing, added = left - right, right - left
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """Entries of one kind: how many are alike, and those that only one run has."""
+
+    counts: EntryCounts
+    replay_only: Counter[Row]
+    backtest_only: Counter[Row]
+
+
+def _compare(replay: Counter[Row], backtest: Counter[Row]) -> _Compared:
+    missing, added = replay - backtest, backtest - replay
     # an entry that differs stands on both sides and is one difference; one that is missing is one as well
-    counted = {"same": (left & right).total(), "different": max(missing.total(), added.total())}
-    return counted, (missing, added)
+    counts = EntryCounts(same=(replay & backtest).total(), different=max(missing.total(), added.total()))
+    return _Compared(counts=counts, replay_only=missing, backtest_only=added)
 
 
-def _first(kind: str, entries: tuple[Counter[Row], Counter[Row]]) -> dict[str, Any] | None:
+def _first(kind: str, compared: _Compared) -> FirstDifference | None:
     """The earliest entry of one side only, beside the other side's of the same name."""
-    sides = dict(zip(("replay", "backtest"), entries, strict=True))
-    rows = sorted(dict(row)["at"] + "\x1f" + dict(row)["name"] for side in sides.values() for row in side)
-    if not rows:
+    entries = [dict(row) for row in (*compared.replay_only, *compared.backtest_only)]
+    if not entries:
         return None
-    at, _, name = rows[0].partition("\x1f")
-    earliest = {
-        side: [dict(row) for row in rows_of_side if (dict(row)["at"], dict(row)["name"]) == (at, name)]
-        for side, rows_of_side in sides.items()
-    }
-    return {
-        "kind": kind,
-        "at": at,
-        "name": name,
-        **{side: sorted(map(_short, rows)) for side, rows in earliest.items()},
-    }
+    at, name = min((entry["at"], entry["name"]) for entry in entries)
+
+    def described(rows: Counter[Row]) -> tuple[str, ...]:
+        named = (row for row in map(dict, rows) if (row["at"], row["name"]) == (at, name))
+        return tuple(sorted(map(_short, named)))
+
+    return FirstDifference(
+        kind=kind,
+        at=at,
+        name=name,
+        replay=described(compared.replay_only),
+        backtest=described(compared.backtest_only),
+    )
 
 
 def _short(row: Mapping[str, str]) -> str:
@@ -95,7 +162,7 @@ def _row(**values: str) -> Row:
     return tuple(values.items())
 
 
-def _decision_rows(run: RunTold) -> Counter[Row]:
+def _decision_rows(run: RunTrace) -> Counter[Row]:
     """A refusal's reason counts up to its colon: behind it stands what a server said."""
     return Counter(
         _row(
@@ -109,7 +176,7 @@ def _decision_rows(run: RunTold) -> Counter[Row]:
     )
 
 
-def _intent_rows(run: RunTold) -> Counter[Row]:
+def _intent_rows(run: RunTrace) -> Counter[Row]:
     times = _times(run)
     return Counter(
         _row(
@@ -126,7 +193,7 @@ def _intent_rows(run: RunTold) -> Counter[Row]:
     )
 
 
-def _fill_rows(run: RunTold) -> Counter[Row]:
+def _fill_rows(run: RunTrace) -> Counter[Row]:
     times = _times(run)
     intents = {order.venue_order_id: order.intent for order in run.orders if order.venue_order_id}
     rows: Counter[Row] = Counter()
@@ -145,11 +212,11 @@ def _fill_rows(run: RunTold) -> Counter[Row]:
     return rows
 
 
-def _times(run: RunTold) -> dict[str, str]:
+def _times(run: RunTrace) -> dict[str, str]:
     return {decision.decision_id: format_time(decision.as_of) for decision in run.decisions}
 
 
-def _equity_difference(replay: RunTold, backtest: RunTold) -> Decimal:
+def _equity_difference(replay: RunTrace, backtest: RunTrace) -> Decimal:
     ends = abs(replay.equity_end - backtest.equity_end)
     tested = {decision.decision_id: decision.record.get("equity") for decision in backtest.decisions}
     marks = [(decision.record.get("equity"), tested.get(decision.decision_id)) for decision in replay.decisions]

@@ -9,7 +9,6 @@ import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -18,12 +17,12 @@ from tidemill.domain.errors import TidemillError
 from tidemill.operations.ledger_opening import open_ledger
 from tidemill.operations.prefect_server import PrefectServer, quiet_prefect
 from tidemill.pages.output_files import write_text
-from tidemill.replay.drive import StepLog, import_history, run_steps
+from tidemill.replay.drive import import_history, run_steps
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan, replay_settings, write_settings_file
 from tidemill.replay.plot import plot_run
 from tidemill.replay.screen import ReplayScreen, show_summary, summary_page
 from tidemill.replay.servers import ReplayServers
-from tidemill.replay.summary import make_summary, why_no_fill
+from tidemill.replay.summary import DemoSummary, make_summary, why_no_fill
 from tidemill.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,16 +36,16 @@ def run_demo(
     with ExitStack() as stack:
         _, summary = replay_recording(plan, base, console=console, stack=stack, keep=keep)
         if json_path is not None:
-            write_text(json_path, json.dumps(summary, indent=2, default=str) + "\n", "JSON file")
+            write_text(json_path, json.dumps(summary.to_json(), indent=2, default=str) + "\n", "JSON file")
         show_summary(console, summary, why_no_fill(summary), generated=plan.generated_posts)
         if keep:
-            _wait_for_interrupt(console, summary["ui"])
-    return 1 if summary["failures"] or summary["ledger_venue_difference"] != "0" else 0
+            _wait_for_interrupt(console, summary.ui)
+    return 1 if summary.failed else 0
 
 
 def replay_recording(
     plan: ReplayPlan, base: Settings, *, console: Console, stack: ExitStack, keep: bool = False
-) -> tuple[Services, dict[str, Any]]:
+) -> tuple[Services, DemoSummary]:
     """Servers up, all steps, the summary; ``stack`` stops and closes all that was opened.
 
     ``keep`` also runs Prefect's own services.
@@ -67,7 +66,7 @@ def replay_recording(
 
 def _replay(
     plan: ReplayPlan, base: Settings, prefect: PrefectServer, screen: ReplayScreen, began: float, stack: ExitStack
-) -> tuple[Services, dict[str, Any]]:
+) -> tuple[Services, DemoSummary]:
     screen.say("starting the paper venue and the doubles of X, Reddit and NewsAPI")
     servers = ReplayServers(plan.recording, build_fill_rules(base, plan.grid.delay_seconds))
     stack.callback(servers.stop)
@@ -87,24 +86,24 @@ def _replay(
     prefect.wait()
     steps = run_steps(services, servers, plan, screen.advance)
     with using(services):
-        summary = make_summary(services, plan, steps, seconds=time.monotonic() - began, ui=prefect.ui_url)
-        summary["history"] = history
-        summary["plot"] = str(_publish_plot(services, plan, steps, summary))
+        seconds = time.monotonic() - began
+        summary = make_summary(services, plan, steps, history=history, seconds=seconds, ui=prefect.ui_url)
+        _publish_plot(services, summary)
     return services, summary
 
 
-def _publish_plot(services: Services, plan: ReplayPlan, steps: StepLog, summary: dict[str, Any]) -> Path:
+def _publish_plot(services: Services, summary: DemoSummary) -> None:
     """Write the picture and publish it, with the summary, as artifacts of a flow run of their own."""
     from prefect import flow
     from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
-    path = plan.folder / "equity.png"
+    plan = summary.plan
     picture = plot_run(
-        path,
-        equity=[(plan.start, services.settings.start_cash), *steps.equity],
+        summary.plot,
+        equity=[(plan.start, summary.equity_start), *summary.log.equity],
         decisions=services.stores.ledger.load_decisions(services.settings.account),
         title=plan.recording.title,
-        currency=plan.recording.series[0].instrument.quote,
+        currency=summary.currency,
     )
 
     @flow(name="summarise_replay", log_prints=False)
@@ -116,7 +115,6 @@ def _publish_plot(services: Services, plan: ReplayPlan, steps: StepLog, summary:
 
     with quiet_prefect():
         summarise_replay()
-    return path
 
 
 def _wait_for_interrupt(console: Console, ui: str) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from tidemill.backtest import BacktestResult, run_backtest
 from tidemill.bootstrap import Services, make_backtest_plan
 from tidemill.pages.output_files import write_text
-from tidemill.replay.compare import RunTold, compare_runs, is_equal
+from tidemill.replay.compare import RunComparison, RunTrace, compare_runs, plain
 from tidemill.replay.demo import replay_recording
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, make_plan
 from tidemill.replay.summary import final_equity
@@ -26,23 +26,24 @@ def run_parity(options: ReplayOptions, base: Settings, *, console: Console, json
         services, summary = replay_recording(plan, base, console=console, stack=stack)
         rules = make_backtest_plan(services.settings, plan.recording, plan.grid, start=plan.start, end=plan.end)
         result = compare_with(services, plan, run_backtest(plan.recording, rules))
-    result |= {"failures": summary["failures"], "replay": summary}
+    result = replace(result, failures=tuple(summary.log.failures))
     if json_path is not None:
-        write_text(json_path, json.dumps(result, indent=2, default=str) + "\n", "JSON file")
+        answer = {**result.to_json(), "replay": summary.to_json()}
+        write_text(json_path, json.dumps(answer, indent=2, default=str) + "\n", "JSON file")
     _show(console, result)
-    return 0 if is_equal(result) else 1
+    return 0 if result.is_equal else 1
 
 
-def compare_with(services: Services, plan: ReplayPlan, backtest: BacktestResult) -> dict[str, Any]:
+def compare_with(services: Services, plan: ReplayPlan, backtest: BacktestResult) -> RunComparison:
     """The ledger of a replay beside a backtest of the same days."""
     account = services.settings.account
-    replayed = RunTold(
+    replayed = RunTrace(
         decisions=services.stores.ledger.load_decisions(account),
         orders=services.stores.ledger.load_orders(account=account),
         fills=services.stores.ledger.load_fills(account),
         equity_end=final_equity(services, plan),
     )
-    tested = RunTold(
+    tested = RunTrace(
         decisions=backtest.decisions,
         orders=backtest.orders,
         fills=backtest.fills,
@@ -51,11 +52,11 @@ def compare_with(services: Services, plan: ReplayPlan, backtest: BacktestResult)
     return compare_runs(replayed, tested)
 
 
-def _show(console: Console, result: dict[str, Any]) -> None:
-    for kind in ("decisions", "intents", "fills"):
-        console.print(f"{kind}: {result[kind]['same']} the same, {result[kind]['different']} different")
-    console.print(f"fees differ by {result['fees_difference']}, equity by {result['equity_difference']}")
-    if first := result["first_difference"]:
-        console.print(f"first difference at {first['at']}, {first['kind']} {first['name']}:")
-        for side in ("replay", "backtest"):
-            console.print(f"  {side}: {'; '.join(first[side]) or 'has none'}")
+def _show(console: Console, result: RunComparison) -> None:
+    for kind, counts in (("decisions", result.decisions), ("intents", result.intents), ("fills", result.fills)):
+        console.print(f"{kind}: {counts.same} the same, {counts.different} different")
+    console.print(f"fees differ by {plain(result.fees_difference)}, equity by {plain(result.equity_difference)}")
+    if first := result.first_difference:
+        console.print(f"first difference at {first.at}, {first.kind} {first.name}:")
+        for side, entries in (("replay", first.replay), ("backtest", first.backtest)):
+            console.print(f"  {side}: {'; '.join(entries) or 'has none'}")

@@ -86,7 +86,7 @@ def replay_settings(plan: ReplayPlan, base: Settings, *, urls: dict[str, str], k
     venue = plan.recording.series[0].instrument.venue
     query = " OR ".join(dict.fromkeys(series.instrument.base for series in plan.recording.series))
     return load_settings(
-        **replay_values(plan, base),
+        **_replay_values(plan, base),
         venue={"name": venue, "rest_url": urls["rest"], "admin_url": urls["admin"], "key": key, "secret": secret},
         x={"bearer_token": DOUBLE_KEY, "query": query, "base_url": urls["x"]},
         reddit={
@@ -99,7 +99,12 @@ def replay_settings(plan: ReplayPlan, base: Settings, *, urls: dict[str, str], k
     )
 
 
-def replay_values(plan: ReplayPlan, base: Settings) -> dict[str, Any]:
+def stored_settings(plan: ReplayPlan, base: Settings) -> Settings:
+    """Settings by which the stores of a replay are read again, without its venue and doubles."""
+    return load_settings(**_replay_values(plan, base))
+
+
+def _replay_values(plan: ReplayPlan, base: Settings) -> dict[str, Any]:
     """What of the settings a replay fixes, fit for a settings file."""
     return {
         "home": plan.folder,
@@ -127,7 +132,7 @@ def channels(recording: Recording, source: str) -> tuple[str, ...]:
 def write_settings_file(plan: ReplayPlan, base: Settings) -> None:
     """Leave a ``tidemill.toml`` in the folder, so that explain and rerun find the run again; no key in it."""
     lines = ["# settings of this replay; commands given in this folder read them"]
-    for name, value in replay_values(plan, base).items():
+    for name, value in _replay_values(plan, base).items():
         if isinstance(value, tuple):
             value = list(value)  # noqa: PLW2901 -- TOML has arrays only
         lines.append(f"{name} = {json.dumps(str(value) if isinstance(value, Path) else value)}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +16,7 @@ from rich.tree import Tree
 
 from tidemill.pages import headline_rows, trial_sentence
 from tidemill.replay.plan import ReplayPlan
+from tidemill.replay.summary import DemoSummary
 from tidemill.reports import table
 
 
@@ -67,30 +70,33 @@ class ReplayScreen:
         self._progress.stop()
 
 
-def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def summary_rows(summary: DemoSummary) -> list[tuple[str, str]]:
     """Name and value of each line of the summary."""
-    orders = summary["orders"]
-    model = summary["model"] or {"name": "nothing", "version": "", "verdict": ""}
+    log = summary.log
+    model = summary.model or {"name": "nothing", "version": "", "verdict": ""}
     named = f"{model['name']} {('version ' + model['version']) if model['version'] else ''} ({model['verdict']})"
-    placed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in orders.items() if count)
     return [
         ("decided by", named.replace("  ", " ")),
-        ("bars, missing", f"{summary['bars']:,}, {summary['gaps']:,}"),
-        ("posts, scores", f"{summary['posts']:,}, {summary['scores']:,}"),
-        ("forecasts", f"{summary['forecasts']:,}"),
-        ("orders", placed or "none"),
-        ("vetoed, dropped", f"{summary['vetoed']}, {summary['dropped']}"),
-        ("fees", f"{float(summary['fees']):,.2f} {summary['currency']}"),
-        ("equity", _equity(summary)),
-        ("largest drawdown", f"{float(summary['max_drawdown']):.2%}"),
-        ("ledger - venue", summary["ledger_venue_difference"]),
-        ("refused decisions", str(len(summary["refusals"]))),
-        ("seconds", str(summary["seconds"])),
+        ("bars, missing", f"{log.bars:,}, {log.gaps:,}"),
+        ("posts, scores", f"{log.posts:,}, {log.scores:,}"),
+        ("forecasts", f"{log.forecasts:,}"),
+        ("orders", _counts_text(summary.orders)),
+        ("vetoed, dropped", f"{log.vetoed}, {log.dropped}"),
+        ("fees", f"{float(summary.fees):,.2f} {summary.currency}"),
+        ("equity", _equity_text(summary.equity_start, summary.equity_end, summary.currency)),
+        ("largest drawdown", f"{float(summary.max_drawdown):.2%}"),
+        ("ledger - venue", format(summary.ledger_venue_difference.normalize(), "f")),
+        ("refused decisions", str(len(log.refusals))),
+        ("seconds", str(round(summary.seconds, 1))),
     ]
 
 
-def _equity(summary: dict[str, Any]) -> str:
-    return f"{float(summary['equity_start']):,.2f} -> {float(summary['equity_end']):,.2f} {summary['currency']}"
+def _counts_text(orders: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in orders.items() if count) or "none"
+
+
+def _equity_text(start: Decimal | str, end: Decimal | str, currency: str) -> str:
+    return f"{float(start):,.2f} -> {float(end):,.2f} {currency}"
 
 
 def plain_table(rows: Sequence[Mapping[str, str]]) -> Table:
@@ -103,38 +109,38 @@ def plain_table(rows: Sequence[Mapping[str, str]]) -> Table:
     return rows_table
 
 
-def summary_page(summary: dict[str, Any]) -> str:
+def summary_page(summary: DemoSummary) -> str:
     """The summary as markdown."""
     rows = [{"what": name, "value": value} for name, value in summary_rows(summary)]
     return "# Replay\n\n" + table(rows, ("what", "value"))
 
 
-def show_summary(console: Console, summary: dict[str, Any], sentence: str, *, generated: bool) -> None:
+def show_summary(console: Console, summary: DemoSummary, sentence: str, *, generated: bool) -> None:
     """Print the summary, refusals and failures with their reasons, and one order's lineage."""
     figures = Table(show_header=False, box=None, padding=(0, 2))
     for name, value in summary_rows(summary):
         figures.add_row(name, value)
     title = "prices are real, posts are generated" if generated else "recorded prices and posts"
     console.print(Panel(figures, title=title, expand=False))
-    for refusal in summary["refusals"]:
+    for refusal in summary.log.refusals:
         console.print(f"refused {refusal['as_of']}: {refusal['reason']}")
-    for skipped in summary["skipped_sources"]:
+    for skipped in summary.log.skipped_sources:
         console.print(f"skipped {skipped['source']} at {skipped['as_of']}: {skipped['reason']}")
-    for failure in summary["failures"]:
+    for failure in summary.log.failures:
         console.print(f"[red]failed[/red] {failure}")
     if sentence:
         console.print(sentence)
-    if summary["lineage"]:
-        console.print(lineage_tree(summary["lineage"]))
-        console.print(f"ask it why, and again: {_questions(summary)}", soft_wrap=True)
-    console.print(f"plot: {summary.get('plot', '')}")
+    if summary.lineage:
+        lineage = summary.lineage.to_json()
+        console.print(lineage_tree(lineage))
+        console.print(f"ask it why, and again: {_questions(summary.plan.folder, lineage)}", soft_wrap=True)
+    console.print(f"plot: {summary.plot}")
 
 
-def _questions(summary: dict[str, Any]) -> str:
+def _questions(folder: Path, lineage: Mapping[str, Any]) -> str:
     """Commands about the decision that was shown, to be copied."""
-    lineage, inside = summary["lineage"], f"cd {summary['folder']}"
     questions = [f"tidemill explain {lineage['orders'][0]['order']['intent_id']}"] if lineage["orders"] else []
-    return " && ".join([inside, *questions, f"tidemill rerun {lineage['decision']['decision_id']}"])
+    return " && ".join([f"cd {folder}", *questions, f"tidemill rerun {lineage['decision']['decision_id']}"])
 
 
 def lineage_tree(lineage: dict[str, Any]) -> Tree:
@@ -173,14 +179,13 @@ def _add_order(tree: Tree, traced: dict[str, Any]) -> None:
 def show_backtest(console: Console, result: dict[str, Any]) -> None:
     """Print a backtest's figures and refusals."""
     figures = Table(show_header=False, box=None, padding=(0, 2))
-    placed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result["orders"].items() if count)
     figures.add_row("decisions", str(result["steps"]))
-    figures.add_row("orders", placed or "none")
+    figures.add_row("orders", _counts_text(result["orders"]))
     figures.add_row("vetoed, dropped", f"{result['vetoed']}, {result['dropped']}")
     figures.add_row("fees", f"{float(result['fees']):,.2f} {result['currency']}")
     if float(result["funding"]):
         figures.add_row("funding", f"{float(result['funding']):,.2f}")
-    figures.add_row("equity", _equity(result))
+    figures.add_row("equity", _equity_text(result["equity_start"], result["equity_end"], result["currency"]))
     figures.add_row("largest drawdown", f"{float(result['max_drawdown']):.2%}")
     if "near_threshold" in result:
         figures.add_row("close calls", f"{result['near_threshold']} (within 1e-9 of a threshold)")

@@ -10,12 +10,12 @@ import pytest
 from support.ledger_story import BTC, NOW, decision, intent
 
 from tidemill.domain.trading import Fill, LedgerOrder, OrderState, Side
-from tidemill.replay.compare import RunTold, compare_runs, is_equal
+from tidemill.replay.compare import RunComparison, RunTrace, compare_runs
 
 D = Decimal
 
 
-def make_run(prefix: str = "v") -> RunTold:
+def make_run(prefix: str = "v") -> RunTrace:
     """Two decisions with a filled buy each; ``prefix`` tells the venue's ids apart."""
     orders, fills = [], []
     for number in (0, 1):
@@ -43,47 +43,48 @@ def make_run(prefix: str = "v") -> RunTold:
             )
         )
     decisions = [decision(0), decision(1)]
-    return RunTold(decisions=decisions, orders=orders, fills=fills, equity_end=D("1000.10"))
+    return RunTrace(decisions=decisions, orders=orders, fills=fills, equity_end=D("1000.10"))
 
 
-def compare(other: RunTold) -> dict:
-    return compare_runs(make_run("v"), other) | {"failures": []}
+def compare(other: RunTrace) -> RunComparison:
+    return compare_runs(make_run("v"), other)
 
 
 def test_the_same_under_other_ids_of_the_venue_is_equal() -> None:
-    result = compare(make_run("w"))
-    assert is_equal(result)
+    comparison = compare(make_run("w"))
+    assert comparison.is_equal
+    result = comparison.to_json()
     assert result["intents"] == result["fills"] == result["decisions"] == {"same": 2, "different": 0}
     assert (result["fees_difference"], result["equity_difference"], result["first_difference"]) == ("0", "0", None)
 
 
-def fill_dearer(run: RunTold) -> RunTold:
+def fill_dearer(run: RunTrace) -> RunTrace:
     return replace(run, fills=[run.fills[0], replace(run.fills[1], price=D("100.51"))])
 
 
-def fee_other(run: RunTold) -> RunTold:
+def fee_other(run: RunTrace) -> RunTrace:
     return replace(run, fills=[replace(run.fills[0], fee=D("0.20100001")), run.fills[1]])
 
 
-def order_missing(run: RunTold) -> RunTold:
+def order_missing(run: RunTrace) -> RunTrace:
     return replace(run, orders=run.orders[1:], fills=run.fills[1:])
 
 
-def order_larger(run: RunTold) -> RunTold:
+def order_larger(run: RunTrace) -> RunTrace:
     larger = replace(run.orders[1].intent, quantity=D("2.00000001"))
     return replace(run, orders=[run.orders[0], replace(run.orders[1], intent=larger)])
 
 
-def decision_refused(run: RunTold) -> RunTold:
+def decision_refused(run: RunTrace) -> RunTrace:
     return replace(run, decisions=[run.decisions[0], replace(run.decisions[1], outcome="refused", reason="stale: x")])
 
 
-def equity_other(run: RunTold) -> RunTold:
+def equity_other(run: RunTrace) -> RunTrace:
     richer = replace(run.decisions[1], record={**run.decisions[1].record, "equity": "1000.11"})
     return replace(run, decisions=[run.decisions[0], richer])
 
 
-def end_other(run: RunTold) -> RunTold:
+def end_other(run: RunTrace) -> RunTrace:
     return replace(run, equity_end=D("1000.10000001"))
 
 
@@ -100,10 +101,11 @@ def end_other(run: RunTold) -> RunTold:
     ],
 )
 def test_every_difference_is_found_and_the_earliest_told(
-    change: Callable[[RunTold], RunTold], kind: str | None, at: str, differs: str
+    change: Callable[[RunTrace], RunTrace], kind: str | None, at: str, differs: str
 ) -> None:
-    result = compare(change(make_run("w")))
-    assert not is_equal(result)
+    comparison = compare(change(make_run("w")))
+    assert not comparison.is_equal
+    result = comparison.to_json()
     found = result[differs]
     assert found["different"] == 1 if isinstance(found, dict) else D(found) > 0
     first = result["first_difference"]
@@ -111,12 +113,12 @@ def test_every_difference_is_found_and_the_earliest_told(
 
 
 def test_the_first_difference_says_what_both_sides_have() -> None:
-    first = compare(fill_dearer(make_run("w")))["first_difference"]
+    first = compare(fill_dearer(make_run("w"))).to_json()["first_difference"]
     assert first["name"] == f"{BTC} i1l0"
     assert first["replay"] == ["side BUY, price 100.5, quantity 2, fee 0.201 USDT"]
     assert first["backtest"] == ["side BUY, price 100.51, quantity 2, fee 0.201 USDT"]
-    assert compare(order_missing(make_run("w")))["first_difference"]["backtest"] == []
+    assert compare(order_missing(make_run("w"))).to_json()["first_difference"]["backtest"] == []
 
 
 def test_a_step_that_failed_is_a_difference() -> None:
-    assert not is_equal(compare(make_run("w")) | {"failures": ["step 3"]})
+    assert not replace(compare(make_run("w")), failures=("step 3",)).is_equal
