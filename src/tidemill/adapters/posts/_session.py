@@ -114,7 +114,7 @@ def _seconds_to_wait(headers: CaseInsensitiveDict[str]) -> float | None:
             sent = parsedate_to_datetime(headers["date"]).timestamp()
             return max(0.0, float(headers["x-rate-limit-reset"]) - sent)
         return float(headers["x-ratelimit-reset"])
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):  # a TypeError: one of two dates tells no zone
         return None
 
 
