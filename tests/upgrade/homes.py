@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 HERE = Path(__file__).parent
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").exists())
 COMMIT = "3bbaa44c366b292c245492ed48d5247582c50048"
-SECONDS = 300
+SECONDS = 900
 
 
 def old_tree(folder: Path) -> Path | None:

@@ -25,7 +25,7 @@ START = "2013-02-28T00:00:00Z"
 BACKTEST = ("backtest", "--from", "2013-02-11T00:00:00Z", "--strategy")
 SWEEP = ("sweep", "--from", "2013-02-04T00:00:00Z")
 WALK = ("--train-days", "10", "--test-days", "5", "--purge-bars", "1")
-SECONDS = 300
+SECONDS = 900
 STORED_WORDS = {
     "ops": (
         "decisions.mode",
