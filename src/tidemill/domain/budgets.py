@@ -36,12 +36,18 @@ class BudgetRule:
 
     @property
     def block_units(self) -> float:
-        """Units of one block."""
+        """Units of one block.
+
+        At least one, or a slow venue's block could not hold a single request.
+        """
         return max(1.0, self.per_second * self.block_seconds)
 
     @property
     def tolerance(self) -> timedelta:
-        """How far behind the clock the line of moments may begin after a pause."""
+        """How far behind the clock the line of moments may begin after a pause.
+
+        It is the time in which a whole burst accrues, as in the generic cell rate algorithm (GCRA).
+        """
         return timedelta(seconds=self.burst / self.per_second)
 
     def most_in(self, seconds: float) -> float:

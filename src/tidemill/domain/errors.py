@@ -18,7 +18,10 @@ A venue's rejection of an order is a *result*, not an error. An exception from a
 
 
 class TidemillError(Exception):
-    """Root of the tree; its text is one sentence for a person."""
+    """Root of the tree; its text is one sentence for a person.
+
+    Flows print it as it is, so it says what is wrong and, where there is one, the way out. It never holds a key.
+    """
 
 
 class TransientError(TidemillError):
@@ -33,28 +36,51 @@ class TransientError(TidemillError):
 
 
 class DataError(TidemillError):
-    """Input that cannot be used: a malformed file, an unknown instrument, a time without zone."""
+    """Input that cannot be used: a malformed file, an unknown instrument, a time without zone.
+
+    Trying again does not help. Where one item of many is meant, the others go on.
+    """
 
 
 class StrategyError(DataError):
-    """A strategy raised, or gave what cannot be used; the sentence names it, the time and the instrument."""
+    """A strategy raised, or gave what cannot be used; the sentence names it, the time and the instrument.
+
+    The strategy's own exception is its cause (``__cause__``) where there was one. No intent is made from such a
+    decision.
+    """
 
 
 class TradingError(TidemillError):
-    """Trading must not go on here."""
+    """Trading must not go on here.
+
+    Raised before anything is sent. Orders that rest at the venue are not touched by it.
+    """
 
 
 class LeaseLost(TradingError):
-    """The account's lease is held by another run, or its epoch has moved on."""
+    """The account's lease is held by another run, or its epoch has moved on.
+
+    The epoch is checked inside the transaction of each write, so the run that lost it writes nothing more, even when
+    it woke late.
+    """
 
 
 class OrderExpired(TradingError):
-    """The market's time is past what its decision allowed for the order."""
+    """The market's time is past what its decision allowed for the order.
+
+    Nothing is sent, and the next decision starts from what is held then.
+    """
 
 
 class TradingStopped(TradingError):
-    """A freeze of the instrument or account, or a halt, forbids the order."""
+    """A freeze of the instrument or account, or a halt, forbids the order.
+
+    It stands until a person resumes with a reason.
+    """
 
 
 class ConfigurationError(TidemillError):
-    """A setting, a key or a store is missing or contradicts another."""
+    """A setting, a key or a store is missing or contradicts another.
+
+    It is not retried: only a person can mend it.
+    """

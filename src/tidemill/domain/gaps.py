@@ -11,7 +11,10 @@ from tidemill.domain.market import Calendar, format_time, require_utc, timeframe
 
 
 class Cause(StrEnum):
-    """Why bars are missing."""
+    """Why bars are missing.
+
+    The values are stored and shown. Only what the evidence supports is claimed: UNKNOWN is an honest answer.
+    """
 
     VENUE_OUTAGE = "venue outage"
     NO_TRADES = "no trades"
@@ -64,13 +67,19 @@ class Gap:
 
     @property
     def key(self) -> tuple[str, str, datetime]:
-        """What a gap is known by."""
+        """What a gap is known by.
+
+        The end is no part of it: a gap that grows or shrinks keeps its history.
+        """
         return self.instrument, self.timeframe, self.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapEvent:
-    """One line of a gap's history: the gap as it was seen, and when that was stored (micros)."""
+    """One line of a gap's history: the gap as it was seen, and when that was stored (micros).
+
+    ``stored_at`` places it in the order of storage, so that a reader can ask what was believed at a watermark.
+    """
 
     gap: Gap
     stored_at: int
@@ -78,7 +87,10 @@ class GapEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """A range of open times [start, end) for which a source answered, with however many bars of a calendar."""
+    """A range of open times [start, end) for which a source answered, with however many bars of a calendar.
+
+    It says nothing of failed fetches, which are not recorded. DataError for a time without zone.
+    """
 
     instrument: str
     timeframe: str

@@ -9,7 +9,10 @@ from types import MappingProxyType
 
 
 class MarketEventKind(StrEnum):
-    """Kinds of records; each has columns of its own, and the three times."""
+    """Kinds of records; each has columns of its own, and the three times.
+
+    The values are stored and name tables and settings.
+    """
 
     TRADES = "trades"
     BOOKS = "books"
@@ -32,17 +35,26 @@ class MarketEventShape:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns, in order."""
+        """All columns, in order.
+
+        The order is that of the stored rows; storage adds ``stored_at`` behind them.
+        """
         return ("instrument", "event_time", *self.texts, *self.numbers, "knowledge_time", "assumed")
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What a record is known by."""
+        """What a record is known by.
+
+        Rows that agree in it are revisions of one record, and the newest readable one counts.
+        """
         return ("instrument", "event_time", *self.key)
 
     @property
     def content(self) -> tuple[str, ...]:
-        """What makes a record told again a revision."""
+        """What makes a record told again a revision.
+
+        Times of knowledge are no part of it: hearing the same again changes nothing.
+        """
         return tuple(name for name in (*self.texts, *self.numbers) if name not in self.key)
 
 

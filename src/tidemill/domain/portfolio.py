@@ -42,7 +42,10 @@ class CashEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A set of keys and balances at one venue; ``currency`` is what its equity is counted in."""
+    """A set of keys and balances at one venue; ``currency`` is what its equity is counted in.
+
+    It holds no key: those come from the environment of the run.
+    """
 
     account: str
     venue: str
@@ -67,11 +70,17 @@ class Portfolio:
     peak_equity: Decimal = ZERO
 
     def quantity(self, asset: str) -> Decimal:
-        """Total of ``asset`` held, 0 when none."""
+        """Total of ``asset`` held, 0 when none.
+
+        Cash and positions alike, reserved or not, in the asset's own unit.
+        """
         return self.assets.get(asset, ZERO)
 
     def free(self, asset: str) -> Decimal:
-        """What of ``asset`` is not tied up in open orders."""
+        """What of ``asset`` is not tied up in open orders.
+
+        It is below zero when more is reserved than held, which only a disagreement with the venue brings about.
+        """
         return self.quantity(asset) - self.reserved.get(asset, ZERO)
 
     def equity(self, prices: Mapping[str, Decimal]) -> Decimal:
@@ -87,5 +96,8 @@ class Portfolio:
 
 
 def drawdown(equity: Decimal, peak: Decimal) -> Decimal:
-    """1 - equity/peak, never below 0; 0 while there is no peak."""
+    """1 - equity/peak, never below 0; 0 while there is no peak.
+
+    Both in account currency; the answer is a fraction in [0, 1] while equity is not negative.
+    """
     return max(ZERO, 1 - equity / peak) if peak > 0 else ZERO

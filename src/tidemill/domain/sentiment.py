@@ -18,7 +18,11 @@ SOURCES: tuple[Source, ...] = ("x", "reddit", "news")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentimentScore:
-    """A number in [-1, +1] for one post, by one scorer."""
+    """A number in [-1, +1] for one post, by one scorer.
+
+    -1 is as negative, +1 as positive as the scorer can tell. DataError outside of that (NaN included) and for a time
+    without zone.
+    """
 
     source: str
     post_id: str

@@ -13,7 +13,10 @@ FOREVER = datetime.max.replace(tzinfo=EPOCH.tzinfo)
 
 
 class SeriesState(StrEnum):
-    """Whether bars of a series can be had, and if not, why."""
+    """Whether bars of a series can be had, and if not, why.
+
+    The values are stored and shown. All but FINE and FAILED name a lasting reason; FAILED is whatever else went wrong.
+    """
 
     FINE = "fine"
     UNKNOWN_SYMBOL = "unknown symbol"
@@ -63,7 +66,10 @@ class SeriesStatus:
 
     @property
     def is_news(self) -> bool:
-        """Whether it says anything beyond that all is fine."""
+        """Whether it says anything beyond that all is fine.
+
+        A first mark that is no news is not stored, or every healthy series would have a line.
+        """
         return self.state is not SeriesState.FINE or self.listed_from is not None
 
     @property
@@ -74,7 +80,10 @@ class SeriesStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkEvent:
-    """One line of a series' history of marks, and when that was stored (micros)."""
+    """One line of a series' history of marks, and when that was stored (micros).
+
+    Marks are appended and never changed, so the newest line is the state.
+    """
 
     mark: SeriesStatus
     stored_at: int

@@ -43,12 +43,19 @@ class Trial:
 
     @property
     def key(self) -> tuple[str, str, datetime, datetime, str]:
-        """What makes it another trial; the same run again is none."""
+        """What makes it another trial; the same run again is none.
+
+        The recording of the run's time and its outcome are no part of it: looking twice at one setting is one chance
+        of luck.
+        """
         return self.strategy, self.parameters_hash, self.start, self.end, self.data_hash
 
 
 def distinct_trials(trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """The newest run of each trial, in the order in which they were first made."""
+    """The newest run of each trial, in the order in which they were first made.
+
+    ``trials`` are in order of storage, so the last of equal keys is the newest.
+    """
     return tuple({trial.key: trial for trial in trials}.values())
 
 

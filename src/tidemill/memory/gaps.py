@@ -27,7 +27,10 @@ class MemoryGapLedger:
         """Nothing is open."""
 
     def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
-        """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added."""
+        """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added.
+
+        Lines of one call share one storage time. Of several with one key the last counts.
+        """
         newest = {event.gap.key: event.gap for event in self._events}
         new = {gap.key: gap for gap in gaps if newest.get(gap.key) != gap}
         if new:
@@ -54,7 +57,10 @@ class MemoryGapLedger:
         return sorted(events, key=lambda event: (event.gap.start, event.stored_at))
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
-        """Keep that the source answered for the range. A fetch that failed is not recorded."""
+        """Keep that the source answered for the range. A fetch that failed is not recorded.
+
+        It takes a storage time of its own, as the row on SQL does, so watermarks agree between the two.
+        """
         self._order.take(now)
         self._fetches.append(fetch)
 
@@ -71,7 +77,10 @@ class MemoryGapLedger:
         return sorted({(fetch.instrument, fetch.timeframe, fetch.calendar) for fetch in self._fetches})
 
     def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
-        """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added."""
+        """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added.
+
+        A content that was released stays known: fetched again it adds nothing.
+        """
         rows = {(row["instrument"], row["timeframe"], row["payload_hash"]): row for row in frames.to_rows(bars)}
         new = {key: row for key, row in rows.items() if key not in self._bars}
         if new:
@@ -87,7 +96,10 @@ class MemoryGapLedger:
         stored_until: int | None = None,
         every: bool = False,
     ) -> pd.DataFrame:
-        """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash)."""
+        """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash).
+
+        With ``every``, bars released by then are among them. Empty with typed columns when nothing stood.
+        """
         is_read = frames.known_at if every else frames.stood_at
         rows = [
             row
@@ -99,7 +111,10 @@ class MemoryGapLedger:
         return frames.to_frame(sorted(rows, key=frames.order_of))
 
     def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
-        """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
+        """Release all that stands for the slot, with the reason; return how many. DataError without a reason.
+
+        0 when nothing stands there; then no storage time is taken.
+        """
         reason = frames.need_reason(because, instrument, open_time)
         slot = (instrument, timeframe, to_micros(open_time))
         standing = [

@@ -1,4 +1,7 @@
-"""Market data in memory: the same rules as the SQL store, for the backtest and for tests."""
+"""Market data in memory: the same rules as the SQL store, for the backtest and for tests.
+
+Reads and writes take no lock: one store belongs to one thread. Nothing outlives the process.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,11 @@ class MemoryMarketStore:
         self.order = MemoryStorageOrder()
 
     def write_bars(self, timeframe: str, bars: pd.DataFrame, *, now: datetime) -> int:
-        """Store BARS atomically; return the rows added. An equal re-fetch (prices and volume) adds nothing."""
+        """Store BARS atomically; return the rows added. An equal re-fetch (prices and volume) adds nothing.
+
+        Of a bar that occurs twice in ``bars`` the last row counts. DataError, and nothing stored, when the frame does
+        not fit.
+        """
         rows = list({(row[0], row[1]): row for row in to_rows(check_frame("bars", bars))}.values())
         series = {name: self._series(name, timeframe) for name in {row[0] for row in rows}}
         return self._add(((series[row[0]], row[1], row) for row in rows), now)
@@ -81,7 +88,11 @@ class MemoryMarketStore:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """BARS + stored_at with ``start`` <= open_time < ``end``, by (instrument, open_time, stored_at)."""
+        """BARS + stored_at with ``start`` <= open_time < ``end``, by (instrument, open_time, stored_at).
+
+        Names are sorted and each is taken once. None lifts a bound; with ``revisions`` every readable row of a bar is
+        given.
+        """
         low, high = to_micros(start), to_micros(end)
         rows: list[Row] = []
         for name in sorted(set(instruments)):
@@ -101,15 +112,24 @@ class MemoryMarketStore:
         return np.array([key for key in self._series(instrument, timeframe).keys if low <= key < high], dtype=np.int64)
 
     def watermark(self) -> int:
-        """The newest stored_at of any table in this store, in micros; 0 when empty."""
+        """The newest stored_at of any table in this store, in micros; 0 when empty.
+
+        It grows only when a row was added, so an equal fetch does not move it.
+        """
         return self.order.stored
 
     def health(self) -> StoreHealth:
-        """Read, and write something that changes nothing; what hinders either (full, locked, refused) is raised."""
+        """Read, and write something that changes nothing; what hinders either (full, locked, refused) is raised.
+
+        Memory is always healthy as long as there is some; the room is not measured.
+        """
         return StoreHealth(kind="memory", place="this process", watermark=self.order.stored)
 
     def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
-        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision."""
+        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision.
+
+        Rows of one call share one storage time. DataError, and nothing stored, when the frame does not fit.
+        """
         rows = to_rows(check_frame("posts", posts))
         return self._add(((self._posts, (row[3], row[1], row[0]), row) for row in rows), now)
 
@@ -121,7 +141,10 @@ class MemoryMarketStore:
         return to_frame(rows, [*POST_COLUMNS, "stored_at"])
 
     def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
-        """Store SCORES atomically by (source, post_id, scorer); rules as for bars."""
+        """Store SCORES atomically by (source, post_id, scorer); rules as for bars.
+
+        A new score or other subjects add a revision; the same judgement again adds nothing.
+        """
         rows = to_rows(check_frame("scores", scores))
         history = {
             name: self._scores.setdefault(name, _Revisions(compared=(3, 4))) for name in {row[2] for row in rows}
@@ -143,7 +166,10 @@ class MemoryMarketStore:
         return to_frame(rows, [*SCORE_COLUMNS, "stored_at"])
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
-        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
+        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once.
+
+        Here it is not compressed. A body that is there already keeps its first source, request and time.
+        """
         digest = hashlib.sha256(body).hexdigest()
         if digest not in self._payloads:
             self._payloads[digest] = body
@@ -160,12 +186,18 @@ class MemoryMarketStore:
         return self._payloads.get(digest)
 
     def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
-        """Payloads of a source stored by then, newest first."""
+        """Payloads of a source stored by then, newest first.
+
+        At most ``PAYLOADS_REFERENCED``; each with its source, request, digest and stored_at.
+        """
         rows = [row for row in self._payload_rows if row["source"] == source and row["stored_at"] <= stored_until]
         return rows[::-1][:PAYLOADS_REFERENCED]
 
     def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
-        """Delete payloads stored before ``before`` that nothing references."""
+        """Delete payloads stored before ``before`` that nothing references.
+
+        The rule of which ones may go is :func:`tidemill.ports.payload_pruning.split_pruned`, the same as on SQL.
+        """
         rows = [
             (row["source"], row["digest"], row["stored_at"], len(self._payloads[row["digest"]]))
             for row in self._payload_rows

@@ -20,7 +20,10 @@ class MemorySeriesStatus:
         """Nothing is open."""
 
     def record_status(self, mark: SeriesStatus, *, now: datetime) -> bool:
-        """Append the mark; False when it equals the series' newest one, or is the first and no news."""
+        """Append the mark; False when it equals the series' newest one, or is the first and no news.
+
+        A storage time is taken only for a line that is appended.
+        """
         newest = {event.mark.key: event.mark for event in self._events}.get(mark.key)
         if mark == newest or (newest is None and not mark.is_news):
             return False

@@ -1,4 +1,9 @@
-"""Columns of the DataFrames that cross the ports, their checks, and plain rows made of them and back."""
+"""Columns of the DataFrames that cross the ports, their checks, and plain rows made of them and back.
+
+BARS, POSTS and SCORES in the docstrings of the ports are DataFrames with the columns named here, in any order. Prices,
+volumes and scores are float64 and never NaN; every time is an aware column in UTC; ``assumed`` is true where the
+knowledge time was computed and not observed.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +29,11 @@ COLUMNS = {"bars": BAR_COLUMNS, "posts": POST_COLUMNS, "scores": SCORE_COLUMNS}
 
 
 def check_frame(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with its columns in order; DataError names what is missing, without zone, or not a number."""
+    """The frame with its columns in order; DataError names what is missing, without zone, or not a number.
+
+    ``kind`` is ``bars``, ``posts`` or ``scores``. Further columns are dropped and the index is not looked at. A frame
+    without rows passes whatever the types of its columns are, because an empty answer has none.
+    """
     for name in COLUMNS[kind]:
         if name not in frame.columns:
             raise DataError(f"{kind} without the column '{name}' cannot be stored")
@@ -39,7 +48,11 @@ def check_frame(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Rows as plain Python values; times as int64 micros."""
+    """Rows as plain Python values; times as int64 micros.
+
+    Numbers become floats, times whole micros; the rest goes through as it is. Nothing is checked here: the frame comes
+    from :func:`check_frame`.
+    """
     columns = []
     for name in frame.columns:
         values = frame[name]
@@ -53,7 +66,11 @@ def to_rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def to_frame(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> pd.DataFrame:
-    """Rows of plain values as a frame with the right types; ``stored_at`` is a time as well."""
+    """Rows of plain values as a frame with the right types; ``stored_at`` is a time as well.
+
+    No rows give an empty frame whose columns have their types all the same, so that readers need no special case.
+    ValueError when a row has more or fewer values than there are names.
+    """
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     return pd.DataFrame({name: _typed(name, values) for name, values in zip(names, columns, strict=True)})
 
@@ -69,11 +86,17 @@ def _typed(name: str, values: Sequence[Any]) -> object:
 
 
 def micros(values: pd.Series) -> np.ndarray:
-    """Times as int64 microseconds."""
+    """Times as int64 microseconds.
+
+    An empty column gives an empty array whatever its type is. What is finer than a microsecond is cut off.
+    """
     numbers: np.ndarray = values.to_numpy("datetime64[us]").astype(np.int64) if len(values) else np.empty(0, np.int64)
     return numbers
 
 
 def times(values: np.ndarray) -> pd.DatetimeIndex:
-    """Int64 microseconds as aware UTC times."""
+    """Int64 microseconds as aware UTC times.
+
+    The inverse of :func:`micros`, with microseconds as the resolution.
+    """
     return pd.DatetimeIndex(values.astype("datetime64[us]")).tz_localize("UTC")

@@ -1,4 +1,8 @@
-"""Frames of market events: their checks, plain rows made of them and back, and which revision counts."""
+"""Frames of market events: their checks, plain rows made of them and back, and which revision counts.
+
+RECORDS are DataFrames with the columns of their kind (see ``MARKET_EVENT_SHAPES``): numbers are finite float64, texts
+are never missing, times are aware UTC.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,11 @@ TIMES = frozenset({"event_time", "knowledge_time", "stored_at"})
 
 
 def to_rows(kind: MarketEventKind, frame: pd.DataFrame) -> list[Row]:
-    """RECORDS as rows of plain values in the order of their columns, times as int64 micros; DataError when unfit."""
+    """RECORDS as rows of plain values in the order of their columns, times as int64 micros; DataError when unfit.
+
+    DataError names the column that lacks, has no time zone, or holds NaN, an infinity or a missing text, with the
+    first such row. Columns beyond those of the kind are dropped.
+    """
     shape = MARKET_EVENT_SHAPES[kind]
     columns = [_checked(kind, shape, frame, name) for name in shape.columns]
     return list(zip(*columns, strict=True))
@@ -41,7 +49,10 @@ def _checked(kind: MarketEventKind, shape: MarketEventShape, frame: pd.DataFrame
 
 
 def to_frame(kind: MarketEventKind, rows: Sequence[Row]) -> pd.DataFrame:
-    """Rows (columns of the kind and stored_at) as RECORDS."""
+    """Rows (columns of the kind and stored_at) as RECORDS.
+
+    No rows give an empty frame with typed columns.
+    """
     shape = MARKET_EVENT_SHAPES[kind]
     names = [*shape.columns, "stored_at"]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
@@ -59,19 +70,30 @@ def _typed(shape: MarketEventShape, name: str, values: Sequence[Any]) -> Any:
 
 
 def identity(kind: MarketEventKind, row: Row) -> Row:
-    """What a row's record is known by."""
+    """What a row's record is known by.
+
+    Two rows that agree in it are revisions of one record.
+    """
     names = MARKET_EVENT_SHAPES[kind].columns
     return tuple(row[names.index(name)] for name in MARKET_EVENT_SHAPES[kind].identity)
 
 
 def content(kind: MarketEventKind, row: Row) -> Row:
-    """What makes a row told again a revision."""
+    """What makes a row told again a revision.
+
+    A row that agrees in identity and content is the same answer again and is not stored.
+    """
     names = MARKET_EVENT_SHAPES[kind].columns
     return tuple(row[names.index(name)] for name in MARKET_EVENT_SHAPES[kind].content)
 
 
 def new_rows(kind: MarketEventKind, rows: Sequence[Row], stored: Sequence[Row]) -> list[Row]:
-    """Rows that add something to what is stored (in the order of storage), the last of each record."""
+    """Rows that add something to what is stored (in the order of storage), the last of each record.
+
+    ``stored`` may hold several revisions of a record: the last one is what a row is compared with, so a value that
+    changes back is a revision too. Within ``rows`` the last change of a record wins, because one call has one
+    stored_at.
+    """
     stored_content = {identity(kind, row): content(kind, row) for row in stored}
     new: dict[Row, Row] = {}
     for row in rows:
@@ -83,5 +105,8 @@ def new_rows(kind: MarketEventKind, rows: Sequence[Row], stored: Sequence[Row]) 
 
 
 def newest(kind: MarketEventKind, rows: Sequence[Row]) -> list[Row]:
-    """Of rows ordered by identity and storage time, the last of each record."""
+    """Of rows ordered by identity and storage time, the last of each record.
+
+    In the order in which each record first occurs.
+    """
     return list({identity(kind, row): row for row in rows}.values())

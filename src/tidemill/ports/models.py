@@ -36,20 +36,35 @@ class FittedModel:
 
 
 class ModelRegistry(Protocol):
-    """Candidates, and which of them is champion."""
+    """Candidates, and which of them is champion.
+
+    A version does not change once it is registered; only the alias champion moves.
+    """
 
     def register(self, model: FittedModel, sample: pd.DataFrame) -> str:
-        """Store a candidate (``sample``: some feature rows, for the signature); return its version."""
+        """Store a candidate (``sample``: some feature rows, for the signature); return its version.
+
+        It is not champion by that: training and promotion are two steps, so that a candidate can be judged in between.
+        """
         ...
 
     def promote(self, name: str, version: str) -> None:
-        """Give ``version`` the alias champion."""
+        """Give ``version`` the alias champion.
+
+        The former champion keeps its version and loses only the alias. Promoting the champion again changes nothing.
+        """
         ...
 
     def load_champion(self, name: str) -> FittedModel | None:
-        """The champion, or None while there is none."""
+        """The champion, or None while there is none.
+
+        The registry does not fall back to the newest version: what was never promoted is not used.
+        """
         ...
 
     def load_version(self, name: str, version: str) -> FittedModel:
-        """A version; DataError when there is none."""
+        """A version; DataError when there is none.
+
+        Used to repeat a stored decision with exactly the model that it had.
+        """
         ...

@@ -11,7 +11,12 @@ from tidemill.ports.stores import PAYLOADS_REFERENCED, Pruned
 def split_pruned(
     rows: Sequence[tuple[str, str, int, int]], before: int, watermarks: Sequence[int]
 ) -> tuple[list[str], Pruned]:
-    """Digests to delete of (source, digest, stored_at, size), and the count; see the port for what stays."""
+    """Digests to delete of (source, digest, stored_at, size), and the count; see the port for what stays.
+
+    ``rows`` are in any order, ``stored_at``, ``before`` and ``watermarks`` in micros, ``size`` in bytes on disk. Per
+    source, the newest ``PAYLOADS_REFERENCED`` that were stored at each watermark and just before ``before`` stay: they
+    are what the lineage of a decision can name. What is not older than ``before`` stays anyway.
+    """
     by_source: dict[str, list[tuple[int, str, int]]] = {}
     for source, digest, stored, size in rows:
         by_source.setdefault(source, []).append((stored, digest, size))

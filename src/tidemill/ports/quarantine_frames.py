@@ -1,4 +1,8 @@
-"""What both gap ledgers share: quarantined bars as rows of plain values and back."""
+"""What both gap ledgers share: quarantined bars as rows of plain values and back.
+
+QUARANTINE is BARS with timeframe, reason, source and payload_hash. Unlike in BARS any value may be missing, for a bar
+may be in quarantine because of that.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,10 @@ _NUMBERS = frozenset(OHLCV)
 
 
 def to_rows(bars: pd.DataFrame) -> list[dict[str, Any]]:
-    """QUARANTINE as rows; times as micros, what is missing as None. DataError names a column that lacks."""
+    """QUARANTINE as rows; times as micros, what is missing as None. DataError names a column that lacks.
+
+    NaN, NaT and None all become None, which SQL and JSON agree on. Columns beyond those of QUARANTINE are dropped.
+    """
     for name in QUARANTINE_COLUMNS:
         if name not in bars.columns:
             raise DataError(f"bars without the column '{name}' cannot be put into quarantine")
@@ -41,7 +48,10 @@ def _plain(value: Any) -> Any:
 
 
 def to_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows as QUARANTINE with stored_at, released_at and because."""
+    """Rows as QUARANTINE with stored_at, released_at and because.
+
+    Numbers that are None become NaN and times NaT; no rows give an empty frame with typed columns.
+    """
     return pd.DataFrame({name: _typed(name, [row[name] for row in rows]) for name in READ_COLUMNS})
 
 
@@ -57,7 +67,10 @@ def _typed(name: str, values: list[Any]) -> Any:
 
 
 def stood_at(row: Mapping[str, Any], stored_until: int | None) -> bool:
-    """Whether the bar was in quarantine at ``stored_until``: put there by then and not yet released."""
+    """Whether the bar was in quarantine at ``stored_until``: put there by then and not yet released.
+
+    ``stored_until`` is in micros; None asks for now. A bar that was released at that very moment no longer stood.
+    """
     released = row["released_at"]
     if stored_until is None:
         return released is None
@@ -65,18 +78,27 @@ def stood_at(row: Mapping[str, Any], stored_until: int | None) -> bool:
 
 
 def known_at(row: Mapping[str, Any], stored_until: int | None) -> bool:
-    """Whether the bar had been put into quarantine at ``stored_until``."""
+    """Whether the bar had been put into quarantine at ``stored_until``.
+
+    Unlike :func:`stood_at`, whether it had been released by then plays no part.
+    """
     return stored_until is None or bool(row["stored_at"] <= stored_until)
 
 
 def order_of(row: Mapping[str, Any]) -> tuple[str, str, int, str]:
-    """By series, then time (bars without one first), then content."""
+    """By series, then time (bars without one first), then content.
+
+    The content decides between two answers for one slot, so that the order does not depend on which came first.
+    """
     opened = row["open_time"]
     return row["instrument"], row["timeframe"], -1 if opened is None else opened, row["payload_hash"]
 
 
 def need_reason(because: str, instrument: str, open_time: datetime) -> str:
-    """The reason of a release; DataError when there is none."""
+    """The reason of a release; DataError when there is none.
+
+    Blanks around the text are cut off, and blanks alone are no reason.
+    """
     if not because.strip():
         raise DataError(
             f"releasing the bar of {instrument} at {open_time.isoformat()} needs a reason; give it as because"

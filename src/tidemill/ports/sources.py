@@ -1,4 +1,7 @@
-"""Where bars, posts and records come from."""
+"""Where bars, posts and records come from.
+
+A source only fetches: what it answers is checked and stored by the stage that asked.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,16 @@ from tidemill.domain.market_events import MarketEventKind
 
 
 class MarketSource(Protocol):
-    """Where bars come from."""
+    """Where bars come from.
+
+    What it gives is not yet checked for gaps and outliers: that is the stage's work.
+    """
 
     def fetch_instruments(self) -> Sequence[Instrument]:
-        """Everything tradable there, with its steps."""
+        """Everything tradable there, with its steps.
+
+        Asked once a run as a rule, since the answer is large. TransientError when the source is down or out of quota.
+        """
         ...
 
     def fetch_bars(self, instrument: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
@@ -44,7 +53,10 @@ class StreamPart:
 
 
 class MarketStream(Protocol):
-    """Where bars come from as they close."""
+    """Where bars come from as they close.
+
+    Unlike :class:`MarketSource` it never looks back: what closed before the stream was joined is fetched, not watched.
+    """
 
     def watch(self, instruments: Sequence[str], timeframe: str, *, seconds: float) -> Iterator[StreamPart]:
         """Parts as they come, for ``seconds`` of the wall clock, at least one a second.
@@ -55,32 +67,54 @@ class MarketStream(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave it."""
+        """Leave it.
+
+        Afterwards it cannot be watched any more. Calling it twice is harmless.
+        """
         ...
 
 
 class BarTape(Protocol):
-    """Recorded bars as matching reads them: exact, and only of an instrument's finest timeframe."""
+    """Recorded bars as matching reads them: exact, and only of an instrument's finest timeframe.
+
+    The paper venue and the backtest match orders against it. Times are the market's, aware UTC.
+    """
 
     def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
-        """The bar with open_time <= ``moment`` < close_time, or None."""
+        """The bar with open_time <= ``moment`` < close_time, or None.
+
+        None where the recording has a gap, where the venue did not trade, and outside the recording.
+        """
         ...
 
     def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
-        """Bars with ``after`` < close_time <= ``until``, ascending."""
+        """Bars with ``after`` < close_time <= ``until``, ascending.
+
+        Empty when none closed in between, also for an instrument without a recording.
+        """
         ...
 
     def is_down(self, moment: datetime) -> bool:
-        """Whether no recorded bar of any instrument contains ``moment``: the venue is down."""
+        """Whether no recorded bar of any instrument contains ``moment``: the venue is down.
+
+        A single instrument without a bar is a quiet market; all of them without one is an outage, in which
+        the backtest refuses to decide and the paper venue takes no order.
+        """
         ...
 
 
 class PostSource(Protocol):
-    """Where posts come from."""
+    """Where posts come from.
+
+    The text is taken as it was received; scoring it is a later stage's work.
+    """
 
     @property
     def source(self) -> str:
-        """``x``, ``reddit`` or ``news``."""
+        """``x``, ``reddit`` or ``news``.
+
+        Stored with each post and part of its identity.
+        """
         ...
 
     def fetch_posts(self, start: datetime, end: datetime) -> pd.DataFrame:
@@ -93,11 +127,17 @@ class PostSource(Protocol):
 
 
 class MarketEventSource(Protocol):
-    """Where trades, books, funding rates, open interest, or splits and dividends come from."""
+    """Where trades, books, funding rates, open interest, or splits and dividends come from.
+
+    Few sources have every kind; callers look at ``kinds`` before they ask.
+    """
 
     @property
     def kinds(self) -> Sequence[MarketEventKind]:
-        """What can be had there."""
+        """What can be had there.
+
+        It depends on the venue alone, not on the instrument, and is answered without a request.
+        """
         ...
 
     def fetch_market_events(
@@ -112,7 +152,11 @@ class MarketEventSource(Protocol):
 
 
 class RateBudgets(Protocol):
-    """One line of moments per venue at which all processes together may send."""
+    """One line of moments per venue at which all processes together may send.
+
+    A line is identified by its name. What is leased is time, so processes that know nothing of each other stay within
+    the venue's limit together.
+    """
 
     def lease_block(self, name: str, owner: str, rule: BudgetRule, units: float, *, now: datetime) -> Block:
         """The next free ``units`` of the line, for ``owner`` alone: no other lease ever overlaps them.
@@ -123,5 +167,9 @@ class RateBudgets(Protocol):
         ...
 
     def pause(self, name: str, seconds: float, *, now: datetime) -> None:
-        """Begin no lease sooner than ``seconds`` from ``now``: the venue asked for it."""
+        """Begin no lease sooner than ``seconds`` from ``now``: the venue asked for it.
+
+        It is for all processes on the line. A later pause only ever lengthens an earlier one; blocks leased before it
+        stand.
+        """
         ...

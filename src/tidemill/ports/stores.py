@@ -1,4 +1,8 @@
-"""Market data at rest: bars, posts, scores, records, raw answers, snapshots."""
+"""Market data at rest: bars, posts, scores, records, raw answers, snapshots.
+
+Two times run through all of them: knowledge time says when a fact could be known, storage time when a row was written.
+Storage times grow strictly over all tables of a store, so that a watermark is one number.
+"""
 
 from __future__ import annotations
 
@@ -95,20 +99,32 @@ class BarStore(Protocol):
 
 
 class PostStore(Protocol):
-    """Posts and scores."""
+    """Posts and scores; reads take the two times of :class:`BarStore`, and revisions follow its rules."""
 
     def write_posts(self, posts: pd.DataFrame, *, now: datetime) -> int:
-        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision."""
+        """Store POSTS atomically by (source, post_id); equal rows add nothing, edits add a revision.
+
+        An edit is a change of channel, title or text; a new knowledge time alone is none. Returned are the rows added.
+        DataError, and nothing written, when a value is missing.
+        """
         ...
 
     def read_posts(
         self, start: datetime, end: datetime, *, known_at: datetime | None = None, stored_until: int | None = None
     ) -> pd.DataFrame:
-        """POSTS + stored_at with ``start`` <= event_time < ``end``, newest revision known, by (event_time, post_id)."""
+        """POSTS + stored_at with ``start`` <= event_time < ``end``, newest revision known, by (event_time, post_id).
+
+        A post is left out when none of its revisions was known by ``known_at`` and stored by ``stored_until``; None
+        lifts either bound. An empty frame has its columns.
+        """
         ...
 
     def write_scores(self, scores: pd.DataFrame, *, now: datetime) -> int:
-        """Store SCORES atomically by (source, post_id, scorer); rules as for bars."""
+        """Store SCORES atomically by (source, post_id, scorer); rules as for bars.
+
+        The score lies in [-1, +1]. A scorer that judges a post again adds a revision only when score or subjects
+        differ. Returned are the rows added.
+        """
         ...
 
     def read_scores(
@@ -120,7 +136,10 @@ class PostStore(Protocol):
         known_at: datetime | None = None,
         stored_until: int | None = None,
     ) -> pd.DataFrame:
-        """SCORES + stored_at of ``scorer`` with ``start`` <= event_time < ``end``, by (event_time, post_id)."""
+        """SCORES + stored_at of ``scorer`` with ``start`` <= event_time < ``end``, by (event_time, post_id).
+
+        Of each post the newest score that was known and stored in time; posts without a score are not among the rows.
+        """
         ...
 
 
@@ -128,15 +147,25 @@ class EvidenceStore(Protocol):
     """Raw payloads."""
 
     def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
-        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once."""
+        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once.
+
+        ``source`` and ``request`` of the first one stay when the same body comes again. ``request`` names what was
+        asked without any key or signature.
+        """
         ...
 
     def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
-        """The same for several (source, request, body) at once, all of them or none; their digests."""
+        """The same for several (source, request, body) at once, all of them or none; their digests.
+
+        In the order of ``answers``, one digest for each, also for bodies that were there already.
+        """
         ...
 
     def read_payload(self, digest: str) -> bytes | None:
-        """The body of ``digest``, or None."""
+        """The body of ``digest``, or None.
+
+        None means that it was pruned or never stored here.
+        """
         ...
 
 
@@ -153,7 +182,10 @@ class PayloadPruning(Protocol):
 
 
 class MarketStore(BarStore, PostStore, EvidenceStore, PayloadPruning, Protocol):
-    """All market data of a process in one place: bars, posts, scores and the raw answers that they came from."""
+    """All market data of a process in one place: bars, posts, scores and the raw answers that they came from.
+
+    They share one order of storage: a decision records one watermark and can be repeated from it.
+    """
 
     def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
         """The newest ``PAYLOADS_REFERENCED`` raw answers of ``source`` stored by ``stored_until`` (micros).
@@ -167,11 +199,17 @@ class SnapshotStore(Protocol):
     """Frames kept exactly as they were."""
 
     def write_snapshot(self, frame: pd.DataFrame) -> str:
-        """Keep a frame for good; the SHA-256 of its file. TransientError when it cannot be written."""
+        """Keep a frame for good; the SHA-256 of its file. TransientError when it cannot be written.
+
+        An equal file is kept once, so writing it again is harmless. It is complete or not there at all.
+        """
         ...
 
     def read_snapshot(self, digest: str) -> pd.DataFrame:
-        """The frame again; DataError when there is none, or when the file is not what was written."""
+        """The frame again; DataError when there is none, or when the file is not what was written.
+
+        The file is hashed before it is believed.
+        """
         ...
 
 
@@ -179,7 +217,11 @@ class MarketEventStore(Protocol):
     """Records with their revisions."""
 
     def write_market_events(self, kind: MarketEventKind, records: pd.DataFrame, *, now: datetime) -> int:
-        """Store RECORDS atomically; return the rows added. The rules are those of bars."""
+        """Store RECORDS atomically; return the rows added. The rules are those of bars.
+
+        DataError, and nothing written, when a column lacks or a value is missing or not finite. Of a record that
+        occurs twice in one call the last content counts.
+        """
         ...
 
     def read_market_events(
@@ -200,5 +242,8 @@ class MarketEventStore(Protocol):
         ...
 
     def latest_event(self, kind: MarketEventKind, instrument: str) -> datetime | None:
-        """event_time of the newest stored record, or None."""
+        """event_time of the newest stored record, or None.
+
+        By event_time, not by storage: it is where the next fetch begins.
+        """
         ...

@@ -48,7 +48,10 @@ class DecisionGrid:
 
     @property
     def schedule(self) -> BarSchedule:
-        """When the bars that are decided on are due."""
+        """When the bars that are decided on are due.
+
+        Every bar of the timeframe, though a thinned grid decides on fewer of them.
+        """
         return BarSchedule(timeframe=self.timeframe, calendar=self.calendar, sessions=self.sessions)
 
     @property
@@ -58,18 +61,27 @@ class DecisionGrid:
 
     @property
     def spacing(self) -> timedelta:
-        """Distance of two points of a 24x7 grid."""
+        """Distance of two points of a 24x7 grid.
+
+        ``every_seconds``, or one bar while that is 0. It means nothing for recorded sessions, whose distances vary.
+        """
         return timedelta(seconds=self.every_seconds or timeframe_seconds(self.timeframe))
 
     def is_point(self, moment: datetime) -> bool:
-        """Whether ``moment`` is a point of the grid."""
+        """Whether ``moment`` is a point of the grid.
+
+        The first recorded session is none: no bar lies before it that could be decided on.
+        """
         if self.calendar == "24x7":
             return (moment - EPOCH) % self.spacing == timedelta(0)
         index = bisect_left(self.sessions, moment)
         return 0 < index < len(self.sessions) and self.sessions[index] == moment
 
     def as_of(self, point: datetime) -> datetime:
-        """The as_of that decides at ``point``."""
+        """The as_of that decides at ``point``.
+
+        The delay leaves the bar time to be published and fetched, and a backtest waits as long as a live run does.
+        """
         return point + self.delay
 
     def point_of(self, as_of: datetime) -> datetime:
@@ -90,7 +102,11 @@ class DecisionGrid:
         return self.sessions[index] + self.delay if index > 0 else None
 
     def upcoming_as_of(self, now: datetime) -> datetime | None:
-        """The as_of of the newest point that has passed at ``now``, though it may itself lie just ahead."""
+        """The as_of of the newest point that has passed at ``now``, though it may itself lie just ahead.
+
+        A flow that starts right after a close uses it and then waits for the delay to pass. None before the second
+        session.
+        """
         return self.newest_as_of(now + self.delay)
 
     def next_as_of(self, as_of: datetime) -> datetime:
@@ -106,7 +122,10 @@ class DecisionGrid:
         return following + self.delay
 
     def decided_open(self, point: datetime) -> datetime:
-        """Open time of the bar that a decision at ``point`` decides on."""
+        """Open time of the bar that a decision at ``point`` decides on.
+
+        24x7: one bar before the point. As recorded: the session before it; DataError when there is none.
+        """
         if self.calendar == "24x7":
             return point - timedelta(seconds=timeframe_seconds(self.timeframe))
         index = bisect_left(self.sessions, point)
@@ -115,11 +134,17 @@ class DecisionGrid:
         return self.sessions[index - 1]
 
     def decided_close(self, point: datetime) -> datetime:
-        """Close time (event_time) of the decided bar."""
+        """Close time (event_time) of the decided bar.
+
+        It is the event time that features of the decision may reach and not pass.
+        """
         return self.decided_open(point) + timedelta(seconds=timeframe_seconds(self.timeframe))
 
     def points(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """Points p with ``start`` <= p < ``end``, ascending."""
+        """Points p with ``start`` <= p < ``end``, ascending.
+
+        ``start`` need not be on the grid. Empty when nothing lies between; of recorded sessions the first is no point.
+        """
         if self.calendar == "24x7":
             spacing = self.spacing
             point = start + (EPOCH - start) % spacing

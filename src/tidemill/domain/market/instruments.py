@@ -39,7 +39,10 @@ class Instrument:
 
     @property
     def id(self) -> str:
-        """``BASE-QUOTE.VENUE``, for example ``BTC-USDT.BINANCE``."""
+        """``BASE-QUOTE.VENUE``, for example ``BTC-USDT.BINANCE``.
+
+        The key under which everything of it is stored; it reads back through :class:`InstrumentId`.
+        """
         return f"{self.base}-{self.quote}.{self.venue}"
 
 
@@ -68,14 +71,21 @@ class InstrumentId(str):
 
 
 def split_instrument_id(instrument_id: str) -> tuple[str, str, str]:
-    """``BTC-USDT.BINANCE`` -> (``BTC``, ``USDT``, ``BINANCE``); DataError when malformed."""
+    """``BTC-USDT.BINANCE`` -> (``BTC``, ``USDT``, ``BINANCE``); DataError when malformed.
+
+    A dot in the base is allowed, since the venue is what follows the last one.
+    """
     parts = InstrumentId(instrument_id)
     return parts.base, parts.quote, parts.venue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """OHLCV over [open_time, close_time), in exact decimals, as matching uses it."""
+    """OHLCV over [open_time, close_time), in exact decimals, as matching uses it.
+
+    All prices are positive and lie between low and high; volume is at least 0. Anything else is a DataError, so
+    matching never meets a bar that could not have been.
+    """
 
     open_time: datetime
     close_time: datetime

@@ -25,5 +25,8 @@ class BarSchedule:
 
     @property
     def length(self) -> timedelta:
-        """One bar."""
+        """One bar.
+
+        As recorded it is the nominal length: a session is shorter than the day that ``1d`` spans.
+        """
         return timedelta(seconds=timeframe_seconds(self.timeframe))

@@ -26,12 +26,19 @@ def to_step(value: float | Decimal, step: Decimal) -> Decimal:
 
 
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
-    """``value`` rounded toward zero to a multiple of ``step``."""
+    """``value`` rounded toward zero to a multiple of ``step``.
+
+    Never more than ``value`` says, in size: what is sold is held, and what is bought is paid for. ``step`` is
+    positive.
+    """
     return (value / step).to_integral_value(rounding="ROUND_DOWN") * step
 
 
 def ceil_to_step(value: Decimal, step: Decimal) -> Decimal:
-    """``value`` rounded up to a multiple of ``step``."""
+    """``value`` rounded up to a multiple of ``step``.
+
+    Toward plus infinity, so a negative value comes nearer to zero. ``step`` is positive.
+    """
     return (value / step).to_integral_value(rounding="ROUND_CEILING") * step
 
 
