@@ -144,9 +144,9 @@ def move_order(
     """
     if state is not order.state:
         check_move(order.state, state)
-    news = {name: value for name, value in changes.items() if value is not None}
-    moved = replace(order, state=state, reason=reason or order.reason, **news)
-    number = _add_event(connection, order.intent, state, stamp, reason=reason, **news)
+    details = {name: value for name, value in changes.items() if value is not None}
+    moved = replace(order, state=state, reason=reason or order.reason, **details)
+    number = _add_event(connection, order.intent, state, stamp, reason=reason, **details)
     # The index of live orders is written only when the mark changes: naming the column at all would write it anew.
     mark = {"live": 1 if state in LIVE else None} if (order.state in LIVE) is not (state in LIVE) else {}
     _change_intent(connection, moved, number, **mark)
