@@ -24,13 +24,21 @@ SOURCES = _sources_digest()
 
 
 def compiled(function: Kernel) -> Kernel:
-    """``function`` as machine code, made at its first call and kept."""
+    """``function`` as machine code, made at its first call and kept.
+
+    numba keeps the machine code beside the source or in NUMBA_CACHE_DIR, and compiles again when any file of this
+    package has changed. It runs without the interpreter's lock, so threads run kernels side by side; a division by
+    zero gives inf or NaN, as in NumPy.
+    """
     kernel: Kernel = njit(cache=True, nogil=True, error_model="numpy")(function)
     return _stamped(kernel)
 
 
 def inlined(function: Kernel) -> Kernel:
-    """The same, but written out in its caller: handing arrays on costs more than a row's arithmetic."""
+    """The same, but written out in its caller: handing arrays on costs more than a row's arithmetic.
+
+    For functions that take many arrays. The caller grows by it and takes longer to compile.
+    """
     kernel: Kernel = njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
     return _stamped(kernel)
 

@@ -34,7 +34,10 @@ def trend_strength(
 
 @compiled
 def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndarray:
-    """Standard deviation of the last ``window`` log returns, (N,), NaN before there are so many."""
+    """Standard deviation of the last ``window`` log returns, (N,), NaN before there are so many.
+
+    It divides by ``window`` and not by one less. NaN where ``broken``.
+    """
     deviations = np.full(len(logs), np.nan)
     for i in range(window, len(logs)):
         if broken[i]:
@@ -50,7 +53,11 @@ def bar_volatility(logs: np.ndarray, broken: np.ndarray, window: int) -> np.ndar
 
 @compiled
 def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
-    """Log return over ``bars`` bars, (N,), NaN where not known."""
+    """Log return over ``bars`` bars, (N,), NaN where not known.
+
+    ``logs`` are log closes, ascending; ``broken`` (N,) bool marks bars whose window is full of gaps. The first
+    ``bars`` are NaN.
+    """
     returns = np.full(len(logs), np.nan)
     for i in range(bars, len(logs)):
         if not broken[i]:
@@ -60,7 +67,11 @@ def bar_return(logs: np.ndarray, broken: np.ndarray, bars: int) -> np.ndarray:
 
 @compiled
 def reversion_rows(moved: np.ndarray, full_deviations: float) -> np.ndarray:
-    """Minus the z-score across a row of returns (R, S), NaN = none, over ``full_deviations`` and clipped to 0 to 1."""
+    """Minus the z-score across a row of returns (R, S), NaN = none, over ``full_deviations`` and clipped to 0 to 1.
+
+    Only losers are bought: what rose more than the mean gets 0. A row without spread gives 0, one without any return
+    stays NaN.
+    """
     strength = np.full(moved.shape, np.nan)
     for row in range(len(moved)):
         returns = moved[row][~np.isnan(moved[row])]
@@ -77,7 +88,11 @@ def reversion_rows(moved: np.ndarray, full_deviations: float) -> np.ndarray:
 
 @compiled
 def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
-    """+1 where the mean of ``fast`` closes crosses above that of ``slow``, -1 below, else 0; int8 (N,)."""
+    """+1 where the mean of ``fast`` closes crosses above that of ``slow``, -1 below, else 0; int8 (N,).
+
+    0 while the slow mean is not full, and at its first value: a side is not a crossing. Equal means count as below.
+    ``close`` must have no NaN.
+    """
     crosses = np.zeros(len(close), dtype=np.int8)
     short = long = 0.0
     before = 0

@@ -65,14 +65,20 @@ def _target_lots(
 
 @compiled
 def is_inside(target: float, held: float, buffer: float) -> bool:
-    """Whether the change from ``held`` to ``target`` lies inside the no-trade band."""
+    """Whether the change from ``held`` to ``target`` lies inside the no-trade band.
+
+    ``buffer`` is a fraction of the larger of both, in size. The edge itself is inside.
+    """
     size = max(abs(target), abs(held))
     return abs(target - held) <= (buffer + SNAP) * size
 
 
 @compiled
 def is_near_band(target: float, held: float, buffer: float) -> int:
-    """1 when the change from ``held`` to ``target`` is within NEAR of the band's edge, else 0."""
+    """1 when the change from ``held`` to ``target`` is within NEAR of the band's edge, else 0.
+
+    No change at all is no near case.
+    """
     size = max(abs(target), abs(held))
     return is_near(abs(target - held), buffer * size) if target != held else 0
 
@@ -88,7 +94,11 @@ def limit_row(
     bounds: Bounds,
     tally: np.ndarray,
 ) -> None:
-    """Replace each target by the allowed one nearest to what is held; NaN stays NaN."""
+    """Replace each target by the allowed one nearest to what is held; NaN stays NaN.
+
+    ``equity`` is in quote units and ``fall`` is the drawdown, a fraction. Limits only ever move a target toward
+    ``held`` (S,). ``tally`` (4,) gets vetoes and near cases added.
+    """
     ratio = _gross_ratio(target, market, held, equity, bounds.max_gross)
     stopped = not is_over(bounds.max_drawdown, fall)
     tally[NEAR_CASES] += is_near(bounds.max_drawdown, fall)

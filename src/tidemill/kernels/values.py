@@ -114,14 +114,20 @@ def make_steps(price: np.ndarray, lot: np.ndarray, min_notional: np.ndarray) -> 
 
 
 class Account(NamedTuple):
-    """The arrays of a :class:`State`."""
+    """The arrays of a :class:`State`.
+
+    Compiled code takes tuples of arrays, not Python classes; the arrays are shared, not copied.
+    """
 
     money: np.ndarray
     held: np.ndarray
 
 
 class Rows(NamedTuple):
-    """The arrays of a :class:`Trail`."""
+    """The arrays of a :class:`Trail`.
+
+    Compiled code takes tuples of arrays, not Python classes; the arrays are shared, not copied.
+    """
 
     orders: np.ndarray
     curve: np.ndarray
@@ -141,12 +147,18 @@ class State:
         return Account(self.money, self.held)
 
     def copy(self) -> State:
-        """An account that may be moved on without touching this one."""
+        """An account that may be moved on without touching this one.
+
+        Both arrays are copied. A run moves its state on, so a state that is to be used again has to be copied first.
+        """
         return State(money=self.money.copy(), held=self.held.copy())
 
 
 def open_state(cash: float, columns: int) -> State:
-    """An account that holds ``cash`` and nothing else."""
+    """An account that holds ``cash`` and nothing else.
+
+    ``columns`` instruments, none of them held. The peak starts at 0 and is set by the first row.
+    """
     return State(money=np.array([cash, 0.0, 0.0]), held=np.zeros(columns))
 
 
@@ -168,12 +180,18 @@ class Trail:
 
     @property
     def sent(self) -> np.ndarray:
-        """Signed quantity sent, 0 for no order; a buy that the cash cut to nothing is 0 as well (R, S)."""
+        """Signed quantity sent, 0 for no order; a buy that the cash cut to nothing is 0 as well (R, S).
+
+        In base units, buys above 0. The array is a view: it changes as the run goes on.
+        """
         return self.orders[:, :, SENT]
 
     @property
     def filled(self) -> np.ndarray:
-        """Signed quantity filled (R, S)."""
+        """Signed quantity filled (R, S).
+
+        In base units, buys above 0; at most ``sent`` in size.
+        """
         return self.orders[:, :, DONE]
 
     @property

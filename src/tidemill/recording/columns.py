@@ -58,7 +58,10 @@ def read_columns(place: Place, rename: Mapping[str, str], allowed: tuple[str, ..
 
 
 def need_columns(place: Place, frame: pd.DataFrame, names: tuple[str, ...]) -> None:
-    """DataError when a column is missing."""
+    """DataError when a column is missing.
+
+    The sentence names the file, the columns that it has, and ``rename`` as the way out.
+    """
     for name in names:
         if name not in frame:
             has = ", ".join(map(str, frame.columns))
@@ -66,7 +69,10 @@ def need_columns(place: Place, frame: pd.DataFrame, names: tuple[str, ...]) -> N
 
 
 def read_times(place: Place, frame: pd.DataFrame, name: str) -> pd.Series:
-    """The column as datetime64[us, UTC]; DataError for another type, no zone, or a time that is not one."""
+    """The column as datetime64[us, UTC]; DataError for another type, no zone, or a time that is not one.
+
+    A number is refused, because its unit would be a guess. What is finer than a microsecond is cut off.
+    """
     values = frame[name]
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         times: pd.Series = values.dt.tz_convert("UTC").dt.as_unit("us")
@@ -84,7 +90,10 @@ def read_times(place: Place, frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def read_texts(place: Place, frame: pd.DataFrame, name: str) -> pd.Series:
-    """The column as text, what is missing as ""; DataError for dates and fractions."""
+    """The column as text, what is missing as ""; DataError for dates and fractions.
+
+    Whole numbers become their digits.
+    """
     values = frame[name]
     if types.is_datetime64_any_dtype(values.dtype) or (types.is_float_dtype(values.dtype) and values.notna().any()):
         place.fail(name, f"{_first(values)} is not a text", wrong=np.array([True]))
@@ -94,7 +103,11 @@ def read_texts(place: Place, frame: pd.DataFrame, name: str) -> pd.Series:
 def read_series(
     place: Place, frame: pd.DataFrame, *, instrument: Instrument, timeframe: str, calendar: Calendar
 ) -> pd.DataFrame:
-    """Bars as a recording keeps them; DataError at the first row that cannot have been."""
+    """Bars as a recording keeps them; DataError at the first row that cannot have been.
+
+    Prices are positive multiples of the step, high and low enclose open and close, bars ascend without overlap, and
+    lie on the grid of a 24x7 calendar. The sentence names the file, row and column.
+    """
     need_columns(place, frame, ("open_time", *PRICE_COLUMNS, "volume"))
     if not len(frame):
         place.fail("file", "it has no rows")
@@ -107,7 +120,10 @@ def read_series(
 
 
 def off_step(values: np.ndarray, step: Decimal) -> np.ndarray:
-    """Which values are further than 1e-9 relative from a multiple of ``step``, as ``to_step`` judges."""
+    """Which values are further than 1e-9 relative from a multiple of ``step``, as ``to_step`` judges.
+
+    ``values`` may have any shape; the answer has the same. NaN is never off a step.
+    """
     size = float(step)
     wrong: np.ndarray = np.abs(np.rint(values / size) * size - values) > np.abs(values) * STEP_TOLERANCE
     return wrong
@@ -131,7 +147,10 @@ def _first(values: pd.Series) -> str:
 
 
 def read_numbers(place: Place, frame: pd.DataFrame, name: str) -> np.ndarray:
-    """The column as float64; DataError for texts, and for what is missing or infinite."""
+    """The column as float64; DataError for texts, and for what is missing or infinite.
+
+    A number written as text is refused too: a column that is half texts was read wrongly by whoever wrote it.
+    """
     values = frame[name]
     if types.is_bool_dtype(values.dtype) or types.is_datetime64_any_dtype(values.dtype):
         place.fail(name, f"{_first(values)} is not a number", wrong=np.array([True]))

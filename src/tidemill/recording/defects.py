@@ -39,7 +39,11 @@ EQUAL = "equal to an earlier row"
 
 
 def read_times(table: Table) -> tuple[np.ndarray, dict[str, int]]:
-    """Open times in micros (missing: the least int64) and what was odd about them."""
+    """Open times in micros (missing: the least int64) and what was odd about them.
+
+    Counts of zero are among them. Where the file tells the time twice the date counts, and the epoch only where the
+    date cannot be read.
+    """
     if table.date is None or table.epoch is None:
         times: Times = read_moments(table.frame[table.date or table.epoch])
         return times.micros, {**times.counts, "time_unreadable": int(times.unreadable.sum())}
@@ -54,7 +58,10 @@ def read_times(table: Table) -> tuple[np.ndarray, dict[str, int]]:
 
 
 def read_numbers(table: Table) -> pd.DataFrame:
-    """Prices and volume as float64, NaN where there is no number."""
+    """Prices and volume as float64, NaN where there is no number.
+
+    Infinite values pass here and are rejected by :func:`judge_rows`.
+    """
     columns = {name: table.frame[table.columns[name]] for name in (*PRICE_COLUMNS, "volume")}
     return pd.DataFrame(
         {
@@ -67,7 +74,11 @@ def read_numbers(table: Table) -> pd.DataFrame:
 def judge_rows(
     times: np.ndarray, numbers: pd.DataFrame, instrument: Instrument | None, counts: dict[str, int]
 ) -> np.ndarray:
-    """Why each row can be no bar, empty where it may be one; what was found is added to ``counts``."""
+    """Why each row can be no bar, empty where it may be one; what was found is added to ``counts``.
+
+    The reasons are an object array (rows,), and a time that cannot be read outweighs a bad number. Steps are checked
+    only with an ``instrument``.
+    """
     reasons = np.full(len(times), "", dtype=object)
     finite = np.isfinite(numbers.to_numpy()).all(axis=1)
     readable = times[times != Times.MISSING]
@@ -84,7 +95,11 @@ def judge_rows(
 
 
 def judge_repeats(times: np.ndarray, numbers: pd.DataFrame, reasons: np.ndarray, counts: dict[str, int]) -> None:
-    """Keep the first row in the file of each open_time; the others get their reason, and are counted."""
+    """Keep the first row in the file of each open_time; the others get their reason, and are counted.
+
+    ``reasons`` and ``counts`` are changed in place. Only rows that passed so far are compared, so a bad first row does
+    not hide a good second one.
+    """
     rows = np.flatnonzero(reasons == "")
     first_of = pd.Series(rows, index=times[rows]).groupby(level=0).transform("first").to_numpy()
     again = rows != first_of
@@ -101,7 +116,10 @@ def judge_repeats(times: np.ndarray, numbers: pd.DataFrame, reasons: np.ndarray,
 
 
 def count_oddities(table: Table, numbers: pd.DataFrame, counts: dict[str, int]) -> None:
-    """Count what is odd but kept."""
+    """Count what is odd but kept.
+
+    None of this rejects a row: venues do publish such bars.
+    """
     ratio = (numbers["open"] / numbers["close"]).to_numpy()
     counts["zero_volume"] = int((numbers["volume"] == 0).sum())
     counts["open_far_from_close"] = int(((ratio > 2) | (ratio < 0.5)).sum())
@@ -111,7 +129,10 @@ def count_oddities(table: Table, numbers: pd.DataFrame, counts: dict[str, int]) 
 
 
 def count_gaps(series: pd.DataFrame, timeframe: str, counts: dict[str, int]) -> None:
-    """Count the places where bars are absent, and how many are."""
+    """Count the places where bars are absent, and how many are.
+
+    ``series`` ascends. Between sessions bars are absent too, so for sessions the count says little.
+    """
     length = timeframe_seconds(timeframe) * MICROS_PER_SECOND
     steps = np.diff(series["open_time"].to_numpy("datetime64[us]").astype(np.int64))
     wide = steps[steps > length]

@@ -39,17 +39,27 @@ class RecordedFunding:
 
     @property
     def event_micros(self) -> np.ndarray:
-        """Settlement times as int64 microseconds since 1970."""
+        """Settlement times as int64 microseconds since 1970.
+
+        Ascending, each once, (N,).
+        """
         return self.rates["event_time"].to_numpy("datetime64[us]").astype(np.int64)
 
     def settlements(self) -> Iterator[tuple[datetime, Decimal]]:
-        """Time and rate of each settlement; a rate becomes the shortest decimal that names its float."""
+        """Time and rate of each settlement; a rate becomes the shortest decimal that names its float.
+
+        Decimal because money is paid by it. Ascending, aware UTC.
+        """
         for micros, rate in zip(self.event_micros.tolist(), self.rates["rate"].tolist(), strict=True):
             yield from_micros(micros), Decimal(repr(float(rate)))
 
 
 def read_rates(place: Place, frame: pd.DataFrame) -> pd.DataFrame:
-    """Funding rates as a recording keeps them; DataError at the first row that cannot have been."""
+    """Funding rates as a recording keeps them; DataError at the first row that cannot have been.
+
+    The columns are ``event_time`` (with a zone) and ``rate``; others are ignored. The sentence names the file, row and
+    column.
+    """
     need_columns(place, frame, FUNDING_COLUMNS)
     if not len(frame):
         place.fail("file", "it has no rows")

@@ -10,7 +10,10 @@ from tidemill.recording.values import SERIES_COLUMNS, Recording
 
 
 def hash_recording(recording: Recording) -> str:
-    """SHA-256 hex digest over bars, posts and funding rates; title, file names and the order of series do not count."""
+    """SHA-256 hex digest over bars, posts and funding rates; title, file names and the order of series do not count.
+
+    It takes time in proportion to the bars. Prices count bit by bit, as float64.
+    """
     digest = hashlib.sha256()
     for series in sorted(recording.series, key=lambda series: (series.instrument.id, series.timeframe)):
         digest.update(f"{series.instrument.id} {series.timeframe} {len(series.bars)}\n".encode())

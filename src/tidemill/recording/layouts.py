@@ -48,7 +48,10 @@ class Table:
     date: str | None
 
     def instrument_id(self, venue: str) -> str:
-        """``BASE-QUOTE.VENUE`` by the symbol column or the file's name; DataError when neither tells it."""
+        """``BASE-QUOTE.VENUE`` by the symbol column or the file's name; DataError when neither tells it.
+
+        The symbol column outweighs the file's name; several symbols in one file are a DataError.
+        """
         text = self.path.name
         if "symbol" in self.frame:
             symbols = self.frame["symbol"].dropna().astype("str").unique()
@@ -64,7 +67,10 @@ class Table:
 
 
 def read_table(path: Path, layout_name: str) -> Table:
-    """Read the file and find its layout; DataError when it has none, or not the ``wanted`` one."""
+    """Read the file and find its layout; DataError when it has none, or not the ``wanted`` one.
+
+    Rows stay as they are in the file; whether they can be bars is judged later. ``auto`` takes any layout.
+    """
     if layout_name not in FORMATS:
         raise DataError(f"format '{layout_name}' is unknown; use one of {', '.join(FORMATS)}")
     try:

@@ -28,31 +28,46 @@ class RecordedTape:
         self._starts, self._ends = _merge([track.spans for track in self._tracks.values()])
 
     def bar_at(self, instrument: str, moment: datetime) -> Bar | None:
-        """The bar with open_time <= ``moment`` < close_time, or None."""
+        """The bar with open_time <= ``moment`` < close_time, or None.
+
+        DataError for an instrument that is not recorded, or a price off its step.
+        """
         track, micros = self._track(instrument), to_micros(moment)
         index = bisect_right(track.opens, micros) - 1
         return track.bar(index) if index >= 0 and micros < track.opens[index] + track.length else None
 
     def bars_closed(self, instrument: str, after: datetime, until: datetime) -> Sequence[Bar]:
-        """Bars with ``after`` < close_time <= ``until``, ascending."""
+        """Bars with ``after`` < close_time <= ``until``, ascending.
+
+        DataError for an instrument that is not recorded.
+        """
         track = self._track(instrument)
         low, high = (bisect_right(track.opens, to_micros(moment) - track.length) for moment in (after, until))
         return [track.bar(index) for index in range(low, high)]
 
     def close_before(self, instrument: str, moment: datetime) -> Decimal | None:
-        """Close of the last bar closed at or before ``moment``, None when there is none."""
+        """Close of the last bar closed at or before ``moment``, None when there is none.
+
+        The bar's own close, in quote units. DataError for an instrument that is not recorded.
+        """
         track = self._track(instrument)
         index = bisect_right(track.opens, to_micros(moment) - track.length) - 1
         return track.bar(index).close if index >= 0 else None
 
     def is_down(self, moment: datetime) -> bool:
-        """Whether no recorded bar of any instrument contains ``moment``."""
+        """Whether no recorded bar of any instrument contains ``moment``.
+
+        Spans of all instruments are merged once, so this is one search in them.
+        """
         micros = to_micros(moment)
         index = bisect_right(self._starts, micros) - 1
         return index < 0 or micros >= int(self._ends[index])
 
     def are_down(self, moments: np.ndarray) -> np.ndarray:
-        """:meth:`is_down` of many moments in micros, (N,) bool."""
+        """:meth:`is_down` of many moments in micros, (N,) bool.
+
+        ``moments`` are int64, in any order.
+        """
         at = np.searchsorted(self._starts, moments, side="right") - 1
         is_down: np.ndarray = (at < 0) | (moments >= np.asarray(self._ends)[np.maximum(at, 0)])
         return is_down

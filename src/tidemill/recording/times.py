@@ -31,13 +31,19 @@ class Times:
 
     @property
     def unreadable(self) -> np.ndarray:
-        """Rows without a moment."""
+        """Rows without a moment.
+
+        (N,) bool.
+        """
         missing: np.ndarray = self.micros == self.MISSING
         return missing
 
 
 def read_moments(values: pd.Series) -> Times:
-    """A column of any kind: numbers are epochs, texts are dates or epochs, datetimes are themselves."""
+    """A column of any kind: numbers are epochs, texts are dates or epochs, datetimes are themselves.
+
+    Texts are epochs when all of them are numbers, else dates.
+    """
     if types.is_datetime64_any_dtype(values.dtype):
         return _read_datetimes(values)
     if types.is_numeric_dtype(values.dtype) or pd.to_numeric(values, errors="coerce").notna().all():
@@ -46,7 +52,10 @@ def read_moments(values: pd.Series) -> Times:
 
 
 def read_epochs(values: pd.Series) -> Times:
-    """Epoch numbers, the unit judged row by row; units are counted when they are mixed."""
+    """Epoch numbers, the unit judged row by row; units are counted when they are mixed.
+
+    Seconds, milliseconds, microseconds and nanoseconds are told apart by size. Negative numbers are unreadable.
+    """
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     whole = _whole_numbers(values, numbers)
     micros = np.full(len(numbers), Times.MISSING, dtype=np.int64)
@@ -60,7 +69,11 @@ def read_epochs(values: pd.Series) -> Times:
 
 
 def read_dates(values: pd.Series) -> Times:
-    """Date texts; one without a zone is taken as UTC and counted. Forms are counted when they are mixed."""
+    """Date texts; one without a zone is taken as UTC and counted. Forms are counted when they are mixed.
+
+    Known forms are ISO 8601, a day alone, and a day with an hour such as ``2017-08-17 04-AM``. Anything else is
+    unreadable, not an error.
+    """
     if types.is_datetime64_any_dtype(values.dtype):
         return _read_datetimes(values)
     texts = values.astype("str").str.strip().fillna("")

@@ -15,7 +15,10 @@ DEFAULT_STEPS = 12
 
 
 def load_traded_recording(data: Path | None) -> Recording:
-    """The recording at ``data``; the bundled one, with posts generated from its past prices, when None."""
+    """The recording at ``data``; the bundled one, with posts generated from its past prices, when None.
+
+    DataError for a file that cannot be read. Nothing is fetched: the bundled prices come with the package.
+    """
     if data is not None:
         return load_recording(data)
     recording = bundled_recording()
@@ -23,7 +26,11 @@ def load_traded_recording(data: Path | None) -> Recording:
 
 
 def make_grid(recording: Recording, every: str | None, delay_seconds: int = 0) -> DecisionGrid:
-    """The grid of a recording; ``every`` thins a 24x7 one. DataError when it does not fit."""
+    """The grid of a recording; ``every`` thins a 24x7 one. DataError when it does not fit.
+
+    A ``delay_seconds`` of 0 means the default of the timeframe. Sessions of a recording are taken as its calendar and
+    cannot be thinned.
+    """
     timeframe = recording.timeframe
     if every and recording.calendar == "as-recorded" and timeframe_seconds(every) != timeframe_seconds(timeframe):
         raise DataError(f"--every {every} does not fit a recording of sessions; leave it out or use {timeframe}")
@@ -40,7 +47,12 @@ def make_grid(recording: Recording, every: str | None, delay_seconds: int = 0) -
 def traded_part(
     recording: Recording, grid: DecisionGrid, start: datetime | None, end: datetime | None
 ) -> tuple[tuple[datetime, ...], datetime]:
-    """Decided points with ``start`` <= point < ``end`` (the last 12 without ``start``), and where marking ends."""
+    """Decided points with ``start`` <= point < ``end`` (the last 12 without ``start``), and where marking ends.
+
+    The first bar is never decided on its own open. DataError when nothing lies in between, with what the recording
+    covers. Marking ends at ``end``, without it at the next point,
+    and at the latest where the recording does.
+    """
     first = start or recording.first_open
     last = end or recording.last_close
     points = [point for point in grid.points(first, last) if point > recording.first_open]

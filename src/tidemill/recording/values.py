@@ -24,14 +24,20 @@ BAR_DELAY = timedelta(seconds=1)
 
 
 def empty_posts() -> pd.DataFrame:
-    """POSTS without a row, with the right types."""
+    """POSTS without a row, with the right types.
+
+    Concatenating it with real posts keeps their types.
+    """
     times = pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
     kinds = {"event_time": times, "knowledge_time": times, "assumed": pd.Series([], dtype=bool)}
     return pd.DataFrame({name: kinds.get(name, pd.Series([], dtype="str")) for name in POST_COLUMNS})
 
 
 def to_bars(instrument_id: str, timeframe: str, bars: pd.DataFrame) -> pd.DataFrame:
-    """BARS of a series: known one second after the close, which is assumed and marked so."""
+    """BARS of a series: known one second after the close, which is assumed and marked so.
+
+    ``bars`` has open_time and the prices; its index is dropped.
+    """
     length = pd.Timedelta(seconds=timeframe_seconds(timeframe))
     return pd.DataFrame(
         {
@@ -74,7 +80,10 @@ class RecordedSeries:
 
     @property
     def open_micros(self) -> np.ndarray:
-        """Open times as int64 microseconds since 1970."""
+        """Open times as int64 microseconds since 1970.
+
+        Ascending, (N,).
+        """
         return self.bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
 
 
@@ -140,7 +149,11 @@ class Recording:
 
     @cached_property
     def timeframe(self) -> str:
-        """The finest timeframe that every instrument has or can be resampled to."""
+        """The finest timeframe that every instrument has or can be resampled to.
+
+        What decisions are made on. Coarser series are not made finer, so it is the coarsest of the finest ones, or a
+        multiple.
+        """
         finest = [timeframe_seconds(self.series_of(name).timeframe) for name in self.instruments]
         for timeframe, seconds in sorted(TIMEFRAME_SECONDS.items(), key=lambda item: item[1]):
             if all(seconds % length == 0 for length in finest):
@@ -149,7 +162,11 @@ class Recording:
 
     @cached_property
     def sessions(self) -> tuple[datetime, ...]:
-        """Open times at which any instrument has a bar of :attr:`timeframe`, ascending."""
+        """Open times at which any instrument has a bar of :attr:`timeframe`, ascending.
+
+        With an as-recorded calendar these are the days on which there can be decisions. A quiet instrument does not
+        end a session.
+        """
         opens = [self._bars(name, self.timeframe)["open_time"] for name in self.instruments]
         union = np.unique(np.concatenate([times.to_numpy("datetime64[us]").astype(np.int64) for times in opens]))
         return tuple(from_micros(micros) for micros in union)
@@ -163,7 +180,10 @@ class Recording:
         return min(matches, key=lambda series: timeframe_seconds(series.timeframe))
 
     def bars_of(self, instrument_id: str) -> pd.DataFrame:
-        """Bars of the finest series: open_time, open, high, low, close, volume."""
+        """Bars of the finest series: open_time, open, high, low, close, volume.
+
+        The frame itself, not a copy. DataError when it is not recorded.
+        """
         return self.series_of(instrument_id).bars
 
     def as_bars(
@@ -181,12 +201,18 @@ class Recording:
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
     def open_times(self, instrument_id: str, timeframe: str) -> np.ndarray:
-        """Open times of an instrument's bars in int64 micros, ascending; as :meth:`as_bars`, without the bars."""
+        """Open times of an instrument's bars in int64 micros, ascending; as :meth:`as_bars`, without the bars.
+
+        DataError when the instrument is not recorded.
+        """
         times = self._bars(instrument_id, timeframe)["open_time"]
         return times.to_numpy("datetime64[us]").astype(np.int64)
 
     def tape(self) -> RecordedTape:
-        """The finest bars of each instrument as matching reads them."""
+        """The finest bars of each instrument as matching reads them.
+
+        A new one at each call: a tape keeps the bars that it made.
+        """
         return RecordedTape(
             {
                 name: (series.instrument.price_step, timeframe_seconds(series.timeframe), series.bars)

@@ -40,7 +40,11 @@ JobRunner = Callable[[Sequence[SweepJob]], Iterator[list[SetResult]]]
 
 
 def run_job(job: SweepJob) -> list[SetResult]:
-    """Try every set of ``job``."""
+    """Try every set of ``job``.
+
+    In the order of the job's sets, one result for each. A set that fails is a result with its reason and hinders no
+    other.
+    """
     return [_try(job, params) for params in job.sets]
 
 
@@ -56,7 +60,11 @@ def _try(job: SweepJob, params: Params) -> SetResult:
 
 
 def load_engine(plan_loader: PlanLoader, request: BacktestRequest) -> Engine:
-    """The engine of a period, made once in each process and shared by its threads."""
+    """The engine of a period, made once in each process and shared by its threads.
+
+    At most four are held at a time, and equal requests of one process get the same one. It raises what the plan loader
+    and the engine raise.
+    """
     # without the lock two threads that miss the cache together would both build the arrays
     with _opening:
         return _engine(plan_loader, request)
@@ -74,7 +82,10 @@ def _engine(plan_loader: PlanLoader, request: BacktestRequest) -> Engine:
 
 @lru_cache(maxsize=CACHED_ENGINES)
 def load_plan(plan_loader: PlanLoader, request: BacktestRequest) -> tuple[Recording, BacktestPlan]:
-    """Recording and plan of a request, loaded once in each process."""
+    """Recording and plan of a request, loaded once in each process.
+
+    At most four are held at a time. Equal requests give the very same objects, which nobody may change.
+    """
     return plan_loader(request)
 
 
@@ -129,7 +140,10 @@ def _dask_client(workers: int, address: str) -> Iterator[Executor]:
 
 
 def need_dask() -> None:
-    """ConfigurationError where the extra that brings Dask is not installed."""
+    """ConfigurationError where the extra that brings Dask is not installed.
+
+    Called before any work is given out, so that a sweep does not fail halfway.
+    """
     if find_spec("distributed") is None or find_spec("prefect_dask") is None:
         raise ConfigurationError(
             "task_runner is dask, which is not installed; install tidemill[scale], or set task_runner to threads"

@@ -51,7 +51,10 @@ class BacktestReport:
         return {"speed": self.speed, **counts, **self.result.to_json(self.strategy)}
 
     def page_facts(self, recording: Recording, plan: BacktestPlan, written_at: datetime) -> PageFacts:
-        """What the page says beside the figures."""
+        """What the page says beside the figures.
+
+        ``written_at`` is wall time; both hashes are among the settings, so the page says what it rests on.
+        """
         hashes = {"data_hash": self.trial.data_hash, "parameters_hash": self.trial.parameters_hash}
         settings = {**plan_parameters(plan), **hashes}
         return PageFacts(title=recording.title, written_at=written_at, settings=settings, ran=self._summary())
@@ -69,7 +72,10 @@ class BacktestReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtester:
-    """What a backtest works with: who makes plans, the ledger that counts trials, and the wall clock."""
+    """What a backtest works with: who makes plans, the ledger that counts trials, and the wall clock.
+
+    It is the same at both speeds: every look at the data counts as a trial.
+    """
 
     plan_loader: PlanLoader
     trials: TrialLedger

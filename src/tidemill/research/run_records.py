@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def make_exact_record(recording: Recording, plan: BacktestPlan, result: BacktestResult) -> RunRecord:
-    """What is measured of an exact backtest of ``plan`` over ``recording``."""
+    """What is measured of an exact backtest of ``plan`` over ``recording``.
+
+    Funding and what of it could not be settled are taken over from the result.
+    """
     record = _make_record(
         recording,
         plan,
@@ -32,7 +35,10 @@ def make_exact_record(recording: Recording, plan: BacktestPlan, result: Backtest
 
 
 def make_fast_record(recording: Recording, plan: BacktestPlan, result: FastResult) -> RunRecord:
-    """What is measured of a run of the kernels, with the marks of the exact speed."""
+    """What is measured of a run of the kernels, with the marks of the exact speed.
+
+    Marks lie at the points of the grid and at the end, as at the exact speed; floats become their shortest decimals.
+    """
     # after the plan was loaded: the kernels ask where compiled code is kept when they are imported
     from tidemill.kernels import PRICE, VOLUME
     from tidemill.research.fast_backtest import make_trades

@@ -57,7 +57,10 @@ class Sweeper:
 
 
 class TriedSets(NamedTuple):
-    """What came of every set, in their order, and how many of them had been tried before."""
+    """What came of every set, in their order, and how many of them had been tried before.
+
+    Results stand in the order of the sets, for a search in the order in which they were tried.
+    """
 
     results: list[SetResult]
     resumed: int
@@ -65,7 +68,10 @@ class TriedSets(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Odds:
-    """How likely the best set is more than the luckiest of all that were tried on these data; None: not defined."""
+    """How likely the best set is more than the luckiest of all that were tried on these data; None: not defined.
+
+    The deflated Sharpe ratio of Bailey and López de Prado (2014) prices in how many trials there were.
+    """
 
     trials_on_these_data: int
     expected_best_sharpe: float | None
@@ -92,7 +98,10 @@ class SweepReport:
     data_hash: str
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready; money as decimal strings."""
+        """JSON-ready; money as decimal strings.
+
+        At most 20 outcomes are listed; all are in the journal and in the trial ledger.
+        """
         return {
             "speed": self.speed,
             "strategy": self.strategy,
@@ -135,7 +144,11 @@ def run_sweep(sweeper: Sweeper, request: BacktestRequest, sets: Sequence[Params]
 
 
 def try_sets(sweeper: Sweeper, request: BacktestRequest, sets: Sequence[Params] | Search) -> TriedSets:
-    """Try what was not tried before, and record it as trials."""
+    """Try what was not tried before, and record it as trials.
+
+    A journal named by plan, period, speed and data remembers what was tried; it is locked meanwhile. DataError when
+    another run has it open.
+    """
     recording, plan = load_plan(sweeper.plan_loader, request)
     trials = SweepTrials(
         plan_loader=sweeper.plan_loader,

@@ -22,7 +22,10 @@ COSTS = ("slippage", "spread", "impact", "latency")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReference:
-    """The row that a backtest got: its number, and the SHA-256 of what was run and of the data it ran on."""
+    """The row that a backtest got: its number, and the SHA-256 of what was run and of the data it ran on.
+
+    By the two hashes equal runs find each other, whenever and wherever they were made.
+    """
 
     number: int
     parameters_hash: str
@@ -38,7 +41,11 @@ def make_trial(
     now: datetime,
     data_hash: str = "",
 ) -> Trial:
-    """The row of the trial ledger for a backtest made at wall time ``now``; ``data_hash`` when it is known already."""
+    """The row of the trial ledger for a backtest made at wall time ``now``; ``data_hash`` when it is known already.
+
+    ``sharpe`` may be NaN or infinite, which is stored as None. Hashing a recording takes a while, which is why a sweep
+    hands its hash in.
+    """
     parameters = json.dumps(plan_parameters(plan), sort_keys=True)
     return Trial(
         recorded_at=now,
@@ -53,7 +60,10 @@ def make_trial(
 
 
 def plan_parameters(plan: BacktestPlan) -> Mapping[str, object]:
-    """Everything but period and data that decides the outcome, JSON-ready."""
+    """Everything but period and data that decides the outcome, JSON-ready.
+
+    The code's own version is among it: the same settings under other code are another trial.
+    """
     rules, grid, fills = plan.rules, plan.rules.grid, plan.fills
     return {
         "strategy": rules.strategy,
@@ -82,7 +92,10 @@ def plan_parameters(plan: BacktestPlan) -> Mapping[str, object]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepTrials:
-    """The trial ledger as one sweep over the recording of ``data_hash`` writes it."""
+    """The trial ledger as one sweep over the recording of ``data_hash`` writes it.
+
+    A sweep calls it from one thread only.
+    """
 
     plan_loader: PlanLoader
     ledger: TrialLedger
@@ -91,7 +104,10 @@ class SweepTrials:
     data_hash: str
 
     def catch_up(self, results: Iterable[SetResult]) -> None:
-        """Record what the journal has and the ledger lacks: a kill came between the two."""
+        """Record what the journal has and the ledger lacks: a kill came between the two.
+
+        Trials that the ledger has are not recorded again, so it may be called at every start.
+        """
         trials = [trial for trial in map(self._trial, results) if trial is not None]
         if trials:
             recorded = {trial.key for trial in self.ledger.load_trials(data_hash=self.data_hash)}
@@ -100,7 +116,11 @@ class SweepTrials:
                     self.ledger.record_trial(trial)
 
     def record(self, result: SetResult) -> None:
-        """Count one set; one whose values are out of bounds was none."""
+        """Count one set; one whose values are out of bounds was none.
+
+        Each call appends. A set that failed although its values are allowed was a look at the data and counts, without
+        a ratio.
+        """
         trial = self._trial(result)
         if trial is not None:
             self.ledger.record_trial(trial)

@@ -30,7 +30,10 @@ from tidemill.research.sweep import Sweeper, SweepReport, run_sweep, try_sets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowLengths:
-    """Lengths of the windows in days, and of the gap between them in bars."""
+    """Lengths of the windows in days, and of the gap between them in bars.
+
+    The gap must be as long as a forecast looks ahead, or the end of the train window knows the test's beginning.
+    """
 
     train_days: float
     test_days: float
@@ -65,7 +68,10 @@ class WindowResult:
     resumed: int
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """JSON-ready.
+
+        The test is told as out of sample: its data played no part in the choice.
+        """
         window = self.window
         return {
             "train": [format_time(window.train_start), format_time(window.train_end)],
@@ -78,7 +84,11 @@ class WindowResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinedTests:
-    """All tests as one run: returns compounded, one Sharpe ratio over all marks, the deepest fall within a window."""
+    """All tests as one run: returns compounded, one Sharpe ratio over all marks, the deepest fall within a window.
+
+    ``sharpe`` is annual and None where it is not defined. Returns are compounded as if each test began with the full
+    account.
+    """
 
     windows: int
     total_return: float
@@ -90,7 +100,10 @@ class JoinedTests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkForwardReport:
-    """What came of walking forward: each window's choice and test, and all tests joined."""
+    """What came of walking forward: each window's choice and test, and all tests joined.
+
+    Figures of train windows are left out: they were chosen for being good.
+    """
 
     speed: Speed
     strategy: str
@@ -100,7 +113,10 @@ class WalkForwardReport:
     out_of_sample: JoinedTests
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready; money as decimal strings."""
+        """JSON-ready; money as decimal strings.
+
+        ``resumed`` is summed over the windows.
+        """
         return {
             "speed": self.speed,
             "strategy": self.strategy,
@@ -113,7 +129,10 @@ class WalkForwardReport:
 
 
 def run_options(sweeper: Sweeper, request: BacktestRequest, options: SweepOptions) -> SweepReport | WalkForwardReport:
-    """The sweep, or the walk-forward, of ``options``; DataError names what is wrong with them."""
+    """The sweep, or the walk-forward, of ``options``; DataError names what is wrong with them.
+
+    With windows there may be no ranges: DataError says why.
+    """
     choices = dict(map(read_values, options.values))
     ranges = dict(map(read_range, options.ranges))
     if options.windows is None:

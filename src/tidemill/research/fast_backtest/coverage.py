@@ -42,7 +42,10 @@ def check_subset(recording: Recording, plan: BacktestPlan) -> None:
 
 
 def refuse_late(instrument: str) -> DataError:
-    """The refusal of a bar that is known only after the decision that it belongs to."""
+    """The refusal of a bar that is known only after the decision that it belongs to.
+
+    Returned, not raised, so that the caller's line says ``raise``.
+    """
     return DataError(
         f"{instrument} has a bar that is known after the as_of that decides on it, "
         "which the fast speed does not cover; use speed exact"
@@ -50,5 +53,8 @@ def refuse_late(instrument: str) -> DataError:
 
 
 def refuse_shared_bar(instrument: str) -> DataError:
-    """The refusal of two decisions that would share the volume of one bar."""
+    """The refusal of two decisions that would share the volume of one bar.
+
+    The exact speed lets the second order have what the first has not taken; the kernels keep no such count.
+    """
     return DataError(f"two decisions fall into one bar of {instrument}, whose volume they would share; use speed exact")

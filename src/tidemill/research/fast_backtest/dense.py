@@ -42,11 +42,17 @@ class DenseMarket:
 
     @property
     def decides(self) -> np.ndarray:
-        """Whether each row decides, (R,) bool."""
+        """Whether each row decides, (R,) bool.
+
+        False where the venue is down or no instrument has its decided bar.
+        """
         return np.array([not reason for reason in self.reasons])
 
     def part(self, first: int, end: int) -> DenseMarket:
-        """Rows ``first`` <= row < ``end``; a part that is not the last is finally marked at its last row's prices."""
+        """Rows ``first`` <= row < ``end``; a part that is not the last is finally marked at its last row's prices.
+
+        Arrays are views of this one's. With the state of the part before it, it gives the same bits as one run.
+        """
         whole = end >= len(self.as_of)
         return DenseMarket(
             names=self.names,
@@ -71,7 +77,11 @@ class _Rows:
 
 
 def build_dense(recording: Recording, plan: BacktestPlan, points: Sequence[datetime]) -> DenseMarket:
-    """Arrays of all decisions at ``points``; DataError for bars off their steps or outside the subset."""
+    """Arrays of all decisions at ``points``; DataError for bars off their steps or outside the subset.
+
+    ``points`` are the grid's, ascending. Instruments are put in order of their ids, which is the order of legs. An
+    instrument without a bar known yet has price 0 and no forecast.
+    """
     names = tuple(sorted(plan.rules.universe))
     rows = _rows(plan.rules.grid, points)
     until = min(plan.end, recording.last_close)

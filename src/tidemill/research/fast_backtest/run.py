@@ -57,12 +57,18 @@ class FastResult:
 
     @property
     def max_drawdown(self) -> float:
-        """Largest 1 - equity/peak over the marks."""
+        """Largest 1 - equity/peak over the marks.
+
+        A fraction, 0 while there is no peak.
+        """
         peaks = np.maximum.accumulate(self.equity)
         return float(np.max(np.where(peaks > 0, 1 - self.equity / np.where(peaks > 0, peaks, 1), 0.0)))
 
     def order_counts(self) -> dict[str, int]:
-        """Orders by what became of them, with the keys of every report."""
+        """Orders by what became of them, with the keys of every report.
+
+        ``intended`` is their sum; outcomes that this speed does not have are 0.
+        """
         states = np.bincount(self.trail.state.ravel(), minlength=len(STATE_NAMES))
         counts = dict.fromkeys(ORDER_COUNTS, 0)
         counts |= {name: int(count) for name, count in zip(STATE_NAMES, states, strict=True) if name}
@@ -124,7 +130,10 @@ def run_fast_backtest(
 
 
 def run_dense(dense: DenseMarket, state: State, *, costs: Costs, sizing: Sizing, bounds: Bounds) -> FastResult:
-    """Run all rows of ``dense`` from ``state``, which moves on."""
+    """Run all rows of ``dense`` from ``state``, which moves on.
+
+    ``state`` is changed in place; copy it first to run again from it. Fees of the result are those of this run only.
+    """
     rows, columns = dense.strength.shape
     trail = make_trail(rows, columns)
     before, paid = _worth(state, dense.market[0, :, 0]), float(state.money[FEES])
@@ -135,7 +144,10 @@ def run_dense(dense: DenseMarket, state: State, *, costs: Costs, sizing: Sizing,
 
 
 def make_costs(plan: BacktestPlan) -> Costs:
-    """Fees, slippage, participation and price cap of a plan."""
+    """Fees, slippage, participation and price cap of a plan.
+
+    Cash is set aside at the rate of the plan; what the venue locks goes by the larger of both fee rates.
+    """
     fills = plan.fills
     in_quote = fills.fee_asset == "quote"
     return Costs(
@@ -151,7 +163,10 @@ def make_costs(plan: BacktestPlan) -> Costs:
 
 
 def make_sizing(plan: BacktestPlan) -> Sizing:
-    """Sizing policy of a plan; the buffer rounded to a millionth as `sizing` does."""
+    """Sizing policy of a plan; the buffer rounded to a millionth as `sizing` does.
+
+    The constants of the formula come from the stage, so they exist once.
+    """
     policy = plan.rules.sizing
     return Sizing(
         volatility_target=policy.volatility_target_annual,
@@ -165,7 +180,10 @@ def make_sizing(plan: BacktestPlan) -> Sizing:
 
 
 def make_bounds(plan: BacktestPlan) -> Bounds:
-    """Limits of a plan."""
+    """Limits of a plan.
+
+    Fractions, of equity or of the decided bar's volume; an unlimited one is infinite.
+    """
     limits = plan.rules.limits
     return Bounds(
         max_gross=float(limits.max_gross_fraction),

@@ -1,4 +1,7 @@
-"""One parameter set tried: at the fast speed over arrays made once, or at the exact one."""
+"""One parameter set tried: at the fast speed over arrays made once, or at the exact one.
+
+Both engines count and mark alike, so that outcomes of either can be ranked in one list.
+"""
 
 from __future__ import annotations
 
@@ -24,25 +27,37 @@ Marks = list[tuple[datetime, Decimal]]
 
 
 class Engine(Protocol):
-    """Runs one period with other values in place of the plan's own."""
+    """Runs one period with other values in place of the plan's own.
+
+    An engine is made once for a period and asked for many sets; a run leaves nothing behind in it.
+    """
 
     plan: BacktestPlan
 
     def run(self, params: Params) -> tuple[Outcome, Marks]:
-        """What came of a set, and the marks of equity; DataError for values out of bounds."""
+        """What came of a set, and the marks of equity; DataError for values out of bounds.
+
+        Names that ``params`` lacks keep the plan's values.
+        """
         ...
 
 
 def open_engine(
     recording: Recording, plan: BacktestPlan, *, speed: Literal["exact", "fast"], days_per_year: float
 ) -> Engine:
-    """An engine for ``plan``; DataError when there is nothing to decide, or for what the fast speed does not cover."""
+    """An engine for ``plan``; DataError when there is nothing to decide, or for what the fast speed does not cover.
+
+    ``days_per_year`` are the days on which the market trades, for annual figures.
+    """
     engine: Callable[[Recording, BacktestPlan, float], Engine] = FastEngine if speed == "fast" else ExactEngine
     return engine(recording, plan, days_per_year)
 
 
 def try_params(engine: Engine, params: Params) -> SetResult:
-    """The outcome of a set, or why there is none: one bad set must not take the others with it."""
+    """The outcome of a set, or why there is none: one bad set must not take the others with it.
+
+    Any exception is caught here, also one from a strategy's own code, and becomes a sentence.
+    """
     try:
         return engine.run(params)[0]
     except Exception as error:  # noqa: BLE001 - named with its reason, and the sweep goes on
@@ -64,7 +79,10 @@ class FastEngine:
         self._moments = [*points, min(plan.end, recording.last_close)]
 
     def run(self, params: Params) -> tuple[Outcome, Marks]:
-        """One call of the kernels; DataError for values out of bounds."""
+        """One call of the kernels; DataError for values out of bounds.
+
+        The arrays are shared and not changed; the account is a new one for each set.
+        """
         plan = plan_with(self.plan, params)
         state = open_state(float(plan.start_cash), len(self._dense.names))
         result = run_dense(
@@ -87,7 +105,10 @@ class FastEngine:
 
 
 class ExactEngine:
-    """Every order through the stages and the matching, for whatever strategy."""
+    """Every order through the stages and the matching, for whatever strategy.
+
+    It holds the interpreter's lock while it runs, so sets run side by side only in processes of their own.
+    """
 
     def __init__(self, recording: Recording, plan: BacktestPlan, days_per_year: float) -> None:
         self.plan = plan
@@ -95,7 +116,10 @@ class ExactEngine:
         self._days_per_year = days_per_year
 
     def run(self, params: Params) -> tuple[Outcome, Marks]:
-        """One exact backtest; DataError for values out of bounds."""
+        """One exact backtest; DataError for values out of bounds.
+
+        Near cases are 0: Decimal has none.
+        """
         result = run_backtest(self._recording, plan_with(self.plan, params))
         marks = list(result.equity)
         counts = result.to_json(self.plan.rules.strategy)["orders"]

@@ -1,4 +1,7 @@
-"""A sweep's own file: one line per set that was tried, written before the next is counted."""
+"""A sweep's own file: one line per set that was tried, written before the next is counted.
+
+A sweep of hours survives a kill by it: what is in the file is not run again.
+"""
 
 from __future__ import annotations
 
@@ -48,15 +51,24 @@ class Journal:
         return len(self._results)
 
     def find(self, params: Params) -> SetResult | None:
-        """What came of a set, None when it has not been tried."""
+        """What came of a set, None when it has not been tried.
+
+        Names may stand in any order in ``params``, but values must be equal as JSON: 1 and 1.0 are two sets.
+        """
         return self._results.get(params_key(params))
 
     def results(self) -> Iterator[SetResult]:
-        """Everything tried, in the order in which it was done."""
+        """Everything tried, in the order in which it was done.
+
+        A set that was written twice stands once, with what came last.
+        """
         yield from self._results.values()
 
     def write(self, result: SetResult) -> None:
-        """Keep one set, durably."""
+        """Keep one set, durably.
+
+        It is on disk (fsync) when this returns. The line names whether the set was tried or failed.
+        """
         kind = "failed" if isinstance(result, FailedSet) else "tried"
         fields = result.to_json() | ({"returns": result.returns} if isinstance(result, Outcome) else {})
         self._file.write(json.dumps({"kind": kind, **fields}, sort_keys=True).encode() + b"\n")
@@ -65,7 +77,10 @@ class Journal:
         self._results[params_key(result.params)] = result
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file.
+
+        It also gives up the lock, so that another run can go on with the file.
+        """
         self._file.close()
 
 

@@ -14,7 +14,10 @@ from tidemill.research.parameter_sets.spaces import Params
 
 
 def failure_text(error: Exception) -> str:
-    """Why a set could not be tried; errors of ours are sentences already, others need their kind."""
+    """Why a set could not be tried; errors of ours are sentences already, others need their kind.
+
+    For a foreign exception the name of its class stands in front, because its text alone seldom says enough.
+    """
     return str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
 
 
@@ -38,7 +41,10 @@ class Outcome:
     returns: tuple[int, float, float]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready; money as decimal strings."""
+        """JSON-ready; money as decimal strings.
+
+        The sums behind ``returns`` are left out: they serve to join runs and mean nothing to a reader.
+        """
         fields = asdict(self) | {"params": dict(self.params)}
         fields.pop("returns")
         return fields | {"equity_end": f"{self.equity_end:.8f}", "fees": f"{self.fees:.8f}"}
@@ -46,7 +52,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedSet:
-    """A parameter set that could not be tried, with the reason."""
+    """A parameter set that could not be tried, with the reason.
+
+    It is reported and kept in the journal, so a sweep that goes on does not try it again.
+    """
 
     params: Params
     reason: str
@@ -62,7 +71,11 @@ SetResult = Outcome | FailedSet
 def make_outcome(
     params: Params, equity: np.ndarray, sharpe: float, *, fees: float, orders: int, filled: int, near: int
 ) -> Outcome:
-    """The outcome of a run whose marks are ``equity`` float64 (N,), N >= 2."""
+    """The outcome of a run whose marks are ``equity`` float64 (N,), N >= 2.
+
+    ``equity`` is positive and in account currency, the start among it; ``sharpe`` may be NaN, which becomes None.
+    ``near`` counts comparisons too close for float64 to decide.
+    """
     moves = equity[1:] / equity[:-1] - 1
     peaks = np.maximum.accumulate(equity)
     return Outcome(
@@ -80,7 +93,10 @@ def make_outcome(
 
 
 def rank_outcomes(results: Iterable[SetResult]) -> list[Outcome]:
-    """Outcomes by Sharpe ratio, the best first; equal ones by return, then as they came. Without a ratio: last."""
+    """Outcomes by Sharpe ratio, the best first; equal ones by return, then as they came. Without a ratio: last.
+
+    Failed sets are left out.
+    """
     return sorted((result for result in results if isinstance(result, Outcome)), key=_rank, reverse=True)
 
 
@@ -89,5 +105,8 @@ def _rank(outcome: Outcome) -> tuple[float, float]:
 
 
 def best_of(results: Iterable[SetResult]) -> Outcome | None:
-    """The outcome that ranks first, None when no set could be tried."""
+    """The outcome that ranks first, None when no set could be tried.
+
+    Best by Sharpe ratio; whether that is more than luck is for the odds to say, not for the rank.
+    """
     return next(iter(rank_outcomes(results)), None)

@@ -33,13 +33,19 @@ PARAMETERS: Mapping[str, tuple[str, float, float]] = {
 
 
 def parameter_grid(values: Mapping[str, Sequence[float | str]]) -> Iterator[dict[str, float | str]]:
-    """Every combination of the values, the last name turning fastest."""
+    """Every combination of the values, the last name turning fastest.
+
+    Without any name there is one combination, the empty one: the plan's own values.
+    """
     for combination in itertools.product(*values.values()):
         yield dict(zip(values, combination, strict=True))
 
 
 def read_values(text: str) -> tuple[str, tuple[float | str, ...]]:
-    """``name=v1,v2,...`` as a name and its values; DataError names what is wrong."""
+    """``name=v1,v2,...`` as a name and its values; DataError names what is wrong.
+
+    Values of ``strategy`` stay texts, all others are numbers. Bounds are not checked here.
+    """
     name, listed = _split(text, "name=value,value,...")
     parts = [part.strip() for part in listed.split(",") if part.strip()]
     if not parts:
@@ -48,7 +54,10 @@ def read_values(text: str) -> tuple[str, tuple[float | str, ...]]:
 
 
 def read_range(text: str) -> tuple[str, tuple[float, float]]:
-    """``name=low:high`` as a name and its ends, which the search stays between; DataError names what is wrong."""
+    """``name=low:high`` as a name and its ends, which the search stays between; DataError names what is wrong.
+
+    Both ends are numbers and ``low`` < ``high``. A strategy has no range.
+    """
     name, ends = _split(text, "name=low:high")
     low, colon, high = ends.partition(":")
     if not colon or name == STRATEGY:
@@ -81,7 +90,10 @@ def _unknown(name: str) -> DataError:
 
 
 def check_params(params: Params) -> None:
-    """DataError when a name is unknown or a value outside its bounds."""
+    """DataError when a name is unknown or a value outside its bounds.
+
+    NaN lies outside any bounds. Types are checked too: a text where a number belongs is refused.
+    """
     for name, value in params.items():
         if name == STRATEGY:
             continue

@@ -12,7 +12,10 @@ from tidemill.domain.errors import DataError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Sets are chosen on [``train_start``, ``train_end``) and told on [``test_start``, ``test_end``)."""
+    """Sets are chosen on [``train_start``, ``train_end``) and told on [``test_start``, ``test_end``).
+
+    Moments are decided closes in UTC. Between train and test lies the gap that is purged.
+    """
 
     train_start: datetime
     train_end: datetime
