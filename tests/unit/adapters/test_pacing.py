@@ -151,6 +151,24 @@ def test_units_whose_moment_has_lapsed_are_leased_again() -> None:
     assert budgets.leases == 2
 
 
+def test_who_overslept_the_moment_of_its_units_leases_others() -> None:
+    class Counting(MemoryBudgets):
+        leases = 0
+
+        def lease_block(self, name: str, owner: str, rule: BudgetRule, units: float, *, now: datetime) -> Block:
+            self.leases += 1
+            return super().lease_block(name, owner, rule, units, now=now)
+
+    naps = iter([10.0, *[0.0] * 9])
+    budgets = Counting()
+    caller = Caller(budgets=budgets, overslept=lambda: next(naps))
+    for _ in range(4):
+        caller.spend()
+    assert (budgets.leases, caller.slept) == (1, [])
+    caller.spend()
+    assert budgets.leases == 3
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

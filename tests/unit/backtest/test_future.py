@@ -163,8 +163,8 @@ def test_there_is_something_to_change(usual: dict[str, BacktestResult]) -> None:
 def test_wherever_the_moment_lies_the_past_stays(usual: dict[str, BacktestResult], hours: int) -> None:
     moment = MOMENT + hours * HOUR
     other = run(make_recording(bars_from=moment, posts_from=moment), "trend")
-    known = moment - HOUR if hours % 2 else moment
-    assert records(other, until=known) == records(usual["trend"], until=known)
+    latest = moment - HOUR if hours % 2 else moment
+    assert records(other, until=latest) == records(usual["trend"], until=latest)
 
 
 class Prophet:

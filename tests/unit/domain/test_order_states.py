@@ -68,12 +68,12 @@ def test_the_table_is_held_by_the_pairs() -> None:
 
 def reachable(state: OrderState) -> set[OrderState]:
     """All states that may follow ``state``, however many moves later."""
-    known, waiting = set(), [state]
+    reached, waiting = set(), [state]
     while waiting:
-        for after in LEGAL_MOVES[waiting.pop()] - known:
-            known.add(after)
+        for after in LEGAL_MOVES[waiting.pop()] - reached:
+            reached.add(after)
             waiting.append(after)
-    return known
+    return reached
 
 
 def test_every_state_but_the_first_is_reached_from_planned() -> None:

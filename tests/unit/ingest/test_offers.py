@@ -29,10 +29,10 @@ class Venue:
     """Offers AAA and BBB; what else it is asked for it refuses with ``refusal``."""
 
     def __init__(self, refusal: Exception | None = None) -> None:
-        self.refusal, self.asked = refusal, 0
+        self.refusal, self.requests = refusal, 0
 
     def fetch_instruments(self) -> Sequence[Instrument]:
-        self.asked += 1
+        self.requests += 1
         return [instrument("AAA"), instrument("BBB")]
 
     def fetch_bars(self, name: str, timeframe: str, start: datetime, end: datetime) -> pd.DataFrame:
@@ -49,14 +49,14 @@ class TimedVenue(Venue):
 
     def __init__(self, wall: ManualClock, ahead: timedelta, seconds: float = 0.0) -> None:
         super().__init__()
-        self.wall, self.ahead, self.seconds, self.times_asked = wall, ahead, seconds, 0
+        self.wall, self.ahead, self.seconds, self.time_requests = wall, ahead, seconds, 0
 
     def fetch_time(self) -> datetime:
-        self.times_asked += 1
+        self.time_requests += 1
         self.wall.move_to(self.wall.now() + timedelta(seconds=self.seconds))
-        told = self.wall.now() + self.ahead
+        answer = self.wall.now() + self.ahead
         self.wall.move_to(self.wall.now() + timedelta(seconds=self.seconds))
-        return told
+        return answer
 
 
 def offers(venue: Venue, wall: ManualClock | None = None, max_skew: timedelta | None = SKEW) -> VenueOffers:
@@ -72,7 +72,7 @@ def test_a_venue_is_asked_once_for_all_that_it_offers() -> None:
         "BBB",
         "AAA",
     ]
-    assert venue.asked == 1
+    assert venue.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_a_venue_s_time_is_asked_at_most_once_a_minute() -> None:
     looked_up = offers(venue, wall)
     for _ in range(3):
         looked_up.need_clock("V")
-    assert venue.times_asked == 1
+    assert venue.time_requests == 1
     wall.move_to(NOW + CLOCK_CHECK_EVERY)
     looked_up.need_clock("V")
-    assert venue.times_asked == 2
+    assert venue.time_requests == 2
 
 
 def test_a_clock_that_was_set_right_is_believed_after_a_minute() -> None:
@@ -148,5 +148,5 @@ def test_in_a_replay_and_at_a_venue_without_a_clock_nothing_is_compared() -> Non
     wall = ManualClock(NOW)
     venue = TimedVenue(wall, timedelta(days=900))
     offers(venue, wall, None).need_clock("V")
-    assert venue.times_asked == 0
+    assert venue.time_requests == 0
     offers(Venue()).need_clock("V")

@@ -59,8 +59,8 @@ def filled_ledger() -> MemoryLedger:
     """One decision with two buys, of which the first was filled in two parts."""
     ledger = opened("memory", None, None)
     epoch = lease(ledger)
-    made = decision(0, record=RECORD, store_watermark=WATERMARK)
-    assert ledger.record_decision(made, (intent(0, 0), intent(0, 1)), epoch=epoch)
+    recorded = decision(0, record=RECORD, store_watermark=WATERMARK)
+    assert ledger.record_decision(recorded, (intent(0, 0), intent(0, 1)), epoch=epoch)
     ledger.begin_submit("i0l0", epoch=epoch, window_ms=5000, stamp=STAMP)
     ledger.record_state("i0l0", OrderState.FILLED, stamp=STAMP, order=venue_order(OrderState.FILLED, "2"))
     ledger.record_fills("a", [fill("1", "1.5"), fill("2", "0.5")], stamp=STAMP)
@@ -86,9 +86,9 @@ def test_a_decision_is_explained_with_all_its_orders() -> None:
 def test_a_decision_without_orders_is_explained_all_the_same() -> None:
     ledger = opened("memory", None, None)
     ledger.record_decision(decision(3, outcome="refused", reason="no bars", record={}), (), epoch=lease(ledger))
-    told = explain("d3", ledger=ledger, payloads=NOTHING, account="a").to_json()
-    assert told["orders"] == []
-    assert (told["decision"]["outcome"], told["decision"]["reason"], told["decision"]["equity"]) == (
+    lineage = explain("d3", ledger=ledger, payloads=NOTHING, account="a").to_json()
+    assert lineage["orders"] == []
+    assert (lineage["decision"]["outcome"], lineage["decision"]["reason"], lineage["decision"]["equity"]) == (
         "refused",
         "no bars",
         None,
@@ -102,21 +102,21 @@ def test_a_name_that_nothing_has_is_refused(identity: str) -> None:
 
 
 def test_the_fills_add_up_to_what_the_order_has() -> None:
-    (told,) = explain("i0l0", ledger=LEDGER, payloads=NOTHING, account="a").to_json()["orders"]
-    assert sum(Decimal(row["quantity"]) for row in told["fills"]) == order(LEDGER).filled == 2
-    assert [row["trade_id"] for row in told["fills"]] == ["1", "2"]
-    assert {row["traded_at"] for row in told["fills"]} == {"2021-01-01T00:00:00Z"}
-    assert [row["state"] for row in told["events"]] == ["planned", "submitting", "filled"]
+    (lineage,) = explain("i0l0", ledger=LEDGER, payloads=NOTHING, account="a").to_json()["orders"]
+    assert sum(Decimal(row["quantity"]) for row in lineage["fills"]) == order(LEDGER).filled == 2
+    assert [row["trade_id"] for row in lineage["fills"]] == ["1", "2"]
+    assert {row["traded_at"] for row in lineage["fills"]} == {"2021-01-01T00:00:00Z"}
+    assert [row["state"] for row in lineage["events"]] == ["planned", "submitting", "filled"]
 
 
 def test_only_what_concerns_the_instrument_is_told_of_limits_and_forecasts() -> None:
-    (told,) = explain("i0l0", ledger=LEDGER, payloads=NOTHING, account="a").to_json()["orders"]
-    assert told["limits"]["applied"] == [{"instrument": BTC, "limit": "order"}]
-    assert told["limits"]["wanted"] == [{"instrument": BTC, "quantity": "9"}]
-    assert told["forecast"] == {"instrument": BTC, "strength": 0.5}
-    assert told["features"] == {"ret_1": 0.25}
-    assert told["model"] == {"rule": "trend", "code": ""}
-    assert told["data"] == {
+    (lineage,) = explain("i0l0", ledger=LEDGER, payloads=NOTHING, account="a").to_json()["orders"]
+    assert lineage["limits"]["applied"] == [{"instrument": BTC, "limit": "order"}]
+    assert lineage["limits"]["wanted"] == [{"instrument": BTC, "quantity": "9"}]
+    assert lineage["forecast"] == {"instrument": BTC, "strength": 0.5}
+    assert lineage["features"] == {"ret_1": 0.25}
+    assert lineage["model"] == {"rule": "trend", "code": ""}
+    assert lineage["data"] == {
         "watermark": "2021-01-01T00:00:00Z",
         "decided_bar": "2020-12-31T23:00:00Z",
         "close": "100",
@@ -128,8 +128,8 @@ def test_only_what_concerns_the_instrument_is_told_of_limits_and_forecasts() -> 
 def test_of_each_source_the_newest_answer_that_was_there_by_then_is_told() -> None:
     stored = {f"bars {BTC}": [WATERMARK - 9, WATERMARK, WATERMARK + 1], "posts reddit": [WATERMARK + 5]}
     payloads = Payloads(**stored)
-    (told,) = explain("i0l0", ledger=LEDGER, payloads=payloads, account="a").to_json()["orders"]
-    assert [(row["source"], row["stored_at"]) for row in told["raw"]] == [(f"bars {BTC}", WATERMARK)]
+    (lineage,) = explain("i0l0", ledger=LEDGER, payloads=payloads, account="a").to_json()["orders"]
+    assert [(row["source"], row["stored_at"]) for row in lineage["raw"]] == [(f"bars {BTC}", WATERMARK)]
     # the control tells of answers that the decision cannot have read
     (late,) = explain("i0l0", ledger=LEDGER, payloads=EveryPayload(**stored), account="a").to_json()["orders"]
     assert [row["stored_at"] for row in late["raw"]] == [WATERMARK + 1, WATERMARK + 5]

@@ -66,15 +66,15 @@ def test_days_add_up_to_the_series(stored: set[int], missing: list[Gap]) -> None
     series = measure(stored, missing)
     assert [day.expected for day in series.days] == [24, 24, 12]
     assert sum(day.stored for day in series.days) == series.stored
-    told = series.to_json()["incomplete_days"]
-    assert [row["stored"] for row in told] == [day.stored for day in series.days if day.fraction < 1]
+    rows = series.to_json()["incomplete_days"]
+    assert [row["stored"] for row in rows] == [day.stored for day in series.days if day.fraction < 1]
 
 
 @given(hours, gaps())
 def test_what_no_gap_explains_is_of_unknown_cause(stored: set[int], missing: list[Gap]) -> None:
     explained = {hour for gap in missing for hour in range(LENGTH) if gap.start <= START + hour * HOUR < gap.end}
-    known = [gap for gap in missing if gap.cause is not Cause.UNKNOWN]
-    if len(known) == len(missing):
+    explaining = [gap for gap in missing if gap.cause is not Cause.UNKNOWN]
+    if len(explaining) == len(missing):
         assert measure(stored, missing).missing.get(Cause.UNKNOWN, 0) == LENGTH - len(stored | explained)
 
 
@@ -111,9 +111,9 @@ def test_a_period_in_which_no_bar_is_due_is_complete() -> None:
 def test_the_window_of_a_decision_is_whole_exactly_when_no_bar_of_it_is_missing(
     stored: set[int], now: int, bars: int
 ) -> None:
-    known = {hour for hour in stored if hour < now}
-    fraction = window_fraction(micros(known), GRID, START + now * HOUR, bars=bars)
-    recent = sorted(known)[-bars:]
+    closed = {hour for hour in stored if hour < now}
+    fraction = window_fraction(micros(closed), GRID, START + now * HOUR, bars=bars)
+    recent = sorted(closed)[-bars:]
     assert 0 <= fraction <= 1
     if not recent:
         assert fraction == 0

@@ -57,9 +57,9 @@ def worth(portfolio: Portfolio) -> Decimal:
     return portfolio.equity({"AAA": Decimal(100), "BBB": Decimal(100)})
 
 
-def limit(portfolio: Portfolio, limits: Limits, wanted: dict[str, Decimal], **changes: object) -> Approved:
+def limit(portfolio: Portfolio, limits: Limits, aim: dict[str, Decimal], **changes: object) -> Approved:
     targets = [
-        TargetPosition(instrument=name, quantity=quantity, price=HUNDRED[name]) for name, quantity in wanted.items()
+        TargetPosition(instrument=name, quantity=quantity, price=HUNDRED[name]) for name, quantity in aim.items()
     ]
     values = {"volumes": ENDLESS, "prices": HUNDRED, "equity": worth(portfolio), **changes}
     return apply_limits(targets, portfolio, instruments=INSTRUMENTS, limits=limits, **values)
@@ -73,11 +73,11 @@ def change_of(approved: Approved, portfolio: Portfolio, name: str) -> Decimal:
 
 @given(lots, lots, st.decimals(-500, 10_000, places=2), fractions, st.sampled_from([f.name for f in fields(Limits)]))
 def test_adding_a_limit_never_approves_more(
-    held: Decimal, wanted: Decimal, cash: Decimal, fraction: Decimal, name: str
+    held: Decimal, aim: Decimal, cash: Decimal, fraction: Decimal, name: str
 ) -> None:
     portfolio = account(cash, held, peak=Decimal(5000))
-    loose = limit(portfolio, OPEN, {AAA.id: wanted})
-    tight = limit(portfolio, replace(OPEN, **{name: fraction}), {AAA.id: wanted})
+    loose = limit(portfolio, OPEN, {AAA.id: aim})
+    tight = limit(portfolio, replace(OPEN, **{name: fraction}), {AAA.id: aim})
     before, after = (change_of(approved, portfolio, AAA.id) for approved in (loose, tight))
     assert abs(after) <= abs(before)
     assert after * before >= 0
@@ -85,56 +85,56 @@ def test_adding_a_limit_never_approves_more(
 
 @given(dusty, dusty, st.decimals(-500, 10_000, places=2), fractions, fractions)
 def test_all_limits_at_once_approve_no_more_than_any_of_them(
-    held: Decimal, wanted: Decimal, cash: Decimal, share: Decimal, order: Decimal
+    held: Decimal, aim: Decimal, cash: Decimal, share: Decimal, order: Decimal
 ) -> None:
     portfolio = account(cash, held)
     single = [replace(OPEN, max_position_fraction=share), replace(OPEN, max_order_fraction=order)]
     both = replace(OPEN, max_position_fraction=share, max_order_fraction=order)
-    changes = [abs(change_of(limit(portfolio, own, {AAA.id: wanted}), portfolio, AAA.id)) for own in single]
-    assert abs(change_of(limit(portfolio, both, {AAA.id: wanted}), portfolio, AAA.id)) <= min(changes)
+    changes = [abs(change_of(limit(portfolio, own, {AAA.id: aim}), portfolio, AAA.id)) for own in single]
+    assert abs(change_of(limit(portfolio, both, {AAA.id: aim}), portfolio, AAA.id)) <= min(changes)
 
 
 @given(dusty, dusty, st.decimals(0, 10_000, places=2), st.decimals(0, 1, places=3))
 def test_an_approved_change_goes_where_the_target_lies(
-    held: Decimal, wanted: Decimal, cash: Decimal, fraction: Decimal
+    held: Decimal, aim: Decimal, cash: Decimal, fraction: Decimal
 ) -> None:
     """Dust beside whole lots too: rounding to a lot never turns a purchase into a sale."""
     portfolio = account(cash, held)
-    approved = limit(portfolio, replace(OPEN, max_order_fraction=fraction), {AAA.id: wanted})
+    approved = limit(portfolio, replace(OPEN, max_order_fraction=fraction), {AAA.id: aim})
     moved = change_of(approved, portfolio, AAA.id)
-    assert moved * (wanted - held) >= 0
-    assert abs(moved) <= abs(wanted - held)
+    assert moved * (aim - held) >= 0
+    assert abs(moved) <= abs(aim - held)
 
 
-@pytest.mark.parametrize(("wanted", "allowed"), [("0", []), ("20", []), ("10", [])])
-def test_an_account_that_owes_more_than_it_holds_is_not_made_to_buy(wanted: str, allowed: list[Decimal]) -> None:
+@pytest.mark.parametrize(("aim", "allowed"), [("0", []), ("20", []), ("10", [])])
+def test_an_account_that_owes_more_than_it_holds_is_not_made_to_buy(aim: str, allowed: list[Decimal]) -> None:
     """A quarter of a debt of 9,000 is -22.5 units: taken as it stands, a sale would become a purchase."""
     portfolio = account(Decimal(-10_000), Decimal(10))
     assert worth(portfolio) == -9000
-    approved = limit(portfolio, replace(OPEN, max_order_fraction=Decimal("0.25")), {AAA.id: Decimal(wanted)})
+    approved = limit(portfolio, replace(OPEN, max_order_fraction=Decimal("0.25")), {AAA.id: Decimal(aim)})
     assert [target.quantity for target in approved.targets] == allowed
 
 
 @given(lots, lots, st.decimals(-20_000, 0, places=2))
-def test_in_debt_too_a_change_goes_where_the_target_lies(held: Decimal, wanted: Decimal, cash: Decimal) -> None:
+def test_in_debt_too_a_change_goes_where_the_target_lies(held: Decimal, aim: Decimal, cash: Decimal) -> None:
     portfolio = account(cash, held)
-    moved = change_of(limit(portfolio, LIMITS, {AAA.id: wanted}), portfolio, AAA.id)
-    assert moved * (wanted - held) >= 0
+    moved = change_of(limit(portfolio, LIMITS, {AAA.id: aim}), portfolio, AAA.id)
+    assert moved * (aim - held) >= 0
 
 
-@pytest.mark.parametrize(("held", "wanted"), [("0.0005", "1"), ("1.0005", "0")])
-def test_rounding_to_lots_does_not_cross_dust_that_is_held(held: str, wanted: str) -> None:
+@pytest.mark.parametrize(("held", "aim"), [("0.0005", "1"), ("1.0005", "0")])
+def test_rounding_to_lots_does_not_cross_dust_that_is_held(held: str, aim: str) -> None:
     portfolio = account(ZERO, Decimal(held))
     share = Decimal("0.0003") * 100 / worth(portfolio)
-    approved = limit(portfolio, replace(OPEN, max_order_fraction=share), {AAA.id: Decimal(wanted)})
+    approved = limit(portfolio, replace(OPEN, max_order_fraction=share), {AAA.id: Decimal(aim)})
     assert not approved.targets
     assert [veto.allowed for veto in approved.vetoes] == [Decimal(held)]
 
 
 @given(lots, lots, st.decimals("0.01", 10_000, places=2))
-def test_what_only_reduces_passes_all_limits_on_what_is_held(held: Decimal, wanted: Decimal, cash: Decimal) -> None:
+def test_what_only_reduces_passes_all_limits_on_what_is_held(held: Decimal, aim: Decimal, cash: Decimal) -> None:
     """Drawdown, position and gross never stand in the way of a sale, however little they allow."""
-    low, high = sorted((held, wanted))
+    low, high = sorted((held, aim))
     portfolio = account(cash, high, peak=Decimal(10**6))
     nothing = dict.fromkeys(("max_gross_fraction", "max_position_fraction", "max_drawdown"), ZERO)
     approved = limit(portfolio, replace(OPEN, **nothing), {AAA.id: low})
@@ -152,46 +152,44 @@ def test_the_same_limits_stop_a_purchase(held: Decimal, more: Decimal, name: str
 
 @given(lots, lots, lots, lots, st.decimals("0.1", 1, places=2))
 def test_all_positions_together_stay_under_the_gross_limit_unless_they_lay_above(
-    held: Decimal, other: Decimal, wanted: Decimal, also: Decimal, fraction: Decimal
+    held: Decimal, other: Decimal, aim: Decimal, also: Decimal, fraction: Decimal
 ) -> None:
     portfolio = account(Decimal(2000), held, other)
-    approved = limit(portfolio, replace(OPEN, max_gross_fraction=fraction), {AAA.id: wanted, BBB.id: also})
+    approved = limit(portfolio, replace(OPEN, max_gross_fraction=fraction), {AAA.id: aim, BBB.id: also})
     before = (held + other) * 100
     after = before + 100 * sum(change_of(approved, portfolio, name) for name in INSTRUMENTS)
     assert after <= max(before, fraction * worth(portfolio))
 
 
 @given(lots, lots, st.text("abc", min_size=1, max_size=5))
-def test_a_stopped_instrument_neither_buys_nor_sells(held: Decimal, wanted: Decimal, why: str) -> None:
+def test_a_stopped_instrument_neither_buys_nor_sells(held: Decimal, aim: Decimal, why: str) -> None:
     portfolio = account(Decimal(1000), held)
-    approved = limit(portfolio, OPEN, {AAA.id: wanted}, stopped={AAA.id: why})
+    approved = limit(portfolio, OPEN, {AAA.id: aim}, stopped={AAA.id: why})
     assert not approved.targets
-    assert [veto.reason for veto in approved.vetoes] == ([why] if wanted != held else [])
+    assert [veto.reason for veto in approved.vetoes] == ([why] if aim != held else [])
 
 
 @given(lots, st.decimals(0, 1000, places=3))
-def test_a_bar_without_trades_lets_nothing_through(wanted: Decimal, volume: Decimal) -> None:
+def test_a_bar_without_trades_lets_nothing_through(aim: Decimal, volume: Decimal) -> None:
     portfolio = account(Decimal(10_000))
-    approved = limit(portfolio, replace(OPEN, max_volume_fraction=Decimal("0.05")), {AAA.id: wanted}, volumes={})
+    approved = limit(portfolio, replace(OPEN, max_volume_fraction=Decimal("0.05")), {AAA.id: aim}, volumes={})
     assert not approved.targets
-    some = limit(
-        portfolio, replace(OPEN, max_volume_fraction=Decimal("0.05")), {AAA.id: wanted}, volumes={AAA.id: volume}
+    narrow = limit(
+        portfolio, replace(OPEN, max_volume_fraction=Decimal("0.05")), {AAA.id: aim}, volumes={AAA.id: volume}
     )
-    assert change_of(some, portfolio, AAA.id) <= volume * Decimal("0.05")
+    assert change_of(narrow, portfolio, AAA.id) <= volume * Decimal("0.05")
 
 
 @given(lots, lots, st.decimals(-500, 10_000, places=2))
-def test_every_cut_is_told_with_what_was_wanted_and_what_is_allowed(
-    held: Decimal, wanted: Decimal, cash: Decimal
-) -> None:
+def test_every_cut_is_told_with_what_was_wanted_and_what_is_allowed(held: Decimal, aim: Decimal, cash: Decimal) -> None:
     portfolio = account(cash, held, peak=Decimal(5000))
-    approved = limit(portfolio, LIMITS, {AAA.id: wanted})
-    if change_of(approved, portfolio, AAA.id) != wanted - held:
+    approved = limit(portfolio, LIMITS, {AAA.id: aim})
+    if change_of(approved, portfolio, AAA.id) != aim - held:
         assert approved.vetoes
     for veto in approved.vetoes:
         assert veto.limit in RULES
         assert veto.reason
-        assert veto.wanted == wanted != veto.allowed
+        assert veto.wanted == aim != veto.allowed
 
 
 def sized(portfolio: Portfolio, strength: float, volatility: float | None = 0.5) -> Sizing:

@@ -108,6 +108,12 @@ def test_no_ten_seconds_and_no_day_take_more_orders_than_announced(pauses: list[
         assert all(sum(1 for other in times if moment - span < other <= moment) <= limit for moment in times)
 
 
+def test_there_is_room_again_after_ten_seconds_and_after_a_day() -> None:
+    usage = Usage(SMALL)
+    moments = (0.0, 0.0, 0.0, 9.9, 10.0, 10.0, 20.0, DAY_SECONDS - 1, DAY_SECONDS)
+    assert [served(usage, "key", now) for now in moments] == [True] * 3 + [False] + [True] * 2 + [False] * 2 + [True]
+
+
 def test_orders_of_one_key_do_not_count_for_another() -> None:
     usage = Usage(SMALL)
     assert [served(usage, "mine", 0.0) for _ in range(4)] == [True, True, True, False]

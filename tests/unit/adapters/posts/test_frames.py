@@ -135,6 +135,6 @@ def test_an_error_of_ours_comes_out_of_a_client_s_as_it_went_in() -> None:
         original_exception = DataError("no such query")
 
     assert unwrap(Wrapped(), "X") is Wrapped.original_exception
-    told = unwrap(KeyError("data"), "X")
-    assert isinstance(told, TransientError)
-    assert str(told) == "X gave an answer that cannot be read (KeyError)"
+    error = unwrap(KeyError("data"), "X")
+    assert isinstance(error, TransientError)
+    assert str(error) == "X gave an answer that cannot be read (KeyError)"
