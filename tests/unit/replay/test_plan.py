@@ -16,8 +16,9 @@ from support.recordings_made import HEAD, at, frame, recording, write
 
 from tidemill.domain.errors import ConfigurationError, DataError
 from tidemill.recording.traded import DEFAULT_STEPS, make_grid, traded_part
+from tidemill.replay.drive import StepLog
 from tidemill.replay.plan import ReplayOptions, ReplayPlan, channels, make_plan, replay_settings, write_settings_file
-from tidemill.replay.summary import largest_drawdown, why_no_fill
+from tidemill.replay.summary import DemoSummary, largest_drawdown, why_no_fill
 from tidemill.reports.orders import ORDER_COUNTS
 from tidemill.settings import FILE_NAME, Settings, load_settings
 
@@ -128,9 +129,26 @@ def test_the_largest_fall_is_the_worst_of_all_pairs_in_their_order(values: list[
     assert largest_drawdown(marks) == max([Decimal(0), *falls])
 
 
-def summary(**counts: int) -> dict[str, object]:
-    orders = {**dict.fromkeys(ORDER_COUNTS, 0), **counts}
-    return {"orders": orders, "refusals": [], "steps": 2, "forecasts": 4}
+def summary(folder: Path, log: StepLog, counts: dict[str, int]) -> DemoSummary:
+    """What a replay of twelve decisions came to, as far as the sentence reads it."""
+    return DemoSummary(
+        plan=plan(folder),
+        log=log,
+        history={},
+        seconds=1.0,
+        ui="",
+        model=None,
+        orders={**dict.fromkeys(ORDER_COUNTS, 0), **counts},
+        fees=Decimal(0),
+        equity_start=Decimal(100),
+        equity_end=Decimal(100),
+        max_drawdown=Decimal(0),
+        ledger_venue_difference=Decimal(0),
+        lineage=None,
+    )
+
+
+REFUSED = [{"reason": "a"}, {"reason": "no bars"}]
 
 
 @pytest.mark.parametrize(
@@ -138,19 +156,15 @@ def summary(**counts: int) -> dict[str, object]:
     [
         ({}, {"filled": 1}, ""),
         ({}, {"partly_filled": 1}, ""),
-        (
-            {"refusals": [{"reason": "a"}, {"reason": "no bars"}]},
-            {},
-            "every decision was refused, the last because: no bars.",
-        ),
+        ({"refusals": REFUSED * 6}, {}, "every decision was refused, the last because: no bars."),
         ({"forecasts": 0}, {}, "there was no forecast"),
         ({}, {}, "no forecast asked for a change of position large enough"),
         ({}, {"intended": 3, "expired": 2, "rejected": 1}, "of 3 orders 2 expired at their price cap, 1 were rejected"),
-        ({"refusals": [{"reason": "a"}], "forecasts": 0}, {}, "there was no forecast"),
+        ({"refusals": REFUSED, "forecasts": 0}, {}, "there was no forecast"),
     ],
 )
-def test_why_nothing_was_filled(changes: dict[str, object], counts: dict[str, int], words: str) -> None:
-    sentence = why_no_fill({**summary(**counts), **changes})
+def test_why_nothing_was_filled(tmp_path: Path, changes: dict[str, object], counts: dict[str, int], words: str) -> None:
+    sentence = why_no_fill(summary(tmp_path, StepLog(**{"forecasts": 4, **changes}), counts))
     assert words in sentence
     assert bool(sentence) == bool(words)
 
