@@ -12,7 +12,10 @@ FIELDS = ("high", "low", "close", "volume")
 
 
 class PointClock:
-    """A grid of decisions in micros: which point decides on which bar. ``sessions`` is None on a 24x7 grid."""
+    """A grid of decisions in micros: which point decides on which bar. ``sessions`` is None on a 24x7 grid.
+
+    24x7: a bar is decided at its close. As recorded: at the open of the session after it.
+    """
 
     def __init__(self, grid: DecisionGrid) -> None:
         self.length = timeframe_seconds(grid.timeframe) * MICROS_PER_SECOND
@@ -24,7 +27,10 @@ class PointClock:
         )
 
     def points(self, opens: np.ndarray) -> np.ndarray:
-        """The point that decides on each bar, int64 (bars,); -1 where no session follows."""
+        """The point that decides on each bar, int64 (bars,); -1 where no session follows.
+
+        ``opens`` are int64 micros, in any order.
+        """
         if self.sessions is None:
             return opens + self.length
         following = np.searchsorted(self.sessions, opens, side="right")
@@ -32,7 +38,10 @@ class PointClock:
         return points
 
     def decided_opens(self, points: np.ndarray) -> np.ndarray:
-        """Open of the bar that each point decides on, int64 (points,)."""
+        """Open of the bar that each point decides on, int64 (points,).
+
+        ``points`` are points of the grid; of another moment the answer means nothing.
+        """
         if self.sessions is None:
             return points - self.length
         opens: np.ndarray = self.sessions[np.searchsorted(self.sessions, points) - 1]
@@ -56,20 +65,28 @@ class BarHistory:
         """Whether each bar was revised, or known later than the decision on it: bool (bars,)."""
         points = clock.points(self.opens)
         irregular: np.ndarray = (points >= 0) & (self._known_from > points + clock.delay)
+        # revisions of one bar stand side by side: both count as irregular
         revised = self.opens[1:] == self.opens[:-1]
         irregular[1:] |= revised
         irregular[:-1] |= revised
         return irregular
 
     def are_regular(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """Whether all bars opened from ``first`` to ``last`` were in time and never revised: bool, for each pair."""
+        """Whether all bars opened from ``first`` to ``last`` were in time and never revised: bool, for each pair.
+
+        Both ends are int64 micros and count. Where it is true, features may be cut from one array for all points, and
+        need no look at revisions.
+        """
         low = np.searchsorted(self.opens, first, side="left")
         high = np.searchsorted(self.opens, last, side="right")
         regular: np.ndarray = self._irregular_before[low] == self._irregular_before[high]
         return regular
 
     def last_positions(self, opens: np.ndarray) -> np.ndarray:
-        """Position of the last bar opened at or before each of ``opens``; -1 where there is none."""
+        """Position of the last bar opened at or before each of ``opens``; -1 where there is none.
+
+        int64, one for each of ``opens``; of several revisions of that bar the last stored.
+        """
         positions: np.ndarray = np.searchsorted(self.opens, opens, side="right") - 1
         return positions
 
@@ -87,7 +104,10 @@ class BarHistory:
         return newest
 
     def closes_at(self, opens: np.ndarray, moment: int | None = None) -> np.ndarray:
-        """Closes of the bars opened at ``opens``, as known at ``moment`` (None: as revised last); NaN without one."""
+        """Closes of the bars opened at ``opens``, as known at ``moment`` (None: as revised last); NaN without one.
+
+        ``opens`` are int64 micros in any order, ``moment`` micros. float64, one for each.
+        """
         positions = self.newest_revisions(moment)
         if not len(positions):
             return np.full(len(opens), np.nan)

@@ -25,6 +25,9 @@ def find_leaks(
     """Names of features whose value at some sampled point changes once later knowledge is taken away.
 
     The points are spread evenly over the table. Equality is bit for bit, NaN equal to NaN.
+
+    Empty when none leaks or there is no point to look at. ``rows`` stands for a different set of instruments at a
+    point. ``build`` is called as :func:`build_features` is.
     """
     whole = build(bars, scores, grid=grid, points=None, universe=universe)
     points = whole.index.get_level_values("point").unique()

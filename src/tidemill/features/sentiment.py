@@ -33,6 +33,7 @@ class ScoreWindows:
 
     def __init__(self, scores: pd.DataFrame) -> None:
         scores = scores if len(scores) else NO_SCORES
+        # a score of a post cannot count before the post was created, whatever its source says
         known_from = np.maximum(micros(scores["event_time"]), micros(scores["knowledge_time"]))
         # the id breaks ties, so that sums are made in one order whatever order the store gives
         order = np.lexsort((scores["post_id"].astype(str).to_numpy(), known_from))
@@ -42,7 +43,11 @@ class ScoreWindows:
         self._by_base: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def features(self, base: str, closes: np.ndarray) -> np.ndarray:
-        """Features of ``base`` at each close (micros): float64 (len(closes), len(SENTIMENT_FEATURES))."""
+        """Features of ``base`` at each close (micros): float64 (len(closes), len(SENTIMENT_FEATURES)).
+
+        Windows end at the close and begin 24 or 72 hours before it, exclusive. Counts are log1p; the standard
+        deviation divides by the count.
+        """
         if not len(self._times):
             return np.zeros((len(closes), len(SENTIMENT_FEATURES)))
         rows = [self._row(base, int(close)) for close in closes]

@@ -50,12 +50,18 @@ class FeatureRows:
         return self._frame
 
     def column(self, name: str) -> np.ndarray:
-        """One column, float64 (rows,)."""
+        """One column, float64 (rows,).
+
+        A view of ``values``: do not write into it. KeyError when there is no such column of numbers.
+        """
         values: np.ndarray = self.values[:, self.columns[name]]
         return values
 
     def only(self, mask: np.ndarray) -> FeatureRows:
-        """The rows where ``mask``, bool (rows,), is true."""
+        """The rows where ``mask``, bool (rows,), is true.
+
+        The same object comes back when ``mask`` keeps every row.
+        """
         if mask.all():
             return self
         names = [name for name, keep in zip(self.names, mask.tolist(), strict=True) if keep]
@@ -66,6 +72,7 @@ class FeatureRows:
 
         Whole numbers come back as floats, as one array holds all columns.
         """
+        # an array of objects, for a float array cannot hold None
         values = self.values.astype(object)
         values[np.isnan(self.values)] = None
         return {
@@ -75,5 +82,8 @@ class FeatureRows:
 
 
 def as_rows(table: pd.DataFrame | FeatureRows) -> FeatureRows:
-    """The rows of ``table``, whichever of the two it is."""
+    """The rows of ``table``, whichever of the two it is.
+
+    A frame is indexed by instrument.
+    """
     return table if isinstance(table, FeatureRows) else FeatureRows.of(table)

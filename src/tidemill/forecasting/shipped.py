@@ -49,7 +49,10 @@ class Trend:
         return max(horizons(grid))
 
     def decide(self, view: View) -> Mapping[str, float]:
-        """Strengths in [-1, +1]."""
+        """Strengths in [-1, +1].
+
+        An instrument without volatility gets 0.
+        """
         return _by_name(view.features, trend_strengths(view.features, view.grid))
 
 
@@ -76,29 +79,45 @@ class Reversion:
         return REVERSION_BARS
 
     def decide(self, view: View) -> Mapping[str, float]:
-        """Strengths in [0, +1], or in [-1, +1] when not long only."""
+        """Strengths in [0, +1], or in [-1, +1] when not long only.
+
+        Instruments are compared with one another, so a single one gets 0.
+        """
         return _by_name(view.features, reversion_strengths(view.features, long_only=self.long_only))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """The champion's prediction, in units of the return that makes a full forecast."""
+    """The champion's prediction, in units of the return that makes a full forecast.
+
+    DataError without a champion. Features that the champion lacks are not asked for, but volatility always is, because
+    sizing needs it.
+    """
 
     name: str = "model"
     code_hash: str = ""
     source: str = ""
 
     def needs(self, grid: DecisionGrid, champion: FittedModel | None) -> Sequence[str]:
-        """What the champion was trained on, and volatility."""
+        """What the champion was trained on, and volatility.
+
+        Without a champion it is volatility alone, and :meth:`decide` then says what is missing.
+        """
         del grid
         return list(dict.fromkeys([*(champion.feature_names if champion else ()), VOLATILITY]))
 
     def horizon_bars(self, grid: DecisionGrid, champion: FittedModel | None) -> int:
-        """The champion's own."""
+        """The champion's own.
+
+        Without a champion it is the longest horizon of the rules.
+        """
         return champion.horizon_bars if champion else max(horizons(grid))
 
     def decide(self, view: View) -> Mapping[str, float]:
-        """Strengths in [-1, +1]; DataError without a champion."""
+        """Strengths in [-1, +1]; DataError without a champion.
+
+        Rows are predicted one by one, so that the answer does not depend on which others are asked for.
+        """
         if view.champion is None:
             raise DataError("strategy 'model' needs a champion; run retrain, or use trend")
         return _by_name(view.features, model_strengths(view.features, view.champion))
@@ -111,7 +130,10 @@ PRICE_RULES = (Trend().name, Reversion().name)
 
 
 def find_shipped(name: str) -> Strategy:
-    """The strategy that ships under ``name``; DataError names those there are."""
+    """The strategy that ships under ``name``; DataError names those there are.
+
+    The same object at each call; strategies that ship keep no state.
+    """
     if name not in SHIPPED:
         raise DataError(f"strategy '{name}' is unknown; use one of {', '.join(SHIPPED)}, or a file that ends in .py")
     return SHIPPED[name]
@@ -167,7 +189,10 @@ def bars_per_year(grid: DecisionGrid) -> float:
 
 
 def horizons(grid: DecisionGrid) -> Sequence[int]:
-    """Horizons in bars; the hourly counts serve every 24x7 timeframe."""
+    """Horizons in bars; the hourly counts serve every 24x7 timeframe.
+
+    Sessions are days: their counts are about one, three and six months.
+    """
     return SESSION_HORIZONS if grid.calendar == "as-recorded" else HOURLY_HORIZONS
 
 

@@ -40,11 +40,17 @@ class SeriesGroup:
 
     @property
     def venue(self) -> str:
-        """The venue of the names."""
+        """The venue of the names.
+
+        It is read from the first name: a group has series of one venue only.
+        """
         return self.names[0].rpartition(".")[2]
 
     def job(self, instrument: Instrument) -> SeriesJob:
-        """The series of one instrument, as its stages work on it."""
+        """The series of one instrument, as its stages work on it.
+
+        Calendar, sessions and rules of doubt are the group's.
+        """
         return SeriesJob(
             instrument=instrument,
             timeframe=self.timeframe,
@@ -58,7 +64,10 @@ class SeriesGroup:
         return tuple(self.job(instrument) for instrument in instruments)
 
     def listing(self, name: str) -> Listing:
-        """When an instrument is listed; always, when nobody says."""
+        """When an instrument is listed; always, when nobody says.
+
+        Without a listing bars are expected from the first one that is stored.
+        """
         return self.listings.get(name, ALWAYS)
 
     def is_due(self, name: str, moment: datetime) -> bool:
@@ -73,7 +82,10 @@ class SeriesGroup:
         return not is_told or moment in sessions
 
     def listed(self, statuses: Sequence[SeriesStatus]) -> SeriesGroup:
-        """The group with the listings that the statuses of its series tell."""
+        """The group with the listings that the statuses of its series tell.
+
+        Statuses of other series are ignored. Listings that the group had before are replaced, not joined.
+        """
         own = [status for status in statuses if status.timeframe == self.timeframe and status.instrument in self.names]
         return replace(self, listings={status.instrument: _listing(status) for status in own})
 

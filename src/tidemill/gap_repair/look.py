@@ -68,7 +68,10 @@ class Look:
         return begin
 
     def end_of(self, name: str) -> datetime:
-        """The first open time at which no bar of a series is due: it has not closed, or the listing has ended."""
+        """The first open time at which no bar of a series is due: it has not closed, or the listing has ended.
+
+        Exclusive. Bars that a stream stored count as answered, up to the newest of them.
+        """
         delisted = self.group.listing(name).end
         if self.follow:
             return min(delisted, self.now - self.group.length + MICROSECOND)
@@ -78,7 +81,11 @@ class Look:
         return min(delisted, max(answered, newest + MICROSECOND) if newest else answered)
 
     def view(self, name: str, begin: datetime, end: datetime) -> SeriesView:
-        """The bars of one series with ``begin`` <= open time < ``end``, and what says since when they were due."""
+        """The bars of one series with ``begin`` <= open time < ``end``, and what says since when they were due.
+
+        Bars in quarantine count as absent. The whole history is read only where the margin before ``begin`` holds no
+        bar.
+        """
         quarantine = self.ledger.read_quarantine([name], self.group.timeframe)
         margin = max(EPOCH, begin - MARGIN_BARS * self.group.length)
         opens = self._load_opens(name, quarantine, margin, end)

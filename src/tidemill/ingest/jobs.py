@@ -40,7 +40,10 @@ class SeriesJob:
         return self.schedule.length
 
     def between(self, start: datetime, end: datetime) -> SeriesJob:
-        """The same with the sessions of [start, end) only."""
+        """The same with the sessions of [start, end) only.
+
+        The grid of a 24x7 calendar has no sessions, so there it changes nothing.
+        """
         return replace(self, sessions=[session for session in self.sessions if start <= session < end])
 
 

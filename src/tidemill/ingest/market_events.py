@@ -51,6 +51,9 @@ def ingest_market_events(
 
 
 def as_past(records: pd.DataFrame) -> pd.DataFrame:
-    """RECORDS taken as known when they happened, unless the source says when they were known."""
+    """RECORDS taken as known when they happened, unless the source says when they were known.
+
+    All of them are marked as assumed afterwards, those with a time of their own as well.
+    """
     knowledge = records["event_time"].where(~records["assumed"], records["knowledge_time"])
     return records.assign(knowledge_time=knowledge.astype("datetime64[us, UTC]"), assumed=True)

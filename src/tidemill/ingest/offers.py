@@ -17,7 +17,10 @@ CLOCK_CHECK_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRules:
-    """By which clocks offers are judged. ``max_skew`` None: in a replay the market's time is not the wall's."""
+    """By which clocks offers are judged. ``max_skew`` None: in a replay the market's time is not the wall's.
+
+    ``max_skew`` is compared with the size of the difference, whichever clock is ahead.
+    """
 
     market_clock: Clock
     wall_clock: Clock
@@ -28,6 +31,8 @@ class VenueOffers:
     """The instruments that each venue offers, looked up once and then kept.
 
     ``bars`` gives the source of a venue's bars by the venue's name.
+
+    Threads may share one: what is looked up is guarded by a lock. New listings show only in a new one.
     """
 
     def __init__(self, bars: Callable[[str], MarketSource], rules: OfferRules) -> None:
@@ -37,7 +42,10 @@ class VenueOffers:
         self._lock = threading.RLock()
 
     def need(self, instrument: str, timeframe: str) -> Instrument:
-        """An instrument that its venue offers now; SeriesError tells why it does not, or that a clock is off."""
+        """An instrument that its venue offers now; SeriesError tells why it does not, or that a clock is off.
+
+        TransientError when the venue does not answer. The first call for a venue fetches all its instruments.
+        """
         venue = instrument.rpartition(".")[2]
         source = self._bars(venue)
         self.need_clock(venue)
@@ -50,7 +58,10 @@ class VenueOffers:
         return offer
 
     def need_any(self, instruments: Sequence[str], timeframe: str) -> list[Instrument]:
-        """Those of ``instruments``, all of one venue, that it offers; DataError when it offers none of them."""
+        """Those of ``instruments``, all of one venue, that it offers; DataError when it offers none of them.
+
+        In the order of ``instruments``. The reason told is that of the last one that is not offered.
+        """
         offers, why_not = [], ""
         for name in instruments:
             try:

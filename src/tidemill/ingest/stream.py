@@ -34,7 +34,10 @@ class StreamSummary:
     failures: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Counts and failures by name."""
+        """Counts and failures by name.
+
+        Failures are sentences, in the order in which they came; the same one twice in a row stands once.
+        """
         return {**asdict(self), "failures": list(self.failures)}
 
 

@@ -37,13 +37,20 @@ class IngestSummary:
     listed_from: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
+        """JSON-ready form.
+
+        Times are ISO 8601 in UTC, "" where the venue does not tell.
+        """
         listed = format_time(self.listed_from) if self.listed_from else ""
         return {**asdict(self), "state": str(self.state), "listed_from": listed}
 
 
 def sum_by_name(parts: Sequence[IngestSummary]) -> list[IngestSummary]:
-    """What came of each series or source over all its parts; the first failure is told."""
+    """What came of each series or source over all its parts; the first failure is told.
+
+    In the order in which each name and timeframe first occurs. All but the counts comes from the failed part, or else
+    from the last one.
+    """
     sums: dict[tuple[str, str], IngestSummary] = {}
     for part in parts:
         before = sums.get((part.name, part.timeframe))
@@ -57,7 +64,10 @@ def _sum(before: IngestSummary, after: IngestSummary) -> IngestSummary:
 
 
 def failed(name: str, timeframe: str, error: object) -> IngestSummary:
-    """A series that met ``error`` alone."""
+    """A series that met ``error`` alone.
+
+    Its state is that of a SeriesError, and else says just that it failed.
+    """
     state = error.state if isinstance(error, SeriesError) else SeriesState.FAILED
     return IngestSummary(name=name, timeframe=timeframe, failure=str(error), state=state)
 

@@ -102,6 +102,7 @@ def sma_cross(close: np.ndarray, fast: int, slow: int) -> np.ndarray:
         if i < slow - 1:
             continue
         off = short / fast - long / slow
+        # equal means are a side too, or a touch would count as two crossings
         side = 1 if off > 0.0 else -1
         if side == -before:
             crosses[i] = side

@@ -124,6 +124,7 @@ def _allowed(
 ) -> tuple[float, int, int]:
     """The most cautious of all limits, vetoes and near cases; ``full`` is what all of equity would buy."""
     allowed, change, vetoes = target, target - held, 0
+    # a change within rounding of nothing is no raise, and no limit of raises applies to it
     raises = change > SNAP * max(target, held)
     position, order = bounds.max_position * full, min(bounds.max_order * full, by_volume)
     near = is_near(abs(change), order) + (is_near(target, position) if raises else 0)

@@ -56,7 +56,10 @@ class Rerun:
     intents: int
 
     def to_json(self) -> dict[str, Any]:
-        """What ``tidemill rerun --json`` writes."""
+        """What ``tidemill rerun --json`` writes.
+
+        The keys are contract: scripts read them.
+        """
         return {**asdict(self), "differences": list(self.differences)}
 
 
@@ -147,6 +150,8 @@ def recorded_rules(decision: Decision, grid: DecisionGrid, own: Strategy | None 
     """The rules that were in force when ``decision`` was made, read from its record.
 
     ``grid`` is the settings' and ``own`` their strategy file, as neither can be read from a record.
+
+    What older records lack is taken as it was then: no limit of completeness, and raw bars.
     """
     record = decision.record
     return DecisionRules(

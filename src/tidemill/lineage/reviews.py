@@ -54,23 +54,35 @@ class Reviewer:
     own: Strategy | None = None
 
     def rerun(self, decision: Decision) -> Rerun:
-        """Make a decision again and compare. DataError when what it needs is not at hand."""
+        """Make a decision again and compare. DataError when what it needs is not at hand.
+
+        The registry is opened only for a decision that used a model.
+        """
         stored = replace(self.stored, models=self.models()) if decision.record.get("model") else self.stored
         return rerun(decision, stored, grid=self.grid, environment=self.environment, own=self.own)
 
     def recent_decisions(self, since: datetime) -> Sequence[Decision]:
-        """What was decided since then (market clock), refusals and the halts of a person left out."""
+        """What was decided since then (market clock), refusals and the halts of a person left out.
+
+        Ascending as the ledger gives them. ``since`` is aware UTC.
+        """
         recorded = self.ledger.load_decisions(self.account, since=since)
         return [item for item in recorded if item.outcome == "decided" and item.strategy == self.strategy]
 
     def rerun_recent(self, since: datetime, limit: int) -> list[DatedRerun]:
-        """Make at most ``limit`` decisions since then again, evenly spread, the newest first."""
+        """Make at most ``limit`` decisions since then again, evenly spread, the newest first.
+
+        A decision that cannot be made again is among them, with the reason in place of a result.
+        """
         decisions = self.recent_decisions(since)
         step = max(1, -(-len(decisions) // limit))
         return [self._rerun_dated(decision) for decision in decisions[::-step]]
 
     def measure_shortfalls(self, since: datetime, now: datetime) -> list[Shortfall]:
-        """The implementation shortfall of every order decided since then that can come to nothing more by ``now``."""
+        """The implementation shortfall of every order decided since then that can come to nothing more by ``now``.
+
+        Orders that may still fill are left out: their shortfall is not final.
+        """
         return review_orders(self.recent_decisions(since), ledger=self.ledger, bars=self.stored.bars, now=now)
 
     def _rerun_dated(self, decision: Decision) -> DatedRerun:

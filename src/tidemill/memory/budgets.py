@@ -24,6 +24,7 @@ class MemoryBudgets:
         After a pause the line restarts at most one burst behind ``now``: that is what may be caught up at once.
         """
         with self._lock:
+            # what a pause saved up is bounded by the burst, or a night's rest would be spent in one go
             start = max(self._free.get(name, now - rule.tolerance), now - rule.tolerance)
             self._free[name] = start + units * rule.unit
         return Block(start=start, units=units, owner=owner)

@@ -61,6 +61,7 @@ class MemoryMarketStore:
 
     def __init__(self) -> None:
         self._bars: dict[tuple[str, str], _Revisions] = {}
+        # channel, event time, title and text: hearing the same post later is no revision
         self._posts = _Revisions(compared=(2, 3, 6, 7))
         self._scores: dict[str, _Revisions] = {}
         self._payloads: dict[str, bytes] = {}
@@ -214,6 +215,7 @@ class MemoryMarketStore:
         return self._bars.setdefault((instrument, timeframe), _Revisions(compared=(2, 3, 4, 5, 6)))
 
     def _add(self, changes: Iterable[tuple[_Revisions, Any, Row]], now: datetime) -> int:
+        # one storage time for all rows of a call, as in one transaction
         stored = self.order.following(now)
         added = 0
         for history, key, row in changes:

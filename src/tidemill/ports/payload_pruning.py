@@ -22,6 +22,7 @@ def split_pruned(
         by_source.setdefault(source, []).append((stored, digest, size))
     gone, freed, referenced = [], 0, 0
     for payloads in by_source.values():
+        # by storage time, so that what a watermark needs is the tail up to it
         payloads.sort()
         moments = [stored for stored, _, _ in payloads]
         needed: set[int] = set()

@@ -97,6 +97,7 @@ def adjust_bars(
             volume[before] *= ratio
         elif dividends and before.any():
             close = float(bars["close"].to_numpy(np.float64)[before][-1])
+            # the raw close, as traded: later splits scale the dividend and the price alike
             price[before] *= 1 - _checked(0 <= value < close, value, DIVIDEND) / close
     adjusted_bars = bars.copy()
     adjusted_bars[PRICES] = bars[PRICES].to_numpy(np.float64) * price[:, None]
@@ -108,6 +109,8 @@ def raw_factors(moments: pd.DatetimeIndex, splits: pd.Series) -> np.ndarray:
     """What prices at ``moments`` that a source has adjusted by all ``splits`` are multiplied with to be raw again.
 
     ``splits``: ratios by the moment from which on they hold.
+
+    float64 (moments,), 1 where no split comes after. DataError for a ratio that is not above 0.
     """
     factors = np.ones(len(moments))
     for moment, ratio in zip(splits.index, splits.to_numpy(np.float64).tolist(), strict=True):

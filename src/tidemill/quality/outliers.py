@@ -140,7 +140,10 @@ def _compare_reference(bars: pd.DataFrame, reference_bars: pd.DataFrame, reasons
 
 
 def hash_bars(bars: pd.DataFrame) -> list[str]:
-    """SHA-256 of each bar's own content: instrument, open time, prices and volume to the last bit."""
+    """SHA-256 of each bar's own content: instrument, open time, prices and volume to the last bit.
+
+    Equal prices that differ in the last bit are two contents. Knowledge times and index play no part.
+    """
     numbers = bars[[*PRICE_COLUMNS, "volume"]].to_numpy(np.float64)
     opens = bars["open_time"].to_numpy("datetime64[us]").astype(np.int64)
     return [
@@ -150,14 +153,21 @@ def hash_bars(bars: pd.DataFrame) -> list[str]:
 
 
 def to_quarantine(rejected: pd.DataFrame, timeframe: str, source: str) -> pd.DataFrame:
-    """QUARANTINE of BARS with ``reason``; those not yet closed are left out."""
+    """QUARANTINE of BARS with ``reason``; those not yet closed are left out.
+
+    An unfinished bar is no fault: it comes again when it has closed. ``source`` names the step that met the bars.
+    """
     closed = rejected[~rejected["reason"].str.startswith(UNFINISHED)] if len(rejected) else rejected
     quarantine = closed.assign(timeframe=timeframe, source=source, payload_hash=hash_bars(closed))
     return quarantine[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
 
 
 def honour_quarantine(bars: pd.DataFrame, quarantined: pd.DataFrame) -> pd.DataFrame:
-    """BARS without those that stand in quarantine (same content, not only the same time)."""
+    """BARS without those that stand in quarantine (same content, not only the same time).
+
+    A corrected bar of the same time stays, for its content is another. The frame itself comes back when nothing is
+    taken out.
+    """
     if not len(bars) or not len(quarantined):
         return bars
     refused = set(quarantined["payload_hash"])
@@ -168,7 +178,11 @@ def honour_quarantine(bars: pd.DataFrame, quarantined: pd.DataFrame) -> pd.DataF
 
 
 def trust(bars: pd.DataFrame, reasons: np.ndarray, released: Sequence[str]) -> np.ndarray:
-    """Take back a doubt about what a person released."""
+    """Take back a doubt about what a person released.
+
+    ``reasons`` (rows,) is changed in place and returned. ``released`` are contents as :func:`hash_bars` names them:
+    another bar of the same time is doubted as before.
+    """
     doubted = np.flatnonzero(reasons != "")
     if len(doubted) and len(released):
         digests = hash_bars(bars.iloc[doubted])

@@ -91,6 +91,7 @@ def _repeats(frame: pd.DataFrame, times: np.ndarray, fine: np.ndarray, before: p
     """Which of the ``fine`` rows say what their channel said MOST_REPEATS times within the hour before."""
     said = _sayings(frame[fine], times[fine], np.flatnonzero(fine))
     if before is not None and len(before):
+        # a post that is judged again must not count against itself
         earlier = before[~before["post_id"].isin(frame["post_id"])]
         said = pd.concat([said, _sayings(earlier, _micros(earlier["event_time"]), -1)], ignore_index=True)
     repeated = np.zeros(len(frame), dtype=bool)

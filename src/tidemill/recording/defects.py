@@ -81,6 +81,7 @@ def judge_rows(
     """
     reasons = np.full(len(times), "", dtype=object)
     finite = np.isfinite(numbers.to_numpy()).all(axis=1)
+    # a time that cannot be read is the least int64 and would make its neighbours look out of order
     readable = times[times != Times.MISSING]
     counts["rows_out_of_order"] = int((np.diff(readable) < 0).sum())
     counts["number_unreadable"] = int((~finite).sum())

@@ -68,6 +68,7 @@ def read_rates(place: Place, frame: pd.DataFrame) -> pd.DataFrame:
     wide = np.abs(rates["rate"].to_numpy()) >= 1
     place.check("rate", wide, "{} is no fraction between -1 and 1 (0.0001 is one basis point)", values=rates["rate"])
     steps = np.diff(rates["event_time"].to_numpy("datetime64[us]").astype(np.int64), prepend=0)
+    # the first settlement has none before it and is always in order
     steps[0] = 1
     place.check("event_time", steps == 0, "{} is there twice", values=rates["event_time"])
     place.check(

@@ -117,6 +117,7 @@ def _merge(spans: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, 
     starts = np.concatenate([span[0] for span in spans])
     order = np.argsort(starts, kind="stable")
     starts = starts[order]
+    # a long bar may reach over shorter ones that begin after it
     reach = np.maximum.accumulate(np.concatenate([span[1] for span in spans])[order])
     fresh = np.concatenate([[True], starts[1:] > reach[:-1]])
     last = np.concatenate([fresh[1:], [True]])

@@ -17,13 +17,20 @@ READ_ONLY = 0o444
 
 
 class ParquetSnapshots:
-    """The snapshot port on a folder."""
+    """The snapshot port on a folder.
+
+    The folder is made when the first snapshot is written. Files are read-only, and none is ever changed or deleted
+    here.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def write_snapshot(self, frame: pd.DataFrame) -> str:
-        """Write ``frame`` unless it is there; its SHA-256. TransientError when the folder cannot be written."""
+        """Write ``frame`` unless it is there; its SHA-256. TransientError when the folder cannot be written.
+
+        It is written beside its place and moved there when it is whole and on disk, so no reader meets half a file.
+        """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             draft = self._folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
@@ -35,7 +42,10 @@ class ParquetSnapshots:
         return digest
 
     def read_snapshot(self, digest: str) -> pd.DataFrame:
-        """The frame of that SHA-256; DataError when it is not there, or not what was written."""
+        """The frame of that SHA-256; DataError when it is not there, or not what was written.
+
+        The file is hashed while it is read. A file that was cut or changed is never returned.
+        """
         import pyarrow as pa
 
         try:

@@ -74,6 +74,7 @@ class DecisionGrid:
         """
         if self.calendar == "24x7":
             return (moment - EPOCH) % self.spacing == timedelta(0)
+        # the first session has no bar before it, so it is no point
         index = bisect_left(self.sessions, moment)
         return 0 < index < len(self.sessions) and self.sessions[index] == moment
 

@@ -15,6 +15,7 @@ def to_step(value: float | Decimal, step: Decimal) -> Decimal:
     The shortest decimal text that names the float is quantised to the step. A value further from
     the step than 1e-9 relative is a DataError: it was never a price or quantity of this instrument.
     """
+    # repr gives the shortest text that names the float; Decimal(float) would drag its binary tail along
     exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
     if not exact.is_finite():
         raise DataError(f"{value!r} is not a finite number")

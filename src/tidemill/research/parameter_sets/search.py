@@ -40,6 +40,7 @@ def propose(search: Search, results: Iterable[SetResult]) -> list[Params]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space: dict[str, BaseDistribution] = {name: FloatDistribution(*ends) for name, ends in search.ranges.items()}
     space |= {name: CategoricalDistribution(values) for name, values in search.choices.items()}
+    # the seed moves on with what was tried, so that a resumed search proposes what an unbroken one would
     sampler = optuna.samplers.TPESampler(seed=search.seed + len(tried), constant_liar=True)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for result in tried:

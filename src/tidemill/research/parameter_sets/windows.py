@@ -62,5 +62,6 @@ def join_returns(parts: Iterable[tuple[int, float, float]], periods: float) -> f
     if count < 2:
         return None
     mean = total / count
+    # from sums alone, so that the marks of every window need not be kept
     variance = (squares - count * mean * mean) / (count - 1)
     return mean / math.sqrt(variance) * math.sqrt(periods) if variance > 1e-18 else None

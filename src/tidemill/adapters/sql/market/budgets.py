@@ -31,7 +31,12 @@ class SqlBudgets:
         self._engine.dispose()
 
     def lease_block(self, name: str, owner: str, rule: BudgetRule, units: float, *, now: datetime) -> Block:
-        """The next free ``units`` of the line, for ``owner`` alone: no other lease ever overlaps them."""
+        """The next free ``units`` of the line, for ``owner`` alone: no other lease ever overlaps them.
+
+        Reading and moving the row are one transaction that others wait for. After a pause the line restarts at most
+        one burst behind ``now``.
+        """
+        # what a pause saved up is bounded by the burst, or a night's rest would be spent in one go
         earliest = now - rule.tolerance
         with write(self._engine, lock=LOCK) as connection:
             free = _free_at(connection, name)
@@ -40,7 +45,10 @@ class SqlBudgets:
         return Block(start=start, units=units, owner=owner)
 
     def pause(self, name: str, seconds: float, *, now: datetime) -> None:
-        """Begin no lease sooner than ``seconds`` from ``now``: the venue asked for it."""
+        """Begin no lease sooner than ``seconds`` from ``now``: the venue asked for it.
+
+        The later of the line's own moment and the end of the pause counts; the row then names the venue as its owner.
+        """
         until = now + timedelta(seconds=seconds)
         with write(self._engine, lock=LOCK) as connection:
             free = _free_at(connection, name)

@@ -1,4 +1,7 @@
-"""The gap ledger on SQLite or PostgreSQL, in the market store's database and in its order of storage."""
+"""The gap ledger on SQLite or PostgreSQL, in the market store's database and in its order of storage.
+
+Every write takes the database's lock, so that two processes never give out the same storage time.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ GAP_ORDER = (GAPS.c.instrument, GAPS.c.timeframe, GAPS.c.start, GAPS.c.stored_at
 
 
 class SqlGapLedger:
-    """Gaps, fetches and quarantine on one database; opening it brings the tables up to date."""
+    """Gaps, fetches and quarantine on one database; opening it brings the tables up to date.
+
+    The schema is upgraded at each opening, which costs little when it is current. Several processes may write.
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url, durable=False)
@@ -32,7 +38,11 @@ class SqlGapLedger:
         self._engine.dispose()
 
     def record_gaps(self, gaps: Sequence[Gap], *, now: datetime) -> int:
-        """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added."""
+        """Append a line per gap, atomically; one equal to the gap's newest line adds nothing. Lines added.
+
+        Lines of one call share one storage time. Comparing and appending are one transaction, so two repairs cannot
+        add the same line twice.
+        """
         if not gaps:
             return 0
         with write(self._engine, lock=LOCK) as connection:
@@ -63,7 +73,10 @@ class SqlGapLedger:
         return [GapEvent(gap=_gap(row), stored_at=row["stored_at"]) for row in rows]
 
     def record_fetch(self, fetch: Fetch, *, now: datetime) -> None:
-        """Keep that the source answered for the range. A fetch that failed is not recorded."""
+        """Keep that the source answered for the range. A fetch that failed is not recorded.
+
+        It takes a storage time of its own, in one transaction with the row.
+        """
         row = {
             "instrument": fetch.instrument,
             "timeframe": fetch.timeframe,
@@ -102,7 +115,10 @@ class SqlGapLedger:
             return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
 
     def write_quarantine(self, bars: pd.DataFrame, *, now: datetime) -> int:
-        """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added."""
+        """Keep QUARANTINE atomically, once by (instrument, timeframe, payload_hash). Return the rows added.
+
+        A content that was released stays known: fetched again it adds nothing.
+        """
         rows = {_bar_key(row): row for row in frames.to_rows(bars)}
         if not rows:
             return 0
@@ -127,7 +143,11 @@ class SqlGapLedger:
         stored_until: int | None = None,
         every: bool = False,
     ) -> pd.DataFrame:
-        """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash)."""
+        """QUARANTINE that stood at ``stored_until`` (micros; now when None), by (instrument, open_time, hash).
+
+        With ``every``, bars released by then are among them. Sorted here, because databases differ in how they order
+        texts.
+        """
         query = _of_series(sa.select(QUARANTINE), QUARANTINE, instruments, timeframe)
         is_read = frames.known_at if every else frames.stood_at
         with read(self._engine) as connection:
@@ -135,7 +155,10 @@ class SqlGapLedger:
         return frames.to_frame(sorted((row for row in rows if is_read(row, stored_until)), key=frames.order_of))
 
     def release_bars(self, instrument: str, timeframe: str, open_time: datetime, *, because: str, now: datetime) -> int:
-        """Release all that stands for the slot, with the reason; return how many. DataError without a reason."""
+        """Release all that stands for the slot, with the reason; return how many. DataError without a reason.
+
+        0 when nothing stands there; then no storage time is taken.
+        """
         reason = frames.need_reason(because, instrument, open_time)
         with write(self._engine, lock=LOCK) as connection:
             stored = next_stored(connection, now)

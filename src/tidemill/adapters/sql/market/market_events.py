@@ -19,7 +19,10 @@ from tidemill.ports import market_event_frames as frames
 
 
 class SqlMarketEvents:
-    """The record store on one database; opening it brings the tables up to date."""
+    """The record store on one database; opening it brings the tables up to date.
+
+    The schema is upgraded at each opening, which costs little when it is current. Several processes may write.
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url, durable=False)
@@ -30,7 +33,10 @@ class SqlMarketEvents:
         self._engine.dispose()
 
     def write_market_events(self, kind: MarketEventKind, records: pd.DataFrame, *, now: datetime) -> int:
-        """Store RECORDS atomically; return the rows added. The rules are those of bars."""
+        """Store RECORDS atomically; return the rows added. The rules are those of bars.
+
+        Comparing with what is stored and writing are one transaction. Rows of one call share one storage time.
+        """
         rows = frames.to_rows(kind, records)
         if not rows:
             return 0
@@ -55,7 +61,11 @@ class SqlMarketEvents:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at)."""
+        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at).
+
+        Rows are sorted here, because databases differ in how they order texts. Without ``revisions`` the newest
+        readable one of each record is returned.
+        """
         table = TABLES[kind]
         query = _select(kind, to_micros(start), to_micros(end) - 1).where(table.c.instrument.in_(list(instruments)))
         if known_at is not None:
@@ -90,6 +100,7 @@ def _ordered(connection: Connection, kind: MarketEventKind, query: sa.Select[Any
 
 def _stored_beside(connection: Connection, kind: MarketEventKind, rows: Sequence[frames.Row]) -> list[frames.Row]:
     """What is stored of the records that the rows may tell again."""
+    # by range of time and not by key: one query for the whole call, of rows that lie side by side
     moments = [row[1] for row in rows]
     table = TABLES[kind]
     query = _select(kind, min(moments), max(moments)).where(table.c.instrument.in_({row[0] for row in rows}))

@@ -24,7 +24,10 @@ MARKS = sa.Table(
 
 
 class SqlSeriesStatus:
-    """The marks on one database; opening it brings the tables up to date."""
+    """The marks on one database; opening it brings the tables up to date.
+
+    The schema is upgraded at each opening, which costs little when it is current. Several processes may write.
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url, durable=False)
@@ -35,7 +38,10 @@ class SqlSeriesStatus:
         self._engine.dispose()
 
     def record_status(self, mark: SeriesStatus, *, now: datetime) -> bool:
-        """Append the mark; False when it equals the series' newest one, or is the first and no news."""
+        """Append the mark; False when it equals the series' newest one, or is the first and no news.
+
+        Comparing and appending are one transaction, so two processes with the same news leave one line.
+        """
         query = sa.select(MARKS).where(MARKS.c.instrument == mark.instrument, MARKS.c.timeframe == mark.timeframe)
         with write(self._engine, lock=LOCK) as connection:
             rows = connection.execute(query.order_by(MARKS.c.stored_at.desc()).limit(1)).mappings().all()
