@@ -60,6 +60,7 @@ class Progress:
 
 def note_asset(instrument: str, timeframe: str, summary: IngestSummary) -> None:
     """Keep with the asset of a series what this run brought; nothing outside of a run."""
+    # a task called as a plain function, as tests and the replay do, has no asset to describe
     if AssetContext.get() is not None:
         counts = {name: value for name, value in summary.to_json().items() if isinstance(value, int)}
         add_asset_metadata(asset_key(instrument, timeframe), counts)
@@ -75,6 +76,7 @@ def announce_bars(as_of: datetime, results: list[dict[str, Any]], *, event: str 
     for result in results:
         results_by_series.setdefault((result["name"].rpartition(".")[2], result["timeframe"]), []).append(result)
     for (venue, timeframe), group in results_by_series.items():
+        # trade would start once a venue otherwise, on bars that it does not decide by
         decides = (venue, timeframe) == (settings.venue.name, settings.timeframe)
         emit_event(
             event=event,

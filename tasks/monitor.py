@@ -42,7 +42,9 @@ def find_undecided() -> list[str]:
     opened = svc.stores.ledger.load_account(svc.settings.account)
     if opened is None:
         return []
+    # nothing was due before the account was opened
     start = max(now - LOOK_BACK, opened.opened_at)
+    # what is younger than the lag may still be decided
     end = now - timedelta(seconds=svc.settings.max_lag_seconds)
     return [format_time(as_of) for as_of in missing_decisions(svc.markets.grid, decided, start, end)]
 

@@ -47,6 +47,7 @@ def halt_now(because: str, *, flatten: bool) -> str:
     has_keys = bool(svc.settings.venue.key.get_secret_value())
     if flatten and has_keys:
         return _flatten(because, svc.settings.mode, svc.settings.home)
+    # the stop is written first: from here on no flow sends, whatever the venue answers below
     outcome = "halted" if svc.stores.ledger.freeze("*", because, stamp=svc.clocks.stamp()) else "halted already"
     if not has_keys:
         return _halt_without_keys(svc, outcome, flatten=flatten)
@@ -115,6 +116,7 @@ def accept_the_venue(svc: Services, scope: str, because: str) -> int:
         if doubtful := resolve_open_orders(svc.trading.desk, epoch=epoch):
             name = doubtful[0].intent.client_order_id
             raise TransientError(f"order {name} is still in doubt; try again when the venue answers")
+        # fills first: a trade that the ledger lacks is no difference of balance to be booked away
         universe = svc.settings.universe
         sync_fills(svc.trading.desk, universe)
         differences = compare_account(svc.trading.desk, universe, since=svc.clocks.wall.now() - COMPARED)
@@ -131,6 +133,7 @@ def book_cash(kind: Literal["deposit", "withdrawal", "adjustment"], text: str, b
         raise DataError(f"account '{account}' is not open; run 'tidemill account open' first")
     _need_reason(because, kind)
     asset, amount = _read_amount(text, signed=kind == "adjustment")
+    # the id has the account in it: the same name given for two accounts is two transfers
     event = CashEvent(
         event_id=f"{kind}-{account}-{name or uuid.uuid4().hex}",
         account=account,
@@ -153,6 +156,7 @@ def _read_amount(text: str, *, signed: bool) -> tuple[str, Decimal]:
     asset, _, text_amount = text.partition("=")
     try:
         amount = Decimal(text_amount)
+    # NaN falls through to the one sentence for every amount that is none
     except InvalidOperation:
         amount = Decimal("NaN")
     if not asset or not amount.is_finite() or amount == 0 or (amount < 0 and not signed):

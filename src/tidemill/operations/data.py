@@ -75,6 +75,7 @@ def export_bars(
     bars = svc.stores.market.read_bars([instrument], timeframe, start, end, known_at=as_of)
     if not len(bars):
         length = timedelta(seconds=timeframe_seconds(timeframe))
+        # widened to whole intervals, so that the first and the last bar are made of all their parts
         begin, beyond = (moment + (EPOCH - moment) % length for moment in (start, end))
         finest, raw = _read_finest(svc, instrument, timeframe, begin, beyond, as_of)
         bars = to_bars(instrument, timeframe, resample_bars(raw[SERIES_COLUMNS], timeframe, source=finest))

@@ -48,6 +48,7 @@ def run_up(settings: Settings, *, console: Console, port: int) -> int:
         prefect = PrefectServer(home, port=port)
         stack.callback(prefect.stop)
         prefect.start()
+        # flow runs are processes of their own and read their settings from the environment
         os.environ.update(prefect.environment)
         os.environ["TIDEMILL_HOME"] = str(home)
         if settings.mode == "paper":
@@ -108,6 +109,7 @@ def venue_keys(home: Path) -> tuple[str, str]:
     """Key and secret of the paper account, made once and kept readable only to their owner."""
     path = home / "paper-keys"
     if not path.exists():
+        # the mode before the content, so that nobody else reads the key even for a moment
         path.touch(mode=0o600)
         path.write_text(f"{secrets.token_hex(16)}\n{secrets.token_hex(16)}\n", encoding="ascii")
     key, secret = path.read_text(encoding="ascii").split()
@@ -117,6 +119,7 @@ def venue_keys(home: Path) -> tuple[str, str]:
 def _open_venue_account(venue: VenueServer, key: str, secret: str, asset: str, amount: str) -> None:
     body = {"key": key, "secret": secret, "balances": {asset: amount}}
     answer = requests.post(f"{venue.admin_url}/accounts", json=body, headers={"X-Admin-Token": venue.token}, timeout=10)
+    # a conflict is an account that an earlier run opened: its balances stay
     if not answer.ok and answer.status_code != requests.codes.conflict:
         raise TransientError(f"the paper venue refused the account: {answer.status_code}")
 

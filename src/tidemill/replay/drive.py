@@ -82,6 +82,7 @@ def import_history(services: Services, plan: ReplayPlan, *, now: datetime) -> di
     posts = recording.posts
     if len(posts):
         earlier = posts[posts["event_time"] < now]
+        # posts of the traded part come from the doubles, when their time has come
         counts["posts"], _, _ = store_posts(earlier, services.stores.market, bases=services.markets.bases, now=now)
     return counts
 
@@ -107,6 +108,7 @@ def run_steps(services: Services, servers: ReplayServers, plan: ReplayPlan, prog
         stack.enter_context(using(services))
         stack.enter_context(quiet_prefect())
         for index, point in enumerate(plan.points):
+            # artifacts of every step cost time, and the last says what the earlier ones said
             at_the_ends = index in (0, len(plan.points) - 1)
             try:
                 with services.artifacts_published(at_the_ends):
@@ -133,6 +135,7 @@ def _run_step(
     from flows.trade import trade
 
     as_of = plan.grid.as_of(point)
+    # after the close and before the decision: the sources have the bar and nothing later
     servers.move_clock(point + plan.grid.delay / 2)
     sentiment = _flow(say, ingest_sentiment, mode="replay")
     market = _flow(say, ingest_market, mode="replay")

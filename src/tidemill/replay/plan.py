@@ -116,7 +116,9 @@ def _replay_values(plan: ReplayPlan, base: Settings) -> dict[str, Any]:
         "strategy": plan.strategy,
         "promotion": base.promotion,
         "recording": plan.source,
+        # waiting in wall time would not move the clock of the replay, on which the venue fills
         "fill_wait_seconds": 0.0,
+        # a server named in the settings is not written to: a replay keeps its stores in its own folder
         "market_url": "",
         "ops_url": "",
         "mlflow_url": "",

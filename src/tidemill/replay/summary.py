@@ -43,6 +43,7 @@ def ledger_venue_difference(services: Services) -> Decimal:
     for name in services.settings.universe:
         venue_orders |= {order.venue_order_id for order in services.trading.broker.fetch_orders(name, EPOCH)}
         venue_fills |= {(name, fill.trade_id) for fill in services.trading.broker.fetch_fills(name, None)}
+    # an order that only one side has may leave the balances equal, so it counts on its own
     return total + len(orders ^ venue_orders) + len(fills ^ venue_fills)
 
 
@@ -52,6 +53,7 @@ def final_equity(services: Services, plan: ReplayPlan) -> Decimal:
     length = timedelta(seconds=timeframe_seconds(plan.grid.timeframe))
     bars = plan.recording.as_bars(None, plan.recording.first_open, plan.end - length + timedelta(microseconds=1))
     last = bars.groupby("instrument").tail(1)
+    # no posts and no watermark: only prices are needed to value what is held
     view = view_market(rules, plan.end, last, last.iloc[:0], 0)
     return mark_equity(rules, services.stores.ledger.load_portfolio(rules.account), view.prices)
 

@@ -18,7 +18,7 @@ from tidemill.ports.trials import TrialLedger
 from tidemill.recording import Recording
 from tidemill.research.requests import BacktestRequest, PlanLoader, Speed
 from tidemill.research.run_records import make_exact_record, make_fast_record
-from tidemill.research.trial_record import TrialReference, make_trial, plan_parameters
+from tidemill.research.trial_record import PlanParameters, TrialReference, make_trial
 
 if TYPE_CHECKING:
     from tidemill.research.fast_backtest import FastResult
@@ -56,7 +56,7 @@ class BacktestReport:
         ``written_at`` is wall time; both hashes are among the settings, so the page says what it rests on.
         """
         hashes = {"data_hash": self.trial.data_hash, "parameters_hash": self.trial.parameters_hash}
-        settings = {**plan_parameters(plan), **hashes}
+        settings = {**PlanParameters(plan=plan).to_json(), **hashes}
         return PageFacts(title=recording.title, written_at=written_at, settings=settings, ran=self._summary())
 
     def to_json(self) -> dict[str, Any]:

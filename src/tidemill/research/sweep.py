@@ -32,7 +32,7 @@ from tidemill.research.parameter_sets import (
     rank_outcomes,
 )
 from tidemill.research.requests import BacktestRequest, PlanLoader, Speed
-from tidemill.research.trial_record import SweepTrials, plan_parameters
+from tidemill.research.trial_record import PlanParameters, SweepTrials
 
 OnTrial = Callable[[int, int], None]
 # As many outcomes are reported, the best ones; all are in the journal and in the trial ledger.
@@ -157,7 +157,13 @@ def try_sets(sweeper: Sweeper, request: BacktestRequest, sets: Sequence[Params] 
         request=request,
         data_hash=hash_recording(recording),
     )
-    identity = [plan_parameters(plan), request.speed, _period(request), trials.data_hash, _search_text(sets)]
+    identity = [
+        PlanParameters(plan=plan).to_json(),
+        request.speed,
+        _period(request),
+        trials.data_hash,
+        _search_text(sets),
+    ]
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     journal = Journal(sweeper.journals / f"{name}.jsonl")
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from tidemill.backtest import BacktestPlan
 from tidemill.domain.trials import Trial
@@ -22,10 +23,7 @@ COSTS = ("slippage", "spread", "impact", "latency")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReference:
-    """The row that a backtest got: its number, and the SHA-256 of what was run and of the data it ran on.
-
-    By the two hashes equal runs find each other, whenever and wherever they were made.
-    """
+    """The row that a backtest got: its number, and the SHA-256 of what was run and of the data it ran on."""
 
     number: int
     parameters_hash: str
@@ -41,12 +39,8 @@ def make_trial(
     now: datetime,
     data_hash: str = "",
 ) -> Trial:
-    """The row of the trial ledger for a backtest made at wall time ``now``; ``data_hash`` when it is known already.
-
-    ``sharpe`` may be NaN or infinite, which is stored as None. Hashing a recording takes a while, which is why a sweep
-    hands its hash in.
-    """
-    parameters = json.dumps(plan_parameters(plan), sort_keys=True)
+    """The row of the trial ledger for a backtest made at wall time ``now``; ``data_hash`` when it is known already."""
+    parameters = json.dumps(PlanParameters(plan=plan).to_json(), sort_keys=True)
     return Trial(
         recorded_at=now,
         strategy=plan.rules.strategy,
@@ -59,43 +53,45 @@ def make_trial(
     )
 
 
-def plan_parameters(plan: BacktestPlan) -> Mapping[str, object]:
-    """Everything but period and data that decides the outcome, JSON-ready.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanParameters:
+    """Everything of a plan but period and data that decides the outcome."""
 
-    The code's own version is among it: the same settings under other code are another trial.
-    """
-    rules, grid, fills = plan.rules, plan.rules.grid, plan.fills
-    return {
-        "strategy": rules.strategy,
-        "strategy_code": rules.own.code_hash if rules.own else "",
-        "universe": list(rules.universe),
-        "timeframe": grid.timeframe,
-        "calendar": grid.calendar,
-        "every_seconds": grid.every_seconds,
-        "delay_seconds": grid.delay_seconds,
-        "sizing": asdict(rules.sizing),
-        "limits": {name: str(value) for name, value in asdict(rules.limits).items()},
-        "price_cap_fraction": str(rules.price_cap_fraction),
-        "scorer": rules.scorer,
-        "min_completeness": rules.min_completeness,
-        "fills": {
-            name: str(getattr(fills, name)) for name in (*COSTS, "participation", "fee_maker", "fee_taker", "fee_asset")
-        },
-        "start_cash": str(plan.start_cash),
-        "training": asdict(plan.training),
-        "retrain_every_days": plan.retrain_every_days,
-        "window_days": plan.window_days,
-        "promotion": plan.promotion,
-        "code": plan.environment.code,
-    }
+    plan: BacktestPlan
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready; its text with sorted keys is what is hashed, so a new key makes every trial a new one."""
+        plan = self.plan
+        rules, grid, fills = plan.rules, plan.rules.grid, plan.fills
+        return {
+            "strategy": rules.strategy,
+            "strategy_code": rules.own.code_hash if rules.own else "",
+            "universe": list(rules.universe),
+            "timeframe": grid.timeframe,
+            "calendar": grid.calendar,
+            "every_seconds": grid.every_seconds,
+            "delay_seconds": grid.delay_seconds,
+            "sizing": asdict(rules.sizing),
+            "limits": {name: str(value) for name, value in asdict(rules.limits).items()},
+            "price_cap_fraction": str(rules.price_cap_fraction),
+            "scorer": rules.scorer,
+            "min_completeness": rules.min_completeness,
+            "fills": {
+                name: str(getattr(fills, name))
+                for name in (*COSTS, "participation", "fee_maker", "fee_taker", "fee_asset")
+            },
+            "start_cash": str(plan.start_cash),
+            "training": asdict(plan.training),
+            "retrain_every_days": plan.retrain_every_days,
+            "window_days": plan.window_days,
+            "promotion": plan.promotion,
+            "code": plan.environment.code,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepTrials:
-    """The trial ledger as one sweep over the recording of ``data_hash`` writes it.
-
-    A sweep calls it from one thread only.
-    """
+    """The trial ledger as one sweep over the recording of ``data_hash`` writes it."""
 
     plan_loader: PlanLoader
     ledger: TrialLedger
@@ -104,10 +100,7 @@ class SweepTrials:
     data_hash: str
 
     def catch_up(self, results: Iterable[SetResult]) -> None:
-        """Record what the journal has and the ledger lacks: a kill came between the two.
-
-        Trials that the ledger has are not recorded again, so it may be called at every start.
-        """
+        """Record what the journal has and the ledger lacks: a kill came between the two."""
         trials = [trial for trial in map(self._trial, results) if trial is not None]
         if trials:
             recorded = {trial.key for trial in self.ledger.load_trials(data_hash=self.data_hash)}
@@ -116,11 +109,7 @@ class SweepTrials:
                     self.ledger.record_trial(trial)
 
     def record(self, result: SetResult) -> None:
-        """Count one set; one whose values are out of bounds was none.
-
-        Each call appends. A set that failed although its values are allowed was a look at the data and counts, without
-        a ratio.
-        """
+        """Count one set; one whose values are out of bounds was none."""
         trial = self._trial(result)
         if trial is not None:
             self.ledger.record_trial(trial)

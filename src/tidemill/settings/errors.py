@@ -49,6 +49,7 @@ def check_variables(names: Iterable[str], model: type[BaseModel]) -> None:
         for group in model.model_fields
         for name in _group_at(model, [group])
     }
+    # a variable of a wrong name would be ignored without a word, and its default used
     for variable in names:
         head = variable.upper().removeprefix(PREFIX).partition("__")[0]
         if not variable.upper().startswith(PREFIX) or head in settings_by_variable:

@@ -140,6 +140,7 @@ class Settings(BaseSettings):
         """The SQLAlchemy URL of a store: as set, else a SQLite file in home."""
         url = str(getattr(self, f"{name}_url"))
         if url:
+            # SQLAlchemy would take its older default driver, which is not installed
             return url.replace("postgresql://", "postgresql+psycopg://", 1)
         return f"sqlite:///{(self.home / f'{name}.db').absolute()}"
 
