@@ -20,6 +20,7 @@ from tidemill.ingest import SeriesJob, note_fetch, store_checked, store_posts
 from tidemill.operations.data import plain_instrument, stored_groups
 from tidemill.quality import to_quarantine
 from tidemill.recording import ImportedBars, Recording, load_recording, read_bars_file, to_bars
+from tidemill.reports import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +55,18 @@ class ImportedSeries:
             "causes": dict(self.causes),
         }
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self) -> Row:
         """The columns of the screen, the defects in words."""
         defects = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.defects.items() if count)
-        answer = self.to_json()
-        return answer | {"series": answer["name"], "defects": defects or "none"}
+        return {
+            "series": f"{self.instrument} {self.timeframe}",
+            "rows": self.rows,
+            "stored": self.stored,
+            "rejected": self.rejected,
+            "quarantined": self.quarantined,
+            "missing": sum(self.causes.values()),
+            "defects": defects or "none",
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
