@@ -35,7 +35,11 @@ from tidemill.quality import SeriesCompleteness
 
 @materialize_step(name="ingest_bars", run_name="bars {instrument} {timeframe}", tags=["data"], retries=2)
 def fetch_and_store_bars(instrument: str, timeframe: str) -> IngestSummary:
-    """Fetch, check and store the newest bars of one series."""
+    """Fetch, check and store the newest bars of one series.
+
+    As of the market clock. Calling it again adds nothing that is stored already. A series that its venue does not
+    offer fails alone, with a SeriesError.
+    """
     svc = services()
     feed, job = _feed_and_job(instrument, timeframe)
     look_again = svc.settings.ingest.look_again_bars
@@ -46,7 +50,10 @@ def fetch_and_store_bars(instrument: str, timeframe: str) -> IngestSummary:
 
 @step(name="ingest_records", run_name="{kind} {instrument}", tags=["data"], retries=2)
 def fetch_and_store_records(kind: str, instrument: str) -> IngestSummary:
-    """Fetch and store the newest records of one kind and instrument."""
+    """Fetch and store the newest records of one kind and instrument.
+
+    ``kind`` is the value of a MarketEventKind, as texts travel between flows. As of the market clock.
+    """
     svc = services()
     source = svc.markets.sources.market_events(instrument.rpartition(".")[2])
     now, history = svc.clocks.market.now(), timedelta(hours=svc.settings.ingest.record_history_hours)
@@ -57,7 +64,10 @@ def fetch_and_store_records(kind: str, instrument: str) -> IngestSummary:
 
 @step(name="ingest_posts", run_name="posts {source}", tags=["data"], retries=2)
 def fetch_and_store_posts(source: str) -> IngestSummary:
-    """Fetch, check, store and score the newest posts of one source."""
+    """Fetch, check, store and score the newest posts of one source.
+
+    ``source`` is ``x``, ``reddit`` or ``news``, one that the settings name. As of the market clock.
+    """
     svc = services()
     post_source = next(candidate for candidate in svc.markets.post_sources if candidate.source == source)
     return ingest_posts(post_source, svc.stores.market, bases=svc.markets.bases, now=svc.clocks.market.now())
@@ -65,7 +75,11 @@ def fetch_and_store_posts(source: str) -> IngestSummary:
 
 @materialize_step(name="backfill_bars", run_name="backfill {instrument} {timeframe}", tags=["data"], retries=2)
 def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetime, again: bool) -> IngestSummary:
-    """Fetch, check and store the bars of one series in a range."""
+    """Fetch, check and store the bars of one series in a range.
+
+    ``start`` <= open time < ``end``, aware UTC. Without ``again`` nothing is asked for when every bar of the range is
+    stored.
+    """
     feed, job = _feed_and_job(instrument, timeframe)
     summary = ingest_range(feed, job, start=start, end=end, now=services().clocks.market.now(), again=again)
     note_asset(instrument, timeframe, summary)
@@ -74,7 +88,11 @@ def backfill_bars(instrument: str, timeframe: str, start: datetime, end: datetim
 
 @step(name="record_missing", tags=["data"], retries=2)
 def judge_gaps(start: datetime | None = None, end: datetime | None = None, *, follow: bool = False) -> list[Gap]:
-    """Look for gaps, judge their causes with all instruments of a venue in view, and record what changed."""
+    """Look for gaps, judge their causes with all instruments of a venue in view, and record what changed.
+
+    ``start`` None: where the newest fetches began. ``end`` None: each series up to its newest answered fetch, or with
+    ``follow`` up to now. Returns what is missing now.
+    """
     svc = services()
     now = svc.clocks.market.now()
     looks = [
@@ -96,7 +114,10 @@ def repair_bars(instrument: str, timeframe: str, start: datetime, end: datetime,
 
 @step(name="mark_series", tags=["data"])
 def mark_series(summaries: list[IngestSummary]) -> list[SeriesStatus]:
-    """Record the state in which each series was found; a store that takes no status has said so already."""
+    """Record the state in which each series was found; a store that takes no status has said so already.
+
+    A status that could not be stored is among the answers all the same.
+    """
     svc = services()
     now, statuses = svc.clocks.market.now(), []
     before = {status.key: status for status in svc.stores.series_status.load_statuses()}
@@ -124,7 +145,10 @@ def mark_listings() -> list[SeriesStatus]:
 
 @step(name="settle_holes", tags=["data"], retries=2)
 def judge_repaired(start: datetime, end: datetime, repaired: list[RepairSummary]) -> list[Gap]:
-    """Judge what a repair left; what nobody has is accepted."""
+    """Judge what a repair left; what nobody has is accepted.
+
+    A repair that failed leaves its gaps open: only what was asked for again can be accepted.
+    """
     svc = services()
     now = svc.clocks.market.now()
     looks = [
@@ -138,7 +162,10 @@ def judge_repaired(start: datetime, end: datetime, repaired: list[RepairSummary]
 
 @step(name="measure_completeness", tags=["data"], retries=2)
 def measure_completeness(days: int) -> list[SeriesCompleteness]:
-    """Completeness of every series that is kept over the last ``days``."""
+    """Completeness of every series that is kept over the last ``days``.
+
+    Up to now by the market clock, over every venue and timeframe; series that never had a bar due are left out.
+    """
     svc = services()
     now = svc.clocks.market.now()
     since = now - timedelta(days=days)
@@ -158,7 +185,10 @@ def prune_answers(days: float) -> Pruned:
 
 @step(name="stream_market", tags=["data"])
 def follow_market(venue: str, seconds: float) -> StreamSummary:
-    """Follow one venue's stream for so many seconds and fetch by request what it loses."""
+    """Follow one venue's stream for so many seconds and fetch by request what it loses.
+
+    ``seconds`` are of the wall clock. The stream is closed whatever happens.
+    """
     svc = services()
     stream = svc.markets.sources.stream(venue)
     try:
@@ -169,7 +199,10 @@ def follow_market(venue: str, seconds: float) -> StreamSummary:
 
 
 def watched_series() -> list[tuple[str, str]]:
-    """Every series to keep as (instrument, timeframe), those that are decided on first."""
+    """Every series to keep as (instrument, timeframe), those that are decided on first.
+
+    In the order of the groups, so that what is needed first is fetched first.
+    """
     return [(name, group.timeframe) for group in services().markets.groups for name in group.names]
 
 
@@ -181,7 +214,11 @@ def _feed_and_job(instrument: str, timeframe: str) -> tuple[BarFeed, SeriesJob]:
 
 
 def backfill_parts(start: datetime, end: datetime) -> list[tuple[str, str, datetime, datetime]]:
-    """The pieces of a backfill, oldest first: instrument, timeframe, start and end."""
+    """The pieces of a backfill, oldest first: instrument, timeframe, start and end.
+
+    A piece has at most ``PART_BARS`` bars of one series, so that a task that is retried repeats little. Oldest first
+    over all series.
+    """
     pieces = []
     for group in services().markets.groups:
         length = PART_BARS * group.length
@@ -191,7 +228,10 @@ def backfill_parts(start: datetime, end: datetime) -> list[tuple[str, str, datet
 
 
 def ingest_summaries(series: list[tuple[str, str]], states: list[Any]) -> list[IngestSummary]:
-    """What became of each series or source: its result, or the failure that it alone met."""
+    """What became of each series or source: its result, or the failure that it alone met.
+
+    ``states`` are those of the tasks, in the order of ``series``; a failed one does not raise here.
+    """
     results = [state.result(raise_on_failure=False) for state in states]
     return [
         result if isinstance(result, IngestSummary) else failed(name, timeframe, result)

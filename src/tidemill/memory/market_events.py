@@ -15,7 +15,10 @@ from tidemill.ports import market_event_frames as frames
 
 
 class MemoryMarketEvents:
-    """The record store of one process; ``order``: the order of storage of a market store that it is beside."""
+    """The record store of one process; ``order``: the order of storage of a market store that it is beside.
+
+    Without an ``order`` it has one of its own, and its watermarks cannot be compared with another store's.
+    """
 
     def __init__(self, order: MemoryStorageOrder | None = None) -> None:
         self._order = order or MemoryStorageOrder()
@@ -25,7 +28,10 @@ class MemoryMarketEvents:
         """Nothing is open."""
 
     def write_market_events(self, kind: MarketEventKind, records: pd.DataFrame, *, now: datetime) -> int:
-        """Store RECORDS atomically; return the rows added. The rules are those of bars."""
+        """Store RECORDS atomically; return the rows added. The rules are those of bars.
+
+        Rows of one call share one storage time; none is taken when nothing is new.
+        """
         new = frames.new_rows(kind, frames.to_rows(kind, records), self._rows[kind])
         if new:
             stored = self._order.take(now)
@@ -43,7 +49,10 @@ class MemoryMarketEvents:
         stored_until: int | None = None,
         revisions: bool = False,
     ) -> pd.DataFrame:
-        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at)."""
+        """RECORDS + stored_at with ``start`` <= event_time < ``end``, by (instrument, event_time, key, stored_at).
+
+        Without ``revisions`` the newest readable one of each record. An empty frame has typed columns.
+        """
         knowledge = MARKET_EVENT_SHAPES[kind].columns.index("knowledge_time")
         rows = [
             row
@@ -76,7 +85,10 @@ class MemoryMarketEventSource:
     def fetch_market_events(
         self, kind: MarketEventKind, instrument: str, start: datetime, end: datetime
     ) -> pd.DataFrame:
-        """RECORDS of ``kind`` with ``start`` <= event_time < ``end``, ascending; may be empty. Of books the newest."""
+        """RECORDS of ``kind`` with ``start`` <= event_time < ``end``, ascending; may be empty. Of books the newest.
+
+        DataError for a kind or an instrument that it was not given.
+        """
         if kind not in self._records:
             raise DataError(f"this source has no {kind}")
         frame = self._records[kind]

@@ -11,7 +11,10 @@ from tidemill.ports import POST_COLUMNS, Clock
 
 
 class MemoryPostSource:
-    """Serves the rows of POSTS whose source is ``source``, as they are; nothing created after the market clock."""
+    """Serves the rows of POSTS whose source is ``source``, as they are; nothing created after the market clock.
+
+    Of several rows with one post_id the first counts.
+    """
 
     def __init__(self, posts: pd.DataFrame, market_clock: Clock, *, source: str = "reddit") -> None:
         own = posts.loc[posts["source"] == source, list(POST_COLUMNS)].drop_duplicates("post_id")
@@ -26,7 +29,10 @@ class MemoryPostSource:
         return self._source
 
     def fetch_posts(self, start: datetime, end: datetime) -> pd.DataFrame:
-        """POSTS with ``start`` <= event_time < ``end``, ascending; may be empty."""
+        """POSTS with ``start`` <= event_time < ``end``, ascending; may be empty.
+
+        What was created after the market clock's time is left out, however late ``end`` is.
+        """
         beyond = min(to_micros(end), to_micros(self._market_clock.now()) + 1)
         inside = (self._times >= to_micros(start)) & (self._times < beyond)
         return self._posts[inside].reset_index(drop=True)

@@ -11,14 +11,20 @@ from tidemill.ports import FittedModel
 
 
 class MemoryRegistry:
-    """Versions count up from 1 per name."""
+    """Versions count up from 1 per name.
+
+    Nothing outlives the process: what is promoted here is champion of this backtest only.
+    """
 
     def __init__(self) -> None:
         self._versions: dict[str, list[FittedModel]] = {}
         self._champions: dict[str, str] = {}
 
     def register(self, model: FittedModel, sample: pd.DataFrame) -> str:
-        """Keep a candidate; its version."""
+        """Keep a candidate; its version.
+
+        The same model registered again is another version. ``sample`` is not needed here, as nothing is written.
+        """
         del sample
         versions = self._versions.setdefault(model.name, [])
         version = str(len(versions) + 1)
@@ -26,12 +32,18 @@ class MemoryRegistry:
         return version
 
     def promote(self, name: str, version: str) -> None:
-        """Make a version the champion; DataError when there is none of that number."""
+        """Make a version the champion; DataError when there is none of that number.
+
+        The former champion stays a version. Promoting the champion again changes nothing.
+        """
         self.load_version(name, version)
         self._champions[name] = version
 
     def load_champion(self, name: str) -> FittedModel | None:
-        """The champion, or None."""
+        """The champion, or None.
+
+        A version that was never promoted is not returned.
+        """
         version = self._champions.get(name)
         return self.load_version(name, version) if version else None
 

@@ -17,10 +17,17 @@ class MemoryStorageOrder:
         self.stored = 0
 
     def following(self, now: datetime) -> int:
-        """The next storage time, not taken yet."""
+        """The next storage time, not taken yet.
+
+        ``now``, or one microsecond after the newest where the clock has not moved on. Asking twice gives the same
+        time.
+        """
         return max(to_micros(now), self.stored + 1)
 
     def take(self, now: datetime) -> int:
-        """The next storage time, and the watermark there."""
+        """The next storage time, and the watermark there.
+
+        Two calls never give the same time, even at one ``now``.
+        """
         self.stored = self.following(now)
         return self.stored

@@ -8,7 +8,10 @@ from tidemill.ports import StreamPart
 
 
 class MemoryStream:
-    """The market stream port: the given parts, one after another, and no waiting."""
+    """The market stream port: the given parts, one after another, and no waiting.
+
+    The wall clock plays no part: a run takes as long as the parts are worked on.
+    """
 
     def __init__(self, parts: Sequence[StreamPart]) -> None:
         self._parts = parts
