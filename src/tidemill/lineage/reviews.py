@@ -75,6 +75,7 @@ class Reviewer:
         A decision that cannot be made again is among them, with the reason in place of a result.
         """
         decisions = self.recent_decisions(since)
+        # rounded up, so that never more than the limit are made again
         step = max(1, -(-len(decisions) // limit))
         return [self._rerun_dated(decision) for decision in decisions[::-step]]
 

@@ -42,6 +42,7 @@ def check_frame(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
         if name in TIME_COLUMNS and len(ordered) and not isinstance(ordered[name].dtype, pd.DatetimeTZDtype):
             raise DataError(f"{name} of {kind} has no time zone; make it UTC")
         if ordered[name].isna().any():
+            # the first one is enough to find the fault at its source
             row = int(np.flatnonzero(ordered[name].isna().to_numpy())[0])
             raise DataError(f"{name} of {kind} is missing in row {row}; nothing was stored")
     return ordered

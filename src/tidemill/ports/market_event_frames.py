@@ -40,6 +40,7 @@ def _checked(kind: MarketEventKind, shape: MarketEventShape, frame: pd.DataFrame
     if name in TIMES and not isinstance(values.dtype, pd.DatetimeTZDtype):
         raise DataError(f"{name} of {kind} has no time zone; make it UTC")
     numbers = values.to_numpy(np.float64) if name in shape.numbers else None
+    # an infinite price would pass as a number and poison every mean made of it
     wrong = values.isna().to_numpy() if numbers is None else ~np.isfinite(numbers)
     if wrong.any():
         raise DataError(f"{name} of {kind} is missing in row {int(np.flatnonzero(wrong)[0])}; nothing was stored")
@@ -94,6 +95,7 @@ def new_rows(kind: MarketEventKind, rows: Sequence[Row], stored: Sequence[Row]) 
     changes back is a revision too. Within ``rows`` the last change of a record wins, because one call has one
     stored_at.
     """
+    # later rows overwrite earlier ones: what stays is the newest revision
     stored_content = {identity(kind, row): content(kind, row) for row in stored}
     new: dict[Row, Row] = {}
     for row in rows:

@@ -91,6 +91,7 @@ def order_of(row: Mapping[str, Any]) -> tuple[str, str, int, str]:
     The content decides between two answers for one slot, so that the order does not depend on which came first.
     """
     opened = row["open_time"]
+    # None does not compare with numbers; -1 lies before every open time
     return row["instrument"], row["timeframe"], -1 if opened is None else opened, row["payload_hash"]
 
 

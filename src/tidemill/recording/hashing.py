@@ -15,6 +15,7 @@ def hash_recording(recording: Recording) -> str:
     It takes time in proportion to the bars. Prices count bit by bit, as float64.
     """
     digest = hashlib.sha256()
+    # sorted, since the order of tables in a recording's file says nothing of its data
     for series in sorted(recording.series, key=lambda series: (series.instrument.id, series.timeframe)):
         digest.update(f"{series.instrument.id} {series.timeframe} {len(series.bars)}\n".encode())
         digest.update(series.open_micros.tobytes())

@@ -55,6 +55,7 @@ def traded_part(
     """
     first = start or recording.first_open
     last = end or recording.last_close
+    # at the first open no bar has closed yet
     points = [point for point in grid.points(first, last) if point > recording.first_open]
     if start is None:
         points = points[-DEFAULT_STEPS:]

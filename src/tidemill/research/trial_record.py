@@ -103,6 +103,7 @@ class SweepTrials:
         """Record what the journal has and the ledger lacks: a kill came between the two."""
         trials = [trial for trial in map(self._trial, results) if trial is not None]
         if trials:
+            # by key and not by count: other runs may have written to the ledger meanwhile
             recorded = {trial.key for trial in self.ledger.load_trials(data_hash=self.data_hash)}
             for trial in trials:
                 if trial.key not in recorded:

@@ -183,6 +183,7 @@ def _walk(sweeper: Sweeper, request: BacktestRequest, sets: Sequence[Params], wi
         window=window,
         params=best.params,
         skipped=len(results) - sum(isinstance(result, Outcome) for result in results),
+        # one set only: a look at the test data with any other would be another trial
         test=try_sets(sweeper, test, [best.params]).results[0],
         resumed=resumed,
     )

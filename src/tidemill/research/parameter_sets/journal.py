@@ -73,6 +73,7 @@ class Journal:
         fields = result.to_json() | ({"returns": result.returns} if isinstance(result, Outcome) else {})
         self._file.write(json.dumps({"kind": kind, **fields}, sort_keys=True).encode() + b"\n")
         self._file.flush()
+        # a set is counted as a trial right after this, so its line must survive a loss of power
         os.fsync(self._file.fileno())
         self._results[params_key(result.params)] = result
 
