@@ -104,7 +104,7 @@ class Client(Protocol):
 
     async def trades(self) -> list[Trade]: ...
 
-    async def hear(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
+    async def collect_page(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
         """Listen to the user stream while ``act`` is done, until ``last`` is heard."""
         ...
 

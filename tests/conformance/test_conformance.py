@@ -122,7 +122,7 @@ def test_the_user_stream_tells_orders(name: str, place: Place) -> None:
             await client.cancel("heard-1")
             await client.market_buy("1", "heard-2")
 
-        return await client.hear(act, ("heard-2", "FILLED"))
+        return await client.collect_page(act, ("heard-2", "FILLED"))
 
     heard = with_client(name, place, story)
     full = [("heard-1", "NEW"), ("heard-1", "CANCELED"), ("heard-2", "NEW"), ("heard-2", "FILLED")]
@@ -148,7 +148,7 @@ def test_ccxt_over_tls_with_its_production_urls(place: Place) -> None:
             await client._client.create_order("AAPL/USD", "limit", "buy", "1000", "400.00")
         with pytest.raises(ccxt.OrderNotFound):
             await client._client.cancel_order(None, "AAPL/USD", {"origClientOrderId": "never-sent"})
-        heard = await client.hear(lambda: client.cancel("mine-1"), ("mine-1", "CANCELED"))
+        heard = await client.collect_page(lambda: client.cancel("mine-1"), ("mine-1", "CANCELED"))
         assert heard == [("mine-1", "CANCELED")]
 
     with_client("ccxt tls", place, story)

@@ -77,7 +77,7 @@ class BinanceSdk:
             for one in found
         ]
 
-    async def hear(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
+    async def collect_page(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
         heard: list[Heard] = []
         full = asyncio.Event()
 

@@ -110,7 +110,7 @@ class Ccxt:
             for one in found
         ]
 
-    async def hear(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
+    async def collect_page(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
         if not self._streams:
             raise NotImplementedError("this face of ccxt has no streams")
         heard: list[Heard] = []

@@ -68,7 +68,7 @@ class PythonBinance:
             for one in found
         ]
 
-    async def hear(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
+    async def collect_page(self, act: Callable[[], Awaitable[None]], last: Heard) -> list[Heard]:
         heard: list[Heard] = []
         async with BinanceSocketManager(self._client).user_socket() as stream:
             acting = asyncio.ensure_future(act())

@@ -164,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (sent.state, sent.sent_at) == (OrderState.SUBMITTING, self.wall)
 
     @rule(back=BACK, leg=LEGS, state=STATES, told=st.booleans(), old=st.booleans())
-    def hear(self, back: int, leg: int, state: OrderState, *, told: bool, old: bool) -> None:
+    def collect_page(self, back: int, leg: int, state: OrderState, *, told: bool, old: bool) -> None:
         name = self.pick(back, leg)
         before = self.state(name)
         if before is None:

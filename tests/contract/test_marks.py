@@ -41,7 +41,7 @@ def test_a_mark_is_kept_with_its_history_and_told_once(marks) -> None:
     assert marks.record_status(replace(GONE, timeframe="1d"), now=NOW + timedelta(days=1))
     assert list(marks.load_statuses()) == [replace(GONE, timeframe="1d"), fine]
     assert list(marks.load_statuses(["BTC-USDT.T"])) == []
-    events = marks.load_mark_events(GONE.instrument, "1h")
+    events = marks.load_status_events(GONE.instrument, "1h")
     assert [one.mark for one in events] == [GONE, fine]
     assert events[0].stored_at == to_micros(NOW)
     assert events[1].stored_at > events[0].stored_at

@@ -49,7 +49,9 @@ def find_retired(bindings: list[Binding], retired: RetiredWords) -> Iterator[Bin
 
 
 def _is_allowed(binding: Binding) -> bool:
-    """``done`` of a progress callback, and ``left`` beside ``right``."""
+    """``done`` of a progress callback, ``left`` beside ``right``, and a deployment's parameter, which is a contract."""
+    if (binding.name, binding.scope) == ("most", "shortfall"):
+        return binding.kind == "parameter"
     if binding.name == "done":
         return binding.kind == "parameter" and ("total" in binding.beside or binding.annotation == "int")
     return binding.name == "left" and "right" in binding.beside

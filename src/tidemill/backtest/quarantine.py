@@ -14,7 +14,7 @@ from tidemill.ingest import SeriesJob, store_checked
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
 from tidemill.ports import BarTape
-from tidemill.quality import may_doubt
+from tidemill.quality import may_be_outlier
 
 # more than the neighbours that a judgement looks at, on either side, and those beside them
 REACH_BARS = 60
@@ -40,7 +40,7 @@ def find_refused(
 
 def _suspicious(bars: pd.DataFrame, plan: BacktestPlan) -> pd.DataFrame:
     """Bars of one instrument near one that may be doubted: no other can be, nor is a neighbour of one."""
-    positions = np.flatnonzero(may_doubt(bars, rules=plan.outliers))
+    positions = np.flatnonzero(may_be_outlier(bars, rules=plan.outliers))
     near = np.unique(positions[:, None] + np.arange(-REACH_BARS, REACH_BARS + 1))
     return bars.iloc[near[(near >= 0) & (near < len(bars))]]
 

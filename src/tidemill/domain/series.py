@@ -79,7 +79,7 @@ class SeriesStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarkEvent:
+class StatusEvent:
     """One line of a series' history of marks, and when that was stored (micros).
 
     Marks are appended and never changed, so the newest line is the state.

@@ -74,8 +74,8 @@ class Quota:
         if now >= self._started + self._window:
             self._started, self._used = now, 0
         self._used += requests
-        left = self._started + self._window - now
-        return QuotaState(limit=self._limit, used=self._used, seconds_left=left, reset_at=int(now + left) + 1)
+        seconds = self._started + self._window - now
+        return QuotaState(limit=self._limit, used=self._used, seconds_left=seconds, reset_at=int(now + seconds) + 1)
 
 
 class Site(ABC):

@@ -88,7 +88,7 @@ class Depth:
         return self._levels[-1][0] if self._levels else None
 
     @property
-    def left(self) -> list[Level]:
+    def remaining(self) -> list[Level]:
         """Levels with what is left of them, best first."""
         return [(price, quantity) for price, quantity in reversed(self._levels)]
 

@@ -61,7 +61,7 @@ class Meeting:
                     # recorded.
                     order.trigger(bar.open_time)
             elif pricing.trades_through(bar, order.limit or ZERO, step, is_buy=order.is_buy):
-                quantity = min(market.rooms.left(bar), order.rest)
+                quantity = min(market.rooms.remaining(bar), order.rest)
                 if quantity > 0:
                     market.rooms.take(bar, quantity)
                     self._fill(order, order.limit or ZERO, quantity, bar.close_time, wall, is_maker=True)

@@ -131,7 +131,7 @@ class Exchange:
         come in the order in which they happened: by close of the bar, then by name of the instrument, then by age of
         the order.
         """
-        done = len(self._clearing.trades.all)
+        earlier = len(self._clearing.trades.all)
         if market > self._now:
             bars = [
                 (bar.close_time, name, bar)
@@ -144,7 +144,7 @@ class Exchange:
             for _, name, bar in sorted(bars, key=lambda row: row[:2]):
                 self._meeting.meet_bar(self._markets[name], bar, wall)
             self._now = market
-        return self._clearing.trades.all[done:]
+        return self._clearing.trades.all[earlier:]
 
     def settle_funding(self, account: str, instrument: str, *, mark: Decimal, rate: Decimal) -> Decimal:
         """Take ``rate`` of what an account holds of an instrument, at ``mark``; what was paid, below 0 received.
@@ -170,10 +170,10 @@ class Exchange:
 
         DataError for an unknown instrument or a book that cannot be (see :class:`Book`); nothing has changed then.
         """
-        place, done = self._market(instrument), len(self._clearing.trades.all)
+        place, earlier = self._market(instrument), len(self._clearing.trades.all)
         place.feed(Book.of(bids, asks))
         self._meeting.meet_book(place, market, wall)
-        return self._clearing.trades.all[done:]
+        return self._clearing.trades.all[earlier:]
 
     def drop_book(self, instrument: str, *, market: datetime) -> None:
         """Go back from the book to bars; only bars that open after ``market`` may fill the orders that rest."""
@@ -186,7 +186,7 @@ class Exchange:
         place = self._market(instrument)
         if place.book is None:
             return None
-        return Book(bids=tuple(place.depth(is_buy=False).left), asks=tuple(place.depth(is_buy=True).left))
+        return Book(bids=tuple(place.depth(is_buy=False).remaining), asks=tuple(place.depth(is_buy=True).remaining))
 
     def find_order(
         self, account: str, instrument: str, *, order_id: int | None = None, client_order_id: str | None = None

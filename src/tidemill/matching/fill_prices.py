@@ -76,7 +76,7 @@ class Rooms:
         self._participation, self._lot_step = participation, lot_step
         self._left: dict[datetime, Decimal] = {}
 
-    def left(self, bar: Bar) -> Decimal:
+    def remaining(self, bar: Bar) -> Decimal:
         """What is left of the bar.
 
         In base units, whole lots, >= 0. Counted from the bar's volume when it is first asked for.
@@ -95,7 +95,7 @@ class Rooms:
 
         ``quantity`` is at most what :meth:`left` says; this is not checked again.
         """
-        self._left[bar.open_time] = self.left(bar) - quantity
+        self._left[bar.open_time] = self.remaining(bar) - quantity
 
 
 class BarOffer:
@@ -119,7 +119,7 @@ class BarOffer:
         price = self.best
         if price is None or not is_within(price, limit, is_buy=self._is_buy):
             return []
-        quantity = min(self._rooms.left(self._bar), maximum)
+        quantity = min(self._rooms.remaining(self._bar), maximum)
         return [(price, quantity)] if quantity > 0 else []
 
     def take(self, quantity: Decimal) -> None:
@@ -156,7 +156,7 @@ class ImpactOffer(BarOffer):
         The price is that of the whole quantity, so a limit caps the quantity: a smaller order moves the price less.
         With FOK the caller sees that the slice is short.
         """
-        quantity = min(self._rooms.left(self._bar), maximum)
+        quantity = min(self._rooms.remaining(self._bar), maximum)
         if quantity > 0 and limit is not None:
             quantity = self._impact.largest_within(limit, quantity)
         return [(self._impact.price(quantity), quantity)] if quantity > 0 else []

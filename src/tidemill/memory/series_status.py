@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tidemill.domain.series import MarkEvent, SeriesStatus
+from tidemill.domain.series import SeriesStatus, StatusEvent
 from tidemill.memory.storage_order import MemoryStorageOrder
 
 
@@ -14,7 +14,7 @@ class MemorySeriesStatus:
 
     def __init__(self, order: MemoryStorageOrder | None = None) -> None:
         self._order = order or MemoryStorageOrder()
-        self._events: list[MarkEvent] = []
+        self._events: list[StatusEvent] = []
 
     def close(self) -> None:
         """Nothing is open."""
@@ -27,7 +27,7 @@ class MemorySeriesStatus:
         newest = {event.mark.key: event.mark for event in self._events}.get(mark.key)
         if mark == newest or (newest is None and not mark.is_news):
             return False
-        self._events.append(MarkEvent(mark=mark, stored_at=self._order.take(now)))
+        self._events.append(StatusEvent(mark=mark, stored_at=self._order.take(now)))
         return True
 
     def load_statuses(self, instruments: Sequence[str] | None = None) -> Sequence[SeriesStatus]:
@@ -35,6 +35,6 @@ class MemorySeriesStatus:
         newest = {event.mark.key: event.mark for event in self._events}
         return [mark for key, mark in sorted(newest.items()) if instruments is None or key[0] in instruments]
 
-    def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
+    def load_status_events(self, instrument: str, timeframe: str) -> Sequence[StatusEvent]:
         """Every mark of a series, oldest first."""
         return [event for event in self._events if event.mark.key == (instrument, timeframe)]

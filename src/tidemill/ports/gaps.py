@@ -14,7 +14,7 @@ import pandas as pd
 
 from tidemill.domain.gaps import Fetch, Gap, GapEvent
 from tidemill.domain.market import Calendar
-from tidemill.domain.series import MarkEvent, SeriesStatus
+from tidemill.domain.series import SeriesStatus, StatusEvent
 
 
 class GapLedger(Protocol):
@@ -145,7 +145,7 @@ class SeriesStatusStore(Protocol):
         """
         ...
 
-    def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
+    def load_status_events(self, instrument: str, timeframe: str) -> Sequence[StatusEvent]:
         """Every mark of a series, oldest first.
 
         Empty for a series that never had one.

@@ -20,7 +20,7 @@ def split_pruned(
     by_source: dict[str, list[tuple[int, str, int]]] = {}
     for source, digest, stored, size in rows:
         by_source.setdefault(source, []).append((stored, digest, size))
-    gone, freed, referenced = [], 0, 0
+    digests, freed, referenced = [], 0, 0
     for payloads in by_source.values():
         # by storage time, so that what a watermark needs is the tail up to it
         payloads.sort()
@@ -32,7 +32,7 @@ def split_pruned(
             needed.update(range(max(0, at - PAYLOADS_REFERENCED), at))
         old = [index for index, moment in enumerate(moments) if moment < before]
         referenced += sum(index in needed for index in old)
-        gone += [payloads[index][1] for index in old if index not in needed]
+        digests += [payloads[index][1] for index in old if index not in needed]
         freed += sum(payloads[index][2] for index in old if index not in needed)
-    left, left_bytes = len(rows) - len(gone), sum(row[3] for row in rows) - freed
-    return gone, Pruned(deleted=len(gone), bytes=freed, kept=referenced, left=left, left_bytes=left_bytes)
+    remaining, left_bytes = len(rows) - len(digests), sum(row[3] for row in rows) - freed
+    return digests, Pruned(deleted=len(digests), bytes=freed, kept=referenced, left=remaining, left_bytes=left_bytes)

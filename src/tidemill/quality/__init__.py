@@ -23,7 +23,7 @@ from tidemill.quality.outliers import (
     find_outliers,
     hash_bars,
     honour_quarantine,
-    may_doubt,
+    may_be_outlier,
     to_quarantine,
     trust,
 )
@@ -49,7 +49,7 @@ __all__ = [
     "hash_bars",
     "honour_quarantine",
     "judge_cause",
-    "may_doubt",
+    "may_be_outlier",
     "measure_days",
     "measure_series",
     "raw_factors",

@@ -56,7 +56,7 @@ def find_outliers(bars: pd.DataFrame, *, rules: OutlierRules, reference_bars: pd
     return reasons
 
 
-def may_doubt(bars: pd.DataFrame, *, rules: OutlierRules) -> np.ndarray:
+def may_be_outlier(bars: pd.DataFrame, *, rules: OutlierRules) -> np.ndarray:
     """Which rows could be doubted, with whatever neighbours; False is certain, True is a reason to look. (N,) bool.
 
     A spike lies further from the bar after it than half of what makes it one, since its neighbours agree to

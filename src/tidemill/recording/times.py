@@ -79,12 +79,12 @@ def read_dates(values: pd.Series) -> Times:
     texts = values.astype("str").str.strip().fillna("")
     micros = np.full(len(texts), Times.MISSING, dtype=np.int64)
     counts: dict[str, int] = {}
-    left = np.ones(len(texts), dtype=bool)
+    unread = np.ones(len(texts), dtype=bool)
     for name, pattern, form in _FORMS:
-        rows = left & texts.str.contains(pattern, regex=True).to_numpy(bool)
+        rows = unread & texts.str.contains(pattern, regex=True).to_numpy(bool)
         read = pd.to_datetime(texts[rows], format=form, utc=True, errors="coerce").dt.as_unit("us")
         micros[rows] = np.where(read.isna(), Times.MISSING, read.to_numpy("datetime64[us]").astype(np.int64))
-        left &= ~rows
+        unread &= ~rows
         if read.notna().any():
             counts[f"date_as_{name}"] = int(read.notna().sum())
     naive = (micros != Times.MISSING) & ~texts.str.contains(_ZONED, regex=True).to_numpy(bool)

@@ -18,8 +18,7 @@ from tidemill.venue.tickets import LONG_AFTER, read_identity, read_range, read_t
 Handler = Callable[[str, Parameters], Any]
 RESPONSES = ("ACK", "RESULT", "FULL")
 TOLD_IN_FULL = (OrderType.LIMIT, OrderType.MARKET)  # other types are only acknowledged unless asked
-RESTING = (OrderState.OPEN, OrderState.PARTLY_FILLED)
-NOT_DONE = (OrderState.CANCELLED, OrderState.EXPIRED)
+RESTING, NOT_DONE = (OrderState.OPEN, OrderState.PARTLY_FILLED), (OrderState.CANCELLED, OrderState.EXPIRED)
 RESTRICTIONS = {"ONLY_NEW": OrderState.OPEN, "ONLY_PARTIALLY_FILLED": OrderState.PARTLY_FILLED}
 ARCHIVED_AFTER = timedelta(days=90)  # by the text of -2026
 REPLACE_MODES = ("STOP_ON_FAILURE", "ALLOW_FAILURE")
@@ -133,8 +132,8 @@ class AccountApi:
         placed = _try(lambda: self.place(key, parameters))
         if isinstance(cancelled, errors.VenueError) or isinstance(placed, errors.VenueError):
             raise _replace_error(cancelled, placed)
-        done = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
-        return done | {"cancelResponse": cancelled, "newOrderResponse": placed}
+        results = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
+        return results | {"cancelResponse": cancelled, "newOrderResponse": placed}
 
     def open_orders(self, key: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Resting orders of one symbol or all."""
@@ -197,8 +196,8 @@ class AccountApi:
             raise errors.RESTRICTED
         original = order.client_order_id if order else ""
         parameters.check_window(self.state.wall())
-        done = self.state.cancel(key, instrument.id, identity["order_id"], identity["client_order_id"], new_id)
-        return cancelled_shape(done, symbol, original)
+        cancelled = self.state.cancel(key, instrument.id, identity["order_id"], identity["client_order_id"], new_id)
+        return cancelled_shape(cancelled, symbol, original)
 
     def _find(self, key: str, instrument: str, identity: dict[str, Any]) -> SimOrder | None:
         """The order meant; when both its ids were sent they must belong together."""

@@ -63,13 +63,13 @@ class Admin:
             if not self._knows_token(request):
                 return _stranger()
             try:
-                done = handler(_object(await request.text()))
-                if inspect.isawaitable(done):
-                    done = await done
+                result = handler(_object(await request.text()))
+                if inspect.isawaitable(result):
+                    result = await result
                 await self._hub.settle()
                 # Before the answer: whoever moved the clock may read the streams at once.
                 await self._hub.publish_market()
-                return web.json_response(done)
+                return web.json_response(result)
             except (DataError, KeyError, ValueError, InvalidOperation, TypeError) as error:
                 text = str(error) if isinstance(error, DataError) else f"malformed body: {error!r}"
                 return web.json_response({"error": text}, status=409 if "exists" in text else 400)

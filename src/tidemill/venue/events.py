@@ -94,14 +94,14 @@ class AccountEvents:
 
 def _as_of(order: SimOrder, trades: int) -> SimOrder:
     """The order as it stood after its first ``trades`` trades."""
-    done = order.trades[:trades]
-    filled = sum((trade.quantity for trade in done), ZERO)
+    earlier = order.trades[:trades]
+    filled = sum((trade.quantity for trade in earlier), ZERO)
     state = OrderState.FILLED if filled == order.ticket.quantity else OrderState.PARTLY_FILLED
     return replace(
         order,
-        trades=done,
+        trades=earlier,
         filled=filled,
-        quote_filled=sum((trade.quantity * trade.price for trade in done), ZERO),
+        quote_filled=sum((trade.quantity * trade.price for trade in earlier), ZERO),
         state=state if trades else OrderState.OPEN,
     )
 

@@ -57,12 +57,12 @@ class MarketApi:
             "serverTime": to_millis(self.state.wall()),
             "rateLimits": self.state.usage.rows(),
             "exchangeFilters": [],
-            "symbols": [symbol_shape(instrument) for instrument in self._chosen(parameters)],
+            "symbols": [symbol_shape(instrument) for instrument in self._select_instruments(parameters)],
         }
 
     def klines(self, parameters: Parameters) -> bytes:
         """Bars up to the market clock, as JSON made before."""
-        instrument = self._one(parameters)
+        instrument = self._need_instrument(parameters)
         interval = parameters.need("interval")
         if parameters.text("timeZone") not in {None, "0"}:  # bars are those of UTC
             raise errors.invalid("timeZone")
@@ -112,7 +112,7 @@ class MarketApi:
     def depth(self, parameters: Parameters) -> dict[str, Any]:
         """Levels of the book, see :meth:`book`."""
         limit = parameters.integer("limit")
-        return self.book(self._one(parameters), limit)
+        return self.book(self._need_instrument(parameters), limit)
 
     def best(self, instrument: Instrument) -> tuple[list[str], list[str]]:
         """Best bid and best ask as price and quantity; zeros for a side that is empty."""
@@ -142,7 +142,7 @@ class MarketApi:
 
     def trades(self, parameters: Parameters) -> list[dict[str, Any]]:
         """One trade for each closed bar, its volume at its close: single trades are not recorded."""
-        instrument = self._one(parameters)
+        instrument = self._need_instrument(parameters)
         trades = self._bar_trades(instrument, 0, _end(parameters), _limit(parameters) + 1)
         return trades[-_limit(parameters) :]
 
@@ -151,7 +151,7 @@ class MarketApi:
 
         The id of a trade is its bar's open time in ms: ``fromId`` is a start. -1128 when times are sent too.
         """
-        instrument, limit = self._one(parameters), _limit(parameters)
+        instrument, limit = self._need_instrument(parameters), _limit(parameters)
         first_id = parameters.integer("fromId")
         if first_id is not None and {"startTime", "endTime"} & set(parameters.values):
             raise errors.BAD_COMBINATION
@@ -173,7 +173,7 @@ class MarketApi:
 
     def average(self, parameters: Parameters) -> dict[str, Any]:
         """The last price as the average of the last minutes: nothing finer is recorded."""
-        last = number(self._last(self._one(parameters), self.state.now))
+        last = number(self._last(self._need_instrument(parameters), self.state.now))
         return {"mins": AVERAGE_MINUTES, "price": last, "closeTime": to_millis(self.state.now)}
 
     def _bar_trades(self, instrument: Instrument, start: int, end: int, limit: int) -> list[dict[str, Any]]:
@@ -202,13 +202,13 @@ class MarketApi:
         recording = self.state.options.recording
         return recording.series_of(instrument.id).timeframe if recording else self.state.options.timeframe
 
-    def _one(self, parameters: Parameters) -> Instrument:
+    def _need_instrument(self, parameters: Parameters) -> Instrument:
         instrument = self.state.symbols.get(parameters.symbol())
         if instrument is None:
             raise errors.INVALID_SYMBOL
         return instrument
 
-    def _chosen(self, parameters: Parameters) -> list[Instrument]:
+    def _select_instruments(self, parameters: Parameters) -> list[Instrument]:
         names = parameters.text("symbols")
         status = parameters.text("symbolStatus") or TRADING
         if status not in {TRADING, "HALT", "BREAK"}:
@@ -222,10 +222,10 @@ class MarketApi:
             if any(symbol not in self.state.symbols for symbol in symbols):
                 raise errors.INVALID_SYMBOL
             return [self.state.symbols[symbol] for symbol in symbols]
-        return [self._one(parameters)] if parameters.text("symbol") else list(self.state.symbols.values())
+        return [self._need_instrument(parameters)] if parameters.text("symbol") else list(self.state.symbols.values())
 
     def _each(self, parameters: Parameters, shape: Callable[[Instrument], Any]) -> object:
-        rows = [shape(instrument) for instrument in self._chosen(parameters)]
+        rows = [shape(instrument) for instrument in self._select_instruments(parameters)]
         if not parameters.text("symbol"):
             return rows
         if not rows:

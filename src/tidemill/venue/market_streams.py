@@ -185,8 +185,8 @@ class MarketStreams:
         for short, side in (("b", "bids"), ("a", "asks")):
             now = dict(new[side])
             # A level that is gone must be told as zero: clients keep books by applying changes.
-            gone = [[price, "0.00000000"] for price, _ in old[side] if price not in now]
-            event[short] = [*gone, *new[side]]
+            removed = [[price, "0.00000000"] for price, _ in old[side] if price not in now]
+            event[short] = [*removed, *new[side]]
         yield event
 
     @staticmethod

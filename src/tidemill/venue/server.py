@@ -209,10 +209,10 @@ class VenueServer:
         for runner in self._runners:
             await runner.cleanup()
         # What a fault keeps waiting has nobody left to answer.
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _open_certificate(options: VenueOptions) -> ssl.SSLContext | None:
@@ -235,11 +235,11 @@ def serve(options: VenueOptions) -> int:
     """
     server = VenueServer(options)
     server.start()
-    done = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: done.set())
+        signal.signal(number, lambda _number, _frame: stopped.set())
     sys.stdout.write(json.dumps(server.first_line()) + "\n")
     sys.stdout.flush()
-    done.wait()
+    stopped.wait()
     server.stop()
     return 0

@@ -175,10 +175,10 @@ class VenueState:
         if any(report.is_first_fill for report in events.reports):
             self.usage.forgive_order(events.account)
 
-    def _tell_trades(self, done: Sequence[SimTrade]) -> int:
-        for trade in done:
+    def _tell_trades(self, trades: Sequence[SimTrade]) -> int:
+        for trade in trades:
             self._tell(AccountEvents.of_trade(trade, self._order_of(trade)))
-        return len(done)
+        return len(trades)
 
     def _order_of(self, trade: SimTrade) -> SimOrder:
         order = self.exchange.find_order(trade.account, trade.instrument, order_id=trade.order_id)
@@ -189,17 +189,17 @@ class VenueState:
         return {"market": format_time(self.now), "wall": format_time(self.wall())}
 
     def _accepted(self, call: dict[str, Any]) -> SimOrder:
-        done = self._apply(call)
-        if isinstance(done, Refusal):
+        result = self._apply(call)
+        if isinstance(result, Refusal):
             # Not journaled: a refusal changed nothing, and a journal of accepted calls can be checked when it is read.
-            raise VenueError(done.code, done.message, 503 if done.code == -1000 else 400)
+            raise VenueError(result.code, result.message, 503 if result.code == -1000 else 400)
         self.journal.append(call)
-        return done  # type: ignore[no-any-return]
+        return result  # type: ignore[no-any-return]
 
     def _change(self, call: dict[str, Any]) -> Any:
-        done = self._apply(call)
+        result = self._apply(call)
         self.journal.append(call)
-        return done
+        return result
 
     def _repeat(self, call: Mapping[str, Any]) -> None:
         """Do a call of the journal again; ConfigurationError when it does not come out as it did."""

@@ -20,7 +20,7 @@ from tidemill.features import SENTIMENT_FEATURES
 from tidemill.ingest import SeriesJob, store_checked
 from tidemill.memory.gaps import MemoryGapLedger
 from tidemill.memory.market import MemoryMarketStore
-from tidemill.quality import OutlierRules, find_outliers, may_doubt
+from tidemill.quality import OutlierRules, find_outliers, may_be_outlier
 from tidemill.recording import Recording
 
 SPIKED = BARS - 16
@@ -122,7 +122,7 @@ def test_what_may_not_be_doubted_never_is(seed: int, wild: float, repeats: int) 
         row = int(random.integers(1, 30))
         bars.iloc[row, 1:] = bars.iloc[row - 1, 1:]
     rules = OutlierRules()
-    may = may_doubt(bars, rules=rules)
+    may = may_be_outlier(bars, rules=rules)
     for end in range(2, 31):
         assert may[:end][find_outliers(bars.iloc[:end], rules=rules) != ""].all()
     assert timedelta(hours=1) == HOUR

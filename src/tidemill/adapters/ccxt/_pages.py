@@ -39,7 +39,7 @@ def who_listens() -> Heard | None:
     return _listening.get()
 
 
-async def hear(ask: Callable[[], Coroutine[Any, Any, Any]], heard: Heard) -> Answer:
+async def collect_page(ask: Callable[[], Coroutine[Any, Any, Any]], heard: Heard) -> Answer:
     """What ``ask()`` gives; ``heard`` is told of its answers, and of nobody else's."""
     token = _listening.set(heard)
     try:

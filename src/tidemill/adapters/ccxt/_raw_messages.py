@@ -27,7 +27,7 @@ class RawMessages:
         self._trades: dict[str, list[str]] = {name: [] for name in symbols}
         self._newest: dict[tuple[str, str], Any] = {}
 
-    def hear(self, text: str) -> None:
+    def collect_page(self, text: str) -> None:
         """Take in a message that ccxt has just read."""
         for name, symbol in self._symbols.items():
             bar = _last((self._exchange.ohlcvs.get(symbol) or {}).get(self._timeframe))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tidemill.adapters.ccxt._pages import Heard, hear
+from tidemill.adapters.ccxt._pages import Heard, collect_page
 from tidemill.adapters.ccxt._untyped import Answer, ExchangeClient
 from tidemill.adapters.ccxt.exchange import GRACE_SECONDS, LoopThread
 from tidemill.adapters.pacing import LONGEST_WAIT_SECONDS, SharedBudget
@@ -103,7 +103,7 @@ class Caller:
 
         try:
             with shape_checked(self._venue):
-                return self._thread.run(hear(work, heard), self._timeout)
+                return self._thread.run(collect_page(work, heard), self._timeout)
         except ccxt.BadSymbol as error:
             raise SeriesError(_refused(self._venue, error), state=SeriesState.UNKNOWN_SYMBOL) from error
         except (ccxt.BadRequest, ccxt.NotSupported) as error:

@@ -192,13 +192,13 @@ class CcxtMarket:
                 "instrument": pd.Series([instrument] * len(opens), dtype="str"),
                 "open_time": times,
                 **{name: values[:, index] for index, name in enumerate(OHLCV)},
-                "knowledge_time": self._known(times, length, now),
+                "knowledge_time": self._knowledge_times(times, length, now),
                 "assumed": self._delay is not None,
             }
         )
         return frame[list(BAR_COLUMNS)]
 
-    def _known(self, opens: pd.DatetimeIndex, length: int, now: datetime) -> Answer:
+    def _knowledge_times(self, opens: pd.DatetimeIndex, length: int, now: datetime) -> Answer:
         if self._delay is None:
             return pd.DatetimeIndex([now] * len(opens), tz="UTC").as_unit("us")
         return opens + timedelta(milliseconds=length) + timedelta(seconds=self._delay)

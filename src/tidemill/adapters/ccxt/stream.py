@@ -71,7 +71,7 @@ class CcxtStream:
         need_timeframe(self._exchange, timeframe, self._venue)
         symbols = {name: str(find_market(markets, name, self._venue, self._kind)["symbol"]) for name in instruments}
         raw = RawMessages(self._exchange, symbols, timeframe)
-        self._exchange.on_text = raw.hear
+        self._exchange.on_text = raw.collect_page
         parts: queue.Queue[StreamPart | Exception] = queue.Queue()
         watching = self._caller.start(self._watch_all(symbols, timeframe, parts, raw))
         deadline = time.monotonic() + seconds
@@ -156,7 +156,7 @@ class CcxtStream:
         frame = pd.DataFrame([row[1:] for row in rows], columns=list(OHLCV))
         times = pd.DatetimeIndex(opens.astype("datetime64[us]")).tz_localize("UTC")
         typed = frame.astype("float64").assign(instrument=name, open_time=times, assumed=False)
-        return typed.assign(knowledge_time=_known(self._clock.now(), len(rows)))[list(BAR_COLUMNS)]
+        return typed.assign(knowledge_time=_knowledge_times(self._clock.now(), len(rows)))[list(BAR_COLUMNS)]
 
     def _to_trades(self, name: str, trades: Sequence[Any]) -> pd.DataFrame:
         frame = pd.DataFrame(
@@ -167,7 +167,7 @@ class CcxtStream:
                 "side": [trade.get("side") or "" for trade in trades],
                 "price": [float(trade["price"]) for trade in trades],
                 "quantity": [float(trade["amount"]) for trade in trades],
-                "knowledge_time": _known(self._clock.now(), len(trades)),
+                "knowledge_time": _knowledge_times(self._clock.now(), len(trades)),
                 "assumed": False,
             }
         )
@@ -178,7 +178,7 @@ def _times(millis: Sequence[int]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex((np.array(millis, dtype=np.int64) * 1000).astype("datetime64[us]")).tz_localize("UTC")
 
 
-def _known(now: datetime, count: int) -> pd.DatetimeIndex:
+def _knowledge_times(now: datetime, count: int) -> pd.DatetimeIndex:
     return pd.DatetimeIndex([now] * count, tz="UTC").as_unit("us")
 
 

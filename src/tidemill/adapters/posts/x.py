@@ -102,10 +102,12 @@ class XSource:
             raise ConfigurationError(f"X refused the bearer token; correct {TOKEN_SETTING}") from None
         except errors.BadRequest as error:
             raise ConfigurationError(
-                f"X cannot search for '{self._query}': {_told(error)}; correct {QUERY_SETTING}"
+                f"X cannot search for '{self._query}': {_answer_text(error)}; correct {QUERY_SETTING}"
             ) from None
         except errors.HTTPException as error:
-            raise ConfigurationError(f"X does not let {TOKEN_SETTING} search recent posts: {_told(error)}") from None
+            raise ConfigurationError(
+                f"X does not let {TOKEN_SETTING} search recent posts: {_answer_text(error)}"
+            ) from None
         except requests.exceptions.JSONDecodeError as error:
             raise unwrap(error, "X") from None
         return dict(answer)
@@ -131,5 +133,5 @@ def _row(post: Mapping[str, Any], received: int) -> PostRow:
         raise DataError(f"X sent a post without {error}; the answer cannot be used") from None
 
 
-def _told(error: Exception) -> str:
+def _answer_text(error: Exception) -> str:
     return " ".join(str(error).split())[:MESSAGE_LENGTH]

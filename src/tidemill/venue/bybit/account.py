@@ -27,8 +27,7 @@ from tidemill.venue.parameters import to_millis
 from tidemill.venue.state import VenueState
 
 Handler = Callable[[str, Call], Any]
-RECENT_CLOSED = 500  # by the page "Get Open & Closed Orders"
-WEEK_MS = 7 * 24 * 3600 * 1000
+RECENT_CLOSED, WEEK_MS = 500, 7 * 24 * 3600 * 1000  # the number by the page "Get Open & Closed Orders"
 ARCHIVED_AFTER = timedelta(days=7)  # by the page "Get Order History"
 
 
@@ -93,7 +92,7 @@ class BybitAccount:
     def realtime(self, key: str, call: Call) -> dict[str, Any]:
         """Open orders; by an id, or with openOnly=1, the last 500 closed ones since the venue started too."""
         instrument = self._instrument(call, optional=True)
-        orders = self._seen(self._state.exchange.orders(key))
+        orders = self._visible(self._state.exchange.orders(key))
         closed = [order for order in orders if not is_open(order) and order.updated_wall >= self._started][
             -RECENT_CLOSED:
         ]
@@ -110,7 +109,7 @@ class BybitAccount:
         old = self._state.wall() - ARCHIVED_AFTER
         history = [
             order
-            for order in self._seen(self._state.exchange.orders(key))
+            for order in self._visible(self._state.exchange.orders(key))
             if not is_open(order) and (order.filled or order.updated_wall >= old)
         ]
         if call.text("orderId") or call.text("orderLinkId"):
@@ -205,7 +204,7 @@ class BybitAccount:
         """Whether queries have caught up with what happened at ``since``."""
         return since + self._lag <= self._state.wall() and self._state.faults.sees(order_id)
 
-    def _seen(self, orders: list[SimOrder]) -> list[SimOrder]:
+    def _visible(self, orders: list[SimOrder]) -> list[SimOrder]:
         return [order for order in orders if self._is_shown(order.order_id, order.placed_wall)]
 
     @staticmethod

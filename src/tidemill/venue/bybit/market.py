@@ -57,7 +57,7 @@ class BybitMarket:
         return {
             "category": "spot",
             "nextPageCursor": "",
-            "list": [instrument_shape(instrument) for instrument in self._chosen(call)],
+            "list": [instrument_shape(instrument) for instrument in self._select_instruments(call)],
         }
 
     def klines(self, call: Call) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class BybitMarket:
 
         ``interval`` is minutes or D, W, M; ``limit`` 200 unless sent, at most 1,000. Turnover is close times volume.
         """
-        instrument, sent = self._one(call), call.need("interval")
+        instrument, sent = self._need_instrument(call), call.need("interval")
         interval = INTERVALS.get(sent)
         start, end = call.integer("start"), call.integer("end")
         try:
@@ -84,14 +84,14 @@ class BybitMarket:
 
     def tickers(self, call: Call) -> dict[str, Any]:
         """Last price, best prices, and the change over the last day."""
-        return {"category": "spot", "list": [self._ticker(instrument) for instrument in self._chosen(call)]}
+        return {"category": "spot", "list": [self._ticker(instrument) for instrument in self._select_instruments(call)]}
 
     def book(self, call: Call) -> dict[str, Any]:
         """Levels of the book.
 
         One level unless ``limit`` asks for more. All times and sequence numbers in it are the market clock in ms.
         """
-        instrument = self._one(call)
+        instrument = self._need_instrument(call)
         book = self._market.book(instrument, call.limit(1, 1000))
         moment = book["lastUpdateId"]
         head = {"s": instrument.base + instrument.quote, "ts": moment, "u": moment, "seq": moment, "cts": moment}
@@ -103,7 +103,7 @@ class BybitMarket:
 
         At most 60, as for spot on the exchange. The side is always Buy: it is not recorded.
         """
-        instrument, limit = self._one(call), call.limit(60, 60)
+        instrument, limit = self._need_instrument(call), call.limit(60, 60)
         symbol = instrument.base + instrument.quote
         # The other protocol's own parameters, unsigned: its endpoint is public.
         trades = self._market.trades(Parameters({"symbol": symbol, "limit": str(limit)}, ""))
@@ -142,16 +142,16 @@ class BybitMarket:
         head = {"symbol": full["symbol"], "price24hPcnt": change, "usdIndexPrice": ""}
         return head | {name: _short(text) for name, text in ticker.items()}
 
-    def _one(self, call: Call) -> Instrument:
+    def _need_instrument(self, call: Call) -> Instrument:
         call.check_category()
         instrument = self._state.symbols.get(call.need("symbol"))
         if instrument is None:
             raise errors.bad_parameter("Symbol Is Invalid")
         return instrument
 
-    def _chosen(self, call: Call) -> list[Instrument]:
+    def _select_instruments(self, call: Call) -> list[Instrument]:
         call.check_category()
-        return [self._one(call)] if call.text("symbol") else list(self._state.symbols.values())
+        return [self._need_instrument(call)] if call.text("symbol") else list(self._state.symbols.values())
 
 
 def _short(text: str) -> str:

@@ -100,11 +100,11 @@ class BybitRest:
         key = call.check_sender(self._state.secrets, self._state.wall())
         maximum = ORDERS_PER_SECOND if method == "POST" else QUERIES_PER_SECOND
         # Counted after the signature, so that nobody uses up the rate of another key.
-        left = self._count((key, path), maximum, 1.0, errors.TOO_MANY_VISITS)
+        remaining = self._count((key, path), maximum, 1.0, errors.TOO_MANY_VISITS)
         if path == "order/create":
             await self._follower.before_order(call.text("symbol"))
         answer: object = self._account.routes[method, path](key, call)
-        headers = {"X-Bapi-Limit": str(maximum), "X-Bapi-Limit-Status": str(left)}
+        headers = {"X-Bapi-Limit": str(maximum), "X-Bapi-Limit-Status": str(remaining)}
         headers["X-Bapi-Limit-Reset-Timestamp"] = str(int(time.time() * 1000))
         return web.json_response(errors.envelope(answer), headers=headers)
 

@@ -103,7 +103,7 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
     is_market = ticket.order_type is OrderType.MARKET
     post_only = ticket.order_type is OrderType.LIMIT_MAKER
     # What an order that has ended did not fill cannot fill any more, so the exchange reports zero.
-    left = order.rest if is_open(order) else ZERO
+    rest = order.rest if is_open(order) else ZERO
     return {
         "orderId": order_id_text(order.order_id),
         "orderLinkId": link_id_of(order.client_order_id),
@@ -118,8 +118,8 @@ def order_shape(order: SimOrder, symbol: str) -> dict[str, Any]:
         "cancelType": "CancelByUser" if order.state is OrderState.CANCELLED else "UNKNOWN",
         "rejectReason": "EC_NoImmediateQtyToFill" if order.state is OrderState.EXPIRED else "EC_NoError",
         "avgPrice": plain((order.quote_filled / order.filled).quantize(Decimal("1e-8"))) if order.filled else "",
-        "leavesQty": plain(left),
-        "leavesValue": plain(left * (ticket.limit_price or ZERO)),
+        "leavesQty": plain(rest),
+        "leavesValue": plain(rest * (ticket.limit_price or ZERO)),
         "cumExecQty": plain(order.filled),
         "cumExecValue": plain(order.quote_filled),
         "cumExecFee": "",
@@ -158,7 +158,7 @@ def execution_shape(trade: SimTrade, order: SimOrder, symbol: str, fee_rate: Dec
     ``order`` is needed for what had filled before: ``leavesQty`` is as of this execution. ``fee_rate`` is a fraction.
     """
     ticket = order.ticket
-    done = sum((earlier.quantity for earlier in order.trades if earlier.trade_id <= trade.trade_id), ZERO)
+    filled = sum((earlier.quantity for earlier in order.trades if earlier.trade_id <= trade.trade_id), ZERO)
     return {
         "symbol": symbol,
         "orderId": order_id_text(trade.order_id),
@@ -166,7 +166,7 @@ def execution_shape(trade: SimTrade, order: SimOrder, symbol: str, fee_rate: Dec
         "side": str(trade.side).capitalize(),
         "orderPrice": plain(ticket.limit_price or ZERO),
         "orderQty": plain(ticket.quantity),
-        "leavesQty": plain(ticket.quantity - done),
+        "leavesQty": plain(ticket.quantity - filled),
         "orderType": "Market" if ticket.order_type is OrderType.MARKET else "Limit",
         "stopOrderType": "",
         "execFee": plain(trade.fee),

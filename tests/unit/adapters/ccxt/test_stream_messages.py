@@ -42,7 +42,7 @@ class Line:
 
     def tell(self, **message: Any) -> str:
         text = self.client.read(json.dumps(message))
-        self.raw.hear(text)
+        self.raw.collect_page(text)
         return text
 
     def bar(self, symbol: str, minute: int, close: float) -> str:

@@ -61,9 +61,9 @@ def _library() -> ctypes.CDLL:
 class Statement:
     """A prepared statement of one connection."""
 
-    def __init__(self, connection: Connection, handle: Handle) -> None:
+    def __init__(self, connection: Connection, pointer: Handle) -> None:
         self._connection = connection
-        self._handle = handle
+        self._handle = pointer
         self._library = _library()
 
     def bind(self, first: int, *values: int) -> None:
@@ -109,12 +109,12 @@ class Connection:
     @contextmanager
     def prepared(self, text: str) -> Iterator[Statement]:
         """The statement, until the block ends."""
-        handle = Handle()
-        self.check(self._library.sqlite3_prepare_v2(self._handle, text.encode(), -1, ctypes.byref(handle), None))
+        pointer = Handle()
+        self.check(self._library.sqlite3_prepare_v2(self._handle, text.encode(), -1, ctypes.byref(pointer), None))
         try:
-            yield Statement(self, handle)
+            yield Statement(self, pointer)
         finally:
-            self._library.sqlite3_finalize(handle)
+            self._library.sqlite3_finalize(pointer)
 
     def value(self, text: str) -> int:
         """The one integer that a query gives."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tidemill.adapters.sql.engine import open_engine, read, upgrade, write
 from tidemill.adapters.sql.market._storage_order import LOCK, keep_stored, next_stored
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.domain.series import MarkEvent, SeriesState, SeriesStatus
+from tidemill.domain.series import SeriesState, SeriesStatus, StatusEvent
 
 MARKS = sa.Table(
     "marks",
@@ -63,7 +63,7 @@ class SqlSeriesStatus:
         newest = {event.mark.key: event.mark for event in events}
         return [mark for _, mark in sorted(newest.items())]
 
-    def load_mark_events(self, instrument: str, timeframe: str) -> Sequence[MarkEvent]:
+    def load_status_events(self, instrument: str, timeframe: str) -> Sequence[StatusEvent]:
         """Every mark of a series, oldest first."""
         query = sa.select(MARKS).where(MARKS.c.instrument == instrument, MARKS.c.timeframe == timeframe)
         with read(self._engine) as connection:
@@ -82,7 +82,7 @@ def _row(mark: SeriesStatus, stored: int) -> dict[str, Any]:
     }
 
 
-def _event(row: Any) -> MarkEvent:
+def _event(row: Any) -> StatusEvent:
     start, until = row["listed_from"], row["listed_until"]
     mark = SeriesStatus(
         instrument=row["instrument"],
@@ -92,4 +92,4 @@ def _event(row: Any) -> MarkEvent:
         listed_from=None if start is None else from_micros(start),
         listed_until=None if until is None else from_micros(until),
     )
-    return MarkEvent(mark=mark, stored_at=row["stored_at"])
+    return StatusEvent(mark=mark, stored_at=row["stored_at"])

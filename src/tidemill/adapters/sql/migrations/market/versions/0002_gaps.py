@@ -1,4 +1,4 @@
-"""The gap ledger: holes with their history, answered fetches, and bars in quarantine. Known gaps are kept."""
+"""The gap ledger: gaps with their history, answered fetches, and bars in quarantine. Known gaps are kept."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,8 +9,8 @@ CAUSES = {"venue down": "venue outage"}
 
 
 def upgrade() -> None:
-    """Make the tables and carry the known gaps over as open holes."""
-    holes = op.create_table(
+    """Make the tables and carry the known gaps over as open gaps."""
+    gap_table = op.create_table(
         "holes",
         sa.Column("instrument", sa.Text, primary_key=True),
         sa.Column("timeframe", sa.Text, primary_key=True),
@@ -44,10 +44,10 @@ def upgrade() -> None:
         sa.Column("stored_at", sa.BigInteger, nullable=False),
         sa.Column("released_at", sa.BigInteger),
     )
-    _carry_over(holes)
+    _carry_over(gap_table)
 
 
-def _carry_over(holes: sa.Table) -> None:
+def _carry_over(gap_table: sa.Table) -> None:
     names = ("instrument", "timeframe", "start", "stored_at", "end", "missing", "cause")
     gaps = sa.table("gaps", *(sa.column(name) for name in names))
     earlier = {}
@@ -55,4 +55,4 @@ def _carry_over(holes: sa.Table) -> None:
         gap = {**row, "cause": CAUSES.get(row["cause"], "unknown"), "state": "open", "why": "recorded as a gap"}
         earlier[tuple(row[name] for name in names[:4])] = gap
     if earlier:
-        op.bulk_insert(holes, list(earlier.values()))
+        op.bulk_insert(gap_table, list(earlier.values()))
