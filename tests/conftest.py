@@ -17,12 +17,16 @@ settings.register_profile(
 settings.load_profile("tidemill")
 
 
+PREFECT_ROOMS = ("/flow_runs/", "/golden/contract/", "/upgrade/")
+"""Whose tests start Prefect servers."""
+
+
 class ByFile(LoadScopeScheduling):
     """Each file to one worker, and all that starts a Prefect server to the same one, one after another."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "flow runs" if "/flow_runs/" in file else file
+        return "flow runs" if any(room in file for room in PREFECT_ROOMS) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
