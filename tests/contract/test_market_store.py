@@ -235,7 +235,7 @@ def test_payloads_are_kept_once_and_found_by_source(store) -> None:
     assert store.read_payload(digest) == b"body"
     assert store.read_payload("0" * 64) is None
     found = store.find_payloads("bars X", stored_until=store.watermark())
-    assert [one["digest"] for one in found] == [digest]
+    assert [one.digest for one in found] == [digest]
     assert not store.find_payloads("bars X", stored_until=0)
 
 
@@ -307,9 +307,7 @@ def fill_payloads(store) -> list[int]:
 def referenced(store, marks: list[int]) -> list[list[str]]:
     """All that the decisions of these watermarks can point to."""
     return [
-        [str(one["digest"]) for one in store.find_payloads(source, stored_until=mark)]
-        for mark in marks
-        for source in SOURCES
+        [one.digest for one in store.find_payloads(source, stored_until=mark)] for mark in marks for source in SOURCES
     ]
 
 

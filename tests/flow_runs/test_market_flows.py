@@ -231,9 +231,7 @@ def followed(tmp_path: Path, paper: VenueServer) -> Services:
 def streamed(known: Services, source: str) -> list[dict[str, Any]]:
     """The raw messages of a stream that were kept."""
     kept = known.stores.market.find_payloads(source, stored_until=known.stores.market.watermark())
-    bodies = [
-        known.stores.market.read_payload(one["digest"]) for one in kept if one["request"] == f"{source} by stream"
-    ]
+    bodies = [known.stores.market.read_payload(one.digest) for one in kept if one.request == f"{source} by stream"]
     told = [json.loads(line) for body in bodies for line in body.splitlines()]
     return [one.get("data", one) for one in told]
 

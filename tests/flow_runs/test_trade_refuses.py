@@ -85,8 +85,8 @@ def test_a_strategy_that_raises_is_a_refusal_with_time_and_reason(tmp_path: Path
     if outcome == "decided":
         assert sent
         source = known.stores.market.find_payloads("strategy", stored_until=10**18)
-        assert known.stores.market.read_payload(source[0]["digest"]) == path.read_bytes()
-        assert source[0]["digest"] == decision.record["strategy_code"]
+        assert known.stores.market.read_payload(source[0].digest) == path.read_bytes()
+        assert source[0].digest == decision.record["strategy_code"]
     else:
         assert not sent
         assert decision.reason.startswith("strategy 'fails' at 2021-04-10T04:01:30Z raised ZeroDivisionError")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -119,5 +119,5 @@ def adjust(amount: Amount, *, because: Because, name: Transfer = "") -> None:
     _say(book_cash("adjustment", amount, because, name))
 
 
-def _say(result: Any) -> None:
+def _say(result: object) -> None:
     console.print(result if isinstance(result, str) else str(result), soft_wrap=True)

@@ -53,7 +53,7 @@ JsonPath = Annotated[
 ]
 
 
-def write_json(path: Path | None, result: Any) -> None:
+def write_json(path: Path | None, result: object) -> None:
     """Write one object; money in it is text already."""
     from tidemill.pages.output_files import write_text
 

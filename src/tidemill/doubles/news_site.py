@@ -6,6 +6,7 @@ documentation. Times are whole seconds, and a recorded article has no author and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import Any
@@ -81,7 +82,7 @@ class NewsSite(Site):
         articles = [_article(self.shelf.read(int(at))) for at in page_rows]
         return json_answer({"status": "ok", "totalResults": len(matches), "articles": articles})
 
-    def _find(self, query: Any) -> np.ndarray:
+    def _find(self, query: Mapping[str, str]) -> np.ndarray:
         now = self.market_now()
         if query.get("sortBy", "publishedAt") not in ORDERS:
             raise DataError(f"sortBy '{query['sortBy']}' is unknown")
@@ -104,7 +105,7 @@ def _moment(text: str, name: str, day_time: str = "T00:00:00") -> datetime:
     return parse_time(whole if whole.endswith("Z") else f"{whole}Z", name)
 
 
-def _number(query: Any, name: str, default: int, maximum: int | None) -> int:
+def _number(query: Mapping[str, str], name: str, default: int, maximum: int | None) -> int:
     number = int(query.get(name, default))
     if number < 1 or (maximum is not None and number > maximum):
         raise DataError(f"{name} {number} is out of range")

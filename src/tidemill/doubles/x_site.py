@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 import zlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import Any
@@ -99,7 +100,7 @@ class XSite(Site):
             raise DataError(f"since_id '{since_id}' is no post of the last seven days")
         return matches[np.searchsorted(matches, since, side="right") :]
 
-    def _window(self, query: Any) -> tuple[datetime, datetime]:
+    def _window(self, query: Mapping[str, str]) -> tuple[datetime, datetime]:
         now = self.market_now()
         oldest, newest = now - MAX_AGE, now - LEAST_AGE
         start, end = oldest, now - DEFAULT_AGE

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tidemill.domain.errors import DataError
 from tidemill.domain.market import format_time, from_micros
 from tidemill.domain.trading import Decision, Fill, LedgerOrder
-from tidemill.ports import DecisionLedger, FillLedger, OrderLedger
+from tidemill.ports import DecisionLedger, FillLedger, OrderLedger, StoredPayload
 from tidemill.ports.ledger_rules import OrderEvent
 
 SOURCES = ("posts x", "posts reddit", "posts news", "import")
@@ -26,8 +26,8 @@ class LineageLedger(DecisionLedger, OrderLedger, FillLedger, Protocol):
 class RawPayloads(Protocol):
     """Where raw answers are found again."""
 
-    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, object]]:
-        """Payloads of ``source`` stored by then (micros): digest, request, stored_at; newest first."""
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[StoredPayload]:
+        """Payloads of ``source`` stored by then (micros), newest first."""
         ...
 
 
@@ -133,7 +133,7 @@ def _newest_payloads(instrument: str, decision: Decision, payloads: RawPayloads)
     rows: list[Mapping[str, object]] = []
     for source in (f"bars {instrument}", *SOURCES):
         stored = payloads.find_payloads(source, stored_until=decision.store_watermark)
-        rows += [{"source": source, **payload} for payload in stored[:1]]
+        rows += [payload.to_json() for payload in stored[:1]]
     return tuple(rows)
 
 

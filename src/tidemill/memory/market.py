@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,15 @@ import pandas as pd
 
 from tidemill.domain.market import from_micros, to_micros
 from tidemill.memory.storage_order import MemoryStorageOrder
-from tidemill.ports import BAR_COLUMNS, PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoreHealth
+from tidemill.ports import (
+    BAR_COLUMNS,
+    PAYLOADS_REFERENCED,
+    POST_COLUMNS,
+    SCORE_COLUMNS,
+    Pruned,
+    StoredPayload,
+    StoreHealth,
+)
 from tidemill.ports.frames import check_frame, to_frame, to_rows
 from tidemill.ports.payload_pruning import split_pruned
 
@@ -31,11 +39,11 @@ class _Revisions:
         self.rows: dict[Any, list[Row]] = {}
         self.keys: list[Any] = []
 
-    def is_new(self, key: Any, row: Row) -> bool:
+    def is_new(self, key: Hashable, row: Row) -> bool:
         revisions = self.rows.get(key)
         return revisions is None or any(revisions[-1][index] != row[index] for index in self._compared)
 
-    def add(self, key: Any, row: Row, stored: int) -> None:
+    def add(self, key: Hashable, row: Row, stored: int) -> None:
         if key not in self.rows:
             self.rows[key] = []
             insort(self.keys, key)
@@ -186,13 +194,13 @@ class MemoryMarketStore:
         """The body of ``digest``, or None."""
         return self._payloads.get(digest)
 
-    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[StoredPayload]:
         """Payloads of a source stored by then, newest first.
 
-        At most ``PAYLOADS_REFERENCED``; each with its source, request, digest and stored_at.
+        At most ``PAYLOADS_REFERENCED``.
         """
         rows = [row for row in self._payload_rows if row["source"] == source and row["stored_at"] <= stored_until]
-        return rows[::-1][:PAYLOADS_REFERENCED]
+        return [StoredPayload(**row) for row in rows[::-1][:PAYLOADS_REFERENCED]]
 
     def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
         """Delete payloads stored before ``before`` that nothing references.

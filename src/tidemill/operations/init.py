@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
@@ -75,12 +74,12 @@ def _group_lines(name: str, group: BaseModel) -> list[str]:
     return lines
 
 
-def _setting_lines(name: str, description: str | None, value: Any) -> list[str]:
+def _setting_lines(name: str, description: str | None, value: object) -> list[str]:
     note = [f"# {description}"] if description else []
     return [*note, f"# {name} = {_toml(value)}"]
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     if value is None:
         return '""'
     if isinstance(value, bool):

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import requests
 
@@ -41,7 +41,7 @@ def _check_free(port: int) -> None:
             ) from error
 
 
-def _interrupt(_number: int, _frame: Any) -> None:
+def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -129,7 +129,7 @@ class PrefectServer:
         self._process = None
 
 
-def quiet_prefect() -> Any:
+def quiet_prefect() -> AbstractContextManager[object]:
     """Heartbeats off and only warnings in the log: a replay makes many short runs."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
 

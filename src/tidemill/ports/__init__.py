@@ -20,6 +20,7 @@ event_time of a bar is its close, open_time + timeframe, so it is not stored twi
 
 from tidemill.ports.brokers import AccountBroker, OrderBroker
 from tidemill.ports.clocks import Clock, Sleep, TimeSource
+from tidemill.ports.evidence import PAYLOADS_REFERENCED, EvidenceStore, PayloadPruning, Pruned, StoredPayload
 from tidemill.ports.frames import BAR_COLUMNS, GAP_COLUMNS, POST_COLUMNS, QUARANTINE_COLUMNS, SCORE_COLUMNS
 from tidemill.ports.gaps import FetchLog, GapLedger, GapRecords, QuarantineStore, SeriesStatusStore
 from tidemill.ports.ledgers import (
@@ -41,18 +42,7 @@ from tidemill.ports.sources import (
     RateBudgets,
     StreamPart,
 )
-from tidemill.ports.stores import (
-    PAYLOADS_REFERENCED,
-    BarStore,
-    EvidenceStore,
-    MarketEventStore,
-    MarketStore,
-    PayloadPruning,
-    PostStore,
-    Pruned,
-    SnapshotStore,
-    StoreHealth,
-)
+from tidemill.ports.stores import BarStore, MarketEventStore, MarketStore, PostStore, SnapshotStore, StoreHealth
 
 __all__ = [
     "BAR_COLUMNS",
@@ -94,6 +84,7 @@ __all__ = [
     "Sleep",
     "SnapshotStore",
     "StoreHealth",
+    "StoredPayload",
     "StreamPart",
     "TimeSource",
 ]

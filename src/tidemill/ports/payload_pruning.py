@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from tidemill.ports.stores import PAYLOADS_REFERENCED, Pruned
+from tidemill.ports.evidence import PAYLOADS_REFERENCED, Pruned
 
 
 def split_pruned(

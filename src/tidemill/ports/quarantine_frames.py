@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,13 @@ from tidemill.ports import QUARANTINE_COLUMNS
 from tidemill.ports.frames import OHLCV
 
 READ_COLUMNS = (*QUARANTINE_COLUMNS, "stored_at", "released_at", "because")
+Row: TypeAlias = dict[str, Any]
+"""A bar of QUARANTINE as plain values by column: text, float, whole micros, or None."""
 _TIMES = frozenset({"open_time", "knowledge_time", "stored_at", "released_at"})
 _NUMBERS = frozenset(OHLCV)
 
 
-def to_rows(bars: pd.DataFrame) -> list[dict[str, Any]]:
+def to_rows(bars: pd.DataFrame) -> list[Row]:
     """QUARANTINE as rows; times as micros, what is missing as None. DataError names a column that lacks.
 
     NaN, NaT and None all become None, which SQL and JSON agree on. Columns beyond those of QUARANTINE are dropped.
@@ -39,7 +41,7 @@ def _records(bars: pd.DataFrame) -> list[dict[Any, Any]]:
     return bars[list(QUARANTINE_COLUMNS)].to_dict("records")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, pd.Timestamp):

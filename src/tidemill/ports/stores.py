@@ -6,31 +6,16 @@ Storage times grow strictly over all tables of a store, so that a watermark is o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from tidemill.domain.market_events import MarketEventKind
-
-PAYLOADS_REFERENCED = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
-    """What a pruning did: payloads deleted and their bytes on disk, and how many older ones were kept for decisions.
-
-    ``left``, ``left_bytes``: all that are there afterwards, old and new.
-    """
-
-    deleted: int
-    bytes: int
-    kept: int
-    left: int
-    left_bytes: int
+from tidemill.ports.evidence import EvidenceStore, PayloadPruning, StoredPayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,54 +128,16 @@ class PostStore(Protocol):
         ...
 
 
-class EvidenceStore(Protocol):
-    """Raw payloads."""
-
-    def write_payload(self, source: str, request: str, body: bytes, *, now: datetime) -> str:
-        """Keep a raw answer compressed; return its SHA-256 hex digest. The same body is kept once.
-
-        ``source`` and ``request`` of the first one stay when the same body comes again. ``request`` names what was
-        asked without any key or signature.
-        """
-        ...
-
-    def write_payloads(self, answers: Sequence[tuple[str, str, bytes]], *, now: datetime) -> Sequence[str]:
-        """The same for several (source, request, body) at once, all of them or none; their digests.
-
-        In the order of ``answers``, one digest for each, also for bodies that were there already.
-        """
-        ...
-
-    def read_payload(self, digest: str) -> bytes | None:
-        """The body of ``digest``, or None.
-
-        None means that it was pruned or never stored here.
-        """
-        ...
-
-
-class PayloadPruning(Protocol):
-    """Raw payloads that may go."""
-
-    def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
-        """Delete payloads stored before ``before`` that nothing references.
-
-        Referenced are, per source, the newest ``PAYLOADS_REFERENCED`` stored at each of ``watermarks`` (those of
-        the recorded decisions) and at ``before``: what a decision of now or later can still point to.
-        """
-        ...
-
-
 class MarketStore(BarStore, PostStore, EvidenceStore, PayloadPruning, Protocol):
     """All market data of a process in one place: bars, posts, scores and the raw answers that they came from.
 
     They share one order of storage: a decision records one watermark and can be repeated from it.
     """
 
-    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[StoredPayload]:
         """The newest ``PAYLOADS_REFERENCED`` raw answers of ``source`` stored by ``stored_until`` (micros).
 
-        Of each its digest, request and stored_at, newest first.
+        Newest first.
         """
         ...
 

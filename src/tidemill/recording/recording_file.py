@@ -95,7 +95,7 @@ def _check_keys(path: Path, table: str, entry: Mapping[str, Any], kinds: Mapping
             raise DataError(f"{path}, {table}: the key '{key}' is missing")
 
 
-def _as_table(path: Path, key: str, entry: Any) -> dict[str, Any]:
+def _as_table(path: Path, key: str, entry: object) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise DataError(f"{path}, {key}: {entry!r} must be a table, written as [[{key}]]")
     return entry

@@ -132,7 +132,7 @@ def _take(path: Path, name: str, digest: str, source: str, module: ModuleType) -
     )
 
 
-def _checked_features(path: Path, features: Any) -> tuple[str, ...]:
+def _checked_features(path: Path, features: object) -> tuple[str, ...]:
     if isinstance(features, str) or not isinstance(features, Sequence):
         raise ConfigurationError(f"strategy file {path}: FEATURES must be a tuple of feature names, not {features!r}")
     unknown = [str(name) for name in features if name not in FEATURE_NAMES]
@@ -142,7 +142,7 @@ def _checked_features(path: Path, features: Any) -> tuple[str, ...]:
     return tuple(features)
 
 
-def _checked_horizon(path: Path, horizon: Any) -> int:
+def _checked_horizon(path: Path, horizon: object) -> int:
     if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 1:
         raise ConfigurationError(f"strategy file {path}: HORIZON_BARS must be a whole number above 0, not {horizon!r}")
     return horizon

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 # Modules whose functions give another answer each time, or come from outside; and calls that do by name.
 IMPURE_MODULES = frozenset(
@@ -68,7 +67,7 @@ def watch_calls(file: str) -> Iterator[list[str]]:
     """
     calls: list[str] = []
 
-    def look(frame: FrameType, event: str, called: Any) -> None:
+    def look(frame: FrameType, event: str, called: object) -> None:
         if event == "c_call" and frame.f_code.co_filename == file and (name := _impure(called)):
             calls.append(f"line {frame.f_lineno} calls {name}")
 
@@ -80,7 +79,7 @@ def watch_calls(file: str) -> Iterator[list[str]]:
         sys.setprofile(before)
 
 
-def _impure(called: Any) -> str:
+def _impure(called: object) -> str:
     """A builtin's name when it reads a clock, a file or chance, else empty."""
     name = str(getattr(called, "__name__", ""))
     owner = getattr(called, "__self__", None)

@@ -98,7 +98,7 @@ def _patient(base: ExchangeClass) -> ExchangeClass:
     class Patient(base):  # type: ignore[misc]
         shared_budget: SharedBudget | None = None
 
-        async def throttle(self, cost: Any = None) -> None:
+        async def throttle(self, cost: float | None = None) -> None:
             if self.shared_budget is None:
                 await super().throttle(cost)
             else:
@@ -116,7 +116,9 @@ def _patient(base: ExchangeClass) -> ExchangeClass:
             as_text = heard is not None and heard.as_text and text.startswith("[[")
             return KlineText(text) if as_text else super().on_json_response(text)
 
-        def handle_errors(self, code: Any, reason: Any, url: Any, method: Any, headers: Any, *rest: Any) -> Answer:
+        def handle_errors(
+            self, code: object, reason: object, url: object, method: object, headers: object, *rest: Any
+        ) -> Answer:
             heard = who_listens()
             if heard is not None and code in TELLS_WHEN:
                 heard.wait_seconds = retry_after(headers)
@@ -131,7 +133,7 @@ def _telling(base: ExchangeClass) -> ExchangeClass:
     class Telling(base):  # type: ignore[misc]
         on_text: Callable[[str], None] | None = None
 
-        def client(self, url: Any) -> Answer:
+        def client(self, url: object) -> Answer:
             """The WebSocket client of a URL, which tells each message once it was read."""
             is_open = url in (self.clients or {})
             connection = super().client(url)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.adapters.ccxt._untyped import Answer
-from tidemill.adapters.ccxt.calls import shape_checked
+from tidemill.adapters.ccxt.calls import Work, shape_checked
 from tidemill.adapters.ccxt.client import MarketAccess, build_caller, find_market
 from tidemill.adapters.ccxt.exchange import OnPayload
 from tidemill.domain.errors import DataError
@@ -126,7 +126,7 @@ class CcxtMarketEvents:
                 work = partial(self._exchange.fetch_open_interest_history, symbol, "5m", begin, WINDOW, extra)
             yield self._ask(kind, instrument, begin, work)
 
-    def _ask(self, kind: MarketEventKind, instrument: str, since: int, work: Any) -> list[Item]:
+    def _ask(self, kind: MarketEventKind, instrument: str, since: int, work: Work) -> list[Item]:
         page, body = self._caller.ask(work)
         if page:
             self._keep(f"{kind} {instrument} from {since}", body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,10 @@ ALONE = MarketAccess()
 TICK_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a cut stream is joined again, doubled while it does not hold."""
+
+
+Watch = Callable[[], Coroutine[Any, Any, StreamPart | None]]
+"""One look at a channel: what came, or None when nothing is to be told."""
 
 
 class CcxtStream:
@@ -135,7 +139,14 @@ class CcxtStream:
 
         await self._keep_watching(name, once, parts, lost=lambda: None)
 
-    async def _keep_watching(self, name: str, once: Any, parts: queue.Queue[Any], *, lost: Any) -> None:
+    async def _keep_watching(
+        self,
+        name: str,
+        once: Callable[[], Coroutine[Any, Any, StreamPart | None]],
+        parts: queue.Queue[Any],
+        *,
+        lost: Any,
+    ) -> None:
         """Tell what comes; after a cut say so, forget what was unfinished, pause, and join again."""
         pause, cuts = FIRST_PAUSE, _cuts()
         while True:

@@ -73,7 +73,7 @@ def _encodings(frame: pd.DataFrame) -> dict[str, Any]:
     return {"use_dictionary": texts or False, "column_encoding": dict.fromkeys(times, "DELTA_BINARY_PACKED") or None}
 
 
-def _frame_of(body: Any) -> pd.DataFrame | None:
+def _frame_of(body: bytes) -> pd.DataFrame | None:
     """The frame in a file's bytes, None when there is none."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -22,7 +22,7 @@ class Money(sa.types.TypeDecorator[Decimal]):
         """Choose the column type of the database."""
         return dialect.type_descriptor(sa.Numeric() if dialect.name == "postgresql" else sa.Text())
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:
         """Refuse anything but Decimal: a float would lose money silently."""
         if value is None:
             return None

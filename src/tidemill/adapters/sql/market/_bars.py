@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,10 @@ KNOWN = (
     "WHERE b.series_id = wanted.series AND b.open_time BETWEEN wanted.first AND wanted.last"
 )
 LONG_READ, COPY_FROM = 20_000, 500
+
+
+DriverCursor: TypeAlias = Any
+"""A cursor of sqlite3 or psycopg, which share no type."""
 
 
 class BarTable:
@@ -53,7 +57,7 @@ class BarTable:
 
     def add(self, connection: Connection, timeframe: str, bars: BarColumns, *, now: int) -> int:
         """Write what is new or changed as rows stored after ``now`` and all that is stored; return how many."""
-        cursor: Any = connection.connection.cursor()
+        cursor: DriverCursor = connection.connection.cursor()
         cursor.execute(WATERMARK)
         stored = max(now, int(cursor.fetchone()[0]) + 1)
         series = [self._series_id(cursor, name, timeframe) for name in bars.names]
@@ -95,7 +99,7 @@ class BarTable:
             cursor.close()
         return opens
 
-    def _short(self, cursor: Any, series: int, limits: Limits) -> Part:
+    def _short(self, cursor: DriverCursor, series: int, limits: Limits) -> Part:
         text, values = limits.query(self._mark)
         cursor.execute(text, [series, *values])
         rows = cursor.fetchall()
@@ -105,7 +109,9 @@ class BarTable:
         count = len(INTEGERS)
         return np.array(columns[:count], dtype=np.int64), np.array(columns[count:], dtype=np.float64)
 
-    def _newest_contents(self, cursor: Any, ranges: list[tuple[int, tuple[int, int]]]) -> dict[tuple[int, int], Row]:
+    def _newest_contents(
+        self, cursor: DriverCursor, ranges: list[tuple[int, tuple[int, int]]]
+    ) -> dict[tuple[int, int], Row]:
         """Newest content of each bar stored of a series in [first, last], for some series at a time."""
         contents: dict[tuple[int, int], Row] = {}
         for at in range(0, len(ranges), SERIES_AT_ONCE):
@@ -117,7 +123,7 @@ class BarTable:
             contents.update({row[:2]: tuple(row[3:]) for row in sorted(cursor.fetchall())})
         return contents
 
-    def _insert(self, cursor: Any, rows: list[Row]) -> None:
+    def _insert(self, cursor: DriverCursor, rows: list[Row]) -> None:
         names = ", ".join(COLUMNS)
         if self._engine.dialect.name == "postgresql" and len(rows) >= COPY_FROM:
             with cursor.copy(f"COPY bars ({names}) FROM STDIN") as copy:
@@ -127,7 +133,7 @@ class BarTable:
         marks = ", ".join([self._mark] * len(COLUMNS))
         cursor.executemany(f"INSERT INTO bars ({names}) VALUES ({marks})", rows)  # noqa: S608
 
-    def _series_id(self, cursor: Any, name: str, timeframe: str) -> int:
+    def _series_id(self, cursor: DriverCursor, name: str, timeframe: str) -> int:
         """Its id; made when there is none."""
         number = self._find_series(cursor, name, timeframe)
         if number is not None:
@@ -136,7 +142,7 @@ class BarTable:
         cursor.execute(text, (name, timeframe))
         return int(self._look_up(cursor, name, timeframe) or 0)
 
-    def _find_series(self, cursor: Any, name: str, timeframe: str) -> int | None:
+    def _find_series(self, cursor: DriverCursor, name: str, timeframe: str) -> int | None:
         """Its id, remembered once it was found; one that this transaction makes is not found before its end."""
         number = self._series.get((name, timeframe))
         if number is None:
@@ -145,7 +151,7 @@ class BarTable:
                 self._series[name, timeframe] = number
         return number
 
-    def _look_up(self, cursor: Any, name: str, timeframe: str) -> int | None:
+    def _look_up(self, cursor: DriverCursor, name: str, timeframe: str) -> int | None:
         text = f"SELECT series_id FROM series WHERE instrument = {self._mark} AND timeframe = {self._mark}"  # noqa: S608
         cursor.execute(text, (name, timeframe))
         row = cursor.fetchone()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from tidemill.adapters.sql.engine import open_engine, read, upgrade, write
 from tidemill.adapters.sql.market._gap_tables import FETCHES, GAPS, QUARANTINE
@@ -189,7 +189,7 @@ def _gaps(connection: Connection, query: sa.Select[Any]) -> list[Gap]:
     return [_gap(row) for row in connection.execute(query).mappings()]
 
 
-def _gap(row: Any) -> Gap:
+def _gap(row: RowMapping) -> Gap:
     return Gap(
         instrument=row["instrument"],
         timeframe=row["timeframe"],

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import RowMapping
 
 from tidemill.adapters.sql.engine import open_engine, read, upgrade, write
 from tidemill.adapters.sql.market._storage_order import LOCK, keep_stored, next_stored
@@ -82,7 +83,7 @@ def _row(mark: SeriesStatus, stored: int) -> dict[str, Any]:
     }
 
 
-def _event(row: Any) -> StatusEvent:
+def _event(row: RowMapping) -> StatusEvent:
     start, until = row["listed_from"], row["listed_until"]
     mark = SeriesStatus(
         instrument=row["instrument"],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from tidemill.adapters.sql.market._tables import BARS, PAYLOADS, POSTS, SCORES, 
 from tidemill.adapters.sql.market._texts import read_texts, write_texts
 from tidemill.adapters.sql.market.columns import BarColumns, Limits
 from tidemill.domain.market import from_micros, to_micros
-from tidemill.ports import PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoreHealth
+from tidemill.ports import PAYLOADS_REFERENCED, POST_COLUMNS, SCORE_COLUMNS, Pruned, StoredPayload, StoreHealth
 from tidemill.ports.frames import check_frame, to_rows
 from tidemill.ports.payload_pruning import split_pruned
 
@@ -167,7 +166,7 @@ class SqlMarketStore:
             body = connection.execute(sa.select(PAYLOADS.c.body).where(PAYLOADS.c.digest == digest)).scalar()
         return None if body is None else unpack(body)
 
-    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, Any]]:
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[StoredPayload]:
         """The ten newest payloads of a source stored by then, newest first."""
         columns = [PAYLOADS.c[name] for name in ("source", "request", "digest", "stored_at")]
         query = (
@@ -177,7 +176,7 @@ class SqlMarketStore:
             .limit(PAYLOADS_REFERENCED)
         )
         with read(self._engine) as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return [StoredPayload(**row) for row in connection.execute(query).mappings()]
 
     def prune_payloads(self, *, before: datetime, watermarks: Sequence[int]) -> Pruned:
         """Delete payloads stored before ``before`` that nothing references."""
