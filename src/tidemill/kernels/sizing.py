@@ -134,7 +134,8 @@ def _allowed(
         allowed, vetoes = _nearer(max(position, held), held, allowed, lot), vetoes + 1
     if raises and ratio < 1.0:
         allowed, vetoes = _nearer(held + change * ratio, held, allowed, lot), vetoes + 1
-    for bound in (bounds.max_order * full, by_volume):
+    # a share of a debt is below nothing, and would turn a sale into a purchase
+    for bound in (max(bounds.max_order * full, 0.0), by_volume):
         if is_over(abs(change), bound):
             allowed, vetoes = _nearer(held + math.copysign(bound, change), held, allowed, lot), vetoes + 1
     return allowed, vetoes, near
@@ -142,11 +143,11 @@ def _allowed(
 
 @compiled
 def _nearer(bound: float, held: float, allowed: float, lot: float) -> float:
-    """``bound`` in whole lots toward ``held`` if that is nearer to it than ``allowed``."""
+    """``bound`` in whole lots toward ``held``, never past it, if that is nearer to it than ``allowed``."""
     if bound > held:
-        bound = floor_step(bound, lot)
+        bound = max(held, floor_step(bound, lot))
     elif bound < held:
-        bound = ceil_step(bound, lot)
+        bound = min(held, ceil_step(bound, lot))
     return bound if abs(bound - held) < abs(allowed - held) else allowed
 
 
