@@ -325,7 +325,7 @@ def test_pruning_deletes_what_is_old_and_never_what_a_decision_references(store)
     assert referenced(store, marks) == before
     assert all(store.read_payload(digest) is not None for some in before for digest in some)
     late = store.watermark()
-    assert [one["request"] for one in store.find_payloads("bars A", stored_until=late)][:3] == ["A 59", "A 58", "A 57"]
+    assert [one.request for one in store.find_payloads("bars A", stored_until=late)][:3] == ["A 59", "A 58", "A 57"]
     again = store.prune_payloads(before=START + timedelta(days=50), watermarks=marks)
     assert (again.deleted, again.kept) == (0, pruned.kept)
 

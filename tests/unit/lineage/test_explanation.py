@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -14,6 +14,7 @@ from tidemill.domain.market import to_micros
 from tidemill.domain.trading import OrderState
 from tidemill.lineage import explain
 from tidemill.memory.ledger import MemoryLedger
+from tidemill.ports import StoredPayload
 
 WATERMARK = to_micros(NOW)
 RECORD = {
@@ -39,10 +40,10 @@ class Payloads:
     def __init__(self, **stored: Sequence[int]) -> None:
         self._stored = {name.replace("_", " "): times for name, times in stored.items()}
 
-    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, object]]:
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[StoredPayload]:
         times = self._stored.get(source, ())
         return [
-            {"digest": f"{source}@{time}", "stored_at": time}
+            StoredPayload(source=source, request="", digest=f"{source}@{time}", stored_at=time)
             for time in sorted(times, reverse=True)
             if time <= stored_until
         ]
@@ -51,7 +52,7 @@ class Payloads:
 class EveryPayload(Payloads):
     """A control: it forgets the watermark, and tells of what came later."""
 
-    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[Mapping[str, object]]:
+    def find_payloads(self, source: str, *, stored_until: int) -> Sequence[StoredPayload]:
         return super().find_payloads(source, stored_until=2**62)
 
 
