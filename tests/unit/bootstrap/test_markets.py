@@ -221,6 +221,6 @@ def test_shares_are_ingested_with_raw_answers_kept(tmp_path: Path, monkeypatch: 
     splits = known.stores.market_events.read_market_events(MarketEventKind.ADJUSTMENTS, ["VOD-GBP.LSE"], EPOCH, NOW)
     assert list(splits["value"]) == [2.0]
     (newest, *_) = known.stores.market.find_payloads("bars VOD-GBP.LSE", stored_until=2**62)
-    assert b"VOD" in known.stores.market.read_payload(newest["digest"])
+    assert b"VOD" in known.stores.market.read_payload(newest.digest)
     assert "s3cret" not in str(newest)
     known.close()
